@@ -1,0 +1,1 @@
+"""Samples to feature streams, and speech activity."""

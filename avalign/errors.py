@@ -1,0 +1,77 @@
+"""Everything avalign raises on purpose, each with a remedy and an exit code."""
+
+from __future__ import annotations
+
+__all__ = [
+    "AvalignError",
+    "MediaError",
+    "MissingDependencyError",
+    "NoAnswerError",
+    "NoAudioError",
+    "NoFaceError",
+    "ParameterError",
+]
+
+
+class AvalignError(Exception):
+    """Base of every error avalign raises on purpose.
+
+    Parameters
+    ----------
+    message : str
+        What went wrong, with the value that was met.
+    hint : str, optional
+        The next step the user can take.
+
+    Attributes
+    ----------
+    exit_code : int
+        What the command line exits with when nothing catches the error.
+    """
+
+    exit_code = 70
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[type[AvalignError], tuple[str, str | None]]:
+        # The default rebuilds from `args`, which would lose the hint on the
+        # way back from a worker process.
+        return type(self), (self.message, self.hint)
+
+
+class ParameterError(AvalignError, ValueError):
+    """An argument has a value that cannot be used."""
+
+    exit_code = 2
+
+
+class MediaError(AvalignError):
+    """A file cannot be read or written, or the output exists already."""
+
+    exit_code = 3
+
+
+class NoAnswerError(AvalignError):
+    """The file is readable, but the evidence in it does not carry an answer."""
+
+    exit_code = 4
+
+
+class NoAudioError(NoAnswerError):
+    """The file has no sound, or not the sound track that was asked for."""
+
+
+class NoFaceError(NoAnswerError):
+    """The file has no picture, or no usable face in it."""
+
+
+class MissingDependencyError(AvalignError, ImportError):
+    """An optional dependency is absent or does not load on this machine."""
+
+    exit_code = 5

@@ -1,0 +1,1 @@
+"""Media files in and out; the one room that knows PyAV."""

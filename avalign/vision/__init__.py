@@ -1,0 +1,1 @@
+"""Pictures to face tracks and lip streams."""
