@@ -1,0 +1,102 @@
+"""librosa, the reference the extractor equals: what ``engine="librosa"`` calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avalign.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from avalign.audio.features import MfccSettings
+
+__all__ = ["cepstrum", "log_mel_rows"]
+
+
+def log_mel_rows(
+    blocks: Iterable[NDArray[np.float32]], settings: MfccSettings
+) -> Iterator[NDArray[np.float32]]:
+    """Log-mel spectrogram by librosa; nothing where there are no samples.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray
+        Samples, joined before librosa sees them.
+    settings : MfccSettings
+        Passed on in full.
+
+    Yields
+    ------
+    ndarray of shape (T, n_mels)
+        All rows at once, in decibels.
+
+    Raises
+    ------
+    MissingDependencyError
+        If librosa does not load.
+    """
+    librosa = _librosa()
+    samples = np.concatenate([np.empty(0, np.float32), *blocks])
+    if len(samples) == 0:
+        return
+    power = librosa.feature.melspectrogram(
+        y=samples,
+        sr=settings.sample_rate_hz,
+        n_fft=settings.n_fft,
+        win_length=settings.window_length,
+        hop_length=settings.hop_length,
+        n_mels=settings.n_mels,
+        fmin=settings.fmin_hz,
+        fmax=settings.fmax_hz,
+        center=True,
+        pad_mode="constant",
+        power=2.0,
+    )
+    yield librosa.power_to_db(power, ref=1.0, amin=1e-10, top_db=None).T
+
+
+def cepstrum(bands: NDArray[np.float32], n_mfcc: int, deltas: int) -> NDArray[np.float32]:
+    """MFCC of log-mel bands, and their derivatives, by librosa.
+
+    Parameters
+    ----------
+    bands : ndarray of shape (T, n_mels)
+        Log-mel spectrogram in decibels.
+    n_mfcc : int
+        Coefficients.
+    deltas : int
+        Derivatives to append.
+
+    Returns
+    -------
+    ndarray of shape (T, n_mfcc * (1 + deltas))
+        Coefficients, then each derivative.
+
+    Raises
+    ------
+    MissingDependencyError
+        If librosa does not load.
+    """
+    librosa = _librosa()
+    static = librosa.feature.mfcc(S=bands.T, n_mfcc=n_mfcc, dct_type=2, norm="ortho")
+    orders = [
+        librosa.feature.delta(static, width=9, order=order, mode="interp")
+        for order in range(1, deltas + 1)
+    ]
+    return np.concatenate([static, *orders]).T.astype(np.float32)
+
+
+def _librosa() -> Any:
+    try:
+        import librosa
+    except (ImportError, OSError) as error:
+        raise MissingDependencyError(
+            f"librosa does not load: {error}",
+            'install it with `pip install librosa`, or leave engine="avalign"',
+        ) from error
+    return librosa
