@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avalign.audio.features import MfccSettings, dct_basis, log_mel, mel_filters, mfcc
+from avalign.audio.features import log_mel, mfcc
+from avalign.audio.mel import MfccSettings, dct_basis, mel_filters
 from avalign.errors import MissingDependencyError, ParameterError
 from avalign.types import AudioStream, FeatureStream
 

@@ -13,14 +13,13 @@ start of its window, a bias of half a window (12.5 ms).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
 from math import factorial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
 from avalign.audio import reference
+from avalign.audio.mel import MfccSettings, dct_basis, hann_window, mel_filters
 from avalign.errors import ParameterError
 from avalign.types import AudioStream, FeatureStream
 
@@ -37,76 +36,6 @@ DELTA_ROWS = 9
 # Frames transformed at once. The blocks the caller brings are cut anew to this many,
 # so that no rounding of the matrix product depends on how the sound was delivered.
 FRAMES_PER_CHUNK = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class MfccSettings:
-    """How sound becomes log-mel bands and MFCC.
-
-    Parameters
-    ----------
-    sample_rate_hz : int
-        The rate the sound must come in.
-    n_mfcc : int
-        Cepstral coefficients, the zeroth (loudness) included.
-    n_mels : int
-        Bands of the mel filter bank (Slaney's scale and area normalisation).
-    n_fft : int
-        Length of the Fourier transform in samples.
-    window_s : float
-        Length of the Hann window, in seconds.
-    hop_s : float
-        Time between rows, in seconds.
-    fmin_hz, fmax_hz : float
-        Range of the filter bank.
-
-    Raises
-    ------
-    ParameterError
-        If the values contradict each other.
-    """
-
-    sample_rate_hz: int = 16_000
-    n_mfcc: int = 13
-    n_mels: int = 40
-    n_fft: int = 512
-    window_s: float = 0.025
-    hop_s: float = 0.010
-    fmin_hz: float = 0.0
-    fmax_hz: float = 8_000.0
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.n_mfcc <= self.n_mels:
-            raise ParameterError(
-                f"n_mfcc is {self.n_mfcc} with {self.n_mels} mel bands",
-                "choose 1 <= n_mfcc <= n_mels",
-            )
-        if not 0 <= self.fmin_hz < self.fmax_hz <= self.sample_rate_hz / 2:
-            raise ParameterError(
-                f"the band {self.fmin_hz} to {self.fmax_hz} Hz does not fit a sample rate of "
-                f"{self.sample_rate_hz} Hz",
-                "choose 0 <= fmin_hz < fmax_hz <= sample_rate_hz / 2",
-            )
-        if not 1 <= self.window_length <= self.n_fft:
-            raise ParameterError(
-                f"a window of {self.window_s} s is {self.window_length} samples, n_fft is "
-                f"{self.n_fft}",
-                "choose window_s between one sample and n_fft samples",
-            )
-        if self.hop_length < 1:
-            raise ParameterError(
-                f"a hop of {self.hop_s} s is shorter than one sample", "choose a longer hop_s"
-            )
-
-    @property
-    def window_length(self) -> int:
-        """Length of the window in samples."""
-        return round(self.window_s * self.sample_rate_hz)
-
-    @property
-    def hop_length(self) -> int:
-        """Samples between rows."""
-        return round(self.hop_s * self.sample_rate_hz)
 
 
 def log_mel(
@@ -220,77 +149,6 @@ def mfcc(
     return FeatureStream(values, bands.times_s, bands.valid, "mfcc")
 
 
-def mel_filters(settings: MfccSettings) -> NDArray[np.float64]:
-    """Slaney's mel filter bank, each triangle of area one.
-
-    Parameters
-    ----------
-    settings : MfccSettings
-        Rate, transform length, bands and their range.
-
-    Returns
-    -------
-    ndarray of shape (n_mels, 1 + n_fft // 2)
-        Weights of the power spectrum's bins.
-
-    References
-    ----------
-    .. [1] M. Slaney, "Auditory Toolbox", version 2, Interval Research, 1998.
-    """
-    edges_hz = mel_edges_hz(settings)
-    bins_hz = np.fft.rfftfreq(settings.n_fft, 1 / settings.sample_rate_hz)
-    left, centre, right = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
-    rising = (bins_hz - left) / (centre - left)
-    falling = (right - bins_hz) / (right - centre)
-    return np.maximum(0, np.minimum(rising, falling)) * (2 / (right - left))
-
-
-def mel_edges_hz(settings: MfccSettings) -> NDArray[np.float64]:
-    """Edges of the mel bands: band ``i`` peaks at entry ``i + 1``.
-
-    Parameters
-    ----------
-    settings : MfccSettings
-        Bands and their range.
-
-    Returns
-    -------
-    ndarray of shape (n_mels + 2,)
-        Frequencies in Hz: linear up to 1 kHz, logarithmic above.
-    """
-    knee_hz, hz_per_mel, step = 1000.0, 200 / 3, np.log(6.4) / 27
-    knee = knee_hz / hz_per_mel
-
-    def to_mel(hz: float) -> float:
-        return hz / hz_per_mel if hz < knee_hz else knee + np.log(hz / knee_hz) / step
-
-    mels = np.linspace(to_mel(settings.fmin_hz), to_mel(settings.fmax_hz), settings.n_mels + 2)
-    return np.where(
-        mels < knee, mels * hz_per_mel, knee_hz * np.exp(step * (np.maximum(mels, knee) - knee))
-    )
-
-
-def dct_basis(n_rows: int, n_columns: int) -> NDArray[np.float64]:
-    """First rows of the orthonormal discrete cosine transform (type 2).
-
-    Parameters
-    ----------
-    n_rows : int
-        Coefficients.
-    n_columns : int
-        Points they describe.
-
-    Returns
-    -------
-    ndarray of shape (n_rows, n_columns)
-        ``basis @ bands`` transforms; ``coefficients @ basis`` turns them back.
-    """
-    angles = np.pi / n_columns * np.outer(np.arange(n_rows), np.arange(n_columns) + 0.5)
-    basis = np.sqrt(2 / n_columns) * np.cos(angles)
-    basis[0] /= np.sqrt(2)
-    return basis
-
-
 class _Blocks:
     """The sound as checked arrays of samples; knows `start_s` once it was read."""
 
@@ -336,7 +194,7 @@ class _Blocks:
 def _rows(
     blocks: Iterable[NDArray[np.float32]], s: MfccSettings
 ) -> Iterator[NDArray[np.float32]]:
-    window, filters = _window(s), mel_filters(s).T
+    window, filters = hann_window(s), mel_filters(s).T
     for samples in _chunks(blocks, s):
         frames = np.lib.stride_tricks.sliding_window_view(samples, s.n_fft)[:: s.hop_length]
         spectrum = np.fft.rfft(frames * window, axis=1)
@@ -367,14 +225,6 @@ def _chunks(
     while heard and len(last) >= s.n_fft:
         yield last[:size]
         last = last[step:]
-
-
-@lru_cache(maxsize=8)
-def _window(s: MfccSettings) -> NDArray[np.float64]:
-    """Periodic Hann window in the middle of a frame of zeros."""
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(s.window_length) / s.window_length)
-    before = (s.n_fft - s.window_length) // 2
-    return np.pad(hann, (before, s.n_fft - s.window_length - before))
 
 
 def _delta(values: NDArray[np.float64], order: int) -> NDArray[np.float64]:

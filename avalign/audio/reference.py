@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from avalign.audio.features import MfccSettings
+    from avalign.audio.mel import MfccSettings
 
 __all__ = ["cepstrum", "log_mel_rows"]
 
