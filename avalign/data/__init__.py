@@ -1,1 +1,1 @@
-"""."""
+"""Manifests, clips and the windows cut from them."""
