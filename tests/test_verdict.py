@@ -52,7 +52,9 @@ def test_a_pair_of_numbers_is_a_tolerance_of_its_own():
     assert Tolerance.parse(tolerance) is tolerance
 
 
-@pytest.mark.parametrize("text", ["", "bbc", "40", "40/", "/40", "-40/60", "0/0", "nan/5", "1/2/3"])
+@pytest.mark.parametrize(
+    "text", ["", "bbc", "40", "40/", "/40", "-40/60", "0/0", "nan/5", "1/2/3"]
+)
 def test_anything_else_is_refused_with_the_names(text):
     with pytest.raises(ParameterError) as caught:
         Tolerance.parse(text)

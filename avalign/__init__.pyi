@@ -1,0 +1,30 @@
+from avalign.align import align_streams as align_streams
+from avalign.api import Measurement as Measurement
+from avalign.api import check as check
+from avalign.api import extract as extract
+from avalign.api import measure as measure
+from avalign.api import repair as repair
+from avalign.api import sync as sync
+from avalign.audio import mfcc as mfcc
+from avalign.batch import check_many as check_many
+from avalign.errors import AvalignError as AvalignError
+from avalign.errors import MediaError as MediaError
+from avalign.errors import MissingDependencyError as MissingDependencyError
+from avalign.errors import NoAnswerError as NoAnswerError
+from avalign.errors import ParameterError as ParameterError
+from avalign.media import probe as probe
+from avalign.media import read_audio as read_audio
+from avalign.report import plot_sync as plot_sync
+from avalign.schema import to_dict as to_dict
+from avalign.schema import to_json as to_json
+from avalign.streams import load_streams as load_streams
+from avalign.streams import save_streams as save_streams
+from avalign.types import Alignment as Alignment
+from avalign.types import ClipStreams as ClipStreams
+from avalign.types import FeatureStream as FeatureStream
+from avalign.types import LipStream as LipStream
+from avalign.types import SyncReport as SyncReport
+from avalign.verdict import Tolerance as Tolerance
+from avalign.vision import lip_streams as lip_streams
+
+__version__: str

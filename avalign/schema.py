@@ -1,0 +1,167 @@
+"""JSON schema 1: a report as the plain object that leaves the house."""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import cache
+from importlib import metadata, resources
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from avalign.types import Alignment, FaceAlignment, SyncReport
+
+__all__ = ["SCHEMA", "best_guess", "model_name", "to_dict", "to_json", "versions"]
+
+SCHEMA = 1
+
+
+def to_dict(report: SyncReport) -> dict[str, Any]:
+    """Turn a report into the object of JSON schema 1.
+
+    Parameters
+    ----------
+    report : SyncReport
+        The answer about one file.
+
+    Returns
+    -------
+    dict
+        Plain numbers, strings, lists and dictionaries; None wherever something
+        is not known, never NaN. Times named ``_ms`` are in milliseconds, and a
+        positive ``audio_lag_ms`` means that the audio is late. Without an
+        answer ``confidence`` and ``at_edge`` are those of the best guess.
+    """
+    answer = report.alignment
+    face = best_guess(report)
+    guess = answer or (face.alignment if face else None)
+    return {
+        "schema": SCHEMA,
+        "file": report.file,
+        "status": report.status,
+        "reason": report.reason,
+        "audio_lag_ms": _milliseconds(answer),
+        "interval_ms": _interval_ms(answer),
+        "confidence": _number(guess.confidence if guess else None, 4),
+        "at_edge": guess.at_edge if guess else None,
+        "verdict": report.verdict,
+        "tolerance": report.tolerance,
+        "output": report.output,
+        "residual_ms": _number(report.residual_ms, 1),
+        "duration_s": _number(report.duration_s, 3),
+        "speech_s": _number(report.speech_s, 2),
+        "face_coverage": _number(report.face_coverage, 4),
+        "frame_rate": _number(report.frame_rate, 3),
+        "faces": [_face(face, report.face) for face in report.faces],
+        "segments": None,
+        "drift_ppm": _number(answer.drift_ppm if answer else None, 1),
+        "versions": dict(versions()),
+        "elapsed_s": _number(report.elapsed_s, 3),
+    }
+
+
+def to_json(report: SyncReport) -> str:
+    """Write a report as one line of JSON.
+
+    Parameters
+    ----------
+    report : SyncReport
+        The answer about one file.
+
+    Returns
+    -------
+    str
+        The object of `to_dict`, without a line break.
+    """
+    return json.dumps(to_dict(report), ensure_ascii=False, allow_nan=False)
+
+
+def best_guess(report: SyncReport) -> FaceAlignment | None:
+    """Find the face whose alignment describes a report, trusted or not.
+
+    Parameters
+    ----------
+    report : SyncReport
+        The answer about one file.
+
+    Returns
+    -------
+    FaceAlignment or None
+        The matching face; without an answer, the face aligned with the most
+        confidence; None where no face could be aligned at all.
+    """
+    aligned = {face.track_id: face for face in report.faces if face.alignment is not None}
+    if report.face is not None:
+        return aligned.get(report.face)
+    return max(aligned.values(), key=_confidence, default=None)
+
+
+@cache
+def versions() -> dict[str, str | None]:
+    """Name what measured.
+
+    Returns
+    -------
+    dict
+        Versions of avalign and mediapipe, and the name of the shipped
+        audio-lip model; None for what is not installed.
+    """
+    return {
+        "avalign": _installed("avalign"),
+        "mediapipe": _installed("mediapipe"),
+        "model": model_name(),
+    }
+
+
+def model_name() -> str | None:
+    """Name the shipped weights of the audio-lip space.
+
+    Returns
+    -------
+    str or None
+        File name without its suffix; None if no weights are installed.
+    """
+    weights = resources.files("avalign.space") / "weights"
+    names = sorted(entry.name for entry in weights.iterdir()) if weights.is_dir() else []
+    found = [name for name in names if name.endswith(".safetensors")]
+    return found[-1].removesuffix(".safetensors") if found else None
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _face(face: FaceAlignment, matched: int | None) -> dict[str, Any]:
+    alignment = face.alignment
+    return {
+        "track_id": face.track_id,
+        "place": face.place,
+        "box": [_number(edge, 4) for edge in face.box],
+        "coverage": _number(face.coverage, 4),
+        "audio_lag_ms": _milliseconds(alignment),
+        "interval_ms": _interval_ms(alignment),
+        "confidence": _number(alignment.confidence if alignment else None, 4),
+        "matched": face.track_id == matched,
+    }
+
+
+def _confidence(face: FaceAlignment) -> float:
+    return face.alignment.confidence if face.alignment else 0.0
+
+
+def _milliseconds(alignment: Alignment | None) -> float | None:
+    return _number(1000.0 * alignment.audio_lag_s, 1) if alignment else None
+
+
+def _interval_ms(alignment: Alignment | None) -> list[float | None] | None:
+    return [_number(1000.0 * end, 1) for end in alignment.interval_s] if alignment else None
+
+
+def _number(value: float | None, digits: int) -> float | None:
+    """Round for people; NaN and infinity have no place in JSON."""
+    if value is None or not math.isfinite(value):
+        return None
+    return round(float(value), digits) + 0.0  # turns -0.0 into 0.0
