@@ -1,0 +1,100 @@
+"""Decode one stream, whatever its packets are like, and give every frame its time."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import chain
+from typing import TYPE_CHECKING, overload
+
+import av
+
+from avalign.media.opening import codec_name, time_origin_s
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+
+__all__ = ["StreamClock", "decode", "demux", "describe"]
+
+# A jump of the clock beyond these is a new recording glued to the last one or
+# a damaged timestamp, not a pause or a late frame.
+LONGEST_PAUSE_S = 3600.0
+LONGEST_STEP_BACK_S = 10.0
+
+
+def demux(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
+    """Yield the packets of `streams`; an unreadable rest of the file ends them."""
+    try:
+        for packet in container.demux(*streams):
+            if packet.size:
+                yield packet
+    except av.error.FFmpegError:
+        return  # truncated or damaged from here on: what was read stands
+
+
+@overload
+def decode(
+    packets: Iterable[Packet[Stream]], stream: av.AudioStream
+) -> Iterator[av.AudioFrame]: ...
+@overload
+def decode(
+    packets: Iterable[Packet[Stream]], stream: av.VideoStream
+) -> Iterator[av.VideoFrame]: ...
+def decode(
+    packets: Iterable[Packet[Stream]], stream: av.AudioStream | av.VideoStream
+) -> Iterator[av.AudioFrame | av.VideoFrame]:
+    """Yield the frames of `packets`; packets that do not decode are passed over."""
+    for packet in chain(packets, [None]):  # None: give up what is still held back
+        with suppress(av.error.FFmpegError, ValueError):
+            yield from stream.decode(packet)
+
+
+class StreamClock:
+    """Presentation times of the frames of one stream, in decoding order.
+
+    Frames without a timestamp follow on from the one before, and so does
+    everything after a jump of the file's clock that no player would wait out.
+
+    Parameters
+    ----------
+    container : av.container.InputContainer
+        The open file.
+    stream : av.stream.Stream
+        One of its streams.
+    """
+
+    def __init__(self, container: InputContainer, stream: Stream) -> None:
+        self._origin_s = time_origin_s(container)
+        self._time_base = stream.time_base
+        self._expected_s: float | None = None
+
+    def place(self, pts: int | None, duration_s: float) -> float:
+        """Return when a frame with timestamp `pts` is presented, in seconds.
+
+        Parameters
+        ----------
+        pts : int or None
+            The frame's timestamp in units of the stream's time base.
+        duration_s : float
+            How long the frame lasts.
+        """
+        if pts is None or self._time_base is None:
+            time_s = self._expected_s or 0.0
+        else:
+            time_s = float(pts * self._time_base) - self._origin_s
+            if self._expected_s is not None:
+                jump_s = time_s - self._expected_s
+                if not -LONGEST_STEP_BACK_S <= jump_s <= LONGEST_PAUSE_S:
+                    self._origin_s += jump_s
+                    time_s = self._expected_s
+        self._expected_s = time_s + duration_s
+        return time_s
+
+
+def describe(stream: Stream) -> str:
+    """Return a stream's kind and codec for messages, such as ``"aac sound"``."""
+    kind = "sound" if stream.type == "audio" else "picture"
+    return f"{codec_name(stream)} {kind}"

@@ -1,0 +1,169 @@
+"""The pictures of a file, upright, in square pixels, each with its time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain, dropwhile
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from avalign.errors import MediaError, NoFaceError, ParameterError
+from avalign.media.decoding import StreamClock, decode, demux, describe
+from avalign.media.geometry import fit, orientation, shown_size
+from avalign.media.opening import (
+    StrPath,
+    has_decoder,
+    open_input,
+    picture_streams,
+    time_origin_s,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from av.container import InputContainer
+    from numpy.typing import NDArray
+
+__all__ = ["Frame", "iter_frames"]
+
+# How far before the wanted time to look for a key picture, one try after the
+# other; formats without an index land anywhere near the place asked for.
+SEEK_LEADS_S = (0.0, 4.0, 32.0)
+FALLBACK_RATE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture and when it is shown.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W, 3), uint8
+        RGB, C-contiguous.
+    time_s : float
+        Presentation time in seconds.
+    """
+
+    image: NDArray[np.uint8]
+    time_s: float
+
+
+def iter_frames(
+    path: StrPath,
+    *,
+    max_side: int | None = None,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    threads: int | None = None,
+) -> Iterator[Frame]:
+    """Read the pictures of the first picture track at its own frame rate.
+
+    Rotation and pixel shape are applied, so that the pictures look as in a
+    player. A span read with `start_s` and `end_s` gives exactly the pictures
+    that a read of the whole file gives within that span.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        A local file.
+    max_side : int, optional
+        Scale down so that the longer side is at most this many pixels.
+    start_s, end_s : float, optional
+        Presentation times in seconds; pictures in [start_s, end_s) are given.
+    threads : int, optional
+        Threads to decode and scale with; all cores if not given.
+
+    Yields
+    ------
+    Frame
+        Pictures with strictly increasing times, all of one size.
+
+    Raises
+    ------
+    NoFaceError
+        If the file has no picture track.
+    MediaError
+        If the file cannot be read, or no picture decodes.
+    """
+    if max_side is not None and max_side < 1:
+        raise ParameterError(f"max_side={max_side} must be at least 1")
+    seeks = [] if start_s is None else [start_s - lead_s for lead_s in SEEK_LEADS_S]
+    for seek_s in [*seeks, None]:
+        with open_input(path) as container:
+            stream = _picture_stream(container, path)
+            stream.thread_type = "AUTO"
+            stream.thread_count = threads or 0
+            timed = _timed_frames(container, stream, seek_s)
+            first = next(timed, None)
+            if seek_s is not None and (first is None or first[1] > seeks[0]):
+                continue  # landed behind a picture that is wanted: seek further back
+            if first is None:
+                raise MediaError(
+                    f"{path}: none of its {describe(stream)} could be decoded",
+                    "the file may be truncated or damaged; check that it plays",
+                )
+            render = _Renderer(stream, max_side, threads)
+            for frame, time_s in chain([first], timed):
+                if end_s is not None and time_s >= end_s:
+                    return
+                if start_s is None or time_s >= start_s:
+                    yield Frame(render(frame), time_s)
+            return
+
+
+def _picture_stream(container: InputContainer, path: StrPath) -> av.VideoStream:
+    streams = picture_streams(container)
+    if not streams:
+        raise NoFaceError(f"{path}: has no picture track", "give a file with a picture in it")
+    if not has_decoder(streams[0]):
+        raise MediaError(f"{path}: the codec of its picture track is not known")
+    return streams[0]
+
+
+def _timed_frames(
+    container: InputContainer, stream: av.VideoStream, seek_s: float | None
+) -> Iterator[tuple[av.VideoFrame, float]]:
+    """Yield (frame, time_s), times increasing, from the key picture before `seek_s` on."""
+    packets = demux(container, stream)
+    time_base = stream.time_base
+    if seek_s is not None and time_base is not None:
+        ticks = round((seek_s + time_origin_s(container)) / time_base)
+        try:
+            container.seek(ticks, stream=stream)
+        except av.error.FFmpegError:
+            return
+        packets = dropwhile(lambda packet: not packet.is_keyframe, packets)
+    period_s = float(1 / (stream.average_rate or FALLBACK_RATE))
+    clock = StreamClock(container, stream)
+    last_s = -np.inf
+    for frame in decode(packets, stream):
+        time_s = clock.place(frame.pts, period_s)
+        if time_s > last_s:
+            last_s = time_s
+            yield frame, time_s
+
+
+class _Renderer:
+    """Turns decoded frames into upright RGB pictures of one size."""
+
+    def __init__(
+        self, stream: av.VideoStream, max_side: int | None, threads: int | None
+    ) -> None:
+        self._size = fit(shown_size(stream), max_side)
+        self._threads = threads or 0
+        self._scaler = VideoReformatter()
+
+    def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        width, height = self._size
+        scaled = self._scaler.reformat(
+            frame,
+            width,
+            height,
+            format="rgb24",
+            interpolation=Interpolation.BILINEAR,
+            threads=self._threads,
+        )
+        return orientation(frame).apply(np.asarray(scaled.to_ndarray(), np.uint8))
