@@ -83,7 +83,10 @@ def test_paths_count_from_the_folder_of_the_manifest(
 
 def test_line_breaks_belong_to_a_cell_that_is_quoted(tmp_path: Path) -> None:
     table = write(tmp_path, 'path,notes\na,"one\ntwo"\nb,three\u2028four\n')
-    assert [row.extra["notes"] for row in read_manifest(table)] == ["one\ntwo", "three\u2028four"]
+    assert [row.extra["notes"] for row in read_manifest(table)] == [
+        "one\ntwo",
+        "three\u2028four",
+    ]
 
 
 @pytest.mark.parametrize("path", ["../a.mp4", "sub/../../a.mp4", "..", "."])
