@@ -294,7 +294,8 @@ class FaceMesh(_Graph):
             on the scale of x; None where the model sees no face.
         """
         height, width = image.shape[:2]
-        reach = region.size * (abs(math.cos(region.roll_rad)) + abs(math.sin(region.roll_rad))) / 2
+        turn = abs(math.cos(region.roll_rad)) + abs(math.sin(region.roll_rad))
+        reach = region.size * turn / 2
         left = max(0, math.floor(region.x - reach))
         top = max(0, math.floor(region.y - reach))
         right = min(width, math.ceil(region.x + reach))
@@ -332,7 +333,7 @@ def _mediapipe() -> Any:
     except (ImportError, OSError) as error:
         detail = str(error)
         if "libGL" in detail or "libEGL" in detail or "libgthread" in detail:
-            hint = "install the system's OpenGL libraries, e.g. apt-get install libgl1 libegl1 libglib2.0-0"
+            hint = "install the OpenGL libraries: apt-get install libgl1 libegl1 libglib2.0-0"
         else:
             hint = "pip install 'mediapipe==0.10.21' in Python 3.11 or 3.12"
         raise MissingDependencyError(

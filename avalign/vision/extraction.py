@@ -1,0 +1,220 @@
+"""A video file to lip streams, with the work spread over the cores."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avalign.errors import NoFaceError, ParameterError
+from avalign.media import Frame, iter_frames, probe
+from avalign.vision.lips import ANALYSED_SIDE, eye_distance, lip_stream
+from avalign.vision.tracks import FaceTracker, Span, join_spans
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from avalign.types import LipStream
+
+__all__ = ["lip_streams"]
+
+# A clip is analysed in independent spans of about this length. They depend on
+# the file alone, so that the result does not depend on the number of cores.
+SPAN_S = 10.0
+# Shorter clips are one span: every span decodes again from the key picture before it.
+SHORTEST_SPLIT_S = 6.0
+
+# Faces seen for less are chance or passers-by.
+SHORTEST_FACE_S = 0.3
+
+PROGRESS_EVERY_S = 0.1
+
+
+def lip_streams(
+    path: str | os.PathLike[str],
+    *,
+    max_faces: int = 4,
+    jobs: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[LipStream, ...]:
+    """Follow the lips of every face in a video.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        A local video file.
+    max_faces : int, default 4
+        Most faces to follow at a time and to return.
+    jobs : int, optional
+        Threads to work with; all cores if not given. The result is the same.
+    progress : callable, optional
+        Called now and then, from the calling thread, with the share done.
+
+    Returns
+    -------
+    tuple of LipStream
+        One per face, largest (weighted by how long it is seen) first, each with
+        a row for every picture of the clip; empty if there is no face. Where a
+        row is not valid, ``values`` is 0, and ``landmarks``, ``head_pose`` and
+        ``boxes`` are NaN.
+
+    Raises
+    ------
+    MediaError
+        The file cannot be read.
+    NoFaceError
+        The file has no picture track.
+    MissingDependencyError
+        MediaPipe or a library it needs is not there.
+    ParameterError
+        `max_faces` or `jobs` is less than 1.
+    """
+    if max_faces < 1:
+        raise ParameterError(f"max_faces={max_faces} must be at least 1")
+    if jobs is not None and jobs < 1:
+        raise ParameterError(f"jobs={jobs} must be at least 1")
+    clip = probe(path)
+    if not clip.video_tracks:
+        raise NoFaceError(f"{path}: has no picture track", "give a file with a picture in it")
+    picture = clip.video_tracks[0]
+    plan = _plan(picture.start_s, picture.duration_s or clip.duration_s or 0.0)
+    spans = _Crew(clip.path, max_faces, jobs or _cores(), progress).analyse(plan)
+    if not spans:
+        return ()
+    times_s, cuts, faces = join_spans(spans)
+    clock = np.array(times_s, np.float64)
+    period_s = float(np.median(np.diff(clock))) if len(clock) > 1 else 0.0
+    streams = [
+        lip_stream(face, clock, cuts, spans[0].size, (picture.width, picture.height))
+        for face in faces
+        if len(face.rows) * period_s >= SHORTEST_FACE_S
+    ]
+    streams.sort(key=_prominence, reverse=True)
+    return tuple(
+        replace(stream, track_id=number) for number, stream in enumerate(streams[:max_faces])
+    )
+
+
+def _prominence(stream: LipStream) -> float:
+    """Size times coverage."""
+    return float(np.nansum(eye_distance(stream))) / len(stream)
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A stretch of the clip; None where the clip begins or ends."""
+
+    start_s: float | None
+    end_s: float | None
+    length_s: float
+
+
+def _plan(start_s: float, duration_s: float) -> list[_Part]:
+    """Divide the clip into equal parts, an even number for the sake of two cores."""
+    if not SHORTEST_SPLIT_S <= duration_s < math.inf:
+        return [_Part(None, None, max(duration_s, 0.0))]
+    count = 2 * math.ceil(duration_s / (2 * SPAN_S))
+    length_s = duration_s / count
+    edges: list[float | None] = [start_s + length_s * number for number in range(1, count)]
+    return [
+        _Part(begin, end, length_s)
+        for begin, end in zip([None, *edges], [*edges, None], strict=True)
+    ]
+
+
+class _Crew:
+    """Threads that share the parts of one clip.
+
+    MediaPipe and FFmpeg let go of Python's lock while they work, so threads use
+    the cores well and share the imports, which processes would not.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        max_faces: int,
+        jobs: int,
+        progress: Callable[[float], None] | None,
+    ) -> None:
+        self._path = path
+        self._max_faces = max_faces
+        self._jobs = jobs
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._done_s: dict[int, float] = {}
+
+    def analyse(self, plan: list[_Part]) -> list[Span]:
+        """Return what each part shows, in order."""
+        results = self._share_out(plan)
+        empty = next((number for number, span in enumerate(results) if span is None), None)
+        if empty is not None:
+            # The file promises more than it holds, or its clock pauses: read
+            # the rest in one go.
+            results[empty:] = self._share_out([replace(plan[empty], end_s=None)])
+        return [span for span in results if span is not None]
+
+    def _share_out(self, plan: list[_Part]) -> list[Span | None]:
+        self._stop.clear()
+        self._done_s.clear()
+        total_s = sum(part.length_s for part in plan)
+        workers = min(self._jobs, len(plan))
+        threads = max(1, self._jobs // workers)
+        queue = iter(enumerate(plan))
+        results: list[Span | None] = [None] * len(plan)
+        with ThreadPoolExecutor(workers, thread_name_prefix="avalign-lips") as pool:
+            pending = {pool.submit(self._work, queue, results, threads) for _ in range(workers)}
+            try:
+                while pending:
+                    done, pending = wait(pending, PROGRESS_EVERY_S, FIRST_EXCEPTION)
+                    for future in done:
+                        future.result()
+                    if self._progress is not None and total_s > 0:
+                        with self._lock:
+                            done_s = sum(self._done_s.values())
+                        self._progress(min(1.0, done_s / total_s))
+            finally:
+                self._stop.set()
+        return results
+
+    def _work(
+        self, queue: Iterator[tuple[int, _Part]], results: list[Span | None], threads: int
+    ) -> None:
+        with FaceTracker(self._max_faces) as tracker:
+            while not self._stop.is_set():
+                with self._lock:
+                    number, part = next(queue, (None, None))
+                if number is None or part is None:
+                    return
+                results[number] = tracker.follow(self._frames(number, part, threads))
+                if results[number] is None:
+                    self._stop.set()
+
+    def _frames(self, number: int, part: _Part, threads: int) -> Iterator[Frame]:
+        begin_s = None
+        for frame in iter_frames(
+            self._path,
+            max_side=ANALYSED_SIDE,
+            start_s=part.start_s,
+            end_s=part.end_s,
+            threads=threads,
+        ):
+            if self._stop.is_set():
+                return
+            begin_s = frame.time_s if begin_s is None else begin_s
+            with self._lock:
+                self._done_s[number] = min(part.length_s, frame.time_s - begin_s)
+            yield frame

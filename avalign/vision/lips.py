@@ -1,0 +1,172 @@
+"""Face tracks to lip streams: normalised, with gaps filled or marked."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avalign.types import LipStream
+from avalign.vision.facemesh import CHIN, LIPS, MESH_POINTS, RIGID
+from avalign.vision.pose import head_pose, to_layout
+from avalign.vision.tracks import box_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from avalign.vision.tracks import Track
+
+__all__ = [
+    "ANALYSED_SIDE",
+    "LARGEST_YAW_DEG",
+    "SMALLEST_EYE_DISTANCE",
+    "coverage",
+    "eye_distance",
+    "lip_stream",
+    "usable",
+]
+
+# Pictures are analysed with at most this many pixels on the longer side.
+ANALYSED_SIDE = 1280
+
+# Between two pictures that show the face, at most this far apart and in one
+# shot, the face is interpolated.
+LONGEST_GAP_S = 0.2
+
+# A face that is turned further shows too little of one half of the mouth.
+LARGEST_YAW_DEG = 55.0
+# Pixels of the analysed picture between the outer eye corners; below, the lips
+# are a few pixels high and the mesh guesses them.
+SMALLEST_EYE_DISTANCE = 15.0
+
+POINTS = np.array([*LIPS, CHIN])
+
+
+def lip_stream(
+    track: Track,
+    times_s: NDArray[np.float64],
+    cuts: list[int],
+    analysed_size: tuple[int, int],
+    picture_size: tuple[int, int],
+) -> LipStream:
+    """Turn the track of one face into a stream with a row for every picture.
+
+    Parameters
+    ----------
+    track : Track
+        The face, in pixels of the analysed picture.
+    times_s : ndarray of shape (T,), float64
+        Presentation time of each picture of the clip.
+    cuts : list of int
+        Pictures before which there is a cut.
+    analysed_size, picture_size : tuple of int
+        Width and height of the picture as analysed and as shown.
+
+    Returns
+    -------
+    LipStream
+        ``track_id`` is 0. Where a row is not valid, ``values`` is 0, and
+        ``landmarks``, ``head_pose`` and ``boxes`` are NaN.
+    """
+    count = len(times_s)
+    mesh = np.full((count, len(MESH_POINTS), 3), np.nan, np.float32)
+    across, down = np.divide(picture_size, analysed_size)
+    mesh[track.rows] = np.array(track.landmarks) * np.array([across, down, across], np.float32)
+    valid = np.zeros(count, bool)
+    valid[track.rows] = True
+    _fill_short_gaps(mesh, valid, times_s, cuts)
+
+    values = np.zeros((count, 3 * len(POINTS)), np.float32)
+    pose = np.full((count, 3), np.nan, np.float32)
+    boxes = np.full((count, 4), np.nan, np.float32)
+    seen = mesh[valid]
+    values[valid] = to_layout(seen[:, RIGID], seen[:, POINTS])[0].reshape(len(seen), -1)
+    pose[valid] = head_pose(seen[:, RIGID])
+    boxes[valid] = box_of(seen) / np.array([*picture_size, *picture_size], np.float32)
+    return LipStream(
+        values=values,
+        times_s=times_s,
+        valid=valid,
+        kind="lips",
+        landmarks=mesh[:, POINTS],
+        head_pose=pose,
+        boxes=boxes,
+        track_id=0,
+        picture_size=picture_size,
+    )
+
+
+def _fill_short_gaps(
+    mesh: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    times_s: NDArray[np.float64],
+    cuts: list[int],
+) -> None:
+    """Interpolate in place where the face was missed for a moment."""
+    seen = np.flatnonzero(valid)
+    for before, after in pairwise(seen):
+        length_s = times_s[after] - times_s[before]
+        if after == before + 1 or length_s > LONGEST_GAP_S:
+            continue
+        if any(before < cut <= after for cut in cuts):
+            continue
+        inside = slice(before + 1, after)
+        weight = ((times_s[inside] - times_s[before]) / length_s)[:, None, None]
+        mesh[inside] = (1 - weight) * mesh[before] + weight * mesh[after]
+        valid[inside] = True
+
+
+def eye_distance(stream: LipStream) -> NDArray[np.float32]:
+    """Return the size of the face.
+
+    Parameters
+    ----------
+    stream : LipStream
+        One face.
+
+    Returns
+    -------
+    ndarray of shape (T,), float32
+        Pixels of the shown picture between the outer eye corners (in the
+        frontal sense: not foreshortened by yaw); NaN where not valid.
+    """
+    shape = stream.landmarks.shape
+    pixels = _spread(stream.landmarks)
+    units = _spread(stream.values.reshape(shape))
+    size = np.full(len(stream), np.nan, np.float32)
+    return np.divide(pixels, units, out=size, where=stream.valid & (units > 0))
+
+
+def _spread(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    plane = points[..., :2]
+    spread: NDArray[np.float32] = np.sqrt(
+        ((plane - plane.mean(axis=1, keepdims=True)) ** 2).sum(axis=(1, 2))
+    )
+    return spread
+
+
+def usable(stream: LipStream) -> NDArray[np.bool_]:
+    """Say in which rows the lips can be read.
+
+    Parameters
+    ----------
+    stream : LipStream
+        One face.
+
+    Returns
+    -------
+    ndarray of shape (T,), bool
+        True where the row is valid, the head is turned by at most
+        `LARGEST_YAW_DEG` and the face is large enough.
+    """
+    analysed = min(1.0, ANALYSED_SIDE / max(stream.picture_size))
+    large = eye_distance(stream) * analysed >= SMALLEST_EYE_DISTANCE
+    frontal = np.abs(stream.head_pose[:, 0]) <= LARGEST_YAW_DEG
+    gate: NDArray[np.bool_] = stream.valid & large & frontal
+    return gate
+
+
+def coverage(stream: LipStream) -> float:
+    """Return the share of the clip's pictures in which the lips can be read, 0 to 1."""
+    return float(usable(stream).mean()) if len(stream) else 0.0
