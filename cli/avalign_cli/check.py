@@ -1,0 +1,80 @@
+"""`avalign check`: measure many files, write nothing."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from avalign_cli import options
+from avalign_cli.ui import Screen, show_error
+
+__all__ = ["EXAMPLES", "check"]
+
+EXAMPLES = """
+[bold]Examples[/bold]
+
+avalign check talk.mp4 [dim]one line; exit code 1 if out of tolerance[/dim]
+
+avalign check takes/ 'more/*.mov' --tolerance ebu [dim]folders and patterns[/dim]
+
+find . -name '*.mp4' | avalign check - --json -j 4 [dim]a list, results for programs[/dim]
+
+[bold]Exit codes[/bold], the first that applies
+
+3 a file could not be read; 1 a file is out of tolerance; 4 a file gave no reliable answer;
+0 all are in sync. 2 is wrong usage, 5 a missing package
+"""
+
+# What is worst comes first; a defect outranks all.
+PRECEDENCE = (70, 5, 3, 2, 1, 4)
+
+
+def check(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Files, folders, patterns; - reads a list of files from stdin.",
+        ),
+    ],
+    tolerance: options.ToleranceName = "itu",
+    max_lag: options.MaxLag = 1.0,
+    audio_track: options.AudioTrack = 0,
+    jobs: options.Jobs = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Measure how early or late the audio of each file is, and write nothing.
+
+    One line per file. A file that cannot be read never stops the rest.
+    """
+    from avalign import batch, schema
+    from avalign_cli import text
+    from avalign_cli.inputs import expand
+
+    screen = Screen(json, quiet, verbose)
+    files = expand(paths, sys.stdin)
+    if not files:
+        raise typer.BadParameter("the list on stdin is empty", param_hint="PATH")
+    reports = batch.check_many(
+        files, tolerance=tolerance, max_lag_s=max_lag, audio_track=audio_track, jobs=jobs
+    )
+    counts: dict[str, int] = {}
+    exit_codes = set()
+    with screen.progress("Checking", len(files)) as progress:
+        for done, report in enumerate(reports, start=1):
+            exit_codes.add(report.exit_code)
+            kind = report.verdict or report.status
+            counts[kind] = counts.get(kind, 0) + 1
+            screen.data(schema.to_json(report))
+            if report.status == "error" and not json:
+                show_error(text.line(report))
+            else:
+                screen.result(text.line(report), text.STYLES[report.verdict])
+            for detail in text.details(report):
+                screen.detail(detail)
+            progress(done)
+    if len(files) > 1:
+        screen.note(text.summary(counts))
+    return next((code for code in PRECEDENCE if code in exit_codes), 0)

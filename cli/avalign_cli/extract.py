@@ -1,0 +1,64 @@
+"""`avalign extract`: save what alignment needs, and nothing that shows a face."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avalign_cli import options
+from avalign_cli.ui import Screen
+
+__all__ = ["EXAMPLES", "extract"]
+
+EXAMPLES = """
+[bold]Examples[/bold]
+
+avalign extract talk.mp4 [dim]writes talk.npz[/dim]
+
+avalign extract talk.mp4 -o streams.npz && avalign check streams.npz
+"""
+
+
+def extract(
+    video: Annotated[str, typer.Argument(metavar="VIDEO", help="A video.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The .npz file to write.",
+            show_default="VIDEO.npz",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
+    audio: options.Audio = None,
+    audio_track: options.AudioTrack = 0,
+    jobs: options.Jobs = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Save the sound features and lip landmarks of a video.
+
+    The file holds no picture and no sound. `check` and `sync --dry-run` take it in place of
+    the video.
+    """
+    from avalign import api
+    from avalign.streams import save_streams
+
+    screen = Screen(quiet=quiet, verbose=verbose)
+    target = output or Path(video).with_suffix(".npz")
+    api.check_target(video, target, overwrite=overwrite)
+    with screen.progress(f"Reading {video}") as progress:
+        streams = api.extract(
+            video, audio=audio, audio_track=audio_track, jobs=jobs, progress=progress
+        )
+    save_streams(streams, target, overwrite=overwrite)
+    faces = {0: "no face", 1: "1 face"}.get(len(streams.lips), f"{len(streams.lips)} faces")
+    screen.result(f"{video}: {streams.duration_s:.1f} s, {faces}. Wrote {target}.")
+    for lips in streams.lips:
+        screen.detail(
+            f"  face {lips.track_id}: usable in {lips.valid.mean():.0%} of its pictures"
+        )
+    return 0

@@ -1,0 +1,60 @@
+"""Which files the arguments of `avalign check` stand for."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+__all__ = ["MEDIA_SUFFIXES", "expand"]
+
+MEDIA_SUFFIXES = {
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".ts"),
+    *(".m2ts", ".mts", ".mxf", ".flv", ".wmv", ".asf", ".ogv", ".3gp"),
+}
+
+
+def expand(arguments: Iterable[str], listed: Iterable[str] = ()) -> list[str]:
+    """Find the files, each once, in the order of the arguments.
+
+    Parameters
+    ----------
+    arguments : iterable of str
+        Files, folders (searched with all folders in them), patterns such as
+        ``"takes/*.mp4"``, and ``-`` for the listed ones.
+    listed : iterable of str
+        Lines that name a file each; read only where ``-`` is among the arguments.
+
+    Returns
+    -------
+    list of str
+        Paths. What matches nothing stays as it is, so that it is reported when
+        it is opened.
+    """
+    found: dict[str, None] = {}
+    for argument in arguments:
+        if argument == "-":
+            found |= dict.fromkeys(name for line in listed if (name := line.rstrip("\r\n")))
+        else:
+            found |= dict.fromkeys(_matches(argument) or [argument])
+    return list(found)
+
+
+def _matches(argument: str) -> list[str]:
+    if os.path.isdir(argument):
+        return _media_in(argument)
+    if os.path.lexists(argument):
+        return [argument]
+    return sorted(
+        match for match in glob.glob(argument, recursive=True) if os.path.isfile(match)
+    )
+
+
+def _media_in(folder: str) -> list[str]:
+    return sorted(
+        os.path.join(root, name)
+        for root, _, names in os.walk(folder)
+        for name in names
+        if Path(name).suffix.lower() in MEDIA_SUFFIXES
+    )

@@ -1,0 +1,113 @@
+"""The program: its sub-commands, and what becomes of errors."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from avalign_cli import check, doctor, extract, sync, train
+from avalign_cli.ui import show_error
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130
+CANNOT_WRITE = 3
+DEFECT = 70
+
+EXAMPLES = """
+[bold]Examples[/bold]
+
+avalign sync talk.mp4 [dim]measure, and write talk.synced.mp4 if needed[/dim]
+
+avalign check takes/ --json [dim]measure a folder, write nothing[/dim]
+
+avalign doctor [dim]what is installed, what is missing[/dim]
+"""
+
+app = typer.Typer(
+    name="avalign",
+    epilog=EXAMPLES,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+app.command(epilog=sync.EXAMPLES)(sync.sync)
+app.command(epilog=check.EXAMPLES)(check.check)
+app.command(epilog=extract.EXAMPLES)(extract.extract)
+training = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+training.command("space", epilog=train.SPACE_EXAMPLES)(train.train_space)
+app.add_typer(training, name="train", help="Fit models anew.")
+app.command()(doctor.doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from avalign import __version__
+
+        typer.echo(f"avalign {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def avalign(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version."
+        ),
+    ] = False,
+) -> None:
+    """Line up the sound and the picture of a talking person."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        What follows the program's name; by default what it was started with.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # File names may hold bytes that are no text.
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        result = app(arguments, prog_name="avalign", standalone_mode=False)
+    except KeyboardInterrupt:
+        result = INTERRUPTED
+    except Exception as error:
+        if os.environ.get("AVALIGN_DEBUG"):
+            sys.excepthook(type(error), error, error.__traceback__)
+        return _explain(error)
+    if result == INTERRUPTED:
+        show_error("interrupted")
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: Exception) -> int:
+    """Print what an error means to the user, and choose the exit code."""
+    from avalign.errors import AvalignError
+
+    if isinstance(error, AvalignError):
+        show_error(error.message, error.hint)
+        return error.exit_code
+    if isinstance(error, typer.TyperException):
+        if error.format_message():
+            show_error(error.format_message(), "avalign --help shows how it is used")
+        return error.exit_code
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        show_error(f"{where}{error.strerror or error}")
+        return CANNOT_WRITE
+    show_error(
+        f"a defect in avalign: {type(error).__name__}: {error}",
+        "AVALIGN_DEBUG=1 shows the traceback; please report it",
+    )
+    return DEFECT

@@ -1,0 +1,132 @@
+"""A report as one line for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from avalign.schema import best_guess, versions
+from avalign.types import Alignment, SyncReport
+from avalign.verdict import ACCEPTABLE, Tolerance
+
+__all__ = ["STYLES", "details", "line", "summary"]
+
+KINDS = ("in_sync", "noticeable", "unacceptable", "no_answer", "error")
+
+STYLES = {"in_sync": "green", "noticeable": "yellow", "unacceptable": "red", None: "magenta"}
+
+
+def line(report: SyncReport, *, planned: Path | None = None) -> str:
+    """Say in one line what was found and done.
+
+    Parameters
+    ----------
+    report : SyncReport
+        The answer about one file.
+    planned : Path, optional
+        What a dry run would have written.
+
+    Returns
+    -------
+    str
+        Sentences after the name of the file.
+    """
+    if report.status == "error":
+        return report.reason or "unknown error"
+    sentences = [_finding(report)]
+    if report.status == "ok" and report.reason is not None:
+        sentences.append(f"Forced, although: {report.reason}.")
+    if report.output is not None:
+        sentences.append(f"Wrote {report.output}, {_residual(report.residual_ms)}.")
+    elif planned is not None and report.verdict not in (None, "in_sync"):
+        sentences.append(f"Would write {planned}.")
+    sentences += [f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in report.notes]
+    return f"{report.file}: {' '.join(sentences)}"
+
+
+def details(report: SyncReport) -> list[str]:
+    """Say what the answer rests on.
+
+    Parameters
+    ----------
+    report : SyncReport
+        The answer about one file.
+
+    Returns
+    -------
+    list of str
+        Indented lines: what was there, each face, and what measured.
+    """
+    seen = [
+        _amount(report.duration_s, "{:.1f} s of picture"),
+        _amount(report.frame_rate, "{:.2f} pictures per second"),
+        _amount(report.speech_s, "{:.1f} s of speech with a face"),
+    ]
+    lines = [", ".join(part for part in seen if part)]
+    for face in report.faces:
+        matched = " (the one that speaks)" if face.track_id == report.face else ""
+        fit = _lag(face.alignment) if face.alignment else "not usable"
+        lines.append(
+            f"face {face.track_id}, {face.place}, seen in {face.coverage:.0%}: {fit}{matched}"
+        )
+    made_by = ", ".join(f"{name} {version}" for name, version in versions().items())
+    lines.append(f"{report.elapsed_s:.1f} s with {made_by}")
+    return [f"  {text}" for text in lines if text]
+
+
+def _finding(report: SyncReport) -> str:
+    answer = report.alignment
+    if answer is None:
+        sentence = f"no reliable answer: {report.reason}."
+        face = best_guess(report)
+        if face is not None and face.alignment is not None and not face.alignment.at_edge:
+            sentence += f" The best guess: {_lag(face.alignment)}."
+        return sentence
+    lag_ms = 1000.0 * answer.audio_lag_s
+    tolerance = Tolerance.parse(report.tolerance)
+    if report.verdict == "in_sync":
+        limits = f"{tolerance.early_ms:g} ms early, {tolerance.late_ms:g} ms late"
+        return f"in sync: {_lag(answer)}, within {tolerance.source} ({limits})."
+    if report.verdict == "unacceptable":
+        judged, tolerance = "Viewers object", ACCEPTABLE
+    elif tolerance.name == "itu":
+        judged = "Viewers notice"
+    else:
+        judged = "Out of tolerance"
+    return f"{_lag(answer)}. {judged} ({tolerance.source}: {tolerance.limit_ms(lag_ms):g} ms)."
+
+
+def _lag(alignment: Alignment) -> str:
+    lag_ms = round(1000.0 * alignment.audio_lag_s)
+    side = "on time" if lag_ms == 0 else f"{abs(lag_ms)} ms {'late' if lag_ms > 0 else 'early'}"
+    low_s, high_s = alignment.interval_s
+    half_width_ms = 500.0 * (high_s - low_s)
+    return f"audio is {side} (±{half_width_ms:.0f} ms, confidence {alignment.confidence:.2f})"
+
+
+def _residual(residual_ms: float | None) -> str:
+    if residual_ms is None:
+        return "residual not measured"
+    return f"residual {residual_ms + 0.0:.0f} ms".replace("-0 ms", "0 ms")
+
+
+def _amount(value: float | None, pattern: str) -> str:
+    return "" if value is None else pattern.format(value)
+
+
+def summary(counts: Mapping[str, int]) -> str:
+    """Count what was found in many files.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        How many files there are of each verdict, or status without one.
+
+    Returns
+    -------
+    str
+        Such as ``"9 in sync, 2 noticeable, 1 no answer"``.
+    """
+    return ", ".join(
+        f"{counts[kind]} {kind.replace('_', ' ')}" for kind in KINDS if counts.get(kind)
+    )

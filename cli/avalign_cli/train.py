@@ -1,0 +1,57 @@
+"""`avalign train`: fit models anew."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avalign_cli import options
+from avalign_cli.ui import Screen
+
+__all__ = ["SPACE_EXAMPLES", "train_space"]
+
+SPACE_EXAMPLES = """
+[bold]Examples[/bold]
+
+avalign train space --data manifest.csv --output space.safetensors
+
+avalign train space --data manifest.parquet --output space.safetensors --cache features/
+"""
+
+
+def train_space(
+    data: Annotated[
+        Path,
+        typer.Option("--data", metavar="MANIFEST", help="CSV or Parquet, one row per clip."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="The .safetensors file to write."),
+    ],
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="Same seed, same weights.")
+    ] = 0,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs",
+            metavar="N",
+            min=1,
+            help="Passes over the data.",
+            show_default="as shipped",
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", metavar="DIR", help="Keep extracted streams in this folder."),
+    ] = None,
+    quiet: options.Quiet = False,
+) -> int:
+    """Fit the shared space of sound and lips; needs torch."""
+    from avalign.train.space import train_space as fit
+
+    screen = Screen(quiet=quiet)
+    with screen.progress("Training") as progress:
+        fit(data, output, seed=seed, epochs=epochs, cache=cache, progress=progress)
+    screen.result(f"Wrote {output}.")
+    return 0
