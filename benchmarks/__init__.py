@@ -1,0 +1,1 @@
+"""Measure avalign: ``python -m benchmarks --help``."""

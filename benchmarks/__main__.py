@@ -1,0 +1,91 @@
+"""The command line of the benchmarks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from avalign.errors import AvalignError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a benchmark.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        By default those of the process.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        _run(options)
+    except AvalignError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _run(options: argparse.Namespace) -> None:
+    # Imported here, so that --help answers at once.
+    if options.benchmark == "sync":
+        from benchmarks.sync import run_sync
+
+        run_sync(
+            options.data,
+            out=options.out,
+            cache=options.cache,
+            split=options.split,
+            windows_per_clip=options.windows_per_clip,
+            seed=options.seed,
+        )
+    elif options.benchmark == "own-lags":
+        from benchmarks.sync import run_own_lags
+
+        run_own_lags(options.data, cache=options.cache)
+    else:
+        from benchmarks.speed import run_speed
+
+        run_speed(options.video, out=options.out, memory=options.memory)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure avalign."
+    )
+    commands = parser.add_subparsers(dest="benchmark", required=True)
+    sync = commands.add_parser("sync", help="accuracy, bias, calibration of measured lags")
+    own_lags = commands.add_parser("own-lags", help="freeze the clips' own lags")
+    speed = commands.add_parser("speed", help="speed of `avalign check`, and its memory")
+    for command in (sync, own_lags):
+        command.add_argument("--data", type=Path, required=True, help="manifest of the clips")
+        command.add_argument("--cache", type=Path, help="folder for extracted clips")
+    sync.add_argument("--split", default="dev", help="dev (default), train or all")
+    sync.add_argument("--windows-per-clip", type=_positive, default=12, metavar="N")
+    sync.add_argument("--seed", type=int, default=0)
+    speed.add_argument("video", type=Path, help="a talking face; repeated and re-encoded")
+    speed.add_argument(
+        "--memory", action="store_true", help="measure the peak on ten minutes instead"
+    )
+    for command in (sync, speed):
+        command.add_argument(
+            "--out", type=Path, default=Path("build/benchmarks"), help="folder for the results"
+        )
+    return parser
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

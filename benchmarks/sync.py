@@ -1,0 +1,321 @@
+"""``python -m benchmarks sync``: how well avalign measures lags, with intervals.
+
+See `benchmarks.cases` for the protocol.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table as PrintedTable
+
+from avalign.data.clips import load_clip
+from avalign.data.manifest import Manifest, ManifestRow, read_manifest
+from avalign.errors import NoAnswerError, ParameterError
+from avalign.media import atomic_output
+from benchmarks.cases import SEARCH_S, Clip, Estimator, Result, make_cases, measure
+from benchmarks.own_lags import OwnLag, measure_own_lag, read_own_lags, write_own_lags
+from benchmarks.tables import Row, Table, make_tables
+
+NATURAL_ROLES = ("in_sync", "in_sync_unverified")
+# Its one speaker outweighs everything else, and most of it was trained on.
+GRID_SPEAKER_LEFT_OUT = "s1"
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+TRUE_SAMPLE_LAG_S = {"talking.mp4": 0.0, "talking-late160.mp4": 0.160}
+
+console = Console(stderr=True)
+
+
+def avalign_estimator() -> Estimator:
+    """Return what is shipped: `avalign.align.align_streams`.
+
+    Returns
+    -------
+    callable
+        Takes streams and the range of lags to search in seconds.
+    """
+    from avalign.align import align_streams
+
+    return lambda streams, max_lag_s: align_streams(streams, max_lag_s=max_lag_s)
+
+
+def run_sync(
+    data: Path,
+    *,
+    out: Path,
+    cache: Path | None = None,
+    split: str = "dev",
+    windows_per_clip: int = 12,
+    seed: int = 0,
+) -> tuple[Table, ...]:
+    """Measure, print the tables, and write ``sync.json`` and ``sync-windows.csv``.
+
+    Parameters
+    ----------
+    data : Path
+        Manifest of the clips.
+    out : Path
+        Folder to write to.
+    cache : Path, optional
+        Where extracted clips are kept.
+    split : str
+        Which rows of the manifest; ``"all"`` takes every one.
+    windows_per_clip : int
+        Most windows per clip, task and length.
+    seed : int
+        Fixes the draws.
+
+    Returns
+    -------
+    tuple of Table
+        What was printed.
+    """
+    manifest = read_manifest(data)
+    lags = read_own_lags()
+    clips = load_clips(manifest, benchmark_rows(manifest, split), lags, cache=cache)
+    if not clips:
+        raise ParameterError(f"{data} holds no clips of the split {split!r} to measure")
+    cases = make_cases(clips, windows_per_clip=windows_per_clip, seed=seed)
+    estimator = avalign_estimator()
+    measured = measure(clips, cases, estimator)
+    results = list(track(measured, "measuring windows", total=len(cases), console=console))
+    tables = make_tables(results, clips, measure_samples(estimator, cache=cache))
+    print_tables(tables)
+    settings = {"split": split, "windows_per_clip": windows_per_clip, "seed": seed}
+    write_results(tables, results, settings, out)
+    return tables
+
+
+def run_own_lags(data: Path, *, cache: Path | None = None, split: str = "all") -> None:
+    """Measure the own lags of all clips of the benchmark and freeze them.
+
+    Parameters
+    ----------
+    data : Path
+        Manifest of the clips.
+    cache : Path, optional
+        Where extracted clips are kept.
+    split : str
+        Which rows of the manifest; ``"all"`` takes every one.
+    """
+    manifest = read_manifest(data)
+    estimator = avalign_estimator()
+    lags: dict[str, OwnLag] = {}
+    for row in track(benchmark_rows(manifest, split), "measuring clips", console=console):
+        name = manifest.name_of(row)
+        try:
+            lag = measure_own_lag(load_clip(row.path, cache_dir=cache).streams, estimator)
+        except NoAnswerError as error:
+            console.print(f"{name}: {error}")
+            continue
+        if lag is None:
+            console.print(f"{name}: nothing to measure")
+            continue
+        lags[name] = lag
+    write_own_lags(lags)
+
+
+def benchmark_rows(manifest: Manifest, split: str) -> list[ManifestRow]:
+    """Choose natural clips, and those of GRID speakers other than s1.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        All clips.
+    split : str
+        ``"dev"``, ``"train"``, or ``"all"``.
+
+    Returns
+    -------
+    list of ManifestRow
+        In the order of the manifest.
+    """
+    chosen = manifest.select(split=None if split == "all" else split, role=NATURAL_ROLES)
+    return [
+        row for row in chosen if not (is_grid(row) and row.speaker == GRID_SPEAKER_LEFT_OUT)
+    ]
+
+
+def is_grid(row: ManifestRow) -> bool:
+    """Tell whether a clip belongs to the GRID corpus."""
+    return row.dataset == "grid"
+
+
+def load_clips(
+    manifest: Manifest,
+    rows: Iterable[ManifestRow],
+    own_lags: Mapping[str, OwnLag],
+    *,
+    cache: Path | None = None,
+) -> list[Clip]:
+    """Extract the clips that have an own lag.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Names the clips.
+    rows : iterable of ManifestRow
+        The clips.
+    own_lags : mapping of str to OwnLag
+        By name.
+    cache : Path, optional
+        Where extracted clips are kept.
+
+    Returns
+    -------
+    list of Clip
+        In the order of the rows.
+
+    Raises
+    ------
+    ParameterError
+        If the own lag of a clip was not measured.
+    """
+    clips = []
+    for row in track(list(rows), "extracting clips", console=console):
+        name = manifest.name_of(row)
+        if name not in own_lags:
+            raise ParameterError(
+                f"the own lag of {name} is not known",
+                "measure it: python -m benchmarks own-lags",
+            )
+        clips.append(
+            Clip(
+                name,
+                speaker=row.speaker or name,
+                is_grid=is_grid(row),
+                in_sync=row.role == "in_sync",
+                own_lag_s=own_lags[name].lag_s,
+                source=load_clip(row.path, cache_dir=cache),
+            )
+        )
+    return clips
+
+
+def measure_samples(estimator: Estimator, *, cache: Path | None = None) -> dict[str, float]:
+    """Measure the sample videos, whose lags are known by construction.
+
+    Parameters
+    ----------
+    estimator : callable
+        Takes streams and the range of lags to search in seconds.
+    cache : Path, optional
+        Where extracted clips are kept.
+
+    Returns
+    -------
+    dict of str to float
+        Measured less true lag in seconds; NaN without an estimate.
+    """
+    errors_s = {}
+    for name, truth_s in TRUE_SAMPLE_LAG_S.items():
+        streams = load_clip(SAMPLES / name, cache_dir=cache).streams
+        best = estimator(streams, SEARCH_S).alignment
+        errors_s[name] = math.nan if best is None else best.audio_lag_s - truth_s
+    return errors_s
+
+
+def print_tables(tables: Iterable[Table]) -> None:
+    """Print tables to standard output.
+
+    Parameters
+    ----------
+    tables : iterable of Table
+        What to print.
+    """
+    printer = Console()
+    for table in tables:
+        printed = PrintedTable(title=table.title, title_justify="left")
+        for name in ("what", "value", "95 % interval", "cases", "clips", "bar", ""):
+            printed.add_column(name, justify="left" if name in ("what", "bar") else "right")
+        for row in table.rows:
+            printed.add_row(*_cells(row))
+        printer.print(printed)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    number = row.estimate
+    digits = 3 if row.unit == "" else 1
+    unit = f" {row.unit}" if row.unit else ""
+    interval = f"{number.low:.{digits}f} to {number.high:.{digits}f}"
+    passed = "" if row.bar is None else "yes" if row.bar.holds(number.value) else "NO"
+    return (
+        row.what,
+        f"{number.value:.{digits}f}{unit}",
+        interval if math.isfinite(number.low) else "",
+        str(number.cases),
+        str(number.groups),
+        "" if row.bar is None else str(row.bar),
+        passed,
+    )
+
+
+def write_results(
+    tables: Iterable[Table], results: Sequence[Result], settings: Mapping[str, Any], out: Path
+) -> None:
+    """Write the tables as JSON and the windows as CSV, replacing what is there.
+
+    Parameters
+    ----------
+    tables : iterable of Table
+        The numbers.
+    results : sequence of Result
+        The windows.
+    settings : mapping
+        How they were drawn.
+    out : Path
+        Folder; made where it is missing.
+    """
+    from avalign.schema import versions
+
+    out.mkdir(parents=True, exist_ok=True)
+    content = {
+        "schema": 1,
+        "settings": dict(settings),
+        "versions": versions(),
+        "tables": [asdict(table) for table in tables],
+    }
+    text = json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
+    _write(out / "sync.json", text)
+    rows = [_flat(result) for result in results]
+    buffer = io.StringIO()
+    writer = csv.DictWriter(
+        buffer, fieldnames=list(rows[0]) if rows else [], lineterminator="\n"
+    )
+    writer.writeheader()
+    writer.writerows(rows)
+    _write(out / "sync-windows.csv", buffer.getvalue())
+
+
+def _flat(result: Result) -> dict[str, Any]:
+    measured = asdict(result)
+    columns = measured.pop("case") | measured | {"error_s": result.error_s}
+    return {
+        name: f"{value:.6f}" if isinstance(value, float) else value
+        for name, value in columns.items()
+    }
+
+
+def _finite(value: Any) -> Any:
+    """Replace what JSON cannot say by null."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_output(path, True) as temporary:
+        Path(temporary).write_text(text, encoding="utf-8")
