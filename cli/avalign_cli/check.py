@@ -10,19 +10,19 @@ from avalign_cli.ui import Screen, show_error
 
 __all__ = ["EXAMPLES", "check"]
 
-EXAMPLES = """
-[bold]Examples[/bold]
+EXAMPLES = """\b
+Examples:
+  avalign check talk.mp4
+  avalign check takes/ "more/*.mov" --tolerance ebu
+  find . -name "*.mp4" | avalign check - --json -j 4
 
-avalign check talk.mp4 [dim]one line; exit code 1 if out of tolerance[/dim]
-
-avalign check takes/ 'more/*.mov' --tolerance ebu [dim]folders and patterns[/dim]
-
-find . -name '*.mp4' | avalign check - --json -j 4 [dim]a list, results for programs[/dim]
-
-[bold]Exit codes[/bold], the first that applies
-
-3 a file could not be read; 1 a file is out of tolerance; 4 a file gave no reliable answer;
-0 all are in sync. 2 is wrong usage, 5 a missing package
+\b
+Exit codes, the first that applies:
+  3  a file cannot be read
+  1  a file is out of tolerance
+  4  a file gave no reliable answer
+  0  all files are in sync
+  (2 wrong usage, 5 a package is missing)
 """
 
 # What is worst comes first; a defect outranks all.
@@ -33,7 +33,7 @@ def check(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             help="Files, folders, patterns; - reads a list of files from stdin.",
         ),
     ],
@@ -45,7 +45,7 @@ def check(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Measure how early or late the audio of each file is, and write nothing.
+    """Measure the audio lag of many files; write nothing.
 
     One line per file. A file that cannot be read never stops the rest.
     """

@@ -55,7 +55,7 @@ class Finding:
 
 
 def doctor(json: options.Json = False) -> int:
-    """Show versions, models and cores, what is missing and how to get it.
+    """Show what is installed, what is missing, how to get it.
 
     The exit code is 0 if avalign can measure and repair, else 5.
     """

@@ -10,12 +10,11 @@ from avalign_cli.ui import Screen
 
 __all__ = ["EXAMPLES", "extract"]
 
-EXAMPLES = """
-[bold]Examples[/bold]
-
-avalign extract talk.mp4 [dim]writes talk.npz[/dim]
-
-avalign extract talk.mp4 -o streams.npz && avalign check streams.npz
+EXAMPLES = """\b
+Examples:
+  avalign extract talk.mp4                     write talk.npz
+  avalign extract talk.mp4 -o streams.npz
+  avalign check streams.npz
 """
 
 
@@ -29,7 +28,6 @@ def extract(
             metavar="FILE",
             help="The .npz file to write.",
             show_default="VIDEO.npz",
-            rich_help_panel=options.OUTPUT,
         ),
     ] = None,
     audio: options.Audio = None,

@@ -11,32 +11,30 @@ from avalign_cli.ui import show_error
 
 __all__ = ["app", "main"]
 
-INTERRUPTED = 130
+WRONG_USAGE = 2
 CANNOT_WRITE = 3
 DEFECT = 70
+INTERRUPTED = 130
 
-EXAMPLES = """
-[bold]Examples[/bold]
-
-avalign sync talk.mp4 [dim]measure, and write talk.synced.mp4 if needed[/dim]
-
-avalign check takes/ --json [dim]measure a folder, write nothing[/dim]
-
-avalign doctor [dim]what is installed, what is missing[/dim]
+EXAMPLES = """\b
+Examples:
+  avalign sync talk.mp4            measure, and write talk.synced.mp4 if needed
+  avalign check takes/ --json      measure a folder, write nothing
+  avalign doctor                   what is installed, what is missing
 """
 
 app = typer.Typer(
     name="avalign",
     epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
-    rich_markup_mode="rich",
+    invoke_without_command=True,
+    rich_markup_mode=None,  # boxes around the help would triple its time
     pretty_exceptions_enable=False,
 )
 app.command(epilog=sync.EXAMPLES)(sync.sync)
 app.command(epilog=check.EXAMPLES)(check.check)
 app.command(epilog=extract.EXAMPLES)(extract.extract)
-training = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+training = typer.Typer(rich_markup_mode=None)
 training.command("space", epilog=train.SPACE_EXAMPLES)(train.train_space)
 app.add_typer(training, name="train", help="Fit models anew.")
 app.command()(doctor.doctor)
@@ -52,6 +50,7 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def avalign(
+    context: typer.Context,
     version: Annotated[
         bool,
         typer.Option(
@@ -60,6 +59,9 @@ def avalign(
     ] = False,
 ) -> None:
     """Line up the sound and the picture of a talking person."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(WRONG_USAGE)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -99,8 +101,9 @@ def _explain(error: Exception) -> int:
         show_error(error.message, error.hint)
         return error.exit_code
     if isinstance(error, typer.TyperException):
-        if error.format_message():
-            show_error(error.format_message(), "avalign --help shows how it is used")
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "avalign"
+        show_error(error.format_message(), f"{command} --help shows how it is used")
         return error.exit_code
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""

@@ -5,30 +5,16 @@ from typing import Annotated
 
 import typer
 
-MEASURING = "Measuring"
-OUTPUT = "Output"
-
 Video = Annotated[
     str, typer.Argument(metavar="VIDEO", help="A video, or a .npz file of streams.")
 ]
 Audio = Annotated[
     Path | None,
-    typer.Option(
-        "--audio",
-        metavar="FILE",
-        help="Take the sound from this file.",
-        rich_help_panel=MEASURING,
-    ),
+    typer.Option("--audio", metavar="FILE", help="Take the sound from this file."),
 ]
 AudioTrack = Annotated[
     int,
-    typer.Option(
-        "--audio-track",
-        metavar="N",
-        min=0,
-        help="Which sound track, from 0.",
-        rich_help_panel=MEASURING,
-    ),
+    typer.Option("--audio-track", metavar="N", min=0, help="Which sound track, from 0."),
 ]
 ToleranceName = Annotated[
     str,
@@ -38,52 +24,29 @@ ToleranceName = Annotated[
         help="itu (45 ms early, 125 ms late), itu-accept (90/185), ebu (40/60), "
         "atsc (15/45), or your own EARLY/LATE in ms.",
         autocompletion=lambda: ["itu", "itu-accept", "ebu", "atsc"],
-        rich_help_panel=MEASURING,
     ),
 ]
 MaxLag = Annotated[
     float,
-    typer.Option(
-        "--max-lag",
-        metavar="SECONDS",
-        help="Largest lag to search for, up to 15.",
-        rich_help_panel=MEASURING,
-    ),
+    typer.Option("--max-lag", metavar="SECONDS", help="Largest lag to search for, up to 15."),
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option(
-        "--jobs",
-        "-j",
-        metavar="N",
-        min=1,
-        help="Cores to use.",
-        show_default="all",
-        rich_help_panel=MEASURING,
-    ),
+    typer.Option("--jobs", "-j", metavar="N", min=1, help="Cores to use.", show_default="all"),
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", "-y", help="Replace files that exist.", rich_help_panel=OUTPUT),
+    typer.Option("--overwrite", "-y", help="Replace files that exist."),
 ]
 Json = Annotated[
     bool,
-    typer.Option(
-        "--json",
-        help="Print one JSON object per line (schema 1).",
-        rich_help_panel=OUTPUT,
-    ),
+    typer.Option("--json", help="Print one JSON object per line (schema 1)."),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Print errors and JSON only.", rich_help_panel=OUTPUT),
+    typer.Option("--quiet", "-q", help="Print errors and JSON only."),
 ]
 Verbose = Annotated[
     bool,
-    typer.Option(
-        "--verbose",
-        "-v",
-        help="Say more about what was measured.",
-        rich_help_panel=OUTPUT,
-    ),
+    typer.Option("--verbose", "-v", help="Say more about what was measured."),
 ]

@@ -13,21 +13,20 @@ if TYPE_CHECKING:
 
 __all__ = ["EXAMPLES", "sync"]
 
-EXAMPLES = """
-[bold]Examples[/bold]
+EXAMPLES = """\b
+Examples:
+  avalign sync talk.mp4                      write talk.synced.mp4 if needed
+  avalign sync talk.mp4 -o fixed.mkv -y      choose the file, replace it
+  avalign sync talk.mp4 -n --plot lag.png    write no video, draw the evidence
+  avalign sync talk.mp4 --audio recorder.wav --max-lag 10
 
-avalign sync talk.mp4 [dim]measure; write talk.synced.mp4 if the lag is out of tolerance[/dim]
-
-avalign sync talk.mp4 -o fixed.mkv -y [dim]choose the file, replace it if it exists[/dim]
-
-avalign sync talk.mp4 -n --plot lag.png [dim]write no video, draw what was measured[/dim]
-
-avalign sync talk.mp4 --audio recorder.wav --max-lag 10 [dim]sound from another device[/dim]
-
-[bold]Exit codes[/bold]
-
-0 measured, and repaired where needed; 2 wrong usage; 3 a file cannot be read or written, or
-the output exists; 4 no reliable answer, no video written; 5 an optional package is missing
+\b
+Exit codes:
+  0  measured, and repaired where needed
+  2  wrong usage
+  3  a file cannot be read or written, or the output exists
+  4  no reliable answer; no video was written
+  5  an optional package is missing
 """
 
 
@@ -41,7 +40,6 @@ def sync(
             metavar="FILE",
             help="The video to write.",
             show_default="VIDEO.synced.EXT",
-            rich_help_panel=options.OUTPUT,
         ),
     ] = None,
     tolerance: options.ToleranceName = "itu",
@@ -55,7 +53,6 @@ def sync(
             "--dry-run",
             "-n",
             help="Measure, but write no video.",
-            rich_help_panel=options.OUTPUT,
         ),
     ] = False,
     overwrite: options.Overwrite = False,
@@ -64,7 +61,6 @@ def sync(
         typer.Option(
             "--force",
             help="Repair by the best guess where there is no reliable answer.",
-            rich_help_panel=options.OUTPUT,
         ),
     ] = False,
     plot: Annotated[
@@ -73,7 +69,6 @@ def sync(
             "--plot",
             metavar="PNG",
             help="Draw the evidence over lags, and lips over speech before and after.",
-            rich_help_panel=options.OUTPUT,
         ),
     ] = None,
     overlay: Annotated[
@@ -82,17 +77,16 @@ def sync(
             "--overlay",
             metavar="MP4",
             help="Write the video with lips drawn and a running score.",
-            rich_help_panel=options.OUTPUT,
         ),
     ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Measure how early or late the audio is, and write a video where it is in sync.
+    """Measure the audio lag of a video, and repair it.
 
-    The input is never changed. Its picture is copied bit for bit, and nothing is written where
-    the audio is in sync already.
+    The input is never changed: the repaired video is a new file, its picture copied bit for
+    bit. Where the lag is within the tolerance, nothing is written.
     """
     from avalign import api, schema
     from avalign.errors import AvalignError

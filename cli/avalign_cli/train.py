@@ -10,12 +10,9 @@ from avalign_cli.ui import Screen
 
 __all__ = ["SPACE_EXAMPLES", "train_space"]
 
-SPACE_EXAMPLES = """
-[bold]Examples[/bold]
-
-avalign train space --data manifest.csv --output space.safetensors
-
-avalign train space --data manifest.parquet --output space.safetensors --cache features/
+SPACE_EXAMPLES = """\b
+Example:
+  avalign train space --data manifest.csv --output space.safetensors
 """
 
 
