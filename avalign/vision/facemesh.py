@@ -74,7 +74,9 @@ _RIGHT_EYE, _LEFT_EYE = _ROW[33], _ROW[263]
 # The landmark model sees the face with this much around it.
 _REGION_SCALE = 1.5
 
+# Runs in the calling thread: parallel work is the caller's to arrange.
 _GRAPH = """
+executor { name: "" type: "ApplicationThreadExecutor" }
 input_stream: "image"
 input_stream: "region"
 input_side_packet: "with_attention"

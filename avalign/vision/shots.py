@@ -38,7 +38,7 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     import cv2
 
-    step = max(1, min(image.shape[:2]) // (4 * THUMBNAIL_SIZE[0]))
+    step = max(1, min(image.shape[:2]) // (2 * THUMBNAIL_SIZE[0]))
     coarse = np.ascontiguousarray(image[::step, ::step])
     small = cv2.resize(coarse, THUMBNAIL_SIZE, interpolation=cv2.INTER_AREA)
     thumb: NDArray[np.float32] = small.astype(np.float32)
