@@ -1,0 +1,341 @@
+"""Pictures of an answer (PNG), and of how far confidence can be trusted."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avalign.errors import MissingDependencyError, ParameterError
+from avalign.report.signals import (
+    busiest_span_s,
+    face_of,
+    lip_opening,
+    loudness,
+    smooth,
+    unit_range,
+)
+from avalign.schema import best_guess
+from avalign.types import Alignment, ClipStreams, LipStream, SyncReport
+from avalign.verdict import Tolerance
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["plot_reliability", "plot_sync"]
+
+LIPS, SOUND, INK, FAINT = "#c8375a", "#2f6690", "#22252a", "#8a9099"
+INTERVAL, TOLERANCE = "#f2b134", "#5fa777"
+EMPTY = "#f4f5f6"
+SHOWN_S = 8.0
+MARGIN = 0.04
+DOTS_PER_INCH = 150
+
+VERDICTS = {
+    "in_sync": "in sync",
+    "noticeable": "viewers notice",
+    "unacceptable": "viewers object",
+}
+
+
+def plot_sync(
+    report: SyncReport,
+    streams: ClipStreams,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Draw an answer: evidence over lags, and lips over speech before and after the shift.
+
+    Parameters
+    ----------
+    report : SyncReport
+        The answer about a clip, or why there is none.
+    streams : ClipStreams
+        The streams it was measured on.
+    path : path-like
+        The PNG to write.
+    overwrite : bool
+        Replace a file that exists.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib is not installed.
+    MediaError
+        If the file exists already or cannot be written.
+    """
+    figure = _figure(9.0, 6.6)
+    top = figure.add_axes((MARGIN, 0.535, 1 - 2 * MARGIN, 0.29))
+    before = figure.add_axes((MARGIN, 0.275, 1 - 2 * MARGIN, 0.14))
+    after = figure.add_axes((MARGIN, 0.085, 1 - 2 * MARGIN, 0.14))
+    headline, subtitle = _words(report)
+    figure.text(MARGIN, 0.945, headline, fontsize=17, fontweight="bold", color=INK)
+    figure.text(MARGIN, 0.907, subtitle, fontsize=10.5, color=FAINT, parse_math=False)
+
+    guess = best_guess(report)
+    alignment = report.alignment or (guess.alignment if guess is not None else None)
+    if alignment is None:
+        _say(top, "Nothing to align")
+    else:
+        _draw_curve(top, alignment, Tolerance.parse(report.tolerance))
+
+    lips = face_of(report, streams)
+    if lips is None or len(streams.mfcc) == 0:
+        for axes in (before, after):
+            _say(axes, "No face" if lips is None else "No sound")
+    else:
+        traces = _Traces.of(lips, streams)
+        lag_s = alignment.audio_lag_s if alignment is not None else None
+        traces.draw(before, 0.0, "Lips and sound as recorded", legend=True)
+        if lag_s is None:
+            _say(after, "No shift to show")
+        else:
+            hedge = "" if report.alignment is not None else " (best guess)"
+            moved = f"sound {_milliseconds(-lag_s)}{hedge}"
+            traces.draw(after, lag_s, f"After the shift: {moved}")
+        before.tick_params(labelbottom=False)
+        after.set_xlabel("time [s]", color=INK)
+    _save(figure, path, overwrite)
+
+
+def plot_reliability(
+    confidence: ArrayLike,
+    accuracy: ArrayLike,
+    counts: ArrayLike,
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Draw how often answers of each confidence were right.
+
+    Parameters
+    ----------
+    confidence : array-like of float, shape (B,)
+        Mean confidence of each bin, from 0 to 1.
+    accuracy : array-like of float, shape (B,)
+        Share of the bin that was right.
+    counts : array-like of int, shape (B,)
+        How many cases the bin holds.
+    path : path-like
+        The PNG to write.
+    overwrite : bool
+        Replace a file that exists.
+
+    Raises
+    ------
+    ParameterError
+        If the three differ in length, are empty, or hold no probabilities.
+    MissingDependencyError
+        If matplotlib is not installed.
+    MediaError
+        If the file exists already or cannot be written.
+    """
+    confidence, accuracy, counts = (
+        np.asarray(column, np.float64) for column in (confidence, accuracy, counts)
+    )
+    shares = np.concatenate([confidence.ravel(), accuracy.ravel()])
+    if not (confidence.shape == accuracy.shape == counts.shape == (confidence.size,)) or not (
+        confidence.size and ((shares >= 0) & (shares <= 1)).all() and (counts > 0).all()
+    ):
+        raise ParameterError(
+            f"bins of shapes {confidence.shape}, {accuracy.shape} and {counts.shape} cannot be "
+            "drawn",
+            "give one confidence and accuracy from 0 to 1, and a count above 0, per bin",
+        )
+    error = float(np.average(np.abs(confidence - accuracy), weights=counts))
+    # Wilson's interval: it stays within 0 and 1 even in small bins.
+    z2 = 1.96**2
+    middle = (accuracy + z2 / (2 * counts)) / (1 + z2 / counts)
+    half = np.sqrt(z2 * (accuracy * (1 - accuracy) + z2 / (4 * counts)) / counts)
+    half = half / (1 + z2 / counts)
+
+    figure = _figure(5.4, 5.4)
+    axes = figure.subplots()
+    figure.subplots_adjust(left=0.13, right=0.96, top=0.86, bottom=0.12)
+    figure.text(0.04, 0.945, "How far to trust the confidence", fontsize=14, fontweight="bold")
+    figure.text(
+        0.04,
+        0.9,
+        f"{int(counts.sum())} windows, expected calibration error {error:.3f}",
+        fontsize=10,
+        color=FAINT,
+    )
+    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    axes.vlines(confidence, middle - half, middle + half, color=SOUND, linewidth=1.5, alpha=0.6)
+    area = 30 + 250 * counts / counts.max()
+    axes.scatter(confidence, accuracy, s=area, color=SOUND, edgecolor="white", zorder=3)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axes.set_xlabel("confidence")
+    axes.set_ylabel("share within 40 ms")
+    axes.grid(color=FAINT, alpha=0.2)
+    _save(figure, path, overwrite)
+
+
+@dataclass(frozen=True, slots=True)
+class _Traces:
+    """Lips and sound of the span that is shown."""
+
+    span_s: tuple[float, float]
+    lip_times_s: NDArray[np.float64]
+    opening: NDArray[np.float64]
+    sound_times_s: NDArray[np.float64]
+    level: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, lips: LipStream, streams: ClipStreams) -> _Traces:
+        raw = lip_opening(lips)
+        span_s = busiest_span_s(lips, raw, SHOWN_S)
+        sound = streams.mfcc
+        return cls(
+            span_s,
+            lips.times_s,
+            unit_range(smooth(raw, lips.times_s, 0.06)),
+            sound.times_s,
+            # Squared, because decibels make every murmur look like a shout.
+            unit_range(smooth(loudness(sound), sound.times_s, 0.06)) ** 2,
+        )
+
+    def draw(self, axes: Any, lag_s: float, title: str, *, legend: bool = False) -> None:
+        times_s = self.sound_times_s - lag_s
+        axes.fill_between(
+            times_s, self.level, color=SOUND, alpha=0.35, linewidth=0, label="loudness"
+        )
+        axes.plot(
+            self.lip_times_s, self.opening, color=LIPS, linewidth=1.6, label="lip opening"
+        )
+        axes.set(xlim=self.span_s, ylim=(0, 1.06), yticks=[])
+        axes.set_title(title, loc="left", fontsize=10.5, color=INK)
+        if legend:
+            _legend_above(axes, "lower right")
+
+
+def _draw_curve(axes: Any, alignment: Alignment, tolerance: Tolerance) -> None:
+    curve = alignment.curve
+    lags_ms = 1e3 * curve.lags_s
+    score = curve.score - np.min(curve.score)
+    axes.axvspan(
+        -tolerance.early_ms,
+        tolerance.late_ms,
+        color=TOLERANCE,
+        alpha=0.22,
+        linewidth=0,
+        label=f"tolerance ({tolerance.source})",
+    )
+    low_ms, high_ms = (1e3 * end_s for end_s in alignment.interval_s)
+    axes.axvspan(
+        low_ms, high_ms, color=INTERVAL, alpha=0.55, linewidth=0, label="95 % interval"
+    )
+    posterior = curve.posterior / max(float(np.max(curve.posterior)), 1e-300)
+    axes.fill_between(
+        lags_ms, posterior, color=LIPS, alpha=0.28, linewidth=0, label="probability"
+    )
+    axes.plot(lags_ms, posterior, color=LIPS, linewidth=1.0)
+    score = score / max(float(np.max(score)), 1e-12)
+    axes.plot(lags_ms, score, color=INK, linewidth=1.6, label="evidence")
+    lag_ms = 1e3 * alignment.audio_lag_s
+    axes.axvline(lag_ms, color=INK, linewidth=1.0, linestyle=(0, (3, 2)))
+    axes.set(xlim=(lags_ms[0], lags_ms[-1]), ylim=(0, 1.22), yticks=[])
+    left = lag_ms < (lags_ms[0] + lags_ms[-1]) / 2
+    axes.annotate(
+        f"{lag_ms:+.0f} ms".replace("-", "\N{MINUS SIGN}"),
+        (lag_ms, 1.1),
+        xytext=(6 if left else -6, 0),
+        textcoords="offset points",
+        ha="left" if left else "right",
+        va="center",
+        fontsize=11,
+        fontweight="bold",
+        color=INK,
+    )
+    axes.set_xlabel("audio lag [ms]  (left: audio early, right: audio late)", color=INK)
+    _legend_above(axes, "lower left")
+
+
+def _legend_above(axes: Any, corner: str) -> None:
+    axes.legend(
+        loc=corner,
+        bbox_to_anchor=(1.0 if "right" in corner else 0.0, 0.98),
+        ncols=4,
+        frameon=False,
+        fontsize=9.5,
+        borderpad=0.2,
+        borderaxespad=0.2,
+        handlelength=1.6,
+    )
+
+
+def _words(report: SyncReport) -> tuple[str, str]:
+    """Say the answer in one line, and what it rests on in another."""
+    answer = report.alignment
+    name = Path(report.file).name
+    if answer is None:
+        reason = _shortened(report.reason or "the evidence is too weak", 80)
+        return "No reliable answer", f"{_shortened(name, 100 - len(reason))}  ·  {reason}"
+    lag_s = answer.audio_lag_s
+    side = _milliseconds(lag_s, zero="on time", after=" late", before=" early")
+    low_s, high_s = answer.interval_s
+    parts = [
+        _shortened(name, 60),
+        f"±{500 * (high_s - low_s):.0f} ms",
+        f"confidence {answer.confidence:.2f}",
+        VERDICTS.get(report.verdict or "", ""),
+    ]
+    return f"The audio is {side}", "  ·  ".join(part for part in parts if part)
+
+
+def _shortened(text: str, most: int) -> str:
+    """Leave out the middle of a text that is too long."""
+    head = most * 2 // 3
+    return text if len(text) <= most else f"{text[:head]}…{text[head + 1 - most :]}"
+
+
+def _milliseconds(
+    seconds: float,
+    *,
+    zero: str = "left as it is",
+    after: str = " later",
+    before: str = " earlier",
+) -> str:
+    milliseconds = round(1e3 * seconds)
+    if milliseconds == 0:
+        return zero
+    return f"{abs(milliseconds)} ms{after if milliseconds > 0 else before}"
+
+
+def _say(axes: Any, words: str) -> None:
+    axes.text(0.5, 0.5, words, ha="center", va="center", color=FAINT, transform=axes.transAxes)
+    axes.set(xticks=[], yticks=[], facecolor=EMPTY)
+    axes.spines["bottom"].set_visible(False)
+
+
+def _figure(width: float, height: float) -> Any:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except (ImportError, OSError) as error:
+        raise MissingDependencyError(
+            f"drawing needs matplotlib, which does not load: {error}",
+            "pip install 'avalign[report]'",
+        ) from error
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
+    from avalign.media import atomic_output
+
+    for axes in figure.axes:
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.spines["bottom"].set_color(FAINT)
+        axes.tick_params(colors=INK, labelsize=9.5)
+    with atomic_output(path, overwrite) as temporary, warnings.catch_warnings():
+        # A file name may hold characters that the font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        # Without the name of the program the same picture gives the same bytes.
+        figure.savefig(temporary, format="png", metadata={"Software": None})
