@@ -273,12 +273,16 @@ def header(**changes):
 
 
 HUGE = "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 13), }"
+PAIR = "{'descr': '<f4', 'fortran_order': False, 'shape': (-20, -13), }"
 HOSTILE = {
     "object array": ("mfcc.values", npy(np.array([{}], object), allow_pickle=True), r"\|O"),
     "pickle instead": ("mfcc.values", b"\x80\x04N.", "no array"),
     "empty member": ("mfcc.values", b"", "no array"),
     "huge shape": ("mfcc.values", npy_header(HUGE), "shorter or longer"),
     "negative shape": ("mfcc.values", npy_header(HUGE.replace("46", "-46")), "mfcc.values"),
+    "two negatives": ("mfcc.values", npy_header(PAIR, bytes(1040)), "shorter or longer"),
+    "open bracket": ("mfcc.values", npy_header("{'descr': ("), "no array"),
+    "npy version 2": ("mfcc.values", npy(np.zeros((20, 13), "f4"), version=(2, 0)), "no array"),
     "code in header": ("mfcc.values", npy_header("__import__('os').abort()"), "no array"),
     "swapped bytes": ("mfcc.times_s", npy(clock(20).astype(">f8")), ">f8"),
     "fortran order": ("mfcc.values", npy(np.asfortranarray(clip().mfcc.values)), "mfcc.values"),
@@ -370,6 +374,15 @@ def test_encrypted_member_is_refused(tmp_path):
     data[data.index(b"PK\x03\x04") + 6] |= 1
     (tmp_path / "bad.npz").write_bytes(data)
     refused(tmp_path / "bad.npz", "damaged")
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_packings_are_refused(tmp_path, packing):
+    contents = members(tmp_path)
+    with zipfile.ZipFile(tmp_path / "bad.npz", "w", packing) as archive:
+        for name, data in contents.items():
+            archive.writestr(name, data)
+    refused(tmp_path / "bad.npz", "packed")
 
 
 def test_missing_file_and_folder(tmp_path):
