@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from avalign.errors import AvalignError, MediaError, ParameterError
+from avalign.api import check, failed
+from avalign.errors import MediaError, ParameterError
 from avalign.types import SyncReport
 from avalign.verdict import Tolerance
 
-__all__ = ["check_many", "error_report"]
-
-DEFECT_EXIT_CODE = 70
+__all__ = ["check_many"]
 
 
 def check_many(
@@ -79,35 +78,6 @@ def check_many(
     return _run(files, settings, jobs or min(len(files), _cores()) or 1, executor, in_order)
 
 
-def error_report(
-    path: str | Path, error: BaseException, tolerance: str | Tolerance = "itu"
-) -> SyncReport:
-    """Report that a file could not be measured.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file.
-    error : BaseException
-        What happened.
-    tolerance : str or Tolerance
-        The limits the file was to be held against.
-
-    Returns
-    -------
-    SyncReport
-        Status ``"error"`` with the error as its reason; an exception that
-        avalign does not know counts as a defect.
-    """
-    if isinstance(error, AvalignError):
-        reason, exit_code = str(error), error.exit_code
-    else:
-        reason = f"a defect in avalign: {type(error).__name__}: {error}"
-        exit_code = DEFECT_EXIT_CODE
-    name = Tolerance.parse(tolerance).name
-    return SyncReport(str(path), "error", name, reason=reason, exit_code=exit_code)
-
-
 def _run(
     files: list[str],
     settings: dict[str, Any],
@@ -145,7 +115,7 @@ def _run_in_pool(
                     f"{file}: the process that measured it died",
                     "the file may be damaged, or memory may have run out; try it alone",
                 )
-                yield error_report(file, error, settings["tolerance"])
+                yield failed(_blank(file, settings), error)
 
 
 def _collect(
@@ -163,16 +133,18 @@ def _collect(
             raise
         except Exception as error:
             # The report itself was lost on its way, for instance in a cluster.
-            yield error_report(file, error, settings["tolerance"])
+            yield failed(_blank(file, settings), error)
 
 
 def _report(file: str, settings: dict[str, Any]) -> SyncReport:
-    from avalign.api import check
-
     try:
         return check(file, **settings)
     except Exception as error:
-        return error_report(file, error, settings["tolerance"])
+        return failed(_blank(file, settings), error)
+
+
+def _blank(file: str, settings: dict[str, Any]) -> SyncReport:
+    return SyncReport(file, "error", settings["tolerance"].name)
 
 
 @contextmanager
@@ -187,7 +159,6 @@ def _process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         yield pool
     except BaseException:
         # Ctrl-C, or a caller who wants no more reports: what runs is dropped.
-        pool.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - others:
             process.terminate()
         raise

@@ -1,0 +1,230 @@
+"""From a file to a report on its audio lag."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avalign.errors import AvalignError, NoAnswerError, ParameterError
+from avalign.extraction import AnyPath, Progress, extract
+from avalign.types import ClipStreams, FaceAlignment, SyncReport
+from avalign.verdict import Tolerance
+
+if TYPE_CHECKING:
+    from avalign.align import ClipAlignment
+
+__all__ = ["MAX_LAG_S", "Measurement", "answered", "check", "failed", "measure"]
+
+MAX_LAG_S = 15.0
+OUT_OF_TOLERANCE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A report, and what it was measured on.
+
+    Parameters
+    ----------
+    report : SyncReport
+        The answer about one file.
+    streams : ClipStreams or None
+        Sound and lips; None where the file has no sound or no picture.
+    tolerance : Tolerance
+        The limits the lag was held against.
+    audio : Path or None
+        The separate file the sound was read from.
+    audio_track : int
+        The sound track that was measured.
+    """
+
+    report: SyncReport
+    streams: ClipStreams | None
+    tolerance: Tolerance
+    audio: Path | None = None
+    audio_track: int = 0
+
+
+def measure(
+    path: AnyPath,
+    *,
+    tolerance: str | Tolerance = "itu",
+    max_lag_s: float = 1.0,
+    audio: AnyPath | None = None,
+    audio_track: int = 0,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Measurement:
+    """Measure the audio lag of a file and keep the streams.
+
+    Parameters
+    ----------
+    path : str or Path
+        A media file, or a ``.npz`` file that `save_streams` wrote.
+    tolerance : str or Tolerance
+        What counts as in sync; see `Tolerance.parse`.
+    max_lag_s : float
+        Largest lag searched for, in seconds, on either side; up to 15.
+    audio : str or Path, optional
+        A separate file that holds the sound; by default the file's own.
+    audio_track : int
+        Which sound track, from 0.
+    jobs : int, optional
+        Cores to spread the picture over; all of them by default.
+    progress : callable, optional
+        Called with the share of the work that is done, 0 to 1.
+
+    Returns
+    -------
+    Measurement
+        The report and its streams. Without a reliable answer the status of the
+        report is ``"no_answer"`` and its reason says why.
+
+    Raises
+    ------
+    MediaError
+        If a file cannot be read.
+    ParameterError
+        If an argument cannot be used, or there is no such sound track.
+    """
+    started = time.perf_counter()
+    limits = Tolerance.parse(tolerance)
+    if not 0 < max_lag_s <= MAX_LAG_S:
+        raise ParameterError(
+            f"the largest lag to search for is {max_lag_s} s",
+            f"take more than 0 and at most {MAX_LAG_S:g} s",
+        )
+    streams = None
+    report = SyncReport(str(path), "no_answer", limits.name, exit_code=NoAnswerError.exit_code)
+    try:
+        streams = extract(
+            path, audio=audio, audio_track=audio_track, jobs=jobs, progress=progress
+        )
+    except NoAnswerError as error:
+        # The file is named in the report already.
+        report = replace(report, reason=str(error).removeprefix(f"{path}: "))
+    else:
+        from avalign.align import align_streams
+
+        found = align_streams(streams, max_lag_s=max_lag_s)
+        report = _describe(report, streams, found)
+        if found.reason is None:
+            face = next(face for face in found.faces if face.track_id == found.face)
+            report = answered(report, face, limits)
+    report = replace(report, elapsed_s=time.perf_counter() - started)
+    return Measurement(report, streams, limits, Path(audio) if audio else None, audio_track)
+
+
+def check(
+    path: AnyPath,
+    *,
+    tolerance: str | Tolerance = "itu",
+    max_lag_s: float = 1.0,
+    audio: AnyPath | None = None,
+    audio_track: int = 0,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> SyncReport:
+    """Measure the audio lag of a file and hold it against a tolerance.
+
+    Parameters
+    ----------
+    path, tolerance, max_lag_s, audio, audio_track, jobs, progress
+        As for `measure`.
+
+    Returns
+    -------
+    SyncReport
+        The answer; its ``exit_code`` is 1 where the lag is out of tolerance.
+
+    Raises
+    ------
+    MediaError
+        If a file cannot be read.
+    ParameterError
+        If an argument cannot be used, or there is no such sound track.
+    """
+    report = measure(
+        path,
+        tolerance=tolerance,
+        max_lag_s=max_lag_s,
+        audio=audio,
+        audio_track=audio_track,
+        jobs=jobs,
+        progress=progress,
+    ).report
+    return (
+        report
+        if report.verdict in (None, "in_sync")
+        else replace(report, exit_code=OUT_OF_TOLERANCE)
+    )
+
+
+def failed(report: SyncReport, error: BaseException) -> SyncReport:
+    """Note in a report that an error ended the work on its file.
+
+    Parameters
+    ----------
+    report : SyncReport
+        What was known before.
+    error : BaseException
+        What happened.
+
+    Returns
+    -------
+    SyncReport
+        Status ``"error"`` with the error as its reason and its exit code; an
+        exception that avalign does not know counts as a defect.
+    """
+    if isinstance(error, AvalignError):
+        reason, exit_code = str(error), error.exit_code
+    else:
+        reason = f"a defect in avalign: {type(error).__name__}: {error}"
+        exit_code = AvalignError.exit_code
+    return replace(report, status="error", reason=reason, exit_code=exit_code)
+
+
+def _describe(report: SyncReport, streams: ClipStreams, found: ClipAlignment) -> SyncReport:
+    """Say what there was to measure on, whatever came of it."""
+    face = next((face for face in found.faces if face.track_id == found.face), None)
+    face = face or next(iter(found.faces), None)
+    alignment = face.alignment if face else None
+    return replace(
+        report,
+        reason=found.reason,
+        faces=found.faces,
+        duration_s=streams.duration_s or None,
+        speech_s=alignment.speech_s if alignment else None,
+        face_coverage=face.coverage if face else 0.0,
+        frame_rate=streams.frame_rate or None,
+    )
+
+
+def answered(report: SyncReport, face: FaceAlignment, limits: Tolerance) -> SyncReport:
+    """Make a face's alignment the answer of a report.
+
+    Parameters
+    ----------
+    report : SyncReport
+        A report without an answer.
+    face : FaceAlignment
+        The face to believe.
+    limits : Tolerance
+        What the lag is held against.
+
+    Returns
+    -------
+    SyncReport
+        Status ``"ok"`` with a verdict; unchanged if the face is not aligned.
+    """
+    if face.alignment is None:
+        return report
+    return replace(
+        report,
+        status="ok",
+        alignment=face.alignment,
+        face=face.track_id,
+        verdict=limits.judge(1000.0 * face.alignment.audio_lag_s),
+        exit_code=0,
+    )

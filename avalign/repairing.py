@@ -1,0 +1,228 @@
+"""From a measurement to a file whose audio is in sync."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from avalign.errors import MediaError, ParameterError
+from avalign.extraction import AnyPath, Progress, is_streams_file, sound_features
+from avalign.measurement import Measurement, answered, measure
+from avalign.schema import best_guess
+from avalign.types import SyncReport
+from avalign.verdict import Tolerance
+
+__all__ = ["check_target", "repair", "sync", "synced_path"]
+
+
+def repair(
+    measurement: Measurement,
+    output: AnyPath | None = None,
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> SyncReport:
+    """Write a file whose audio is in sync, if the measured one is not.
+
+    The picture is copied bit for bit, and so is the sound where the container
+    can express the shift. The file that was written is then measured in turn.
+
+    Parameters
+    ----------
+    measurement : Measurement
+        What `measure` returned.
+    output : str or Path, optional
+        The file to write; by default `synced_path` of the input.
+    force : bool
+        Trust the best guess where there is no reliable answer. A guess at the
+        edge of the searched range is never trusted.
+    dry_run : bool
+        Decide, but write nothing.
+    overwrite : bool
+        Replace a file that exists.
+    progress : callable, optional
+        Called with the share of the work that is done, 0 to 1.
+
+    Returns
+    -------
+    SyncReport
+        The report of the measurement, with ``output`` and ``residual_ms`` where
+        a file was written. Nothing is written for a lag within the tolerance or
+        without an answer. A forced answer keeps its ``reason``.
+
+    Raises
+    ------
+    MediaError
+        If the output exists already, or a file cannot be read or written.
+    ParameterError
+        If there is no video to repair (the input is a ``.npz`` file), or the
+        output is the input.
+    """
+    from avalign.media import shift_audio
+
+    started = time.perf_counter()
+    report = _forced(measurement) if force else measurement.report
+    if dry_run:
+        return report
+    if is_streams_file(report.file):
+        raise ParameterError(
+            f"{report.file}: holds streams, so there is no video to repair",
+            "add --dry-run to measure only, or name the video",
+        )
+    answer = report.alignment
+    if answer is None or report.verdict == "in_sync":
+        return report
+    target = output or synced_path(report.file)
+    check_target(report.file, target, overwrite=overwrite)
+    written = shift_audio(
+        report.file,
+        target,
+        audio_lag_s=answer.audio_lag_s,
+        # Without a separate file all tracks move: they share one clock.
+        audio_track=measurement.audio_track if measurement.audio is not None else None,
+        audio_file=measurement.audio,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    residual_ms = _residual_ms(measurement, report.face, written.path)
+    return replace(
+        report,
+        output=str(written.path),
+        residual_ms=residual_ms,
+        notes=(*report.notes, *written.notes),
+        elapsed_s=report.elapsed_s + time.perf_counter() - started,
+    )
+
+
+def sync(
+    path: AnyPath,
+    output: AnyPath | None = None,
+    *,
+    tolerance: str | Tolerance = "itu",
+    max_lag_s: float = 1.0,
+    audio: AnyPath | None = None,
+    audio_track: int = 0,
+    jobs: int | None = None,
+    force: bool = False,
+    dry_run: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> SyncReport:
+    """Measure the audio lag of a file, and repair it where it is out of tolerance.
+
+    Parameters
+    ----------
+    path, tolerance, max_lag_s, audio, audio_track, jobs
+        As for `measure`.
+    output, force, dry_run, overwrite
+        As for `repair`.
+    progress : callable, optional
+        Called with the share of the measurement that is done, 0 to 1.
+
+    Returns
+    -------
+    SyncReport
+        The answer, and what was written.
+
+    Raises
+    ------
+    MediaError
+        If the output exists already, or a file cannot be read or written.
+    ParameterError
+        If an argument cannot be used, there is no such sound track, or there
+        is no video to repair (the input is a ``.npz`` file).
+    """
+    if not dry_run:
+        # Better now than after minutes of measuring.
+        check_target(path, output or synced_path(path), overwrite=overwrite)
+    measurement = measure(
+        path,
+        tolerance=tolerance,
+        max_lag_s=max_lag_s,
+        audio=audio,
+        audio_track=audio_track,
+        jobs=jobs,
+        progress=progress,
+    )
+    return repair(measurement, output, force=force, dry_run=dry_run, overwrite=overwrite)
+
+
+def synced_path(path: AnyPath) -> Path:
+    """Name the repaired file that stands beside a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The input, such as ``talk.mp4``.
+
+    Returns
+    -------
+    Path
+        Its name with ``.synced`` before the suffix, such as ``talk.synced.mp4``.
+    """
+    path = Path(path)
+    return path.with_name(f"{path.stem}.synced{path.suffix}")
+
+
+def check_target(path: AnyPath, target: AnyPath, *, overwrite: bool = False) -> None:
+    """Refuse early a file that could not be written after minutes of measuring.
+
+    Parameters
+    ----------
+    path : str or Path
+        The input.
+    target : str or Path
+        The file to write.
+    overwrite : bool
+        Whether a file that exists may be replaced.
+
+    Raises
+    ------
+    MediaError
+        If the target exists already, is a folder, or its folder is missing.
+    ParameterError
+        If the target is the input.
+    """
+    source, target = Path(path), Path(target)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise ParameterError(
+            f"{target}: is the input, which avalign never changes", "name another file to write"
+        )
+    if target.is_dir():
+        raise MediaError(f"{target}: is a folder", "name a file in it")
+    if target.exists() and not overwrite:
+        raise MediaError(
+            f"{target}: exists already", "overwrite it with -y, or name another file"
+        )
+    if not target.parent.is_dir():
+        raise MediaError(f"{target.parent}: is no folder", "make it, or name another file")
+
+
+def _forced(measurement: Measurement) -> SyncReport:
+    """Trust the best guess, unless it is known to be none."""
+    report = measurement.report
+    guess = best_guess(report)
+    if report.status == "ok" or guess is None or guess.alignment is None:
+        return report
+    if guess.alignment.at_edge:
+        return report
+    return answered(report, guess, measurement.tolerance)
+
+
+def _residual_ms(measurement: Measurement, track_id: int | None, written: Path) -> float | None:
+    """Measure the file that was written; its picture is the one already read."""
+    from avalign.align import align_streams
+    from avalign.media import iter_audio
+
+    if measurement.streams is None:
+        return None
+    track = 0 if measurement.audio is not None else measurement.audio_track
+    mfcc, speech = sound_features(iter_audio(written, track=track))
+    again = align_streams(replace(measurement.streams, mfcc=mfcc, speech=speech))
+    for face in again.faces:
+        if face.track_id == track_id and face.alignment is not None:
+            return 1000.0 * face.alignment.audio_lag_s
+    return None

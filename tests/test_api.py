@@ -1,0 +1,302 @@
+"""The verbs: what is measured, what is decided, what is written."""
+
+import ast
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import planted
+import pytest
+from media import Recipe, make_clip, packet_hashes
+
+import avalign
+from avalign import api
+from avalign.errors import MediaError, NoAnswerError, ParameterError
+from avalign.schema import to_dict, to_json
+from avalign.types import SyncReport
+
+SCHEMA_KEYS = [
+    "schema", "file", "status", "reason", "audio_lag_ms", "interval_ms", "confidence",
+    "at_edge", "verdict", "tolerance", "output", "residual_ms", "duration_s", "speech_s",
+    "face_coverage", "frame_rate", "faces", "segments", "drift_ppm", "versions",
+    "elapsed_s",
+]  # fmt: skip
+
+
+def digest(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def one_face(monkeypatch):
+    """A face in every clip, and the aligner that knows the clicks."""
+    monkeypatch.setattr("avalign.vision.lip_streams", lambda path, **_: (planted.lips(),))
+    plant(monkeypatch, planted.align_clicks)
+
+
+def plant(monkeypatch, aligner):
+    monkeypatch.setattr("avalign.align.align_streams", aligner, raising=False)
+
+
+def late(path, lag_s=0.2, **details):
+    """A clip whose clicks come `lag_s` after the flashes at 1 and 2 s."""
+    return make_clip(path, Recipe(events_s=(1.0 + lag_s, 2.0 + lag_s), **details))
+
+
+class TestMeasure:
+    def test_the_sign_is_positive_when_the_audio_is_late(self, tmp_path, one_face):
+        report = api.check(late(tmp_path / "late.mp4", 0.2))
+        assert report.status == "ok"
+        assert report.audio_lag_ms == pytest.approx(200, abs=25)
+        report = api.check(late(tmp_path / "early.mp4", -0.2))
+        assert report.audio_lag_ms == pytest.approx(-200, abs=25)
+
+    def test_check_writes_nothing_and_exits_1_out_of_tolerance(self, tmp_path, one_face):
+        clip = late(tmp_path / "late.mp4", 0.3)
+        assert api.check(clip).verdict == "unacceptable"
+        assert api.check(clip).exit_code == 1
+        assert api.check(clip, tolerance="400/400").exit_code == 0
+        assert list(tmp_path.iterdir()) == [clip]
+
+    def test_the_report_says_what_there_was(self, tmp_path, one_face):
+        report = api.check(late(tmp_path / "late.mp4"))
+        assert report.duration_s == pytest.approx(3.0, abs=0.05)
+        assert report.frame_rate == pytest.approx(25.0, abs=0.01)
+        assert report.face_coverage == 0.98
+        assert report.speech_s == 1.5
+        assert report.elapsed_s > 0
+
+    def test_the_chosen_sound_is_measured(self, tmp_path, one_face):
+        clip = make_clip(tmp_path / "mute.mp4", Recipe(), sound=False)
+        sound = make_clip(
+            tmp_path / "sound.mka",
+            Recipe(events_s=(1.3, 2.3), audio_codec="aac", format="matroska"),
+            picture=False,
+        )
+        assert api.check(clip, audio=sound).audio_lag_ms == pytest.approx(300, abs=25)
+
+    def test_saved_streams_give_the_same_answer(self, tmp_path, one_face):
+        clip = late(tmp_path / "late.mp4")
+        streams = api.extract(clip)
+        avalign.save_streams(streams, tmp_path / "late.npz")
+        again = api.check(tmp_path / "late.npz")
+        assert again.audio_lag_ms == api.check(clip).audio_lag_ms
+        assert again.duration_s == pytest.approx(3.0, abs=0.05)
+
+    def test_streams_and_a_sound_track_cannot_be_named_together(self, tmp_path):
+        with pytest.raises(ParameterError, match="holds streams"):
+            api.check(tmp_path / "x.npz", audio_track=1)
+
+    @pytest.mark.parametrize("max_lag_s", [0.0, -1.0, 15.1, float("nan")])
+    def test_an_impossible_range_is_refused_before_anything_is_read(self, max_lag_s):
+        with pytest.raises(ParameterError, match="largest lag"):
+            api.check("does-not-exist.mp4", max_lag_s=max_lag_s)
+
+    def test_no_sound_is_no_answer(self, tmp_path, one_face):
+        report = api.check(make_clip(tmp_path / "mute.mp4", sound=False))
+        assert (report.status, report.exit_code) == ("no_answer", 4)
+        assert "no sound" in report.reason
+        assert "mute.mp4" not in report.reason  # the line names the file already
+
+    def test_a_missing_sound_track_is_a_wrong_argument(self, tmp_path, one_face):
+        with pytest.raises(ParameterError, match="no sound track 7"):
+            api.check(late(tmp_path / "late.mp4"), audio_track=7)
+
+    def test_no_face_and_no_picture_are_no_answers(self, tmp_path, monkeypatch):
+        nobody = SimpleNamespace(faces=(), face=None, alignment=None, reason="no face")
+        plant(monkeypatch, lambda streams, **_: nobody)
+        monkeypatch.setattr("avalign.vision.lip_streams", lambda path, **_: ())
+        report = api.check(late(tmp_path / "late.mp4"))
+        assert (report.status, report.reason, report.exit_code) == ("no_answer", "no face", 4)
+        assert report.face_coverage == 0.0
+        assert report.audio_lag_ms is None
+
+    def test_a_guess_is_not_an_answer(self, tmp_path, one_face, monkeypatch):
+        doubtful = planted.answer(0.5, reason="too short", confidence=0.3)
+        plant(monkeypatch, lambda streams, **_: doubtful)
+        report = api.check(late(tmp_path / "late.mp4"))
+        assert (report.status, report.verdict, report.alignment) == ("no_answer", None, None)
+        assert report.exit_code == 4
+
+
+class TestSync:
+    def test_a_late_clip_is_repaired_beside_the_original(self, tmp_path, one_face):
+        clip = late(tmp_path / "talk.mp4", 0.2)
+        before = digest(clip)
+        report = api.sync(clip)
+        assert report.output == str(tmp_path / "talk.synced.mp4")
+        assert report.exit_code == 0
+        assert report.residual_ms == pytest.approx(0, abs=20)
+        assert report.audio_lag_ms == pytest.approx(200, abs=25)
+        assert digest(clip) == before
+        assert packet_hashes(Path(report.output)) == packet_hashes(clip)
+
+    def test_in_sync_writes_nothing(self, tmp_path, one_face):
+        clip = late(tmp_path / "talk.mp4", 0.0)
+        report = api.sync(clip)
+        assert (report.verdict, report.output) == ("in_sync", None)
+        assert list(tmp_path.iterdir()) == [clip]
+
+    def test_a_dry_run_writes_nothing(self, tmp_path, one_face):
+        clip = late(tmp_path / "talk.mp4", 0.2)
+        report = api.sync(clip, dry_run=True)
+        assert (report.verdict, report.output) == ("unacceptable", None)
+        assert list(tmp_path.iterdir()) == [clip]
+
+    def test_a_separate_sound_is_put_into_the_repaired_file(self, tmp_path, one_face):
+        clip = late(tmp_path / "talk.mp4", 0.0)
+        sound = make_clip(
+            tmp_path / "sound.m4a", Recipe(events_s=(1.3, 2.3), format="mp4"), picture=False
+        )
+        report = api.sync(clip, audio=sound)
+        assert report.residual_ms == pytest.approx(0, abs=20)
+        assert api.check(report.output).audio_lag_ms == pytest.approx(0, abs=20)
+
+    def test_without_trust_nothing_is_written_unless_forced(
+        self, tmp_path, one_face, monkeypatch
+    ):
+        clip = late(tmp_path / "talk.mp4", 0.2)
+        doubtful = planted.answer(0.2, reason="too short", confidence=0.3)
+        plant(monkeypatch, lambda streams, **_: doubtful)
+        report = api.sync(clip)
+        assert (report.status, report.output, report.exit_code) == ("no_answer", None, 4)
+        report = api.sync(clip, force=True)
+        assert (report.status, report.reason, report.exit_code) == ("ok", "too short", 0)
+        assert Path(report.output).exists()
+
+    def test_a_peak_at_the_edge_is_never_forced(self, tmp_path, one_face, monkeypatch):
+        clip = late(tmp_path / "talk.mp4", 0.2)
+        edge = planted.answer(1.0, reason="at the edge", confidence=0.3, at_edge=True)
+        plant(monkeypatch, lambda streams, **_: edge)
+        report = api.sync(clip, force=True)
+        assert (report.status, report.output) == ("no_answer", None)
+        assert list(tmp_path.iterdir()) == [clip]
+
+    def test_existing_output_is_refused_before_measuring(self, tmp_path, monkeypatch):
+        clip = late(tmp_path / "talk.mp4")
+        taken = tmp_path / "talk.synced.mp4"
+        taken.write_text("mine")
+
+        def never(path, **_):
+            raise AssertionError("measured in vain")
+
+        monkeypatch.setattr("avalign.vision.lip_streams", never)
+        with pytest.raises(MediaError, match="exists already"):
+            api.sync(clip)
+        assert taken.read_text() == "mine"
+
+    def test_overwrite_replaces_it(self, tmp_path, one_face):
+        clip = late(tmp_path / "talk.mp4", 0.2)
+        (tmp_path / "talk.synced.mp4").write_text("old")
+        report = api.sync(clip, overwrite=True)
+        assert Path(report.output).stat().st_size > 1000
+
+    def test_the_input_is_never_the_output(self, tmp_path):
+        clip = late(tmp_path / "talk.mp4")
+        (tmp_path / "link.mp4").symlink_to(clip)
+        for name in ("talk.mp4", "link.mp4"):
+            with pytest.raises(ParameterError, match="is the input"):
+                api.sync(clip, tmp_path / name, overwrite=True)
+
+    def test_streams_can_be_measured_but_not_repaired(self, tmp_path, one_face):
+        streams = api.extract(late(tmp_path / "talk.mp4", 0.2))
+        saved = tmp_path / "talk.npz"
+        avalign.save_streams(streams, saved)
+        assert api.sync(saved, dry_run=True).verdict == "unacceptable"
+        with pytest.raises(ParameterError, match="no video to repair"):
+            api.sync(saved)
+
+
+class TestSchema:
+    def test_the_keys_are_those_of_schema_1_in_order(self):
+        assert list(to_dict(SyncReport("a.mp4", "error", "itu"))) == SCHEMA_KEYS
+
+    def test_an_answer_in_numbers(self):
+        found = planted.alignment(0.1602)
+        report = SyncReport(
+            "a.mp4", "ok", "itu", alignment=found, face=0, faces=(planted.face(0, found),)
+        )
+        value = json.loads(to_json(report))
+        assert value["audio_lag_ms"] == 160.2
+        assert value["interval_ms"] == [151.2, 169.2]
+        assert value["confidence"] == 0.97
+        assert value["at_edge"] is False
+        assert value["faces"][0]["matched"] is True
+        assert value["segments"] is None
+        assert value["versions"]["avalign"] == avalign.__version__
+
+    def test_without_an_answer_the_guess_is_in_the_faces_only(self):
+        faces = (
+            planted.face(0, planted.alignment(0.3, confidence=0.2)),
+            planted.face(1, planted.alignment(1.0, confidence=0.4, at_edge=True)),
+            planted.face(2, None),
+        )
+        value = to_dict(SyncReport("a.mp4", "no_answer", "itu", reason="x", faces=faces))
+        assert value["audio_lag_ms"] is None
+        assert value["interval_ms"] is None
+        assert (value["confidence"], value["at_edge"]) == (0.4, True)
+        assert [face["audio_lag_ms"] for face in value["faces"]] == [300.0, 1000.0, None]
+        assert not any(face["matched"] for face in value["faces"])
+
+    def test_nothing_is_ever_nan(self):
+        nan = float("nan")
+        found = replace(planted.alignment(nan), confidence=nan, interval_s=(nan, float("inf")))
+        report = SyncReport(
+            "a.mp4", "ok", "itu", alignment=found, face=0, faces=(planted.face(0, found),),
+            residual_ms=nan, duration_s=nan, face_coverage=nan, elapsed_s=nan,
+        )  # fmt: skip
+        text = to_json(report)
+        assert "NaN" not in text
+        assert "Infinity" not in text
+        assert json.loads(text)["interval_ms"] == [None, None]
+
+    def test_one_line_whatever_the_name(self):
+        text = to_json(SyncReport("a\nb\u2028.mp4", "error", "itu"))
+        assert "\n" not in text
+        assert json.loads(text)["file"] == "a\nb\u2028.mp4"
+
+
+class TestPublicNames:
+    def test_every_name_resolves_and_is_documented(self):
+        for name in avalign.__all__:
+            assert getattr(avalign, name), name
+            if name != "__version__":
+                assert getattr(avalign, name).__doc__, name
+
+    def test_the_stub_names_the_same(self):
+        stub = ast.parse(Path(avalign.__file__).with_suffix(".pyi").read_text())
+        names = {
+            (node.module, alias.asname)
+            for node in stub.body
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        homes = {(f"avalign.{home}", n) for n, home in avalign._HOME_OF.items()}
+        assert names == homes
+
+    def test_an_unknown_name_is_an_attribute_error(self):
+        with pytest.raises(AttributeError, match="no attribute 'syncc'"):
+            avalign.syncc  # noqa: B018
+        assert not hasattr(avalign, "os")
+        assert set(avalign.__all__) <= set(dir(avalign))
+
+    def test_importing_avalign_imports_nothing_else(self):
+        code = (
+            "import sys; before = set(sys.modules); import avalign;"
+            "print(*sorted(m for m in set(sys.modules) - before))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        outside = {m for m in done.stdout.split() if m.split(".")[0] != "avalign"}
+        assert outside <= {"importlib", "importlib._abc", "importlib.util", "warnings"}
+
+    def test_errors_survive_a_worker_process(self):
+        import pickle
+
+        error = pickle.loads(pickle.dumps(NoAnswerError("no face", "turn round")))
+        assert (error.message, error.hint, error.exit_code) == ("no face", "turn round", 4)

@@ -1,0 +1,130 @@
+"""Many files: every one gets its report, whatever happens to the others."""
+
+import multiprocessing
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from avalign import batch
+from avalign.errors import MediaError, ParameterError
+from avalign.types import SyncReport
+
+NAMES = ["a.mp4", "bad.mp4", "odd.mp4", "z.mp4"]
+
+
+def planted_check(path, **settings):
+    """Stand in for `check`: names decide what happens."""
+    if path.startswith("bad"):
+        raise MediaError(f"{path}: is empty", "copy it again")
+    if path.startswith("odd"):
+        raise ZeroDivisionError("division by zero")
+    return SyncReport(path, "ok", settings["tolerance"].name, verdict="in_sync")
+
+
+@pytest.fixture
+def planted(monkeypatch):
+    monkeypatch.setattr(batch, "check", planted_check)
+
+
+def test_one_job_runs_here_and_in_order(planted):
+    reports = list(batch.check_many(NAMES, jobs=1))
+    assert [report.file for report in reports] == NAMES
+    assert [report.status for report in reports] == ["ok", "error", "error", "ok"]
+    assert [report.exit_code for report in reports] == [0, 3, 70, 0]
+    assert reports[1].reason == "bad.mp4: is empty (copy it again)"
+    assert "ZeroDivisionError" in reports[2].reason
+
+
+def test_with_one_job_each_file_has_all_cores_and_else_one(monkeypatch):
+    seen = []
+
+    def check(path, **settings):
+        seen.append(settings.get("jobs"))
+        return SyncReport(path, "ok", "itu")
+
+    monkeypatch.setattr(batch, "check", check)
+    list(batch.check_many(["a"], jobs=1))
+    with ThreadPoolExecutor(2) as executor:
+        list(batch.check_many(["a"], executor=executor))
+    assert seen == [None, 1]
+
+
+def test_any_executor_serves_and_stays_open(planted):
+    with ThreadPoolExecutor(2) as executor:
+        reports = list(batch.check_many(NAMES, executor=executor, in_order=True))
+        assert [report.file for report in reports] == NAMES
+        assert executor.submit(int, "7").result() == 7
+        anyhow = list(batch.check_many(NAMES, executor=executor))
+    assert sorted(report.file for report in anyhow) == NAMES
+
+
+def test_settings_reach_every_file(monkeypatch):
+    seen = []
+
+    def check(path, **settings):
+        seen.append(settings | {"tolerance": settings["tolerance"].name})
+        return SyncReport(path, "ok", "ebu")
+
+    monkeypatch.setattr(batch, "check", check)
+    list(batch.check_many(["a", "b"], tolerance="ebu", max_lag_s=2, audio_track=1, jobs=1))
+    assert seen == [{"tolerance": "ebu", "max_lag_s": 2, "audio_track": 1}] * 2
+
+
+@pytest.mark.parametrize("settings", [{"tolerance": "bbc"}, {"jobs": 0}])
+def test_wrong_arguments_are_told_at_the_call(settings):
+    with pytest.raises(ParameterError):
+        batch.check_many(["a.mp4"], **settings)
+
+
+def test_no_files_no_reports():
+    assert list(batch.check_many([])) == []
+
+
+def test_a_dead_worker_costs_only_its_own_file(planted, monkeypatch):
+    class Mortal:
+        """An executor that dies on the culprit, as a process pool does."""
+
+        def __init__(self):
+            self.dead = False
+
+        def submit(self, function, file, settings):
+            future = Future()
+            self.dead |= file == "culprit.mp4"
+            if self.dead:
+                future.set_exception(BrokenExecutor("a process died"))
+            else:
+                future.set_result(function(file, settings))
+            return future
+
+    @contextmanager
+    def pool(workers):
+        yield Mortal()
+
+    monkeypatch.setattr(batch, "_process_pool", pool)
+    names = ["a.mp4", "culprit.mp4", "b.mp4", "c.mp4", "b.mp4"]
+    reports = list(batch.check_many(names, jobs=2, in_order=True))
+    assert sorted(report.file for report in reports) == sorted(names)
+    failed = [report for report in reports if report.status != "ok"]
+    assert [(report.file, report.exit_code) for report in failed] == [("culprit.mp4", 3)]
+    assert "died" in failed[0].reason
+
+
+@pytest.mark.slow
+def test_a_process_pool_reports_and_leaves_nothing_behind(tmp_path):
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    paths = [str(empty), str(tmp_path / "missing.mp4")]
+    reports = list(batch.check_many(paths, jobs=2, in_order=True))
+    assert [report.file for report in reports] == paths
+    assert [report.exit_code for report in reports] == [3, 3]
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.slow
+def test_who_stops_listening_stops_the_processes(tmp_path):
+    paths = [str(tmp_path / f"{number}.mp4") for number in range(20)]
+    reports = batch.check_many(paths, jobs=2)
+    next(reports)
+    reports.close()
+    assert multiprocessing.active_children() == []
