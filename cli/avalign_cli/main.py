@@ -1,5 +1,6 @@
 """The program: its sub-commands, and what becomes of errors."""
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -78,8 +79,9 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code.
     """
     for stream in (sys.stdout, sys.stderr):
-        # File names may hold bytes that are no text.
-        stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            # File names may hold bytes that are no text.
+            stream.reconfigure(errors="backslashreplace")
     try:
         result = app(arguments, prog_name="avalign", standalone_mode=False)
     except KeyboardInterrupt:

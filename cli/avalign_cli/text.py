@@ -35,12 +35,12 @@ def line(report: SyncReport, *, planned: Path | None = None) -> str:
         return report.reason or "unknown error"
     sentences = [_finding(report)]
     if report.status == "ok" and report.reason is not None:
-        sentences.append(f"Forced, although: {report.reason}.")
+        sentences.append(f"Forced, although: {_sentence(report.reason)}")
     if report.output is not None:
         sentences.append(f"Wrote {report.output}, {_residual(report.residual_ms)}.")
     elif planned is not None and report.verdict not in (None, "in_sync"):
         sentences.append(f"Would write {planned}.")
-    sentences += [f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in report.notes]
+    sentences += [_sentence(note[:1].upper() + note[1:]) for note in report.notes]
     return f"{report.file}: {' '.join(sentences)}"
 
 
@@ -77,7 +77,7 @@ def details(report: SyncReport) -> list[str]:
 def _finding(report: SyncReport) -> str:
     answer = report.alignment
     if answer is None:
-        sentence = f"no reliable answer: {report.reason}."
+        sentence = f"no reliable answer: {_sentence(report.reason)}"
         face = best_guess(report)
         if face is not None and face.alignment is not None and not face.alignment.at_edge:
             sentence += f" The best guess: {_lag(face.alignment)}."
@@ -108,6 +108,10 @@ def _residual(residual_ms: float | None) -> str:
     if residual_ms is None:
         return "residual not measured"
     return f"residual {residual_ms + 0.0:.0f} ms".replace("-0 ms", "0 ms")
+
+
+def _sentence(words: str | None) -> str:
+    return f"{(words or 'nobody knows why').rstrip('.')}."
 
 
 def _amount(value: float | None, pattern: str) -> str:

@@ -1,0 +1,167 @@
+"""The program as a whole: help, versions, wrong usage, errors, pipes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from avalign_cli.main import main
+
+from avalign import __version__
+from avalign.errors import MediaError, MissingDependencyError
+
+COMMANDS = ["sync", "check", "extract", "doctor", "train"]
+
+
+def run(*arguments, **options):
+    """Run the program in a process of its own."""
+    code = "import sys; from avalign_cli.main import main; sys.exit(main())"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+def test_help_imports_typer_and_nothing_heavy():
+    code = (
+        "import sys; from avalign_cli.main import main; code = main(['--help']);"
+        "import json; sys.stderr.write(json.dumps([code, sorted(sys.modules)]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    code, modules = json.loads(done.stderr)
+    assert code == 0
+    assert all(command in done.stdout for command in COMMANDS)
+    packages = {name.split(".")[0] for name in modules}
+    installed = packages - set(sys.stdlib_module_names) - {"__main__"}
+    allowed = {"avalign", "avalign_cli", "typer", "rich", "shellingham", "annotated_doc"}
+    assert {name for name in installed if not name.startswith("_")} <= allowed
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("command", [["sync"], ["check"], ["extract"], ["train", "space"]])
+def test_every_help_has_examples(command, flag, capsys):
+    assert main([*command, flag]) == 0
+    help_text = capsys.readouterr().out
+    assert f"avalign {' '.join(command)} " in help_text.split("Example")[1]
+
+
+def test_the_exit_codes_are_in_the_help(capsys):
+    for command in ("sync", "check"):
+        main([command, "--help"])
+        assert "4  " in capsys.readouterr().out.split("Exit codes")[1]
+
+
+def test_without_a_command_comes_the_help(capsys):
+    assert main([]) == 2
+    assert "Usage: avalign" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"avalign {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["snyc", "x.mp4"], "No such command 'snyc'"),
+        (["sync"], "Missing argument 'VIDEO'"),
+        (["sync", "a.mp4", "b.mp4"], "b.mp4"),
+        (["sync", "a.mp4", "--nope"], "--nope"),
+        (["sync", "a.mp4", "--max-lag", "soon"], "--max-lag"),
+        (["sync", "a.mp4", "--max-lag", "16"], "16"),
+        (["sync", "a.mp4", "--tolerance", "bbc"], "bbc"),
+        (["sync", "a.mp4", "--audio-track", "-1"], "--audio-track"),
+        (["sync", "a.mp4", "-j", "0"], "--jobs"),
+        (["train"], "Missing command"),
+        (["train", "space"], "--data"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_a_hint(arguments, words, capsys):
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    first, hint = err.rstrip("\n").split("\n")
+    assert first.startswith("avalign: ")
+    assert words in first
+    assert hint.startswith("hint: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (MediaError("x: is empty", "copy it again"), 3, "avalign: x: is empty\nhint: copy it"),
+        (
+            MissingDependencyError("no torch", "pip install it"),
+            5,
+            "avalign: no torch\nhint: pip",
+        ),
+        (OSError(28, "No space left on device", "y.mp4"), 3, "avalign: y.mp4: No space left"),
+        (KeyboardInterrupt(), 130, "avalign: interrupted\n"),
+        (ZeroDivisionError("oops"), 70, "a defect in avalign: ZeroDivisionError: oops\nhint: "),
+    ],
+)
+def test_errors_become_a_line_and_an_exit_code(error, code, words, capsys, monkeypatch):
+    def fail(*arguments, **settings):
+        raise error
+
+    monkeypatch.setattr("avalign.api.measure", fail)
+    monkeypatch.delenv("AVALIGN_DEBUG", raising=False)
+    assert main(["sync", "x.mp4", "-n"]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_debug_shows_the_traceback(capsys, monkeypatch):
+    def fail(*arguments, **settings):
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("avalign.api.measure", fail)
+    monkeypatch.setenv("AVALIGN_DEBUG", "1")
+    assert main(["sync", "x.mp4", "-n"]) == 70
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_reader_who_leaves_is_no_error(tmp_path):
+    names = "\n".join(str(tmp_path / f"{number}.mp4") for number in range(50))
+    code = "import sys; from avalign_cli.main import main; sys.exit(main())"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "check", "-", "--json", "-j", "1"],
+        input=names, stdout=writer, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(writer)
+    assert done.returncode == 141
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["two\nlines.mp4", "red\x1b[31m.mp4", "\udcff.mp4"])
+def test_strange_names_stay_on_one_line(name, tmp_path, capsys):
+    path = str(tmp_path / name)
+    assert main(["check", path]) == 3
+    err = capsys.readouterr().err
+    assert "\x1b" not in err
+    assert len([line for line in err.splitlines() if line.startswith("avalign: ")]) == 1
+    assert main(["check", path, "--json"]) == 3
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) == 1
+    assert os.path.basename(json.loads(out)["file"]) == name
+
+
+def test_shell_completion_knows_commands_and_tolerances():
+    def complete(line):
+        words = {"_AVALIGN_COMPLETE": "complete_bash", "COMP_WORDS": line}
+        index = {"COMP_CWORD": str(len(line.split(" ")) - 1)}
+        return run(env={**os.environ, **words, **index}).stdout.split()
+
+    assert complete("avalign ex") == ["extract"]
+    assert set(complete("avalign sync x.mp4 --tolerance itu")) == {"itu", "itu-accept"}
