@@ -1,7 +1,18 @@
 """Media files in and out; the one room that knows PyAV."""
 
+from avalign.media.atomic import atomic_output
 from avalign.media.audio_reader import iter_audio, read_audio
 from avalign.media.frame_reader import Frame, iter_frames
 from avalign.media.probe import probe
+from avalign.media.shift import ShiftResult, shift_audio
 
-__all__ = ["Frame", "iter_audio", "iter_frames", "probe", "read_audio"]
+__all__ = [
+    "Frame",
+    "ShiftResult",
+    "atomic_output",
+    "iter_audio",
+    "iter_frames",
+    "probe",
+    "read_audio",
+    "shift_audio",
+]

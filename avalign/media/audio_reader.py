@@ -7,24 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soxr
 
-from avalign.errors import MediaError, NoAudioError, ParameterError
-from avalign.media.decoding import StreamClock, decode, demux, describe
-from avalign.media.opening import StrPath, has_decoder, open_input
+from avalign.errors import MediaError, ParameterError
+from avalign.media.decoding import describe
+from avalign.media.opening import StrPath, open_input
+from avalign.media.sound_track import mono, placed, sound_stream
 from avalign.types import AudioStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import av
-    from av.container import InputContainer
     from numpy.typing import NDArray
 
 __all__ = ["iter_audio", "read_audio"]
-
-# Containers round timestamps to a millisecond and encoders jitter by a few; a
-# step in time smaller than this is rounding, a larger one is a gap or overlap.
-JITTER_S = 0.010
-LARGEST_FILL = 1 << 20
 
 
 def iter_audio(
@@ -65,8 +59,8 @@ def iter_audio(
         raise ParameterError(f"rate_hz={rate_hz} and block_s={block_s} must be positive")
     size = max(1, round(block_s * rate_hz))
     with open_input(path) as container:
-        stream = _sound_stream(container, path, track)
-        pieces = _placed(container, stream)
+        stream = sound_stream(container, path, track)
+        pieces = placed(container, stream, mono)
         first = next(pieces, None)
         if first is None:
             raise MediaError(
@@ -108,59 +102,6 @@ def read_audio(path: StrPath, *, track: int = 0, rate_hz: int = 16000) -> AudioS
     blocks = list(iter_audio(path, track=track, rate_hz=rate_hz))
     samples = np.concatenate([block.samples for block in blocks])
     return AudioStream(samples, rate_hz, blocks[0].start_s)
-
-
-def _sound_stream(container: InputContainer, path: StrPath, track: int) -> av.AudioStream:
-    streams = container.streams.audio
-    if not streams:
-        raise NoAudioError(f"{path}: has no sound track", "give the sound as a file of its own")
-    if not 0 <= track < len(streams):
-        names = (
-            "sound track 0" if len(streams) == 1 else f"sound tracks 0 to {len(streams) - 1}"
-        )
-        raise ParameterError(f"{path}: no sound track {track}", f"it has {names}")
-    stream = streams[track]
-    if not has_decoder(stream):
-        raise MediaError(f"{path}: the codec of sound track {track} is not known")
-    return stream
-
-
-def _placed(
-    container: InputContainer, stream: av.AudioStream
-) -> Iterator[tuple[float, int, NDArray[np.float32]]]:
-    """Yield (start_s, rate, samples) of pieces without gap or overlap between them."""
-    clock = StreamClock(container, stream)
-    next_s: float | None = None
-    for frame in decode(demux(container, stream), stream):
-        rate, samples = frame.sample_rate, _mono(frame)
-        time_s = clock.place(frame.pts, len(samples) / rate)
-        if next_s is None:
-            next_s = time_s
-        excess = round((time_s - next_s) * rate)
-        if abs(time_s - next_s) <= JITTER_S:
-            excess = 0
-        while excess > 0:
-            fill = min(excess, LARGEST_FILL)
-            yield next_s, rate, np.zeros(fill, np.float32)
-            next_s += fill / rate
-            excess -= fill
-        samples = samples[max(0, -excess) :]
-        if len(samples):
-            yield next_s, rate, samples
-            next_s += len(samples) / rate
-
-
-def _mono(frame: av.AudioFrame) -> NDArray[np.float32]:
-    """Average the channels of a decoded frame to float32 of full scale 1."""
-    values = frame.to_ndarray()
-    if not frame.format.is_planar:
-        values = values.reshape(-1, frame.layout.nb_channels).T
-    mono = values.mean(axis=0, dtype=np.float64)
-    if values.dtype.kind == "u":
-        mono -= 128
-    if values.dtype.kind in "iu":
-        mono /= 1 << (8 * values.dtype.itemsize - 1)
-    return np.nan_to_num(mono, copy=False, posinf=0.0, neginf=0.0).astype(np.float32)
 
 
 def _resampled(

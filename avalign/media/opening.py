@@ -26,6 +26,7 @@ __all__ = [
     "StrPath",
     "codec_name",
     "has_decoder",
+    "is_cover",
     "open_input",
     "picture_streams",
     "reason",
@@ -126,7 +127,12 @@ def time_origin_s(container: InputContainer) -> float:
 
 def picture_streams(container: InputContainer) -> list[av.VideoStream]:
     """Return the picture tracks, without cover art and thumbnails."""
-    return [s for s in container.streams.video if not s.disposition & _ATTACHED]
+    return [stream for stream in container.streams.video if not is_cover(stream)]
+
+
+def is_cover(stream: Stream) -> bool:
+    """Tell whether `stream` is a still beside the programme, such as cover art."""
+    return bool(stream.disposition & _ATTACHED)
 
 
 def has_decoder(stream: Stream) -> bool:

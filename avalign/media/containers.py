@@ -1,0 +1,112 @@
+"""What each container can say about when its sound starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from avalign.errors import ParameterError
+from avalign.types import MediaClip
+
+__all__ = ["Container", "StartTime", "container_for", "plays_in"]
+
+
+class StartTime(Enum):
+    """How a container says that a track starts early or late."""
+
+    EDIT_LIST = "edit list"
+    """Any start; sound from before zero stays in the file and is not played."""
+
+    TIMESTAMPS = "timestamps"
+    """Any start from zero on."""
+
+    NONE = "none"
+    """All tracks start together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A container format as FFmpeg writes it.
+
+    Parameters
+    ----------
+    muxer : str
+        FFmpeg's name of it.
+    start_time : StartTime
+        How the start of a track is told.
+    options : dict of str to str
+        Options of the muxer.
+    """
+
+    muxer: str
+    start_time: StartTime
+    options: dict[str, str]
+
+
+# Edit lists count in units of the whole file's clock; its usual millisecond is
+# too coarse for a start in the middle of a sample.
+_MOVIE_CLOCK = {"movie_timescale": "90000"}
+# The delay between the clock reference and the pictures that decoders expect.
+_BROADCAST = {"max_delay": "700000"}
+
+_BY_SUFFIX = {
+    ".mp4": Container("mp4", StartTime.EDIT_LIST, _MOVIE_CLOCK),
+    ".m4v": Container("mp4", StartTime.EDIT_LIST, _MOVIE_CLOCK),
+    ".m4a": Container("mp4", StartTime.EDIT_LIST, _MOVIE_CLOCK),
+    ".mov": Container("mov", StartTime.EDIT_LIST, _MOVIE_CLOCK),
+    ".qt": Container("mov", StartTime.EDIT_LIST, _MOVIE_CLOCK),
+    ".3gp": Container("3gp", StartTime.EDIT_LIST, _MOVIE_CLOCK),
+    ".3g2": Container("3g2", StartTime.EDIT_LIST, _MOVIE_CLOCK),
+    ".mkv": Container("matroska", StartTime.TIMESTAMPS, {}),
+    ".webm": Container("webm", StartTime.TIMESTAMPS, {}),
+    ".ts": Container("mpegts", StartTime.TIMESTAMPS, _BROADCAST),
+    ".mts": Container("mpegts", StartTime.TIMESTAMPS, _BROADCAST),
+    ".m2ts": Container("mpegts", StartTime.TIMESTAMPS, _BROADCAST),
+    ".mpg": Container("vob", StartTime.TIMESTAMPS, _BROADCAST),
+    ".mpeg": Container("vob", StartTime.TIMESTAMPS, _BROADCAST),
+    ".vob": Container("vob", StartTime.TIMESTAMPS, _BROADCAST),
+    ".flv": Container("flv", StartTime.TIMESTAMPS, {}),
+    ".wmv": Container("asf", StartTime.TIMESTAMPS, {}),
+    ".asf": Container("asf", StartTime.TIMESTAMPS, {}),
+    ".avi": Container("avi", StartTime.NONE, {}),
+}
+_MPEG1_SYSTEM = Container("mpeg", StartTime.TIMESTAMPS, _BROADCAST)
+
+
+def container_for(path: Path, clip: MediaClip) -> Container:
+    """Return the container that the ending of `path` asks for.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    clip : MediaClip
+        The file that its picture comes from.
+
+    Raises
+    ------
+    ParameterError
+        If avalign does not write such files.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in _BY_SUFFIX:
+        raise ParameterError(
+            f"{path}: cannot write a video with the ending {suffix or '(none)'!r}",
+            f"use one of {' '.join(sorted(_BY_SUFFIX))}",
+        )
+    kind = _BY_SUFFIX[suffix]
+    if kind.start_time is StartTime.NONE and kind.muxer != clip.format_name:
+        # It has no timestamps, so pictures from elsewhere would change their times.
+        raise ParameterError(
+            f"{path}: {suffix} is written only from {suffix}",
+            f"keep the ending {clip.path.suffix} of the source",
+        )
+    if suffix in (".mpg", ".mpeg") and clip.video_tracks[0].codec == "mpeg1video":
+        return _MPEG1_SYSTEM
+    return kind
+
+
+def plays_in(kind: Container, codec: str) -> bool:
+    """Tell whether players expect `codec` sound in that container."""
+    return not (codec.startswith("pcm_") and kind.muxer in ("mp4", "3gp", "3g2"))

@@ -1,0 +1,147 @@
+"""Encode a sound track anew, padded or trimmed so that it starts with the file."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+
+from avalign.errors import MediaError
+from avalign.media.opening import codec_name, open_input
+from avalign.media.sound_track import placed, sound_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from av.container import OutputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from numpy.typing import NDArray
+
+    from avalign.media.opening import StrPath
+
+__all__ = ["add_encoded_stream", "encoded_packets"]
+
+ENCODERS = {"mp3": "libmp3lame", "opus": "libopus"}
+LOWEST_BIT_RATE = 128_000
+BLOCK = 4096
+
+
+def add_encoded_stream(out: OutputContainer, template: av.AudioStream) -> av.AudioStream:
+    """Add a sound stream to `out` that is like `template`, in a codec `out` can hold.
+
+    The codec stays the same where FFmpeg can write it into this container, and
+    becomes the container's usual one otherwise; so do rate and layout.
+    """
+    name = codec_name(template)
+    for candidate in (ENCODERS.get(name, name), out.default_audio_codec):
+        encoder = ENCODERS.get(candidate, candidate)
+        for layout in (template.layout.name, "stereo"):
+            try:
+                rate = _nearest_rate(encoder, template.sample_rate)
+                _opened(encoder, rate, layout)
+                stream = out.add_stream(encoder, rate=rate)
+            except (av.error.FFmpegError, ValueError):
+                continue  # no such encoder, or not with this layout or in this container
+            if not isinstance(stream, av.AudioStream):
+                continue
+            stream.layout = layout
+            stream.bit_rate = max(template.bit_rate or 0, LOWEST_BIT_RATE)
+            return stream
+    raise MediaError(
+        f"{name} sound cannot be written as {out.format.name}", "write an .mkv or .mp4 instead"
+    )
+
+
+def encoded_packets(
+    path: StrPath, track: int, shift_s: float, out: av.AudioStream, *, trim_priming: bool
+) -> Iterator[Packet[Stream]]:
+    """Decode a sound track, move it by `shift_s`, and encode it from time zero on.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        The file the sound is in.
+    track : int
+        Which of its sound tracks.
+    shift_s : float
+        Seconds to move it by; positive: later.
+    out : av.AudioStream
+        The stream to encode for.
+    trim_priming : bool
+        Leave out as much sound as the encoder puts in front of it, for
+        containers that cannot tell players to skip that.
+
+    Yields
+    ------
+    Packet
+        Encoded packets, timestamps from zero on.
+    """
+    priming = _priming(out) if trim_priming else 0
+    with open_input(path) as container:
+        stream = sound_stream(container, path, track)
+        rate, layout = stream.sample_rate, stream.layout.name
+        unify = av.AudioResampler(format="fltp", layout=layout, rate=rate)
+
+        def channels(frame: av.AudioFrame) -> NDArray[np.float32]:
+            frame.pts = None
+            parts = [
+                np.asarray(part.to_ndarray(), np.float32) for part in unify.resample(frame)
+            ]
+            return np.concatenate(parts, axis=1)
+
+        skip_s = priming / out.sample_rate - shift_s
+        position = round(priming / out.sample_rate * rate)
+        for block in _from_zero(placed(container, stream, channels), skip_s):
+            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
+            frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+            frame.pts = position
+            position += frame.samples
+            yield from out.encode(frame)
+        yield from out.encode(None)
+
+
+def _from_zero(
+    pieces: Iterator[tuple[float, int, NDArray[np.float32]]], skip_s: float
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the sound from time `skip_s` on, with silence where it starts later."""
+    excess: int | None = None
+    for start_s, rate, samples in pieces:
+        if excess is None:
+            excess = round((skip_s - start_s) * rate)
+            for begin in range(0, -excess, BLOCK):
+                width = min(BLOCK, -excess - begin)
+                yield np.zeros((samples.shape[0], width), np.float32)
+        cut = min(max(excess, 0), samples.shape[1])
+        excess -= cut
+        if cut < samples.shape[1]:
+            yield np.ascontiguousarray(samples[:, cut:])
+
+
+def _priming(stream: av.AudioStream) -> int:
+    """Return how many samples the encoder of `stream` puts before the sound."""
+    context = _opened(stream.codec_context.name, stream.sample_rate, stream.layout.name)
+    silence = av.AudioFrame(format="fltp", layout=stream.layout, samples=4 * BLOCK)
+    silence.sample_rate, silence.pts = stream.sample_rate, 0
+    silence.time_base = Fraction(1, stream.sample_rate)
+    packets = [*context.encode(silence), *context.encode(None)]
+    first = packets[0].pts if packets else None
+    return max(0, -(first or 0))
+
+
+def _nearest_rate(encoder: str, rate: int) -> int:
+    offered = av.Codec(encoder, "w").audio_rates or [rate]
+    return min(offered, key=lambda one: (abs(one - rate), -one))
+
+
+def _opened(encoder: str, rate: int, layout: str) -> av.AudioCodecContext:
+    context = av.CodecContext.create(encoder, "w")
+    assert isinstance(context, av.AudioCodecContext)
+    context.rate, context.layout, context.time_base = rate, layout, Fraction(1, rate)
+    formats = context.codec.audio_formats
+    if formats:
+        context.format = formats[0]
+    context.open()
+    return context

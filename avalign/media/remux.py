@@ -1,0 +1,278 @@
+"""Write a file anew, stream by stream, with its sound moved in time."""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import av
+from av.stream import Discard
+
+from avalign.errors import MediaError
+from avalign.media.containers import Container, StartTime
+from avalign.media.decoding import demux
+from avalign.media.encoding import add_encoded_stream, encoded_packets
+from avalign.media.opening import StrPath, codec_name, is_cover, open_input, picture_streams
+from avalign.media.sound_track import sound_stream
+from avalign.media.stream_copy import (
+    Route,
+    add_copied_stream,
+    add_cover,
+    origin_shift,
+    routed,
+    same_family,
+    sound_route,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from av.container import InputContainer, OutputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+
+__all__ = ["Sound", "Written", "remux"]
+
+# Written by the muxer itself.
+BRAND_TAGS = {"major_brand", "minor_version", "compatible_brands"}
+# Tags that only QuickTime's "mdta" list can hold.
+PHONE_TAGS = ("com.apple.", "com.android.")
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """One sound track of the output.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        The file it comes from.
+    track : int
+        Its position among the sound tracks there.
+    shift_s : float
+        Seconds to move it by; positive: later.
+    start_s : float
+        When it starts in that file.
+    encode : bool
+        Decode it and encode it again, in place of copying its packets.
+    """
+
+    path: StrPath
+    track: int
+    shift_s: float
+    start_s: float
+    encode: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of the streams.
+
+    Parameters
+    ----------
+    encoded : bool
+        Some sound was encoded again.
+    notes : tuple of str
+        What could not be kept as it was, in words.
+    """
+
+    encoded: bool
+    notes: tuple[str, ...]
+
+
+def remux(
+    source: StrPath,
+    sounds: tuple[Sound, ...],
+    kind: Container,
+    temporary: Path,
+    progress: Callable[[float], None] | None = None,
+) -> Written:
+    """Write `source`, with `sounds` for its sound tracks, to `temporary`.
+
+    Parameters
+    ----------
+    source : str or PathLike
+        The file that everything but the sound comes from.
+    sounds : tuple of Sound
+        The sound tracks of the output, in order.
+    kind : Container
+        The container to write.
+    temporary : Path
+        Where to write.
+    progress : callable, optional
+        Called with the share done, from 0 to 1.
+
+    Returns
+    -------
+    Written
+        What became of the streams.
+
+    Raises
+    ------
+    OSError
+        If the system or the container refuses a write.
+    MediaError
+        If nothing of the picture can be read.
+    """
+    try:
+        # Some codec tags and data streams are refused only with the whole header.
+        for keep_tags, keep_data in ((True, True), (False, True), (False, False)):
+            with ExitStack() as stack:
+                container = stack.enter_context(open_input(source))
+                out = stack.enter_context(_open_output(temporary, container, kind))
+                plan = _Plan(container, out, kind, stack, keep_tags, keep_data)
+                plan.add_streams(source, sounds)
+                try:
+                    out.start_encoding()
+                except av.error.FFmpegError:
+                    if not keep_data:
+                        raise
+                    continue
+                _write(plan, source, progress)
+                return Written(plan.encoded, tuple(plan.notes))
+    except av.error.FFmpegError as error:
+        raise OSError(error.errno, error.strerror) from error
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _open_output(
+    temporary: Path, container: InputContainer, kind: Container
+) -> OutputContainer:
+    options = dict(kind.options)
+    if same_family(container, kind) and "matroska" in container.format.name:
+        # Priming lies before zero there, and is written without moving the rest.
+        options["avoid_negative_ts"] = "disabled"
+    if kind.start_time is StartTime.EDIT_LIST and any(
+        tag.startswith(PHONE_TAGS) for tag in container.metadata
+    ):
+        options["movflags"] = "use_metadata_tags"
+    return av.open(
+        f"file:{temporary.absolute()}",
+        "w",
+        format=kind.muxer,
+        container_options=options,
+        metadata_errors="surrogateescape",
+    )
+
+
+class _Plan:
+    """The streams of an output, and where their packets come from."""
+
+    def __init__(
+        self,
+        container: InputContainer,
+        out: OutputContainer,
+        kind: Container,
+        stack: ExitStack,
+        keep_tags: bool,
+        keep_data: bool,
+    ) -> None:
+        self.container = container
+        self.routes: dict[int, Route] = {}
+        self.out = out
+        self.feeds: list[Iterator[Packet[Stream]]] = []
+        self.notes: list[str] = []
+        self.encoded = False
+        self._kind = kind
+        self._stack = stack
+        self._keep_tags = keep_tags and same_family(container, kind)
+        self._keep_data = keep_data
+
+    def add_streams(self, source: StrPath, sounds: tuple[Sound, ...]) -> None:
+        """Add everything of the source in its order, `sounds` in place of its sounds."""
+        tags = self.container.metadata.items()
+        self.out.metadata.update({tag: text for tag, text in tags if tag not in BRAND_TAGS})
+        self.out.set_chapters(self.container.chapters())
+        waiting = list(sounds)
+        for stream in self.container.streams:
+            if not isinstance(stream, av.AudioStream):
+                self._add_other(stream, source)
+            elif waiting:
+                self._add_sound(waiting.pop(0), source)
+        for sound in waiting:
+            self._add_sound(sound, source)
+
+    def _add_other(self, stream: Stream, source: StrPath) -> None:
+        if stream.discard == Discard.all:
+            return  # chapter titles as a track: the muxer writes them from the chapters
+        if stream.type == "data" and not self._keep_data:
+            self.notes.append(f"data stream {stream.index} was left out: not allowed there")
+            return
+        try:
+            if is_cover(stream) and "matroska" in self._kind.muxer:
+                add_cover(self.out, source, stream)
+                return
+            copied = add_copied_stream(self.out, self.container, stream, self._keep_tags)
+        except ValueError:
+            if stream.type == "video" and not is_cover(stream):
+                raise MediaError(
+                    f"{self._kind.muxer} cannot hold {codec_name(stream)} pictures",
+                    "keep the ending of the source",
+                ) from None
+            self.notes.append(
+                f"{stream.type} stream {stream.index} was left out: not allowed there"
+            )
+            return
+        self.routes[stream.index] = Route(copied, origin_shift(self.container, stream))
+
+    def _add_sound(self, sound: Sound, source: StrPath) -> None:
+        own = sound.path == source
+        container = self.container if own else self._stack.enter_context(open_input(sound.path))
+        stream = sound_stream(container, sound.path, sound.track)
+        copied = None
+        if not sound.encode:
+            with suppress(ValueError):
+                copied = add_copied_stream(self.out, container, stream, self._keep_tags)
+        if copied is None:
+            self._add_encoded(sound, stream)
+            return
+        route = sound_route(copied, container, stream, self._kind, sound.shift_s, sound.start_s)
+        if own:
+            self.routes[stream.index] = route
+        else:
+            self.feeds.append(routed(demux(container, stream), {stream.index: route}))
+
+    def _add_encoded(self, sound: Sound, stream: av.AudioStream) -> None:
+        coded = add_encoded_stream(self.out, stream)
+        coded.metadata.update(stream.metadata)
+        coded.disposition = stream.disposition
+        self.encoded = True
+        trim = self._kind.start_time is StartTime.NONE
+        self.feeds.append(
+            encoded_packets(sound.path, sound.track, sound.shift_s, coded, trim_priming=trim)
+        )
+        self.notes.append(
+            f"sound track {sound.track} was encoded again ({coded.codec_context.codec.name}): "
+            f"{self._kind.muxer} cannot hold it as it is at its new time"
+        )
+
+
+def _write(plan: _Plan, source: StrPath, progress: Callable[[float], None] | None) -> None:
+    """Write all packets of `plan`, roughly in the order of their times."""
+    size = os.path.getsize(source)
+    pictures = {stream.index for stream in picture_streams(plan.container)}
+    seen = False
+    wanted = [plan.container.streams[index] for index in plan.routes]
+
+    def own() -> Iterator[Packet[Stream]]:
+        nonlocal seen
+        for packet in demux(plan.container, *wanted):
+            seen = seen or packet.stream.index in pictures
+            if progress is not None and packet.pos is not None:
+                progress(min(1.0, packet.pos / size))
+            yield packet
+
+    feeds = [routed(own(), plan.routes), *plan.feeds]
+    for packet in heapq.merge(*feeds, key=_decoding_time_s):
+        plan.out.mux(packet)
+    if not seen:
+        raise MediaError(f"{source}: no picture could be read from it")
+
+
+def _decoding_time_s(packet: Packet[Stream]) -> float:
+    ticks = packet.dts if packet.dts is not None else packet.pts
+    return float((ticks or 0) * packet.time_base)

@@ -1,0 +1,112 @@
+"""One sound track: find it, and lay its decoded samples out in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avalign.errors import MediaError, NoAudioError, ParameterError
+from avalign.media.decoding import StreamClock, decode, demux
+from avalign.media.opening import StrPath, has_decoder
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+    from numpy.typing import NDArray
+
+__all__ = ["check_track", "mono", "placed", "sound_stream"]
+
+# Containers round timestamps to a millisecond and encoders jitter by a few; a
+# step in time smaller than this is rounding, a larger one is a gap or overlap.
+JITTER_S = 0.010
+LARGEST_FILL = 1 << 20
+
+Samples = Callable[["av.AudioFrame"], "NDArray[np.float32]"]
+
+
+def sound_stream(container: InputContainer, path: StrPath, track: int) -> av.AudioStream:
+    """Return sound track number `track` of an open file.
+
+    Raises
+    ------
+    NoAudioError
+        If there is no sound track at all.
+    ParameterError
+        If there are some, but not this one.
+    MediaError
+        If its codec is not known.
+    """
+    streams = container.streams.audio
+    check_track(path, len(streams), track)
+    stream = streams[track]
+    if not has_decoder(stream):
+        raise MediaError(f"{path}: the codec of sound track {track} is not known")
+    return stream
+
+
+def check_track(path: StrPath, count: int, track: int) -> None:
+    """Refuse a `track` that a file with `count` sound tracks does not have."""
+    if count == 0:
+        raise NoAudioError(f"{path}: has no sound track", "give the sound as a file of its own")
+    if not 0 <= track < count:
+        names = "sound track 0" if count == 1 else f"sound tracks 0 to {count - 1}"
+        raise ParameterError(f"{path}: no sound track {track}", f"it has {names}")
+
+
+def placed(
+    container: InputContainer, stream: av.AudioStream, samples_of: Samples
+) -> Iterator[tuple[float, int, NDArray[np.float32]]]:
+    """Yield the sound of `stream` in pieces without gap or overlap between them.
+
+    Parameters
+    ----------
+    container : av.container.InputContainer
+        The open file.
+    stream : av.AudioStream
+        The track.
+    samples_of : callable
+        Turns a decoded frame into an array of shape (..., n), time last.
+
+    Yields
+    ------
+    start_s : float
+        Presentation time of the first sample of the piece.
+    rate_hz : int
+        Samples per second.
+    samples : ndarray of shape (..., n), float32
+        What `samples_of` made of the frame, or zeros where the track pauses.
+    """
+    clock = StreamClock(container, stream)
+    next_s: float | None = None
+    for frame in decode(demux(container, stream), stream):
+        rate, samples = frame.sample_rate, samples_of(frame)
+        time_s = clock.place(frame.pts, samples.shape[-1] / rate)
+        if next_s is None:
+            next_s = time_s
+        excess = round((time_s - next_s) * rate)
+        if abs(time_s - next_s) <= JITTER_S:
+            excess = 0
+        while excess > 0:
+            fill = min(excess, LARGEST_FILL)
+            yield next_s, rate, np.zeros((*samples.shape[:-1], fill), np.float32)
+            next_s += fill / rate
+            excess -= fill
+        samples = samples[..., max(0, -excess) :]
+        if samples.shape[-1]:
+            yield next_s, rate, samples
+            next_s += samples.shape[-1] / rate
+
+
+def mono(frame: av.AudioFrame) -> NDArray[np.float32]:
+    """Average the channels of a decoded frame to float32 of full scale 1, shape (n,)."""
+    values = frame.to_ndarray()
+    if not frame.format.is_planar:
+        values = values.reshape(-1, frame.layout.nb_channels).T
+    mixed = values.mean(axis=0, dtype=np.float64)
+    if values.dtype.kind == "u":
+        mixed -= 128
+    if values.dtype.kind in "iu":
+        mixed /= 1 << (8 * values.dtype.itemsize - 1)
+    return np.nan_to_num(mixed, copy=False, posinf=0.0, neginf=0.0).astype(np.float32)
