@@ -1,1 +1,6 @@
-"""."""
+"""The shared audio-lip space: one space in which sound and lips can be compared."""
+
+from avalign.space.model import SpaceModel, load_model
+from avalign.space.settings import EncoderSettings, SpaceSettings
+
+__all__ = ["EncoderSettings", "SpaceModel", "SpaceSettings", "load_model"]

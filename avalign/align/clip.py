@@ -1,0 +1,236 @@
+"""The streams of one clip to one answer: which face speaks, how late its sound is, or why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avalign.align.confidence import Calibration, load_calibration
+from avalign.align.evidence import Evidence, gather_evidence
+from avalign.align.lag import rigid_alignment
+from avalign.space import SpaceModel, load_model
+from avalign.types import Alignment, ClipStreams, FaceAlignment, FeatureStream, LipStream
+from avalign.vision import coverage, usable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["ANSWER_CONFIDENCE", "REPAIR_CONFIDENCE", "ClipAlignment", "align_streams"]
+
+# An estimate that is more likely wrong than right is no answer.
+ANSWER_CONFIDENCE = 0.5
+# A file is changed only where the answer is as good as certain.
+REPAIR_CONFIDENCE = 0.8
+
+# Less than this of speech with the lips in view decides nothing.
+_SHORTEST_SPEECH_S = 0.4
+# Above this posterior probability the sound is said not to be of these lips.
+_NO_MATCH = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ClipAlignment:
+    """What sound and faces of one clip say about each other.
+
+    Parameters
+    ----------
+    faces : tuple of FaceAlignment
+        Every face with its own alignment, largest face first.
+    face : int or None
+        ``track_id`` of the face whose mouth fits the sound best.
+    alignment : Alignment or None
+        Best guess for the clip; None where nothing could be measured.
+    reason : str or None
+        Why the guess is not to be trusted; None where it is.
+    """
+
+    faces: tuple[FaceAlignment, ...]
+    face: int | None
+    alignment: Alignment | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    lips: LipStream
+    usable: NDArray[np.bool_]
+    evidence: Evidence
+    alignment: Alignment
+
+
+def align_streams(
+    streams: ClipStreams,
+    *,
+    max_lag_s: float = 1.0,
+    model: SpaceModel | None = None,
+    calibration: Calibration | None = None,
+) -> ClipAlignment:
+    """Find how late the sound of a clip is against the lips it belongs to.
+
+    Parameters
+    ----------
+    streams : ClipStreams
+        Sound and faces of the clip.
+    max_lag_s : float, optional
+        Search lags of plus and minus this much; up to 15 s.
+    model : SpaceModel, optional
+        Shared space; default the shipped one.
+    calibration : Calibration, optional
+        Calibration that belongs to `model`; default the shipped one.
+
+    Returns
+    -------
+    ClipAlignment
+        All faces, the matching one, the best guess, and whether to trust it.
+
+    Raises
+    ------
+    ParameterError
+        If `max_lag_s` is out of range.
+    """
+    model = load_model() if model is None else model
+    calibration = load_calibration() if calibration is None else calibration
+    if not streams.lips:
+        return ClipAlignment((), None, None, "no face in the picture")
+
+    candidates: list[_Candidate] = []
+    faces: list[FaceAlignment] = []
+    audio = model.embed_audio(streams.mfcc) if streams.mfcc.valid.any() else None
+    for lips in streams.lips:
+        seen = usable(lips)
+        candidate = None
+        if audio is not None and len(audio) > 1 and np.count_nonzero(seen) > 1:
+            evidence = gather_evidence(audio, model.embed_lips(lips, seen), max_lag_s)
+            speech_s = _speech_in_view(streams.speech, lips, seen)
+            alignment = _rigid(evidence, speech_s, model, calibration)
+            candidate = _Candidate(lips, seen, evidence, alignment)
+            candidates.append(candidate)
+        faces.append(_describe(lips, candidate))
+    if not candidates:
+        return ClipAlignment(tuple(faces), None, None, _unusable(streams))
+
+    chosen, alignment = _choose(candidates, streams, model, calibration)
+    reason = _doubt(alignment, max_lag_s, several=len(streams.lips) > 1)
+    return ClipAlignment(tuple(faces), chosen.lips.track_id, alignment, reason)
+
+
+def _rigid(
+    evidence: Evidence, speech_s: float, model: SpaceModel, calibration: Calibration
+) -> Alignment:
+    return rigid_alignment(
+        evidence,
+        no_match=model.settings.no_match,
+        zero_lag_s=model.settings.zero_lag_s,
+        speech_s=speech_s,
+        calibration=calibration,
+    )
+
+
+def _choose(
+    candidates: list[_Candidate],
+    streams: ClipStreams,
+    model: SpaceModel,
+    calibration: Calibration,
+) -> tuple[_Candidate, Alignment]:
+    """Pick the face the sound belongs to; it may be several tracks, one after another.
+
+    A person who is seen before and after a cut is two tracks. Tracks that never
+    share a picture may therefore both belong to the voice, and the clip has one
+    lag: their evidence adds up where adding it strengthens the case.
+    """
+    ranked = sorted(candidates, key=lambda candidate: -candidate.evidence.total.max())
+    best = ranked[0]
+    seen = best.usable.copy()
+    values, lags = best.evidence.total, best.evidence.lags_s
+    joined = [best]
+    for other in ranked[1:]:
+        if len(other.usable) != len(seen) or (seen & other.usable).any():
+            continue
+        aligned = np.interp(lags, other.evidence.lags_s, other.evidence.total)
+        if (values + aligned).max() > values.max():
+            values = values + aligned
+            seen |= other.usable
+            joined.append(other)
+    alignment = best.alignment
+    if len(joined) > 1:
+        together = replace(
+            best.evidence,
+            values=np.concatenate(
+                [best.evidence.values, (values - best.evidence.total)[None]], axis=0
+            ),
+            times_s=np.append(best.evidence.times_s, best.evidence.times_s[-1:]),
+            used=np.append(best.evidence.used, True),
+        )
+        speech_s = sum(candidate.alignment.speech_s for candidate in joined)
+        alignment = _rigid(together, speech_s, model, calibration)
+
+    rivals = [candidate for candidate in ranked if candidate not in joined]
+    if rivals:
+        # The voice belongs to one mouth: the faces share the probability.
+        margin = rivals[0].evidence.total.max() - alignment.curve.score.max()
+        share = 1.0 / (1.0 + float(np.exp(min(margin, 0.0))))
+        alignment = replace(
+            alignment,
+            confidence=alignment.confidence * share,
+            diagnostics={**alignment.diagnostics, "share_among_faces": share},
+        )
+    return best, alignment
+
+
+def _doubt(alignment: Alignment, max_lag_s: float, *, several: bool) -> str | None:
+    """Say why an estimate is not to be trusted, the most telling cause first."""
+    if alignment.speech_s < _SHORTEST_SPEECH_S:
+        return "too little speech while a face is in view"
+    if alignment.at_edge:
+        return (
+            f"the best lag lies at the edge of the search range of ±{max_lag_s:g} s; "
+            "try a larger --max-lag"
+        )
+    if alignment.confidence >= ANSWER_CONFIDENCE:
+        return None
+    if alignment.diagnostics["posterior_no_match"] > _NO_MATCH:
+        mouths = "any mouth in the picture" if several else "the mouth in the picture"
+        return f"the voice does not fit {mouths}"
+    if alignment.diagnostics.get("share_among_faces", 1.0) < 0.6:
+        return "two faces fit the voice about equally well"
+    if alignment.speech_s < 2.0:
+        return f"too short: {alignment.speech_s:.1f} s of speech with the face in view"
+    return "the evidence is too weak"
+
+
+def _unusable(streams: ClipStreams) -> str:
+    if not streams.mfcc.valid.any():
+        return "no sound to compare with the lips"
+    if any(lips.valid.any() for lips in streams.lips):
+        return "the face is too small or turned away"
+    return "no face in the picture"
+
+
+def _speech_in_view(
+    speech: FeatureStream, lips: LipStream, seen: NDArray[np.bool_]
+) -> float:
+    """Seconds of speech while the lips can be read, lag disregarded."""
+    if len(speech) < 2:
+        return 0.0
+    nearest = np.clip(np.searchsorted(lips.times_s, speech.times_s), 0, len(lips) - 1)
+    inside = (speech.times_s >= lips.times_s[0]) & (speech.times_s <= lips.times_s[-1])
+    heard = speech.valid & (speech.values[:, 0] > 0.5)
+    period = float(np.median(np.diff(speech.times_s)))
+    return float(np.count_nonzero(heard & inside & seen[nearest])) * period
+
+
+def _describe(lips: LipStream, candidate: _Candidate | None) -> FaceAlignment:
+    boxes = lips.boxes[lips.valid]
+    box = np.median(boxes, axis=0) if len(boxes) else np.zeros(4)
+    left, top, right, bottom = (float(edge) for edge in box)
+    middle = (left + right) / 2
+    place = "left" if middle < 0.4 else "right" if middle > 0.6 else "centre"
+    return FaceAlignment(
+        lips.track_id,
+        place,
+        (left, top, right, bottom),
+        coverage(lips),
+        None if candidate is None else candidate.alignment,
+    )

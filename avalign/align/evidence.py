@@ -1,0 +1,123 @@
+"""Evidence for every lag: the banded cost matrix of two embedded streams, summed in blocks.
+
+The cost of pairing a lip row with an audio row is minus the inner product of
+their embeddings. A rigid alignment is a diagonal of that matrix, so the
+evidence for a lag is minus the cost along its diagonal. Keeping the sums in
+short blocks of time, rather than the matrix, bounds the memory and still tells
+where in the clip the evidence comes from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avalign.errors import ParameterError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from avalign.types import FeatureStream
+
+__all__ = ["BLOCK_ROWS", "LARGEST_LAG_S", "Evidence", "gather_evidence"]
+
+BLOCK_ROWS = 10
+LARGEST_LAG_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Log evidence for each lag in each block of time.
+
+    Parameters
+    ----------
+    values : ndarray of shape (B, L), float64
+        Sum of inner products over a block's rows; 0 where sound and lips do
+        not overlap.
+    lags_s : ndarray of shape (L,), float64
+        Audio lags, increasing by one embedding row.
+    times_s : ndarray of shape (B,), float64
+        Picture time at the middle of each block.
+    used : ndarray of shape (B,), bool
+        Blocks in which the lips are seen at all.
+    rows : tuple of int
+        Rows of the lip and the audio embedding.
+    first_shift : int
+        Audio row that the first lag pairs with lip row 0.
+    """
+
+    values: NDArray[np.float64]
+    lags_s: NDArray[np.float64]
+    times_s: NDArray[np.float64]
+    used: NDArray[np.bool_]
+    rows: tuple[int, int]
+    first_shift: int
+
+    @property
+    def total(self) -> NDArray[np.float64]:
+        """Evidence for each lag over the whole clip, shape (L,)."""
+        return self.values.sum(axis=0)
+
+
+def gather_evidence(audio: FeatureStream, lips: FeatureStream, max_lag_s: float) -> Evidence:
+    """Sum the banded cost matrix along its diagonals, block by block.
+
+    Parameters
+    ----------
+    audio, lips : FeatureStream
+        Embeddings of one `SpaceModel`, on uniform clocks of the same rate.
+    max_lag_s : float
+        Half width of the band in seconds.
+
+    Returns
+    -------
+    Evidence
+        Evidence per block and lag.
+
+    Raises
+    ------
+    ParameterError
+        If a stream is empty, the dimensions differ or the range is out of bounds.
+    """
+    if not 0 < max_lag_s <= LARGEST_LAG_S:
+        raise ParameterError(
+            f"the largest lag is {max_lag_s:g} s", f"use more than 0 and up to {LARGEST_LAG_S:g} s"
+        )
+    if len(audio) < 2 or len(lips) < 2:
+        raise ParameterError(
+            f"the streams have {len(audio)} and {len(lips)} rows", "two rows each are needed"
+        )
+    if audio.values.shape[1] != lips.values.shape[1]:
+        raise ParameterError(
+            f"audio has {audio.values.shape[1]} and lips {lips.values.shape[1]} dimensions",
+            "embed both streams with the same model",
+        )
+    period = float(lips.times_s[1] - lips.times_s[0])
+    lead = float(audio.times_s[0] - lips.times_s[0])
+    first = int(np.ceil((-max_lag_s - lead) / period - 1e-6))
+    last = int(np.floor((max_lag_s - lead) / period + 1e-6))
+    lags_s = lead + period * np.arange(first, last + 1)
+    length, width = len(lips), len(lags_s)
+    blocks = -(-length // BLOCK_ROWS)
+
+    # Row i of the band needs audio rows i + first ... i + last.
+    before = max(0, -first)
+    after = max(0, length + last - len(audio))
+    padded = np.pad(audio.values, ((before, after), (0, 0)))[max(0, first) :]
+    values = np.empty((blocks, width))
+    for block in range(blocks):
+        start = block * BLOCK_ROWS
+        part = lips.values[start : start + BLOCK_ROWS]
+        products = part @ padded[start : start + len(part) + width - 1].T
+        rows, columns = products.strides
+        diagonals = np.lib.stride_tricks.as_strided(
+            products, (len(part), width), (rows + columns, columns), writeable=False
+        )
+        values[block] = diagonals.sum(axis=0)
+    middles = np.minimum(np.arange(blocks) * BLOCK_ROWS + BLOCK_ROWS // 2, length - 1)
+    used = np.add.reduceat(lips.valid.astype(int), np.arange(0, length, BLOCK_ROWS)) > 0
+    return Evidence(
+        values, lags_s, lips.times_s[middles], used, (length, len(audio)), first
+    )

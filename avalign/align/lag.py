@@ -1,0 +1,137 @@
+"""The rigid alignment: one lag for the whole clip, the best diagonal of the band."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avalign.align.confidence import Calibration, tempered_interval
+from avalign.types import Alignment, LagCurve
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from avalign.align.evidence import Evidence
+
+__all__ = ["CLOSE_S", "rigid_alignment"]
+
+# Confidence is the probability that the lag is this close to the truth.
+CLOSE_S = 0.040
+# The curve is interpolated to this step before quantiles are read off it.
+FINE_STEP_S = 0.002
+
+
+def rigid_alignment(
+    evidence: Evidence,
+    *,
+    no_match: float,
+    zero_lag_s: float,
+    speech_s: float,
+    calibration: Calibration,
+) -> Alignment:
+    """Find the lag that explains the whole clip best.
+
+    With an even prior over the lags of the range, the evidence of a lag is the
+    logarithm of its posterior up to a constant; sums, not means, over the
+    overlap make a far lag with little overlap count for what little it says.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Evidence per block and lag.
+    no_match : float
+        Log prior odds of "sound and lips do not belong together" against all
+        lags together.
+    zero_lag_s : float
+        Lag that the model shows for clips in sync; taken off.
+    speech_s : float
+        Seconds of speech heard while the lips were seen.
+    calibration : Calibration
+        Turns the posterior into a confidence.
+
+    Returns
+    -------
+    Alignment
+        The lag with its interval, confidence and path.
+    """
+    total = evidence.total
+    lags_s = evidence.lags_s - zero_lag_s
+    posterior = _posterior(total, no_match)
+    best = int(np.argmax(total))
+    lag_s = _sub_row_peak(lags_s, total, best)
+    close = float(posterior[np.abs(lags_s - lag_s) <= CLOSE_S + 1e-9].sum())
+    period = float(lags_s[1] - lags_s[0])
+    overlap_s = _overlap_rows(evidence, best) * period
+    confidence = calibration.confidence(close, overlap_s)
+    fine = np.arange(lags_s[0], lags_s[-1] + FINE_STEP_S / 2, FINE_STEP_S)
+    interval_s = tempered_interval(
+        fine,
+        _interpolate(fine, lags_s, total),
+        lag_s,
+        confidence,
+        calibration.smallest_deviation_s,
+    )
+    return Alignment(
+        audio_lag_s=lag_s,
+        interval_s=interval_s,
+        confidence=confidence,
+        at_edge=best <= 1 or best >= len(total) - 2,
+        path=_rigid_path(evidence, best),
+        curve=LagCurve(lags_s, total, posterior),
+        speech_s=speech_s,
+        diagnostics={
+            "posterior_within_40_ms": close,
+            "posterior_no_match": float(1.0 - posterior.sum()),
+            "evidence": float(total[best]),
+            "overlap_s": overlap_s,
+        },
+    )
+
+
+def _posterior(total: NDArray[np.float64], no_match: float) -> NDArray[np.float64]:
+    null = no_match + np.log(len(total))
+    top = max(float(total.max()), null)
+    weights = np.exp(total - top)
+    result: NDArray[np.float64] = weights / (weights.sum() + np.exp(null - top))
+    return result
+
+
+def _sub_row_peak(lags_s: NDArray[np.float64], total: NDArray[np.float64], best: int) -> float:
+    """Vertex of the parabola through the peak and its neighbours."""
+    if not 0 < best < len(total) - 1:
+        return float(lags_s[best])
+    left, middle, right = total[best - 1 : best + 2]
+    bend = left - 2 * middle + right
+    shift = 0.5 * (left - right) / bend if bend < 0 else 0.0
+    return float(lags_s[best] + shift * (lags_s[1] - lags_s[0]))
+
+
+def _interpolate(
+    fine: NDArray[np.float64], lags_s: NDArray[np.float64], total: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Cubic interpolation (Catmull and Rom 1974) of the evidence curve."""
+    period = lags_s[1] - lags_s[0]
+    place = np.clip((fine - lags_s[0]) / period, 0, len(total) - 1)
+    left = np.minimum(place.astype(int), len(total) - 2)
+    x = place - left
+    padded = np.concatenate([total[:1], total, total[-1:]])
+    a, b, c, d = (padded[left + offset] for offset in range(4))
+    result: NDArray[np.float64] = b + 0.5 * x * (
+        c - a + x * (2 * a - 5 * b + 4 * c - d + x * (3 * (b - c) + d - a))
+    )
+    return result
+
+
+def _overlap_rows(evidence: Evidence, best: int) -> int:
+    lip_rows, audio_rows = evidence.rows
+    shift = evidence.first_shift + best
+    return max(0, min(lip_rows, audio_rows - shift) - max(0, -shift))
+
+
+def _rigid_path(evidence: Evidence, best: int) -> NDArray[np.int32]:
+    """Rows of the lip grid against rows of the audio grid along the diagonal."""
+    lip_rows, audio_rows = evidence.rows
+    shift = evidence.first_shift + best
+    rows = np.arange(max(0, -shift), min(lip_rows, audio_rows - shift), dtype=np.int32)
+    return np.stack([rows, rows + np.int32(shift)], axis=1)

@@ -1,0 +1,83 @@
+"""The encoders in NumPy: what `sync` runs, without torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from avalign.space.settings import EncoderSettings
+
+__all__ = ["encode"]
+
+
+def encode(
+    rows: NDArray[np.float32],
+    weights: Mapping[str, NDArray[np.float32]],
+    prefix: str,
+    settings: EncoderSettings,
+) -> NDArray[np.float32]:
+    """Run one encoder over a stream.
+
+    Parameters
+    ----------
+    rows : ndarray of shape (T, D), float32
+        Normalised rows, the last column telling which are valid.
+    weights : mapping of str to ndarray
+        Trained arrays; ``{prefix}.{i}.weight`` of shape (out, in, kernel).
+    prefix : str
+        Which encoder's arrays to use.
+    settings : EncoderSettings
+        Shape of the stack.
+
+    Returns
+    -------
+    ndarray of shape (ceil(T / stride), C), float32
+        Encoded rows.
+    """
+    hidden = rows
+    for layer, (width, dilation) in enumerate(
+        zip(settings.kernels, settings.dilations, strict=True)
+    ):
+        stride = settings.stride if layer == 0 else 1
+        hidden = _gelu(
+            _convolve(
+                hidden,
+                weights[f"{prefix}.{layer}.weight"],
+                weights[f"{prefix}.{layer}.bias"],
+                dilation * (width - 1) // 2,
+                dilation,
+                stride,
+            )
+        )
+    out = weights[f"{prefix}.out.weight"][:, :, 0]
+    return hidden @ out.T + weights[f"{prefix}.out.bias"]
+
+
+def _convolve(
+    rows: NDArray[np.float32],
+    kernel: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    padding: int,
+    dilation: int,
+    stride: int,
+) -> NDArray[np.float32]:
+    # One matrix product per tap: no copy of the input per tap is ever made.
+    padded = np.pad(rows, ((padding, padding), (0, 0)))
+    count = (len(rows) - 1) // stride + 1
+    result = np.broadcast_to(bias, (count, len(bias))).copy()
+    for tap in range(kernel.shape[2]):
+        start = tap * dilation
+        result += padded[start : start + (count - 1) * stride + 1 : stride] @ kernel[:, :, tap].T
+    return result
+
+
+def _gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    # The tanh form (Hendrycks and Gimpel 2016), the same as torch's approximate="tanh".
+    inner = np.float32(0.7978845608) * (x + np.float32(0.044715) * x * x * x)
+    return np.float32(0.5) * x * (1 + np.tanh(inner))

@@ -1,0 +1,107 @@
+"""Streams onto uniform clocks, centred and scaled over a sliding window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from avalign.types import FeatureStream
+
+__all__ = ["normalise", "to_uniform"]
+
+
+def to_uniform(
+    stream: FeatureStream, rate_hz: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], float]:
+    """Interpolate a stream linearly onto a uniform clock.
+
+    The new clock starts at the stream's first valid row, so that nothing is
+    interpolated where the stream is uniform already.
+
+    Parameters
+    ----------
+    stream : FeatureStream
+        Rows at any times.
+    rate_hz : float
+        Rows per second wanted.
+
+    Returns
+    -------
+    values : ndarray of shape (T, D), float32
+        Interpolated rows; 0 where not valid.
+    valid : ndarray of shape (T,), bool
+        True where both neighbours are valid and at most 0.2 s apart.
+    start_s : float
+        Time of the first row.
+    """
+    rows = np.flatnonzero(stream.valid)
+    if len(rows) == 0:
+        return np.zeros((0, stream.values.shape[1]), np.float32), np.zeros(0, bool), 0.0
+    times = stream.times_s[rows]
+    start_s, period = float(times[0]), 1.0 / rate_hz
+    count = int(np.floor((times[-1] - start_s) * rate_hz + 1e-6)) + 1
+    wanted = start_s + period * np.arange(count)
+    if len(rows) == 1:
+        return stream.values[rows].astype(np.float32), np.ones(1, bool), start_s
+    right = np.clip(np.searchsorted(times, wanted, side="right"), 1, len(times) - 1)
+    left = right - 1
+    gap = times[right] - times[left]
+    share = np.clip((wanted - times[left]) / gap, 0.0, 1.0).astype(np.float32)[:, None]
+    values = stream.values[rows[left]] * (1 - share) + stream.values[rows[right]] * share
+    on_a_row = (share[:, 0] < 1e-3) | (share[:, 0] > 1 - 1e-3)
+    valid = (gap <= 0.2) | on_a_row
+    return np.where(valid[:, None], values, 0).astype(np.float32), valid, start_s
+
+
+def normalise(
+    values: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    span: int,
+    prior_scale: NDArray[np.float32],
+    prior_rows: float,
+) -> NDArray[np.float32]:
+    """Centre and scale each column over a window of rows that slides along.
+
+    The scale is shrunk towards the training data's: with `prior_rows` rows of
+    evidence, half of the variance comes from the window.
+
+    Parameters
+    ----------
+    values : ndarray of shape (T, D), float32
+        Rows on a uniform clock.
+    valid : ndarray of shape (T,), bool
+        Rows that count.
+    span : int
+        Length of the window in rows; near the ends it is moved inside, never
+        shortened, so that a stream of at most `span` rows is normalised as a
+        whole.
+    prior_scale : ndarray of shape (D,), float32
+        Standard deviation of each column in the training data.
+    prior_rows : float
+        Weight of `prior_scale` in rows.
+
+    Returns
+    -------
+    ndarray of shape (T, D), float32
+        Normalised rows; 0 where not valid.
+    """
+    length = len(values)
+    weights = valid.astype(np.float64)[:, None]
+    first = np.clip(np.arange(length) - span // 2, 0, max(0, length - span))
+    last = np.minimum(first + span, length)
+
+    def windowed(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0)])
+        return total[last] - total[first]
+
+    # Taking the overall mean off first keeps the sums of squares well conditioned.
+    rows = (values - (values * weights).sum(0) / max(weights.sum(), 1.0)) * weights
+    count = np.maximum(windowed(weights), 1.0)
+    mean = windowed(rows) / count
+    spread = np.maximum(windowed(rows * rows) - count * mean * mean, 0.0)
+    variance = (spread + prior_rows * prior_scale.astype(np.float64) ** 2) / (count + prior_rows)
+    return ((rows - mean) / np.sqrt(variance) * weights).astype(np.float32)

@@ -1,0 +1,226 @@
+"""Streams into the shared space, with NumPy alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avalign.errors import MediaError, ParameterError
+from avalign.space.encoder import encode
+from avalign.space.grid import normalise, to_uniform
+from avalign.space.settings import EncoderSettings, SpaceSettings
+from avalign.types import FeatureStream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = ["SHIPPED_WEIGHTS", "SpaceModel", "expected_shapes", "load_model"]
+
+SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "space.safetensors"
+_LARGEST_WEIGHTS_BYTES = 32 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceModel:
+    """Two encoders that map sound and lips to one space.
+
+    The inner product of an audio row and a lip row estimates the logarithm of
+    how much likelier the two are to have occurred together than apart (their
+    pointwise mutual information), so that sums of it over time are evidence for
+    a lag.
+
+    Parameters
+    ----------
+    settings : SpaceSettings
+        Shape of the encoders.
+    weights : mapping of str to ndarray
+        Trained arrays.
+
+    References
+    ----------
+    A. van den Oord, Y. Li and O. Vinyals, "Representation learning with
+    contrastive predictive coding", arXiv:1807.03748, 2018: the optimal InfoNCE
+    critic is the pointwise mutual information.
+    """
+
+    settings: SpaceSettings
+    weights: Mapping[str, NDArray[np.float32]]
+
+    def embed_audio(self, mfcc: FeatureStream) -> FeatureStream:
+        """Map MFCCs to the shared space.
+
+        Parameters
+        ----------
+        mfcc : FeatureStream
+            MFCCs, 13 columns or more, 10 ms apart.
+
+        Returns
+        -------
+        FeatureStream
+            ``"embedding"`` rows on the model's clock, shape (T, D).
+
+        Raises
+        ------
+        ParameterError
+            If the stream has too few columns.
+        """
+        settings = self.settings
+        columns = settings.audio_columns
+        if mfcc.values.ndim != 2 or mfcc.values.shape[1] < columns:
+            raise ParameterError(
+                f"the MFCC stream has shape {mfcc.values.shape}; "
+                f"the space model needs (T, {columns}) or wider"
+            )
+        values, valid, start_s = to_uniform(mfcc, settings.audio_rate_hz)
+        rows = normalise(
+            values[:, :columns],
+            valid,
+            round(settings.normalisation_s * settings.audio_rate_hz),
+            self.weights["audio_scale"],
+            settings.prior_rows_audio,
+        )
+        kept = valid[:: settings.audio.stride]
+        encoded = self._encode(rows, valid, "audio", settings.audio) * kept[:, None, None]
+        mask = np.broadcast_to(kept[:, None, None], (*encoded.shape[:2], 1))
+        return self._stream(np.concatenate([encoded, mask], axis=2), kept, start_s)
+
+    def embed_lips(
+        self, lips: FeatureStream, usable: NDArray[np.bool_] | None = None
+    ) -> FeatureStream:
+        """Map normalised lip points to the shared space.
+
+        Parameters
+        ----------
+        lips : FeatureStream
+            A lip stream: 123 columns, any frame rate.
+        usable : ndarray of shape (T,), bool, optional
+            Rows to use; default all valid ones.
+
+        Returns
+        -------
+        FeatureStream
+            ``"embedding"`` rows on the model's clock, shape (T, D).
+
+        Raises
+        ------
+        ParameterError
+            If the stream has the wrong number of columns.
+        """
+        settings = self.settings
+        components = self.weights["lip_components"]
+        if lips.values.ndim != 2 or lips.values.shape[1] != len(components):
+            raise ParameterError(
+                f"the lip stream has shape {lips.values.shape}; "
+                f"the space model needs (T, {len(components)})"
+            )
+        valid = lips.valid if usable is None else lips.valid & usable
+        reduced = FeatureStream(lips.values @ components, lips.times_s, valid, lips.kind)
+        values, valid, start_s = to_uniform(reduced, settings.rate_hz)
+        rows = normalise(
+            values,
+            valid,
+            round(settings.normalisation_s * settings.rate_hz),
+            self.weights["lip_scale"],
+            settings.prior_rows_lips,
+        )
+        encoded = self._encode(rows, valid, "lips", settings.lips) * valid[:, None, None]
+        mask = np.broadcast_to(valid[:, None, None], (*encoded.shape[:2], 1))
+        # The bias of one encoder meets the mask of the other.
+        paired = np.concatenate([encoded[..., :-1], mask, encoded[..., -1:]], axis=2)
+        scale = self.weights["score_scale"] / settings.members
+        return self._stream(paired * scale[:, None], valid, start_s)
+
+    def _encode(
+        self,
+        rows: NDArray[np.float32],
+        valid: NDArray[np.bool_],
+        name: str,
+        settings: EncoderSettings,
+    ) -> NDArray[np.float32]:
+        """Run every member's encoder: (T, members, dimensions + 1)."""
+        masked = np.concatenate([rows, valid[:, None].astype(np.float32)], axis=1)
+        return np.stack(
+            [
+                encode(masked, self.weights, f"{member}.{name}", settings)
+                for member in range(self.settings.members)
+            ],
+            axis=1,
+        )
+
+    def _stream(
+        self, values: NDArray[np.float32], valid: NDArray[np.bool_], start_s: float
+    ) -> FeatureStream:
+        times_s = start_s + np.arange(len(values)) / self.settings.rate_hz
+        flat = values.reshape(len(values), -1).astype(np.float32)
+        return FeatureStream(flat, times_s, valid, "embedding")
+
+
+def expected_shapes(settings: SpaceSettings) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every array a model of these settings holds."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "audio_scale": (settings.audio_columns,),
+        "lip_components": (123, settings.lip_components),
+        "lip_scale": (settings.lip_components,),
+        "score_scale": (settings.members,),
+    }
+    for member in range(settings.members):
+        for name, encoder, columns in (
+            ("audio", settings.audio, settings.audio_columns + 1),
+            ("lips", settings.lips, settings.lip_components + 1),
+        ):
+            prefix, width_in = f"{member}.{name}", columns
+            for layer, width in enumerate(encoder.kernels):
+                shapes[f"{prefix}.{layer}.weight"] = (settings.channels, width_in, width)
+                shapes[f"{prefix}.{layer}.bias"] = (settings.channels,)
+                width_in = settings.channels
+            shapes[f"{prefix}.out.weight"] = (settings.dimensions + 1, width_in, 1)
+            shapes[f"{prefix}.out.bias"] = (settings.dimensions + 1,)
+    return shapes
+
+
+@lru_cache(maxsize=4)
+def load_model(path: Path | str = SHIPPED_WEIGHTS) -> SpaceModel:
+    """Load a space model; without an argument, the one that is shipped.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        A file written by `avalign train space`.
+
+    Returns
+    -------
+    SpaceModel
+        The model.
+
+    Raises
+    ------
+    MediaError
+        If the file is missing, too large, or not such a file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    hint = "reinstall avalign, or name weights written by `avalign train space`"
+    try:
+        if path.stat().st_size > _LARGEST_WEIGHTS_BYTES:
+            raise MediaError(f"{path}: too large for weights of the shared space", hint)
+        with safe_open(path, framework="numpy") as file:
+            settings = SpaceSettings.from_json((file.metadata() or {}).get("settings", ""))
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise MediaError(f"{path}: cannot read the weights: {error}", hint) from None
+    wanted = expected_shapes(settings)
+    for name, shape in wanted.items():
+        array = weights.get(name)
+        if array is None or array.shape != shape or array.dtype != np.float32:
+            found = "nothing" if array is None else f"{array.dtype} {array.shape}"
+            raise MediaError(f"{path}: array {name!r} should be float32 {shape}, found {found}", hint)
+        if not np.isfinite(array).all():
+            raise MediaError(f"{path}: array {name!r} holds values that are not finite", hint)
+    return SpaceModel(settings, {name: weights[name] for name in wanted})

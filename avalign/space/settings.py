@@ -1,0 +1,119 @@
+"""The shape of the audio-lip encoders; stored with the weights as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from avalign.errors import MediaError
+
+__all__ = ["EncoderSettings", "SpaceSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """A stack of dilated convolutions over time.
+
+    Parameters
+    ----------
+    kernels : tuple of int
+        Width of each convolution in rows; odd.
+    dilations : tuple of int
+        Spacing of the taps of each convolution.
+    stride : int
+        Rows the first convolution steps over at a time.
+    """
+
+    kernels: tuple[int, ...]
+    dilations: tuple[int, ...]
+    stride: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceSettings:
+    """Everything about a space model that is not a trained number.
+
+    Parameters
+    ----------
+    members : int
+        Independently trained encoder pairs whose scores are averaged.
+    audio_columns : int
+        Columns of the MFCC stream the model reads.
+    lip_components : int
+        Principal components of the lip points the model reads.
+    channels : int
+        Width of the hidden layers.
+    dimensions : int
+        Size of one member's space, without the two bias dimensions.
+    rate_hz : float
+        Embedding rows per second.
+    audio_rate_hz : float
+        MFCC rows per second; ``rate_hz`` times the audio encoder's stride.
+    normalisation_s : float
+        Length of the sliding window over which each stream is centred and
+        scaled; a shorter stream is normalised as a whole.
+    prior_rows_audio, prior_rows_lips : float
+        Weight, in rows, of the training data's scale in that normalisation.
+    zero_lag_s : float
+        Lag the encoders show on average for clips in sync, taken off every
+        estimate.
+    no_match : float
+        Log prior odds of "sound and lips do not belong together" against all
+        lags of the search together.
+    audio, lips : EncoderSettings
+        The two encoders.
+    """
+
+    members: int = 1
+    audio_columns: int = 13
+    lip_components: int = 16
+    channels: int = 64
+    dimensions: int = 24
+    rate_hz: float = 50.0
+    audio_rate_hz: float = 100.0
+    normalisation_s: float = 10.0
+    prior_rows_audio: float = 100.0
+    prior_rows_lips: float = 50.0
+    zero_lag_s: float = 0.0
+    no_match: float = 0.0
+    audio: EncoderSettings = EncoderSettings((9, 7, 7), (1, 2, 2), stride=2)
+    lips: EncoderSettings = EncoderSettings((7, 5, 5), (1, 1, 2))
+
+    def to_json(self) -> str:
+        """Return the settings as one line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> SpaceSettings:
+        """Read settings written by `to_json`.
+
+        Parameters
+        ----------
+        text : str
+            The JSON text.
+
+        Returns
+        -------
+        SpaceSettings
+            The settings.
+
+        Raises
+        ------
+        MediaError
+            If the text is not what `to_json` writes.
+        """
+        try:
+            fields = json.loads(text)
+            for name in ("audio", "lips"):
+                encoder = fields[name]
+                fields[name] = EncoderSettings(
+                    tuple(int(width) for width in encoder["kernels"]),
+                    tuple(int(spacing) for spacing in encoder["dilations"]),
+                    int(encoder["stride"]),
+                )
+            return cls(**fields)
+        except (ValueError, TypeError, KeyError) as error:
+            raise MediaError(
+                f"the weights' settings cannot be read: {error}",
+                "use weights written by `avalign train space`",
+            ) from None
