@@ -1,8 +1,9 @@
-"""An aligner that knows the truth of the clips of `media.py`: clicks belong to flashes."""
+"""A face that is always there, and an aligner that knows when the clips flash and click."""
 
 from types import SimpleNamespace
 
 import numpy as np
+from media import Recipe, make_clip
 
 from avalign.types import Alignment, FaceAlignment, LagCurve, LipStream
 
@@ -46,6 +47,18 @@ def answer(lag_s, *, reason=None, **details):
     """What `align_streams` returns for one face at this lag."""
     found = alignment(lag_s, **details)
     return SimpleNamespace(faces=(face(0, found),), face=0, alignment=found, reason=reason)
+
+
+def plant(monkeypatch, aligner=None, faces=None):
+    """Put the planted face and the planted aligner in the place of the real ones."""
+    faces = (lips(),) if faces is None else faces
+    monkeypatch.setattr("avalign.vision.lip_streams", lambda path, **_: faces)
+    monkeypatch.setattr("avalign.align.align_streams", aligner or align_clicks, raising=False)
+
+
+def late(path, lag_s=0.2, **details):
+    """A clip whose clicks come `lag_s` after the flashes at 1 and 2 s."""
+    return make_clip(path, Recipe(events_s=(1.0 + lag_s, 2.0 + lag_s), **details))
 
 
 def align_clicks(streams, *, max_lag_s=1.0):

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import planted
 import pytest
 from media import Recipe, make_clip, packet_hashes
+from planted import late, plant
 
 import avalign
 from avalign import api
@@ -33,18 +34,7 @@ def digest(path):
 
 @pytest.fixture
 def one_face(monkeypatch):
-    """A face in every clip, and the aligner that knows the clicks."""
-    monkeypatch.setattr("avalign.vision.lip_streams", lambda path, **_: (planted.lips(),))
-    plant(monkeypatch, planted.align_clicks)
-
-
-def plant(monkeypatch, aligner):
-    monkeypatch.setattr("avalign.align.align_streams", aligner, raising=False)
-
-
-def late(path, lag_s=0.2, **details):
-    """A clip whose clicks come `lag_s` after the flashes at 1 and 2 s."""
-    return make_clip(path, Recipe(events_s=(1.0 + lag_s, 2.0 + lag_s), **details))
+    plant(monkeypatch)
 
 
 class TestMeasure:
@@ -108,8 +98,7 @@ class TestMeasure:
 
     def test_no_face_and_no_picture_are_no_answers(self, tmp_path, monkeypatch):
         nobody = SimpleNamespace(faces=(), face=None, alignment=None, reason="no face")
-        plant(monkeypatch, lambda streams, **_: nobody)
-        monkeypatch.setattr("avalign.vision.lip_streams", lambda path, **_: ())
+        plant(monkeypatch, lambda streams, **_: nobody, faces=())
         report = api.check(late(tmp_path / "late.mp4"))
         assert (report.status, report.reason, report.exit_code) == ("no_answer", "no face", 4)
         assert report.face_coverage == 0.0

@@ -36,7 +36,7 @@ def test_the_line_of_the_readme():
 @pytest.mark.parametrize(
     ("lag_ms", "tolerance", "ending"),
     [
-        (-60, "itu", "ms early (±9 ms, confidence 0.97). Viewers notice (ITU-R BT.1359: 45 ms)."),
+        (-60, "itu", "early (±9 ms, confidence 0.97). Viewers notice (ITU-R BT.1359: 45 ms)."),
         (200, "itu", "confidence 0.97). Viewers object (ITU-R BT.1359: 185 ms)."),
         (-100, "ebu", "confidence 0.97). Viewers object (ITU-R BT.1359: 90 ms)."),
         (70, "ebu", "confidence 0.97). Out of tolerance (EBU R37: 60 ms)."),

@@ -1,0 +1,130 @@
+"""`avalign check`: which files, which lines, which exit code."""
+
+import io
+import json
+
+import planted
+import pytest
+from avalign_cli.inputs import expand
+from avalign_cli.main import main
+from planted import late, plant
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder, with a face in every clip."""
+    plant(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def check(*arguments):
+    return main(["check", "-j", "1", *arguments])
+
+
+class TestInputs:
+    @pytest.fixture
+    def tree(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        for name in ("b.mp4", "a.MOV", "notes.txt", "deep/er/c.mkv", "deep/d[1].webm"):
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    def test_folders_are_searched_for_media(self, tree):
+        assert expand(["."]) == ["./a.MOV", "./b.mp4", "./deep/d[1].webm", "./deep/er/c.mkv"]
+
+    def test_a_named_file_is_taken_whatever_its_suffix(self, tree):
+        assert expand(["notes.txt"]) == ["notes.txt"]
+
+    def test_patterns_match_and_names_with_brackets_are_names(self, tree):
+        assert expand(["*.mp4", "**/*.mkv"]) == ["b.mp4", "deep/er/c.mkv"]
+        assert expand(["deep/d[1].webm"]) == ["deep/d[1].webm"]
+
+    def test_a_list_is_read_where_the_dash_stands(self, tree):
+        listed = ["b.mp4\n", "\n", "name with spaces .mp4\r\n"]
+        assert expand(["a.MOV", "-"], listed) == ["a.MOV", "b.mp4", "name with spaces .mp4"]
+
+    def test_each_file_once_and_what_is_missing_stays(self, tree):
+        assert expand(["b.mp4", "*.mp4", "gone.mp4"]) == ["b.mp4", "gone.mp4"]
+
+    def test_a_folder_without_media_stays_to_be_reported(self, tree, tmp_path):
+        (tmp_path / "empty").mkdir()
+        assert expand(["empty"]) == ["empty"]
+
+
+def test_one_line_per_file_and_a_summary(here, capsys):
+    late(here / "good.mp4", 0.0)
+    late(here / "late.mp4", 0.3)
+    assert check("good.mp4", "late.mp4") == 1
+    out, err = capsys.readouterr()
+    good, bad = out.splitlines()
+    assert good.startswith("good.mp4: in sync")
+    assert bad.startswith("late.mp4: audio is")
+    assert err == "1 in sync, 1 unacceptable\n"
+
+
+def test_all_in_sync_is_0(here, capsys):
+    late(here / "good.mp4", 0.0)
+    assert check("good.mp4") == 0
+
+
+def test_the_tolerance_decides(here):
+    late(here / "late.mp4", 0.1)
+    assert check("late.mp4", "--tolerance", "itu") == 0
+    assert check("late.mp4", "--tolerance", "ebu") == 1
+    assert check("late.mp4", "--tolerance", "50/150") == 0
+
+
+def test_a_bad_file_never_stops_the_rest_and_outranks(here, capsys):
+    (here / "bad.mp4").write_text("no video")
+    late(here / "late.mp4", 0.3)
+    assert check("bad.mp4", "gone.mp4", "late.mp4") == 3
+    out, err = capsys.readouterr()
+    assert out.startswith("late.mp4: ")
+    assert [line.split(":")[1].strip() for line in err.splitlines()[:2]] == [
+        "bad.mp4",
+        "gone.mp4",
+    ]
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("names", "code"), [("good mute", 4), ("late mute", 1), ("late mute gone", 3), ("good", 0)]
+)
+def test_what_outranks_what(names, code, here):
+    late(here / "good.mp4", 0.0)
+    late(here / "late.mp4", 0.3)
+    planted.make_clip(here / "mute.mp4", sound=False)
+    assert check(*(f"{name}.mp4" for name in names.split())) == code
+
+
+def test_json_lines(here, capsys):
+    late(here / "late.mp4", 0.3)
+    assert check("late.mp4", "gone.mp4", "--json") == 3
+    values = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [value["file"] for value in values] == ["late.mp4", "gone.mp4"]
+    assert [value["status"] for value in values] == ["ok", "error"]
+    assert values[0]["verdict"] == "unacceptable"
+    assert values[1]["audio_lag_ms"] is None
+
+
+def test_a_list_on_stdin(here, capsys, monkeypatch):
+    late(here / "good.mp4", 0.0)
+    monkeypatch.setattr("sys.stdin", io.StringIO("good.mp4\n"))
+    assert check("-") == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert check("-") == 2
+    assert "stdin is empty" in capsys.readouterr().err
+
+
+def test_nothing_is_ever_written(here):
+    late(here / "late.mp4", 0.3)
+    check(".")
+    assert [path.name for path in here.iterdir()] == ["late.mp4"]
+
+
+def test_quiet_leaves_the_exit_code(here, capsys):
+    late(here / "late.mp4", 0.3)
+    assert check("late.mp4", "-q") == 1
+    assert capsys.readouterr() == ("", "")
