@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from avalign.errors import AvalignError, NoAnswerError, ParameterError
 from avalign.extraction import AnyPath, Progress, extract
-from avalign.types import ClipStreams, FaceAlignment, SyncReport
+from avalign.schema import best_guess
+from avalign.types import ClipStreams, SyncReport
 from avalign.verdict import Tolerance
 
 if TYPE_CHECKING:
     from avalign.align import ClipAlignment
 
-__all__ = ["MAX_LAG_S", "Measurement", "answered", "check", "failed", "measure"]
+__all__ = ["MAX_LAG_S", "Measurement", "believed", "check", "failed", "measure"]
 
 MAX_LAG_S = 15.0
 OUT_OF_TOLERANCE = 1
@@ -110,8 +111,7 @@ def measure(
         found = align_streams(streams, max_lag_s=max_lag_s)
         report = _describe(report, streams, found)
         if found.reason is None:
-            face = next(face for face in found.faces if face.track_id == found.face)
-            report = answered(report, face, limits)
+            report = believed(report, limits)
     report = replace(report, elapsed_s=time.perf_counter() - started)
     return Measurement(report, streams, limits, Path(audio) if audio else None, audio_track)
 
@@ -187,44 +187,48 @@ def failed(report: SyncReport, error: BaseException) -> SyncReport:
 
 def _describe(report: SyncReport, streams: ClipStreams, found: ClipAlignment) -> SyncReport:
     """Say what there was to measure on, whatever came of it."""
-    face = next((face for face in found.faces if face.track_id == found.face), None)
-    face = face or next(iter(found.faces), None)
-    alignment = face.alignment if face else None
+    # The clip's alignment is that of its best face and more: it knows of the
+    # other faces, and of the same face before and after a cut.
+    faces = tuple(
+        replace(face, alignment=found.alignment) if face.track_id == found.face else face
+        for face in found.faces
+    )
+    best = next((face for face in faces if face.track_id == found.face), None)
+    best = best or next(iter(faces), None)
     return replace(
         report,
         reason=found.reason,
-        faces=found.faces,
+        face=found.face,
+        faces=faces,
         duration_s=streams.duration_s or None,
-        speech_s=alignment.speech_s if alignment else None,
-        face_coverage=face.coverage if face else 0.0,
+        speech_s=found.alignment.speech_s if found.alignment else None,
+        face_coverage=best.coverage if best else 0.0,
         frame_rate=streams.frame_rate or None,
     )
 
 
-def answered(report: SyncReport, face: FaceAlignment, limits: Tolerance) -> SyncReport:
-    """Make a face's alignment the answer of a report.
+def believed(report: SyncReport, limits: Tolerance) -> SyncReport:
+    """Make the best guess of a report its answer.
 
     Parameters
     ----------
     report : SyncReport
         A report without an answer.
-    face : FaceAlignment
-        The face to believe.
     limits : Tolerance
         What the lag is held against.
 
     Returns
     -------
     SyncReport
-        Status ``"ok"`` with a verdict; unchanged if the face is not aligned.
+        Status ``"ok"`` with a verdict; unchanged where there is no guess.
     """
-    if face.alignment is None:
+    guess = best_guess(report)
+    if guess is None:
         return report
     return replace(
         report,
         status="ok",
-        alignment=face.alignment,
-        face=face.track_id,
-        verdict=limits.judge(1000.0 * face.alignment.audio_lag_s),
+        alignment=guess,
+        verdict=limits.judge(1000.0 * guess.audio_lag_s),
         exit_code=0,
     )

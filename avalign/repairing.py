@@ -6,9 +6,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from avalign.errors import MediaError, ParameterError
+from avalign.errors import MediaError, NoAnswerError, ParameterError
 from avalign.extraction import AnyPath, Progress, is_streams_file, sound_features
-from avalign.measurement import Measurement, answered, measure
+from avalign.measurement import Measurement, believed, measure
 from avalign.schema import best_guess
 from avalign.types import SyncReport
 from avalign.verdict import Tolerance
@@ -64,16 +64,14 @@ def repair(
     from avalign.media import shift_audio
 
     started = time.perf_counter()
-    report = _forced(measurement) if force else measurement.report
-    if dry_run:
-        return report
-    if is_streams_file(report.file):
+    report = _decided(measurement, force)
+    if not dry_run and is_streams_file(report.file):
         raise ParameterError(
             f"{report.file}: holds streams, so there is no video to repair",
             "add --dry-run to measure only, or name the video",
         )
     answer = report.alignment
-    if answer is None or report.verdict == "in_sync":
+    if dry_run or answer is None or report.verdict == "in_sync" or report.exit_code:
         return report
     target = output or synced_path(report.file)
     check_target(report.file, target, overwrite=overwrite)
@@ -87,7 +85,7 @@ def repair(
         overwrite=overwrite,
         progress=progress,
     )
-    residual_ms = _residual_ms(measurement, report.face, written.path)
+    residual_ms = _residual_ms(measurement, written.path)
     return replace(
         report,
         output=str(written.path),
@@ -201,18 +199,25 @@ def check_target(path: AnyPath, target: AnyPath, *, overwrite: bool = False) -> 
         raise MediaError(f"{target.parent}: is no folder", "make it, or name another file")
 
 
-def _forced(measurement: Measurement) -> SyncReport:
-    """Trust the best guess, unless it is known to be none."""
+def _decided(measurement: Measurement, force: bool) -> SyncReport:
+    """Ask more of an answer that changes a file, or less where the user insists."""
+    from avalign.align import REPAIR_CONFIDENCE
+
     report = measurement.report
     guess = best_guess(report)
-    if report.status == "ok" or guess is None or guess.alignment is None:
+    if guess is None:
         return report
-    if guess.alignment.at_edge:
+    if report.status == "no_answer":
+        # A peak at the edge is known not to be the lag, whoever insists.
+        trusted = force and not guess.at_edge
+        return believed(report, measurement.tolerance) if trusted else report
+    if report.verdict == "in_sync" or guess.confidence >= REPAIR_CONFIDENCE:
         return report
-    return answered(report, guess, measurement.tolerance)
+    reason = f"a confidence of {guess.confidence:.2f} is too low to change a file by"
+    return replace(report, reason=reason, exit_code=0 if force else NoAnswerError.exit_code)
 
 
-def _residual_ms(measurement: Measurement, track_id: int | None, written: Path) -> float | None:
+def _residual_ms(measurement: Measurement, written: Path) -> float | None:
     """Measure the file that was written; its picture is the one already read."""
     from avalign.align import align_streams
     from avalign.media import iter_audio
@@ -221,8 +226,5 @@ def _residual_ms(measurement: Measurement, track_id: int | None, written: Path) 
         return None
     track = 0 if measurement.audio is not None else measurement.audio_track
     mfcc, speech = sound_features(iter_audio(written, track=track))
-    again = align_streams(replace(measurement.streams, mfcc=mfcc, speech=speech))
-    for face in again.faces:
-        if face.track_id == track_id and face.alignment is not None:
-            return 1000.0 * face.alignment.audio_lag_s
-    return None
+    again = align_streams(replace(measurement.streams, mfcc=mfcc, speech=speech)).alignment
+    return None if again is None or again.at_edge else 1000.0 * again.audio_lag_s

@@ -33,8 +33,7 @@ def to_dict(report: SyncReport) -> dict[str, Any]:
         answer ``confidence`` and ``at_edge`` are those of the best guess.
     """
     answer = report.alignment
-    face = best_guess(report)
-    guess = answer or (face.alignment if face else None)
+    guess = best_guess(report)
     return {
         "schema": SCHEMA,
         "file": report.file,
@@ -52,7 +51,7 @@ def to_dict(report: SyncReport) -> dict[str, Any]:
         "speech_s": _number(report.speech_s, 2),
         "face_coverage": _number(report.face_coverage, 4),
         "frame_rate": _number(report.frame_rate, 3),
-        "faces": [_face(face, report.face) for face in report.faces],
+        "faces": [_face(face, report) for face in report.faces],
         "segments": None,
         "drift_ppm": _number(answer.drift_ppm if answer else None, 1),
         "versions": dict(versions()),
@@ -76,8 +75,8 @@ def to_json(report: SyncReport) -> str:
     return json.dumps(to_dict(report), ensure_ascii=False, allow_nan=False)
 
 
-def best_guess(report: SyncReport) -> FaceAlignment | None:
-    """Find the face whose alignment describes a report, trusted or not.
+def best_guess(report: SyncReport) -> Alignment | None:
+    """Find the alignment that describes a report, trusted or not.
 
     Parameters
     ----------
@@ -86,14 +85,13 @@ def best_guess(report: SyncReport) -> FaceAlignment | None:
 
     Returns
     -------
-    FaceAlignment or None
-        The matching face; without an answer, the face aligned with the most
-        confidence; None where no face could be aligned at all.
+    Alignment or None
+        The answer; without one, the alignment of the face that fits best; None
+        where no face could be aligned at all.
     """
-    aligned = {face.track_id: face for face in report.faces if face.alignment is not None}
-    if report.face is not None:
-        return aligned.get(report.face)
-    return max(aligned.values(), key=_confidence, default=None)
+    if report.alignment is not None:
+        return report.alignment
+    return next((face.alignment for face in report.faces if face.track_id == report.face), None)
 
 
 @cache
@@ -134,7 +132,7 @@ def _installed(package: str) -> str | None:
         return None
 
 
-def _face(face: FaceAlignment, matched: int | None) -> dict[str, Any]:
+def _face(face: FaceAlignment, report: SyncReport) -> dict[str, Any]:
     alignment = face.alignment
     return {
         "track_id": face.track_id,
@@ -144,12 +142,8 @@ def _face(face: FaceAlignment, matched: int | None) -> dict[str, Any]:
         "audio_lag_ms": _milliseconds(alignment),
         "interval_ms": _interval_ms(alignment),
         "confidence": _number(alignment.confidence if alignment else None, 4),
-        "matched": face.track_id == matched,
+        "matched": report.alignment is not None and face.track_id == report.face,
     }
-
-
-def _confidence(face: FaceAlignment) -> float:
-    return face.alignment.confidence if face.alignment else 0.0
 
 
 def _milliseconds(alignment: Alignment | None) -> float | None:

@@ -157,6 +157,19 @@ class TestSync:
         assert (report.status, report.reason, report.exit_code) == ("ok", "too short", 0)
         assert Path(report.output).exists()
 
+    def test_changing_a_file_asks_for_more_confidence_than_telling(
+        self, tmp_path, one_face, monkeypatch
+    ):
+        clip = late(tmp_path / "talk.mp4", 0.2)
+        plant(monkeypatch, lambda streams, **_: planted.answer(0.2, confidence=0.6))
+        assert api.check(clip).verdict == "unacceptable"
+        for dry_run in (True, False):
+            report = api.sync(clip, dry_run=dry_run)
+            assert (report.status, report.output, report.exit_code) == ("ok", None, 4)
+            assert "0.60 is too low" in report.reason
+        report = api.sync(clip, force=True)
+        assert (report.exit_code, Path(report.output).exists()) == (0, True)
+
     def test_a_peak_at_the_edge_is_never_forced(self, tmp_path, one_face, monkeypatch):
         clip = late(tmp_path / "talk.mp4", 0.2)
         edge = planted.answer(1.0, reason="at the edge", confidence=0.3, at_edge=True)
@@ -224,7 +237,9 @@ class TestSchema:
             planted.face(1, planted.alignment(1.0, confidence=0.4, at_edge=True)),
             planted.face(2, None),
         )
-        value = to_dict(SyncReport("a.mp4", "no_answer", "itu", reason="x", faces=faces))
+        value = to_dict(
+            SyncReport("a.mp4", "no_answer", "itu", reason="x", face=1, faces=faces)
+        )
         assert value["audio_lag_ms"] is None
         assert value["interval_ms"] is None
         assert (value["confidence"], value["at_edge"]) == (0.4, True)

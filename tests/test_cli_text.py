@@ -64,7 +64,12 @@ def test_a_dry_run_says_what_it_would_write():
 def test_no_answer_gives_the_reason_and_the_guess():
     found = planted.alignment(0.3, confidence=0.31)
     doubtful = SyncReport(
-        "talk.mp4", "no_answer", "itu", reason="too short", faces=(planted.face(0, found),)
+        "talk.mp4",
+        "no_answer",
+        "itu",
+        reason="too short",
+        face=0,
+        faces=(planted.face(0, found),),
     )
     assert text.line(doubtful) == (
         "talk.mp4: no reliable answer: too short. "
@@ -78,6 +83,7 @@ def test_a_peak_at_the_edge_is_no_guess():
         "talk.mp4",
         "no_answer",
         "itu",
+        face=0,
         reason="the peak is at the edge; try --max-lag 5",
         faces=(planted.face(0, edge),),
     )
@@ -100,7 +106,7 @@ def test_details_name_every_face_and_what_measured():
     lines = "\n".join(text.details(report(160, duration_s=8.0, frame_rate=25.0, speech_s=4.2)))
     assert "8.0 s of picture, 25.00 pictures per second, 4.2 s of speech" in lines
     assert "face 0, centre, seen in 98%: audio is 160 ms late" in lines
-    assert "the one that speaks" in lines
+    assert "it fits the sound best" in lines
     assert "mediapipe 0.10" in lines
 
 

@@ -35,10 +35,13 @@ def line(report: SyncReport, *, planned: Path | None = None) -> str:
         return report.reason or "unknown error"
     sentences = [_finding(report)]
     if report.status == "ok" and report.reason is not None:
-        sentences.append(f"Forced, although: {_sentence(report.reason)}")
+        forced = "Not repaired" if report.exit_code else "Forced, although"
+        sentences.append(f"{forced}: {_sentence(report.reason)}")
     if report.output is not None:
         sentences.append(f"Wrote {report.output}, {_residual(report.residual_ms)}.")
-    elif planned is not None and report.verdict not in (None, "in_sync"):
+    elif (
+        planned is not None and report.verdict not in (None, "in_sync") and not report.exit_code
+    ):
         sentences.append(f"Would write {planned}.")
     sentences += [_sentence(note[:1].upper() + note[1:]) for note in report.notes]
     return f"{report.file}: {' '.join(sentences)}"
@@ -64,7 +67,7 @@ def details(report: SyncReport) -> list[str]:
     ]
     lines = [", ".join(part for part in seen if part)]
     for face in report.faces:
-        matched = " (the one that speaks)" if face.track_id == report.face else ""
+        matched = " (it fits the sound best)" if face.track_id == report.face else ""
         fit = _lag(face.alignment) if face.alignment else "not usable"
         lines.append(
             f"face {face.track_id}, {face.place}, seen in {face.coverage:.0%}: {fit}{matched}"
@@ -78,9 +81,9 @@ def _finding(report: SyncReport) -> str:
     answer = report.alignment
     if answer is None:
         sentence = f"no reliable answer: {_sentence(report.reason)}"
-        face = best_guess(report)
-        if face is not None and face.alignment is not None and not face.alignment.at_edge:
-            sentence += f" The best guess: {_lag(face.alignment)}."
+        guess = best_guess(report)
+        if guess is not None and not guess.at_edge:
+            sentence += f" The best guess: {_lag(guess)}."
         return sentence
     lag_ms = 1000.0 * answer.audio_lag_s
     tolerance = Tolerance.parse(report.tolerance)
