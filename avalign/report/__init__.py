@@ -1,1 +1,7 @@
-"""."""
+"""Pictures of an answer: plots and the annotated video."""
+
+from avalign.report.overlay import write_overlay
+from avalign.report.plot import plot_sync
+from avalign.report.reliability import plot_reliability
+
+__all__ = ["plot_reliability", "plot_sync", "write_overlay"]

@@ -1,16 +1,15 @@
-"""Pictures of an answer (PNG), and of how far confidence can be trusted."""
+"""A picture of an answer: the evidence over lags, and lips over sound."""
 
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.errors import MissingDependencyError, ParameterError
+from avalign.report.figures import FAINT, INK, LIPS, SOUND, new_figure, save_png
 from avalign.report.signals import (
     busiest_span_s,
     face_of,
@@ -24,16 +23,14 @@ from avalign.types import Alignment, ClipStreams, LipStream, SyncReport
 from avalign.verdict import Tolerance
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
-__all__ = ["plot_reliability", "plot_sync"]
+__all__ = ["plot_sync"]
 
-LIPS, SOUND, INK, FAINT = "#c8375a", "#2f6690", "#22252a", "#8a9099"
 INTERVAL, TOLERANCE = "#f2b134", "#5fa777"
 EMPTY = "#f4f5f6"
 SHOWN_S = 8.0
 MARGIN = 0.04
-DOTS_PER_INCH = 150
 
 VERDICTS = {
     "in_sync": "in sync",
@@ -69,7 +66,7 @@ def plot_sync(
     MediaError
         If the file exists already or cannot be written.
     """
-    figure = _figure(9.0, 6.6)
+    figure = new_figure(9.0, 6.6)
     top = figure.add_axes((MARGIN, 0.535, 1 - 2 * MARGIN, 0.29))
     before = figure.add_axes((MARGIN, 0.275, 1 - 2 * MARGIN, 0.14))
     after = figure.add_axes((MARGIN, 0.085, 1 - 2 * MARGIN, 0.14))
@@ -100,80 +97,7 @@ def plot_sync(
             traces.draw(after, lag_s, f"After the shift: {moved}")
         before.tick_params(labelbottom=False)
         after.set_xlabel("time [s]", color=INK)
-    _save(figure, path, overwrite)
-
-
-def plot_reliability(
-    confidence: ArrayLike,
-    accuracy: ArrayLike,
-    counts: ArrayLike,
-    path: str | os.PathLike[str],
-    *,
-    overwrite: bool = False,
-) -> None:
-    """Draw how often answers of each confidence were right.
-
-    Parameters
-    ----------
-    confidence : array-like of float, shape (B,)
-        Mean confidence of each bin, from 0 to 1.
-    accuracy : array-like of float, shape (B,)
-        Share of the bin that was right.
-    counts : array-like of int, shape (B,)
-        How many cases the bin holds.
-    path : path-like
-        The PNG to write.
-    overwrite : bool
-        Replace a file that exists.
-
-    Raises
-    ------
-    ParameterError
-        If the three differ in length, are empty, or hold no probabilities.
-    MissingDependencyError
-        If matplotlib is not installed.
-    MediaError
-        If the file exists already or cannot be written.
-    """
-    confidence, accuracy, counts = (
-        np.asarray(column, np.float64) for column in (confidence, accuracy, counts)
-    )
-    shares = np.concatenate([confidence.ravel(), accuracy.ravel()])
-    if not (confidence.shape == accuracy.shape == counts.shape == (confidence.size,)) or not (
-        confidence.size and ((shares >= 0) & (shares <= 1)).all() and (counts > 0).all()
-    ):
-        raise ParameterError(
-            f"bins of shapes {confidence.shape}, {accuracy.shape} and {counts.shape} cannot be "
-            "drawn",
-            "give one confidence and accuracy from 0 to 1, and a count above 0, per bin",
-        )
-    error = float(np.average(np.abs(confidence - accuracy), weights=counts))
-    # Wilson's interval: it stays within 0 and 1 even in small bins.
-    z2 = 1.96**2
-    middle = (accuracy + z2 / (2 * counts)) / (1 + z2 / counts)
-    half = np.sqrt(z2 * (accuracy * (1 - accuracy) + z2 / (4 * counts)) / counts)
-    half = half / (1 + z2 / counts)
-
-    figure = _figure(5.4, 5.4)
-    axes = figure.subplots()
-    figure.subplots_adjust(left=0.13, right=0.96, top=0.86, bottom=0.12)
-    figure.text(0.04, 0.945, "How far to trust the confidence", fontsize=14, fontweight="bold")
-    figure.text(
-        0.04,
-        0.9,
-        f"{int(counts.sum())} windows, expected calibration error {error:.3f}",
-        fontsize=10,
-        color=FAINT,
-    )
-    axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    axes.vlines(confidence, middle - half, middle + half, color=SOUND, linewidth=1.5, alpha=0.6)
-    area = 30 + 250 * counts / counts.max()
-    axes.scatter(confidence, accuracy, s=area, color=SOUND, edgecolor="white", zorder=3)
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    axes.set_xlabel("confidence")
-    axes.set_ylabel("share within 40 ms")
-    axes.grid(color=FAINT, alpha=0.2)
-    _save(figure, path, overwrite)
+    save_png(figure, path, overwrite)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,31 +235,3 @@ def _say(axes: Any, words: str) -> None:
     axes.text(0.5, 0.5, words, ha="center", va="center", color=FAINT, transform=axes.transAxes)
     axes.set(xticks=[], yticks=[], facecolor=EMPTY)
     axes.spines["bottom"].set_visible(False)
-
-
-def _figure(width: float, height: float) -> Any:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"drawing needs matplotlib, which does not load: {error}",
-            "pip install 'avalign[report]'",
-        ) from error
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
-    from avalign.media import atomic_output
-
-    for axes in figure.axes:
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        axes.spines["bottom"].set_color(FAINT)
-        axes.tick_params(colors=INK, labelsize=9.5)
-    with atomic_output(path, overwrite) as temporary, warnings.catch_warnings():
-        # A file name may hold characters that the font lacks.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        # Without the name of the program the same picture gives the same bytes.
-        figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -11,12 +11,21 @@ from avalign.types import ClipStreams, FeatureStream, LipStream, SyncReport
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["busiest_span_s", "face_of", "lip_opening", "loudness", "smooth", "unit_range"]
+__all__ = [
+    "agreement",
+    "busiest_span_s",
+    "face_of",
+    "lip_opening",
+    "loudness",
+    "smooth",
+    "unit_range",
+]
 
 # Upper and lower points of the inner lip, around its middle, among the 40 lip points.
 INNER_UPPER = (36, 35, 34)
 INNER_LOWER = (24, 25, 26)
 UPDOWN = 1
+AGREEMENT_SPAN_S = 2.0
 
 
 def lip_opening(lips: LipStream) -> NDArray[np.float64]:
@@ -162,3 +171,57 @@ def busiest_span_s(
     fits = times_s + length_s <= times_s[-1]
     start = int(np.argmax(np.where(fits, total[ends] - total[:-1], -1.0)))
     return float(times_s[start]), float(times_s[start] + length_s)
+
+
+def agreement(
+    lips: LipStream,
+    streams: ClipStreams,
+    audio_lag_s: float,
+    *,
+    span_s: float = AGREEMENT_SPAN_S,
+) -> NDArray[np.float64]:
+    """How well lips and sound agree around each picture, once the lag is taken out.
+
+    This is the correlation of lip opening and loudness over a short span: a picture of
+    the evidence, not the evidence the lag was measured with.
+
+    Parameters
+    ----------
+    lips : LipStream
+        One face.
+    streams : ClipStreams
+        The clip.
+    audio_lag_s : float
+        The lag to take out.
+    span_s : float
+        Length of the span around each picture.
+
+    Returns
+    -------
+    ndarray of shape (T,), float64
+        From -1 to 1; NaN where the face is not seen, or nothing moves.
+    """
+    opening = smooth(lip_opening(lips), lips.times_s, 0.1)
+    sound = streams.mfcc
+    if len(sound) == 0 or len(lips) < 2:
+        return np.full(len(lips), np.nan)
+    level = smooth(loudness(sound), sound.times_s, 0.1)
+    level = np.interp(lips.times_s + audio_lag_s, sound.times_s, level, np.nan, np.nan)
+    means = {
+        name: smooth(
+            np.where(np.isfinite(opening + level), values, np.nan), lips.times_s, span_s
+        )
+        for name, values in {
+            "x": opening,
+            "y": level,
+            "xx": opening**2,
+            "yy": level**2,
+            "xy": opening * level,
+        }.items()
+    }
+    covariance = means["xy"] - means["x"] * means["y"]
+    variances = (means["xx"] - means["x"] ** 2) * (means["yy"] - means["y"] ** 2)
+    moving = variances > 1e-12
+    return np.where(
+        moving, np.clip(covariance / np.sqrt(np.where(moving, variances, 1)), -1, 1), np.nan
+    )

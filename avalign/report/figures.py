@@ -1,0 +1,75 @@
+"""What all plots share: colours, the figure, and how it is written."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+from avalign.errors import MissingDependencyError
+
+__all__ = ["FAINT", "INK", "LIPS", "SOUND", "new_figure", "save_png"]
+
+LIPS, SOUND, INK, FAINT = "#c8375a", "#2f6690", "#22252a", "#8a9099"
+DOTS_PER_INCH = 150
+
+
+def new_figure(width: float, height: float) -> Any:
+    """Make an empty figure that no window and no global state belongs to.
+
+    Parameters
+    ----------
+    width, height : float
+        Size in inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except (ImportError, OSError) as error:
+        raise MissingDependencyError(
+            f"drawing needs matplotlib, which does not load: {error}",
+            "pip install 'avalign[report]'",
+        ) from error
+    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_png(figure: Any, path: str | os.PathLike[str], overwrite: bool) -> None:
+    """Write a figure; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What to write.
+    path : path-like
+        The PNG.
+    overwrite : bool
+        Replace a file that exists.
+
+    Raises
+    ------
+    MediaError
+        If the file exists already or cannot be written.
+    """
+    from avalign.media import atomic_output
+
+    for axes in figure.axes:
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        axes.spines["bottom"].set_color(FAINT)
+        axes.tick_params(colors=INK, labelsize=9.5)
+    with atomic_output(path, overwrite) as temporary, warnings.catch_warnings():
+        # A file name may hold characters that the font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        # Without the name of the program the same picture gives the same bytes.
+        figure.savefig(temporary, format="png", metadata={"Software": None})
