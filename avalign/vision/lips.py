@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 # Pictures are analysed with at most this many pixels on the longer side.
-ANALYSED_SIDE = 1280
+ANALYSED_SIDE = 1920
 
 # Between two pictures that show the face, at most this far apart and in one
 # shot, the face is interpolated.
