@@ -198,7 +198,6 @@ def _describe(report: SyncReport, streams: ClipStreams, found: ClipAlignment) ->
     return replace(
         report,
         reason=found.reason,
-        face=found.face,
         faces=faces,
         duration_s=streams.duration_s or None,
         speech_s=found.alignment.speech_s if found.alignment else None,
@@ -223,12 +222,13 @@ def believed(report: SyncReport, limits: Tolerance) -> SyncReport:
         Status ``"ok"`` with a verdict; unchanged where there is no guess.
     """
     guess = best_guess(report)
-    if guess is None:
+    if guess is None or guess.alignment is None:
         return report
     return replace(
         report,
         status="ok",
-        alignment=guess,
-        verdict=limits.judge(1000.0 * guess.audio_lag_s),
+        face=guess.track_id,
+        alignment=guess.alignment,
+        verdict=limits.judge(1000.0 * guess.alignment.audio_lag_s),
         exit_code=0,
     )

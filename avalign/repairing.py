@@ -204,16 +204,16 @@ def _decided(measurement: Measurement, force: bool) -> SyncReport:
     from avalign.align import REPAIR_CONFIDENCE
 
     report = measurement.report
-    guess = best_guess(report)
-    if guess is None:
-        return report
-    if report.status == "no_answer":
+    answer = report.alignment
+    if answer is None:
+        guess = best_guess(report)
         # A peak at the edge is known not to be the lag, whoever insists.
-        trusted = force and not guess.at_edge
-        return believed(report, measurement.tolerance) if trusted else report
-    if report.verdict == "in_sync" or guess.confidence >= REPAIR_CONFIDENCE:
+        if not force or guess is None or guess.alignment is None or guess.alignment.at_edge:
+            return report
+        return believed(report, measurement.tolerance)
+    if report.verdict == "in_sync" or answer.confidence >= REPAIR_CONFIDENCE:
         return report
-    reason = f"a confidence of {guess.confidence:.2f} is too low to change a file by"
+    reason = f"a confidence of {answer.confidence:.2f} is too low to change a file by"
     return replace(report, reason=reason, exit_code=0 if force else NoAnswerError.exit_code)
 
 

@@ -33,7 +33,8 @@ def to_dict(report: SyncReport) -> dict[str, Any]:
         answer ``confidence`` and ``at_edge`` are those of the best guess.
     """
     answer = report.alignment
-    guess = best_guess(report)
+    face = best_guess(report)
+    guess = answer or (face.alignment if face else None)
     return {
         "schema": SCHEMA,
         "file": report.file,
@@ -75,8 +76,8 @@ def to_json(report: SyncReport) -> str:
     return json.dumps(to_dict(report), ensure_ascii=False, allow_nan=False)
 
 
-def best_guess(report: SyncReport) -> Alignment | None:
-    """Find the alignment that describes a report, trusted or not.
+def best_guess(report: SyncReport) -> FaceAlignment | None:
+    """Find the face whose alignment describes a report, trusted or not.
 
     Parameters
     ----------
@@ -85,13 +86,18 @@ def best_guess(report: SyncReport) -> Alignment | None:
 
     Returns
     -------
-    Alignment or None
-        The answer; without one, the alignment of the face that fits best; None
-        where no face could be aligned at all.
+    FaceAlignment or None
+        The matching face; without an answer, the face that fits the sound best;
+        None where no face could be aligned at all.
     """
-    if report.alignment is not None:
-        return report.alignment
-    return next((face.alignment for face in report.faces if face.track_id == report.face), None)
+    aligned = [face for face in report.faces if face.alignment is not None]
+    if report.face is not None:
+        return next((face for face in aligned if face.track_id == report.face), None)
+    return max(aligned, key=_evidence, default=None)
+
+
+def _evidence(face: FaceAlignment) -> float:
+    return float(face.alignment.curve.score.max()) if face.alignment else -math.inf
 
 
 @cache

@@ -26,7 +26,7 @@ def lips(track_id=0, *, duration_s=3.0, rate_hz=25.0):
     )
 
 
-def alignment(lag_s, *, confidence=0.97, at_edge=False, half_width_s=0.009):
+def alignment(lag_s, *, confidence=0.97, at_edge=False, half_width_s=0.009, score=0.0):
     lags_s = np.linspace(-1, 1, 201)
     return Alignment(
         audio_lag_s=lag_s,
@@ -34,7 +34,7 @@ def alignment(lag_s, *, confidence=0.97, at_edge=False, half_width_s=0.009):
         confidence=confidence,
         at_edge=at_edge,
         path=np.zeros((1, 2), np.int32),
-        curve=LagCurve(lags_s, np.zeros(201), np.full(201, 1 / 201)),
+        curve=LagCurve(lags_s, np.full(201, score), np.full(201, 1 / 201)),
         speech_s=1.5,
     )
 

@@ -234,12 +234,10 @@ class TestSchema:
     def test_without_an_answer_the_guess_is_in_the_faces_only(self):
         faces = (
             planted.face(0, planted.alignment(0.3, confidence=0.2)),
-            planted.face(1, planted.alignment(1.0, confidence=0.4, at_edge=True)),
+            planted.face(1, planted.alignment(1.0, confidence=0.4, at_edge=True, score=3.0)),
             planted.face(2, None),
         )
-        value = to_dict(
-            SyncReport("a.mp4", "no_answer", "itu", reason="x", face=1, faces=faces)
-        )
+        value = to_dict(SyncReport("a.mp4", "no_answer", "itu", reason="x", faces=faces))
         assert value["audio_lag_ms"] is None
         assert value["interval_ms"] is None
         assert (value["confidence"], value["at_edge"]) == (0.4, True)

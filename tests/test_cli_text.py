@@ -68,7 +68,6 @@ def test_no_answer_gives_the_reason_and_the_guess():
         "no_answer",
         "itu",
         reason="too short",
-        face=0,
         faces=(planted.face(0, found),),
     )
     assert text.line(doubtful) == (
@@ -83,7 +82,6 @@ def test_a_peak_at_the_edge_is_no_guess():
         "talk.mp4",
         "no_answer",
         "itu",
-        face=0,
         reason="the peak is at the edge; try --max-lag 5",
         faces=(planted.face(0, edge),),
     )

@@ -81,7 +81,8 @@ def _finding(report: SyncReport) -> str:
     answer = report.alignment
     if answer is None:
         sentence = f"no reliable answer: {_sentence(report.reason)}"
-        guess = best_guess(report)
+        face = best_guess(report)
+        guess = face.alignment if face else None
         if guess is not None and not guess.at_edge:
             sentence += f" The best guess: {_lag(guess)}."
         return sentence
