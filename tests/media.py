@@ -26,6 +26,9 @@ SUFFIX_CODECS = {
 }
 
 
+VARIABLE_CLOCK = Fraction(1, 12800)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """What the clip is like; the defaults make an ordinary 3 s clip."""
@@ -97,7 +100,7 @@ def _picture_stream(out, recipe, codec):
     if codec == "libvpx-vp9":
         stream.options = {"cpu-used": "8", "deadline": "realtime"}
     if recipe.frame_times_s is not None:
-        stream.codec_context.time_base = Fraction(1, 12800)
+        stream.time_base = stream.codec_context.time_base = VARIABLE_CLOCK
     if recipe.pixel_shape is not None:
         stream.codec_context.sample_aspect_ratio = recipe.pixel_shape
     if recipe.rotation_deg:
@@ -112,7 +115,7 @@ def _picture_packets(stream, recipe):
         count = round(recipe.duration_s * recipe.fps)
         times = [float(number / recipe.fps) for number in range(count)]
     half = 0.5 / float(recipe.fps)
-    tick = Fraction(1, 12800) if recipe.frame_times_s is not None else 1 / recipe.fps
+    tick = VARIABLE_CLOCK if recipe.frame_times_s is not None else 1 / recipe.fps
     for number, time_s in enumerate(times):
         image = np.full((height, width, 3), 40, np.uint8)
         image[: height // 2, : width // 4] = (200, 30, 30)  # red corner: tells what is up
@@ -142,8 +145,8 @@ def _sound_packets(stream, recipe):
     channels = stream.layout.nb_channels
     start = round(recipe.audio_start_s * recipe.rate_hz)
     for begin in range(0, len(mono), 4096):
-        block = np.ascontiguousarray(np.tile(mono[begin : begin + 4096], (channels, 1)))
-        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=recipe.layout)
+        block = np.repeat(mono[begin : begin + 4096], channels)[None]
+        frame = av.AudioFrame.from_ndarray(block, format="flt", layout=recipe.layout)
         frame.sample_rate = recipe.rate_hz
         frame.time_base = Fraction(1, recipe.rate_hz)
         frame.pts = start + begin

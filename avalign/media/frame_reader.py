@@ -25,13 +25,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
     from numpy.typing import NDArray
 
 __all__ = ["Frame", "iter_frames"]
 
-# How far before the wanted time to look for a key picture, one try after the
-# other; formats without an index land anywhere near the place asked for.
+# Formats whose packets keep their exact times after a seek. Elsewhere a seek
+# may land inside a packet and shift the times of all pictures that follow.
+INDEXED_FORMATS = {"asf", "avi", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "nut"}
+# How far before the wanted time to look for a key picture, one try after the other.
 SEEK_LEADS_S = (0.0, 4.0, 32.0)
+# Packets to keep in memory while looking for the last key picture.
+MOST_HELD = 2000
 FALLBACK_RATE = 25
 
 
@@ -128,14 +134,16 @@ def _timed_frames(
 ) -> Iterator[tuple[av.VideoFrame, float]]:
     """Yield (frame, time_s), times increasing, from the key picture before `seek_s` on."""
     packets = demux(container, stream)
-    time_base = stream.time_base
-    if seek_s is not None and time_base is not None:
-        ticks = round((seek_s + time_origin_s(container)) / time_base)
-        try:
-            container.seek(ticks, stream=stream)
-        except av.error.FFmpegError:
-            return
-        packets = dropwhile(lambda packet: not packet.is_keyframe, packets)
+    if seek_s is not None and stream.time_base is not None:
+        ticks = round((seek_s + time_origin_s(container)) / stream.time_base)
+        if container.format.name in INDEXED_FORMATS:
+            try:
+                container.seek(ticks, stream=stream)
+            except av.error.FFmpegError:
+                return
+            packets = dropwhile(lambda packet: not packet.is_keyframe, packets)
+        else:
+            packets = _from_last_key(packets, ticks)
     period_s = float(1 / (stream.average_rate or FALLBACK_RATE))
     clock = StreamClock(container, stream)
     last_s = -np.inf
@@ -144,6 +152,22 @@ def _timed_frames(
         if time_s > last_s:
             last_s = time_s
             yield frame, time_s
+
+
+def _from_last_key(packets: Iterator[Packet[Stream]], ticks: int) -> Iterator[Packet[Stream]]:
+    """Pass over packets that no picture from `ticks` on needs, without decoding them."""
+    held: list[Packet[Stream]] = []
+    for packet in packets:
+        if packet.is_keyframe:
+            if packet.pts is None or packet.pts > ticks:
+                held.append(packet)
+                break
+            held.clear()
+        held.append(packet)
+        if len(held) > MOST_HELD:
+            break
+    yield from held
+    yield from packets
 
 
 class _Renderer:

@@ -1,0 +1,316 @@
+"""Probe, sound and pictures: times as a player shows them, whatever the file is like."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from media import (
+    SUFFIX_CODECS,
+    Recipe,
+    click_times,
+    click_track,
+    flash_times,
+    make_clip,
+)
+
+from avalign.errors import MediaError, NoAudioError, NoFaceError, ParameterError
+from avalign.media import iter_audio, iter_frames, probe, read_audio
+
+
+@pytest.mark.parametrize("suffix", sorted(set(SUFFIX_CODECS) - {".avi"}))
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_events_are_read_at_the_times_they_were_made_at(tmp_path, suffix, b_frames):
+    clip = make_clip(tmp_path / f"clip{suffix}", Recipe(b_frames=b_frames))
+    flashes = np.array(flash_times(iter_frames(clip)))
+    clicks = np.array(click_times(read_audio(clip, rate_hz=48000)))
+    # Broadcast containers have no zero of their own: the first track starts there.
+    origin = probe(clip).video_tracks[0].start_s
+    assert flashes - origin == pytest.approx([1.0, 2.0], abs=0.0005)
+    assert clicks - origin == pytest.approx([1.0, 2.0], abs=0.0015)
+
+
+def test_a_clip_tells_what_it_holds(tmp_path):
+    recipe = Recipe(sound_tracks=2, languages=("eng", "fra"), fps=Fraction(30000, 1001))
+    clip = probe(make_clip(tmp_path / "clip.mkv", recipe))
+    assert clip.path == tmp_path / "clip.mkv"
+    assert "matroska" in clip.format_name
+    assert clip.duration_s == pytest.approx(3.0, abs=0.05)
+    (video,) = clip.video_tracks
+    assert (video.codec, video.width, video.height, video.rotation_deg) == ("h264", 96, 64, 0)
+    assert float(video.frame_rate) == pytest.approx(29.97, abs=0.01)
+    assert [track.language for track in clip.audio_tracks] == ["eng", "fra"]
+    assert [track.index for track in clip.audio_tracks] == [0, 1]
+    assert {(t.codec, t.sample_rate_hz, t.channels) for t in clip.audio_tracks} == {
+        ("aac", 48000, 2)
+    }
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize(
+    "starts", [(0.8, 0.0), (0.0, 0.52)], ids=["picture-late", "sound-late"]
+)
+def test_tracks_that_start_late_keep_their_place(tmp_path, suffix, starts):
+    video_start, audio_start = starts
+    recipe = Recipe(video_start_s=video_start, audio_start_s=audio_start)
+    clip = make_clip(tmp_path / f"clip{suffix}", recipe)
+    found = probe(clip)
+    audio = read_audio(clip, rate_hz=48000)
+    assert found.video_tracks[0].start_s == pytest.approx(video_start, abs=0.001)
+    assert found.audio_tracks[0].start_s == pytest.approx(audio.start_s, abs=1e-9)
+    assert flash_times(iter_frames(clip)) == pytest.approx(
+        [1.0 + video_start, 2.0 + video_start], abs=0.001
+    )
+    assert click_times(audio) == pytest.approx([1.0, 2.0], abs=0.0015)
+
+
+def test_variable_frame_rate_keeps_every_picture_at_its_own_time(tmp_path):
+    gaps = np.random.default_rng(1).uniform(0.02, 0.09, 50)
+    times = (0.0, *np.cumsum(gaps))
+    clip = make_clip(tmp_path / "vfr.mp4", Recipe(frame_times_s=times))
+    read = [frame.time_s for frame in iter_frames(clip)]
+    assert read == pytest.approx(times, abs=1 / 12800)
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_rotation_is_applied_clockwise(tmp_path, degrees):
+    clip = make_clip(tmp_path / "turned.mp4", Recipe(rotation_deg=degrees, duration_s=0.4))
+    video = probe(clip).video_tracks[0]
+    image = next(iter(iter_frames(clip))).image
+    assert video.rotation_deg == degrees
+    assert (video.width, video.height) == ((64, 96) if degrees in (90, 270) else (96, 64))
+    assert image.shape == (video.height, video.width, 3)
+    assert image.flags.c_contiguous
+    # The red corner is drawn top left; a quarter turn clockwise takes it top right.
+    corner = {0: (0, 0), 90: (0, -1), 180: (-1, -1), 270: (-1, 0)}[degrees]
+    rows = slice(0, 8) if corner[0] == 0 else slice(-8, None)
+    columns = slice(0, 8) if corner[1] == 0 else slice(-8, None)
+    red, green, _ = image[rows, columns].reshape(-1, 3).mean(axis=0)
+    assert red > 120 > 80 > green
+
+
+def test_pixels_become_square(tmp_path):
+    clip = make_clip(tmp_path / "wide.mkv", Recipe(pixel_shape=Fraction(4, 3), duration_s=0.4))
+    assert next(iter(iter_frames(clip))).image.shape == (64, 128, 3)
+    assert (probe(clip).video_tracks[0].width, probe(clip).video_tracks[0].height) == (128, 64)
+
+
+def test_scaling_goes_down_only_and_keeps_the_shape(tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", Recipe(duration_s=0.4))
+    assert next(iter(iter_frames(clip, max_side=48))).image.shape == (32, 48, 3)
+    assert next(iter(iter_frames(clip, max_side=960))).image.shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".mpg", ".ts", ".webm"])
+def test_spans_read_apart_equal_one_read_of_the_whole(tmp_path, suffix):
+    b_frames = 0 if suffix == ".webm" else 2
+    clip = make_clip(
+        tmp_path / f"long{suffix}", Recipe(duration_s=8.0, gop=60, b_frames=b_frames)
+    )
+    whole = list(iter_frames(clip))
+    assert len(whole) > 190
+    assert np.all(np.diff([frame.time_s for frame in whole]) > 0)
+    bounds = [None, 1.0, 2.41, 2.4100001, whole[120].time_s, 7.99, None]
+    parts = []
+    for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+        parts += iter_frames(clip, start_s=begin, end_s=end)
+    assert [part.time_s for part in parts] == [frame.time_s for frame in whole]
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(parts, whole, strict=True))
+
+
+def test_a_span_behind_the_end_is_empty(tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", Recipe(duration_s=1.0))
+    assert list(iter_frames(clip, start_s=50.0, end_s=60.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("codec", "layout", "rate"),
+    [
+        ("pcm_u8", "mono", 8000),
+        ("pcm_s16le", "stereo", 44100),
+        ("pcm_s24le", "mono", 96000),
+        ("pcm_f32le", "stereo", 48000),
+        ("pcm_f64le", "mono", 22050),
+        ("flac", "5.1", 48000),
+        ("pcm_s16le", "hexadecagonal", 16000),
+    ],
+)
+def test_any_sample_format_and_layout_becomes_the_same_mono(tmp_path, codec, layout, rate):
+    recipe = Recipe(audio_codec=codec, layout=layout, rate_hz=rate)
+    clip = make_clip(tmp_path / "sound.mkv", recipe, picture=False)
+    audio = read_audio(clip, rate_hz=rate)
+    assert audio.samples.dtype == np.float32
+    assert audio.start_s == 0.0
+    truth = click_track(recipe)
+    assert len(audio.samples) == len(truth)
+    tolerance = 0.01 if codec == "pcm_u8" else 0.001
+    assert np.abs(audio.samples - truth).max() < tolerance
+
+
+def test_blocks_follow_each_other_and_make_the_whole(tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", Recipe(rate_hz=44100))
+    whole = read_audio(clip)
+    blocks = list(iter_audio(clip, block_s=0.7))
+    assert whole.sample_rate_hz == 16000
+    assert all(len(block.samples) == 11200 for block in blocks[:-1])
+    assert np.array_equal(np.concatenate([block.samples for block in blocks]), whole.samples)
+    ends = [block.start_s + block.duration_s for block in blocks]
+    assert [block.start_s for block in blocks[1:]] == pytest.approx(ends[:-1], abs=1e-9)
+    assert click_times(whole) == pytest.approx([1.0, 2.0], abs=0.0015)
+
+
+def _remuxed(source, target, change):
+    """Copy `source` packet by packet; `change` returns False to drop one."""
+    with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
+        streams = {
+            s.index: writer.add_stream_from_template(s, opaque=True) for s in reader.streams
+        }
+        for packet in reader.demux():
+            if packet.size and change(packet) is not False:
+                packet.stream = streams[packet.stream.index]
+                writer.mux(packet)
+    return target
+
+
+def test_a_gap_is_filled_with_silence(tmp_path):
+    clip = make_clip(tmp_path / "whole.mkv", Recipe(audio_codec="pcm_s16le"), picture=False)
+
+    def drop_middle(packet):
+        return not 1.2 <= packet.pts * packet.time_base < 1.8
+
+    gap = read_audio(_remuxed(clip, tmp_path / "gap.mkv", drop_middle))
+    assert gap.duration_s == pytest.approx(3.0, abs=0.01)
+    assert click_times(gap) == pytest.approx([1.0, 2.0], abs=0.0015)
+    silent = gap.samples[round(1.35 * 16000) : round(1.7 * 16000)]
+    assert np.abs(silent).max() == 0
+
+
+def test_an_overlap_is_dropped(tmp_path):
+    clip = make_clip(tmp_path / "whole.mkv", Recipe(audio_codec="pcm_s16le"), picture=False)
+    doubled = tmp_path / "doubled.mka"
+    with av.open(str(clip)) as reader, av.open(str(doubled), "w", format="matroska") as writer:
+        stream = writer.add_stream_from_template(reader.streams.audio[0], opaque=True)
+        last = -1
+        for packet in reader.demux():
+            if packet.size == 0:
+                continue
+            early = 100 if packet.pts > 1500 else 0  # ms; timestamps still have to grow
+            last = packet.pts = packet.dts = max(packet.pts - early, last + 1)
+            packet.stream = stream
+            writer.mux(packet)
+    audio = read_audio(doubled)
+    assert audio.duration_s == pytest.approx(2.9, abs=0.01)
+    assert click_times(audio) == pytest.approx([1.0, 1.9], abs=0.0015)
+
+
+def test_corrupt_packets_leave_the_rest_in_place(tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", Recipe(duration_s=3.0))
+    data = bytearray(clip.read_bytes())
+    with av.open(str(clip)) as container:
+        spots = [
+            (packet.pos, packet.size)
+            for packet in container.demux()
+            if packet.size and 1.3 < packet.pts * packet.time_base < 1.6
+        ]
+    for position, size in spots:
+        data[position : position + size] = b"\xff" * size
+    clip.write_bytes(data)
+    audio = read_audio(clip, rate_hz=48000)
+    assert click_times(audio)[0] == pytest.approx(1.0, abs=0.0015)
+    assert click_times(audio)[-1] == pytest.approx(2.0, abs=0.0015)
+    assert flash_times(iter_frames(clip)) == pytest.approx([1.0, 2.0], abs=0.001)
+
+
+def test_a_truncated_file_is_read_as_far_as_it_goes(tmp_path):
+    clip = make_clip(tmp_path / "clip.mkv")
+    data = clip.read_bytes()
+    clip.write_bytes(data[: len(data) * 6 // 10])
+    assert click_times(read_audio(clip, rate_hz=48000)) == pytest.approx([1.0], abs=0.0015)
+    frames = list(iter_frames(clip))
+    assert flash_times(frames) == pytest.approx([1.0], abs=0.001)
+    assert 25 < len(frames) < 75
+
+
+def test_a_truncated_mp4_without_its_index_is_one_clear_error(tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4")
+    clip.write_bytes(clip.read_bytes()[:4000])
+    for read in (probe, read_audio, lambda path: list(iter_frames(path))):
+        with pytest.raises(MediaError, match=r"clip\.mp4"):
+            read(clip)
+
+
+def test_tiny_and_short_clips_are_read(tmp_path):
+    clip = make_clip(
+        tmp_path / "tiny.mkv",
+        Recipe(size=(2, 2), duration_s=0.3, events_s=(), video_codec="ffv1", rate_hz=8000),
+    )
+    frames = list(iter_frames(clip, max_side=640))
+    assert len(frames) in (7, 8)
+    assert frames[0].image.shape == (2, 2, 3)
+    assert read_audio(clip).duration_s == pytest.approx(0.3, abs=0.15)
+
+
+def test_missing_tracks_have_their_own_errors(tmp_path):
+    silent = make_clip(tmp_path / "silent.mp4", sound=False)
+    blind = make_clip(tmp_path / "blind.mp4", picture=False)
+    with pytest.raises(NoAudioError, match="no sound track"):
+        read_audio(silent)
+    with pytest.raises(NoFaceError, match="no picture track"):
+        list(iter_frames(blind))
+    with pytest.raises(ParameterError, match=r"no sound track 3 .it has sound track 0"):
+        read_audio(blind, track=3)
+    assert probe(silent).audio_tracks == ()
+    assert probe(blind).video_tracks == ()
+
+
+def test_the_track_asked_for_is_read(tmp_path):
+    clip = tmp_path / "two.mkv"
+    with av.open(str(clip), "w") as out:
+        streams = [out.add_stream("pcm_s16le", rate=8000) for _ in range(2)]
+        for stream in streams:
+            stream.layout = "mono"
+        for stream, level in zip(streams, (0.1, 0.5), strict=True):
+            block = np.full((1, 8000), level, np.float32)
+            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
+            frame.sample_rate = 8000
+            out.mux(stream.encode(frame))
+    assert read_audio(clip, track=0).samples[8000] == pytest.approx(0.1, abs=0.01)
+    assert read_audio(clip, track=1).samples[8000] == pytest.approx(0.5, abs=0.01)
+
+
+def test_cover_art_is_no_picture_track(tmp_path):
+    clip = make_clip(tmp_path / "plain.m4a", picture=False)
+    covered = add_cover(clip, tmp_path / "song.m4a")
+    assert len(av.open(str(covered)).streams.video) == 1
+    assert probe(covered).video_tracks == ()
+    with pytest.raises(NoFaceError):
+        next(iter_frames(covered))
+
+
+def add_cover(source, target):
+    """Copy `source` and put a picture on its sleeve."""
+    with av.open(str(source)) as reader, av.open(str(target), "w", format="mp4") as writer:
+        streams = {
+            s.index: writer.add_stream_from_template(s, opaque=True) for s in reader.streams
+        }
+        cover = writer.add_stream("png", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 16, 16, "rgb24"
+        cover.disposition = av.stream.Disposition.attached_pic
+        image = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8))
+        for packet in cover.encode(image) + cover.encode(None):
+            writer.mux(packet)
+        for packet in reader.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                writer.mux(packet)
+    return target
+
+
+def test_bad_arguments_are_refused(tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", Recipe(duration_s=0.4))
+    with pytest.raises(ParameterError):
+        next(iter_audio(clip, rate_hz=0))
+    with pytest.raises(ParameterError):
+        next(iter_audio(clip, block_s=0.0))
+    with pytest.raises(ParameterError):
+        next(iter_frames(clip, max_side=0))
