@@ -30,6 +30,7 @@ __all__ = ["plot_sync"]
 INTERVAL, TOLERANCE = "#f2b134", "#5fa777"
 EMPTY = "#f4f5f6"
 SHOWN_S = 8.0
+SHOWN_AT_LEAST_S = 0.2
 MARGIN = 0.04
 
 VERDICTS = {
@@ -113,10 +114,10 @@ class _Traces:
     @classmethod
     def of(cls, lips: LipStream, streams: ClipStreams) -> _Traces:
         raw = lip_opening(lips)
-        span_s = busiest_span_s(lips, raw, SHOWN_S)
+        start_s, end_s = busiest_span_s(lips, raw, SHOWN_S)
         sound = streams.mfcc
         return cls(
-            span_s,
+            (start_s, max(end_s, start_s + SHOWN_AT_LEAST_S)),
             lips.times_s,
             unit_range(smooth(raw, lips.times_s, 0.06)),
             sound.times_s,
