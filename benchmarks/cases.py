@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avalign.data.windows import SourceClip, cut_window, picture_span_s, usable_starts
 from avalign.types import Alignment, ClipStreams
@@ -256,7 +257,7 @@ class _Donor:
 
     name: str
     speaker: str
-    starts_s: np.ndarray
+    starts_s: NDArray[np.float64]
 
 
 def _donors(clips: Iterable[Clip]) -> tuple[_Donor, ...]:

@@ -164,9 +164,7 @@ def _accuracy(natural: _Results, grid: _Results) -> Table:
     ):
         # A window without an estimate is further off than any other.
         off_ms = 1e3 * np.nan_to_num(np.abs(r.error_s), nan=np.inf)
-        estimate = bootstrap(
-            r.clips, lambda rows, off_ms=off_ms: float(np.median(off_ms[rows]))
-        )
+        estimate = bootstrap(r.clips, _median_of(off_ms))
         rows.append(Row(f"{what}, median absolute error", "ms", estimate, bar))
     return Table("Within 40 ms (no answer is a miss)", tuple(rows))
 
@@ -195,6 +193,10 @@ def _bias(whole: _Results, clips: Mapping[str, Clip], samples: Mapping[str, floa
         )
     )
     return Table("Absolute bias (whole clips)", tuple(rows))
+
+
+def _median_of(values: NDArray[np.float64]) -> Callable[[NDArray[np.intp]], float]:
+    return lambda rows: float(np.median(values[rows]))
 
 
 def _balanced_mean(
