@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from functools import cache
@@ -123,12 +124,14 @@ def model_name() -> str | None:
     Returns
     -------
     str or None
-        File name without its suffix; None if no weights are installed.
+        ``"space-"`` and the start of the SHA-256 of the file, so that two
+        reports with the same name come from the same numbers; None if no
+        weights are installed.
     """
-    weights = resources.files("avalign.space") / "weights"
-    names = sorted(entry.name for entry in weights.iterdir()) if weights.is_dir() else []
-    found = [name for name in names if name.endswith(".safetensors")]
-    return found[-1].removesuffix(".safetensors") if found else None
+    weights = resources.files("avalign.space") / "weights" / "space.safetensors"
+    if not weights.is_file():
+        return None
+    return f"space-{hashlib.sha256(weights.read_bytes()).hexdigest()[:8]}"
 
 
 def _installed(package: str) -> str | None:

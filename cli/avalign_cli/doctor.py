@@ -29,6 +29,9 @@ OPTIONAL = {
     "matplotlib": ("report", "--plot"),
     "torch": ("torch", "avalign train"),
 }
+# On a bare server OpenCV misses OpenGL, although it never opens a window here.
+_LIBGL = "apt-get install libgl1 libglib2.0-0"
+SYSTEM_LIBRARIES = {"cv2": _LIBGL, "mediapipe": _LIBGL}
 FACE_MODELS = ("face_detection/face_detection_short_range", "face_landmark/face_landmark")
 
 
@@ -102,9 +105,8 @@ def _module(module: str, package: str, remedy: str, *, needed: bool = True) -> F
         import_module(module)
     except (ImportError, OSError) as error:
         if _version(package) is not None:
-            # The package is there, but a library of the system is not: on a
-            # bare server that is OpenCV's wish for OpenGL.
-            remedy = f"{error}; try apt-get install libgl1 libglib2.0-0"
+            # The package is there, but something it needs is not.
+            remedy = f"{error}; {SYSTEM_LIBRARIES.get(module, remedy)}"
         return Finding(module, None, needed, remedy)
     return Finding(module, _version(package) or "installed", needed)
 
