@@ -183,7 +183,7 @@ def tempered_interval(
     mass = np.cumsum(tempered(high))
     tail = (1.0 - coverage) / 2.0
     lower = float(lags_s[np.searchsorted(mass, tail)])
-    upper = float(lags_s[min(np.searchsorted(mass, 1.0 - tail), len(lags_s) - 1)])
+    upper = float(lags_s[min(int(np.searchsorted(mass, 1.0 - tail)), len(lags_s) - 1)])
     floor = 1.96 * smallest_deviation_s
     return (
         lag_s - math.hypot(max(lag_s - lower, 0.0), floor),

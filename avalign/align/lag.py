@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from avalign.align.evidence import Evidence
 
-__all__ = ["CLOSE_S", "rigid_alignment"]
+__all__ = ["CLOSE_S", "rigid_alignment", "sub_row_peak"]
 
 # Confidence is the probability that the lag is this close to the truth.
 CLOSE_S = 0.040
@@ -59,7 +59,7 @@ def rigid_alignment(
     lags_s = evidence.lags_s - zero_lag_s
     posterior = _posterior(total, no_match)
     best = int(np.argmax(total))
-    lag_s = _sub_row_peak(lags_s, total, best)
+    lag_s = sub_row_peak(lags_s, total, best)
     close = float(posterior[np.abs(lags_s - lag_s) <= CLOSE_S + 1e-9].sum())
     period = float(lags_s[1] - lags_s[0])
     overlap_s = _overlap_rows(evidence, best) * period
@@ -97,8 +97,23 @@ def _posterior(total: NDArray[np.float64], no_match: float) -> NDArray[np.float6
     return result
 
 
-def _sub_row_peak(lags_s: NDArray[np.float64], total: NDArray[np.float64], best: int) -> float:
-    """Vertex of the parabola through the peak and its neighbours."""
+def sub_row_peak(lags_s: NDArray[np.float64], total: NDArray[np.float64], best: int) -> float:
+    """Place the peak between rows, at the vertex of the parabola through its neighbours.
+
+    Parameters
+    ----------
+    lags_s : ndarray of shape (L,), float64
+        Lags, evenly spaced.
+    total : ndarray of shape (L,), float64
+        Evidence for each.
+    best : int
+        Index of the largest evidence.
+
+    Returns
+    -------
+    float
+        The lag in seconds.
+    """
     if not 0 < best < len(total) - 1:
         return float(lags_s[best])
     left, middle, right = total[best - 1 : best + 2]

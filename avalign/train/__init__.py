@@ -1,1 +1,1 @@
-"""."""
+"""Training loops; everything here needs torch."""

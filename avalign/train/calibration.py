@@ -1,0 +1,254 @@
+"""Fit what turns evidence into confidence, on clips the model has not learnt from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avalign.align import Calibration, align_streams
+from avalign.align.lag import CLOSE_S
+from avalign.data.clips import load_clip
+from avalign.data.windows import SourceClip, cut_window, usable_starts
+from avalign.errors import AvalignError, ParameterError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from avalign.data.manifest import ManifestRow
+    from avalign.space.model import SpaceModel
+
+__all__ = ["Trial", "cross_validate", "fit_calibration", "fit_to_trials", "run_trials"]
+
+LENGTHS_S = (1.0, 2.0, 5.0, 10.0)
+LARGEST_LAG_S = 0.8
+WINDOWS_PER_CLIP = 16
+# One window in five gets the sound of another clip: such files exist, and a
+# confidence that has never met them would trust them.
+WRONG_SHARE = 0.2
+NEUTRAL = Calibration(0.0, 1.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One window with a known answer.
+
+    Parameters
+    ----------
+    speaker : str
+        Who is seen.
+    length_s : float
+        Length of the window.
+    posterior_mass, overlap_s : float
+        What the confidence is computed from.
+    error_s : float
+        Estimate minus truth; infinite for the sound of another clip.
+    """
+
+    speaker: str
+    length_s: float
+    posterior_mass: float
+    overlap_s: float
+    error_s: float
+
+    @property
+    def correct(self) -> bool:
+        """Whether the estimate is within 40 ms of the truth."""
+        return abs(self.error_s) <= CLOSE_S
+
+
+def fit_calibration(
+    model: SpaceModel,
+    rows: Sequence[ManifestRow],
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> Calibration:
+    """Fit a model's calibration on rows it has not learnt from.
+
+    Parameters
+    ----------
+    model : SpaceModel
+        The model.
+    rows : sequence of ManifestRow
+        Rows to measure on; those in sync of every data set but read sentences.
+    cache_dir : path-like, optional
+        Where extracted clips are kept.
+    seed : int, optional
+        Seed of the windows.
+    progress : callable, optional
+        Told the share that is done.
+
+    Returns
+    -------
+    Calibration
+        The calibration.
+
+    Raises
+    ------
+    ParameterError
+        If the rows hold no window to measure on.
+    """
+    return fit_to_trials(run_trials(model, rows, cache_dir=cache_dir, seed=seed, progress=progress))
+
+
+def run_trials(
+    model: SpaceModel,
+    rows: Sequence[ManifestRow],
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> list[Trial]:
+    """Measure windows with injected lags, and some with foreign sound.
+
+    Parameters
+    ----------
+    model : SpaceModel
+        The model.
+    rows : sequence of ManifestRow
+        Where the windows come from.
+    cache_dir : path-like, optional
+        Where extracted clips are kept.
+    seed : int, optional
+        Seed of the windows.
+    progress : callable, optional
+        Told the share that is done.
+
+    Returns
+    -------
+    list of Trial
+        In the order of the rows.
+    """
+    clips: list[tuple[ManifestRow, SourceClip]] = []
+    for row in rows:
+        if row.role in {"in_sync", "in_sync_unverified"} and row.dataset != "grid":
+            try:
+                clips.append((row, load_clip(row.path, cache_dir=cache_dir)))
+            except AvalignError:
+                continue
+    random = np.random.default_rng(seed)
+    trials: list[Trial] = []
+    for number, (row, clip) in enumerate(clips):
+        others = [other for kept, other in clips if kept.speaker != row.speaker]
+        trials.extend(_measure(model, row.speaker, clip, others, random))
+        if progress:
+            progress((number + 1) / len(clips))
+    return trials
+
+
+def _measure(
+    model: SpaceModel,
+    speaker: str,
+    clip: SourceClip,
+    others: Sequence[SourceClip],
+    random: np.random.Generator,
+) -> Iterator[Trial]:
+    whole = align_streams(clip.streams, model=model, calibration=NEUTRAL).alignment
+    if whole is None:
+        return
+    for length_s in LENGTHS_S:
+        starts = usable_starts(clip.streams, length_s)
+        for start_s in random.choice(starts, min(len(starts), WINDOWS_PER_CLIP), replace=False):
+            lag_s = float(random.uniform(-LARGEST_LAG_S, LARGEST_LAG_S))
+            source, truth = clip, whole.audio_lag_s + lag_s
+            if others and random.random() < WRONG_SHARE:
+                other = others[random.integers(len(others))]
+                source, truth = replace(clip, audio=other.audio), np.inf
+            window = cut_window(
+                source, start_s=float(start_s), length_s=length_s, audio_lag_s=lag_s
+            )
+            found = align_streams(window, model=model, calibration=NEUTRAL).alignment
+            if found is None:
+                continue
+            yield Trial(
+                speaker,
+                length_s,
+                found.diagnostics["posterior_within_40_ms"],
+                found.diagnostics["overlap_s"],
+                found.audio_lag_s - truth,
+            )
+
+
+def fit_to_trials(trials: Sequence[Trial]) -> Calibration:
+    """Fit the logistic map, and the deviation that evidence does not remove.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        Windows with known answers.
+
+    Returns
+    -------
+    Calibration
+        The calibration.
+
+    Raises
+    ------
+    ParameterError
+        If there are too few trials, or all have the same outcome.
+    """
+    correct = np.array([trial.correct for trial in trials], float)
+    if len(trials) < 20 or correct.min() == correct.max():
+        raise ParameterError(
+            f"{len(trials)} windows are too few to calibrate on",
+            "give the manifest rows with split=dev and role=in_sync",
+        )
+    features = np.array(
+        [Calibration.features(trial.posterior_mass, trial.overlap_s) for trial in trials]
+    )
+    weights = _logistic_regression(features, correct)
+    sure = [
+        abs(trial.error_s)
+        for trial in trials
+        if trial.correct and trial.posterior_mass > 0.99 and trial.length_s >= 2.0
+    ]
+    # The median of a normal deviation's size is 0.6745 of it.
+    deviation_s = float(np.median(sure)) / 0.6745 if sure else CLOSE_S / 2
+    intercept, log_odds, log_overlap = (float(weight) for weight in weights)
+    return Calibration(intercept, log_odds, log_overlap, deviation_s)
+
+
+def cross_validate(trials: Sequence[Trial]) -> NDArray[np.float64]:
+    """Confidence of each trial under a calibration fitted without its speaker.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        Windows with known answers.
+
+    Returns
+    -------
+    ndarray of shape (trials,), float64
+        Confidences.
+    """
+    confidences = np.zeros(len(trials))
+    for speaker in {trial.speaker for trial in trials}:
+        fitted = fit_to_trials([trial for trial in trials if trial.speaker != speaker])
+        for number, trial in enumerate(trials):
+            if trial.speaker == speaker:
+                confidences[number] = fitted.confidence(trial.posterior_mass, trial.overlap_s)
+    return confidences
+
+
+def _logistic_regression(
+    features: NDArray[np.float64], outcomes: NDArray[np.float64], ridge: float = 1e-2
+) -> NDArray[np.float64]:
+    """Newton's method on the ridge-penalised likelihood; intercept first."""
+    rows = np.column_stack([np.ones(len(features)), features])
+    weights = np.zeros(rows.shape[1])
+    penalty = ridge * np.diag([0.0, *np.ones(features.shape[1])])
+    for _ in range(50):
+        chance = 1.0 / (1.0 + np.exp(-rows @ weights))
+        gradient = rows.T @ (outcomes - chance) - penalty @ weights
+        curvature = (rows * (chance * (1 - chance))[:, None]).T @ rows + penalty
+        step = np.linalg.solve(curvature, gradient)
+        weights += step
+        if np.abs(step).max() < 1e-8:
+            break
+    return weights

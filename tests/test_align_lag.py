@@ -1,0 +1,143 @@
+"""Lags from planted embeddings: the answer is known."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from avalign.align import Calibration, gather_evidence, rigid_alignment
+from avalign.align.confidence import tempered_interval
+from avalign.errors import ParameterError
+from avalign.types import FeatureStream
+
+CALIBRATION = Calibration(0.0, 1.0, 0.0, 0.004)
+
+
+def embedding(values, start_s=0.0, valid=None):
+    values = np.asarray(values, np.float32)
+    times_s = start_s + np.arange(len(values)) / 50
+    valid = np.ones(len(values), bool) if valid is None else valid
+    return FeatureStream(values, times_s, valid, "embedding")
+
+
+def planted(shift, length=200, seed=0, strength=1.0, dimensions=8):
+    """Embed white rows; row i of the lips is heard in audio row i + shift."""
+    random = np.random.default_rng(seed)
+    rows = random.normal(size=(length + 2 * abs(shift) + 2, dimensions))
+    base = abs(shift)
+    lips = rows[base : base + length]
+    audio = rows[base - shift : base - shift + length]
+    return embedding(audio), embedding(strength * lips)
+
+
+def align(audio, lips, max_lag_s=1.0, **keywords):
+    options = {"no_match": 0.0, "zero_lag_s": 0.0, "speech_s": 1.0, "calibration": CALIBRATION}
+    return rigid_alignment(gather_evidence(audio, lips, max_lag_s), **{**options, **keywords})
+
+
+def naive_evidence(audio, lips, lags_s):
+    total = np.zeros(len(lags_s))
+    for number, lag_s in enumerate(lags_s):
+        for row, time_s in enumerate(lips.times_s):
+            place = round((time_s + lag_s - audio.times_s[0]) * 50)
+            if 0 <= place < len(audio):
+                total[number] += lips.values[row] @ audio.values[place]
+    return total
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.integers(2, 60), st.integers(2, 60), st.floats(-0.7, 0.7), st.floats(0.05, 0.9), st.integers(0, 999)
+)
+def test_evidence_equals_sums_along_diagonals(lip_rows, audio_rows, start_s, max_lag_s, seed):
+    random = np.random.default_rng(seed)
+    lips = embedding(random.normal(size=(lip_rows, 3)))
+    audio = embedding(random.normal(size=(audio_rows, 3)), start_s)
+    evidence = gather_evidence(audio, lips, max_lag_s)
+    assert (np.abs(evidence.lags_s) <= max_lag_s + 1e-6).all()
+    np.testing.assert_allclose(
+        evidence.total, naive_evidence(audio, lips, evidence.lags_s), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("shift", [-40, -7, 0, 3, 45])
+def test_planted_lag_is_found_with_its_sign(shift):
+    found = align(*planted(shift))
+    assert found.audio_lag_s == pytest.approx(shift / 50, abs=0.004)
+    assert found.interval_s[0] <= shift / 50 <= found.interval_s[1]
+    assert found.confidence > 0.95
+    assert not found.at_edge
+
+
+def test_clock_of_the_sound_counts():
+    audio, lips = planted(0)
+    late = FeatureStream(audio.values, audio.times_s + 0.1234, audio.valid, "embedding")
+    assert align(late, lips).audio_lag_s == pytest.approx(0.1234, abs=0.004)
+
+
+def test_the_models_zero_is_taken_off():
+    assert align(*planted(10), zero_lag_s=0.05).audio_lag_s == pytest.approx(0.15, abs=0.004)
+
+
+def test_path_pairs_the_rows_of_the_best_diagonal():
+    audio, lips = planted(7)
+    path = align(audio, lips).path
+    assert path.dtype == np.int32
+    assert (path[:, 1] - path[:, 0] == 7).all()
+    assert len(path) == len(lips) - 7
+
+
+def test_a_lag_beyond_the_range_is_no_confident_answer():
+    found = align(*planted(60, strength=0.02), max_lag_s=0.5)
+    assert found.at_edge or found.confidence < 0.5
+
+
+def test_peak_on_the_last_lag_is_said_to_be_at_the_edge():
+    audio, lips = planted(25)
+    assert align(audio, lips, max_lag_s=0.5).at_edge
+    assert not align(audio, lips, max_lag_s=0.6).at_edge
+
+
+def test_sound_of_another_clip_is_no_match():
+    _, lips = planted(0, seed=1)
+    audio, _ = planted(0, seed=2)
+    # The bias a trained model learns: unrelated pairs are evidence against a match.
+    lips = embedding(np.column_stack([lips.values, np.full(len(lips), -4.0)]))
+    audio = embedding(np.column_stack([audio.values, np.ones(len(audio))]))
+    found = align(audio, lips)
+    assert found.diagnostics["posterior_no_match"] > 0.9
+    assert found.confidence < 0.2
+
+
+def test_less_evidence_is_less_confidence_and_a_wider_interval():
+    strong = align(*planted(5, strength=0.5))
+    weak = align(*planted(5, strength=0.003))
+    assert weak.confidence < strong.confidence
+    assert np.diff(weak.interval_s) > np.diff(strong.interval_s)
+
+
+@given(st.floats(0.05, 0.99))
+def test_interval_is_as_wide_as_the_confidence_is_low(confidence):
+    lags_s = np.arange(-1, 1.0001, 0.002)
+    evidence = -0.5 * (lags_s / 0.01) ** 2
+    low, high = tempered_interval(lags_s, evidence, 0.0, confidence, 0.0)
+    # A normal posterior with that much mass within 40 ms has a known quantile.
+    from statistics import NormalDist
+
+    deviation = 0.040 / NormalDist().inv_cdf((1 + confidence) / 2)
+    wanted = 1.96 * max(deviation, 0.01)
+    if wanted < 0.5:
+        assert high == pytest.approx(wanted, rel=0.1, abs=0.004)
+        assert low == pytest.approx(-wanted, rel=0.1, abs=0.004)
+    assert low <= 0 <= high
+
+
+def test_bad_ranges_and_streams_are_refused():
+    audio, lips = planted(0)
+    for max_lag_s in (0.0, -1.0, 16.0, float("nan")):
+        with pytest.raises(ParameterError, match="lag"):
+            gather_evidence(audio, lips, max_lag_s)
+    with pytest.raises(ParameterError, match="rows"):
+        gather_evidence(audio, embedding(np.zeros((1, 8))), 1.0)
+    with pytest.raises(ParameterError, match="dimensions"):
+        gather_evidence(audio, embedding(np.zeros((9, 3))), 1.0)

@@ -1,0 +1,175 @@
+"""The shared space: clocks, normalisation, and NumPy against torch."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from avalign.errors import MediaError, ParameterError
+from avalign.space import SpaceSettings, load_model
+from avalign.space.grid import normalise, to_uniform
+from avalign.space.model import expected_shapes
+from avalign.types import FeatureStream
+
+
+def stream(values, times_s, valid=None, kind="lips"):
+    values = np.asarray(values, np.float32).reshape(len(times_s), -1)
+    valid = np.ones(len(times_s), bool) if valid is None else np.asarray(valid)
+    return FeatureStream(values, np.asarray(times_s, float), valid, kind)
+
+
+@given(st.floats(10, 60), st.floats(-2, 2), st.floats(-3, 3))
+def test_a_straight_line_stays_one_on_any_uniform_clock(rate_hz, start_s, slope):
+    times_s = start_s + np.arange(40) / rate_hz
+    values, valid, first_s = to_uniform(stream(slope * times_s, times_s), 50.0)
+    wanted = first_s + np.arange(len(values)) / 50.0
+    assert first_s == times_s[0]
+    assert valid.all()
+    np.testing.assert_allclose(values[:, 0], slope * wanted, atol=1e-4)
+
+
+def test_long_gaps_are_not_bridged_and_short_ones_are():
+    times_s = np.arange(50) / 25
+    valid = np.ones(50, bool)
+    valid[10:12] = False
+    valid[20:30] = False
+    values, kept, _ = to_uniform(stream(times_s, times_s, valid), 50.0)
+    assert kept[18:24].all()
+    assert not kept[40:58].any()
+    assert (values[~kept] == 0).all()
+
+
+def test_a_stream_on_the_clock_is_left_alone():
+    times_s = 0.3 + np.arange(30) / 100
+    rows = np.random.default_rng(0).normal(size=(30, 3))
+    values, valid, _ = to_uniform(stream(rows, times_s), 100.0)
+    np.testing.assert_allclose(values, rows.astype(np.float32), atol=1e-5)
+    assert valid.all()
+
+
+def naive_normalise(values, valid, span, prior_scale, prior_rows):
+    result = np.zeros_like(values)
+    for row in range(len(values)):
+        first = min(max(row - span // 2, 0), max(0, len(values) - span))
+        inside = values[first : first + span][valid[first : first + span]].astype(float)
+        if valid[row]:
+            spread = ((inside - inside.mean(0)) ** 2).sum(0)
+            variance = (spread + prior_rows * prior_scale**2) / (len(inside) + prior_rows)
+            result[row] = (values[row] - inside.mean(0)) / np.sqrt(variance)
+    return result
+
+
+@given(st.integers(1, 60), st.integers(2, 30), st.integers(0, 10_000))
+def test_sliding_normalisation_equals_the_obvious_one(length, span, seed):
+    random = np.random.default_rng(seed)
+    values = random.normal(100, 5, (length, 2)).astype(np.float32)
+    valid = random.random(length) < 0.8
+    scale = np.array([5, 2], np.float32)
+    np.testing.assert_allclose(
+        normalise(values, valid, span, scale, 20.0),
+        naive_normalise(values, valid, span, scale, 20.0),
+        atol=2e-3,
+    )
+
+
+def test_numpy_encoders_equal_the_torch_network():
+    torch = pytest.importorskip("torch")
+    from avalign.space.network import SpaceNetwork, to_model
+
+    torch.manual_seed(0)
+    random = np.random.default_rng(0)
+    settings = SpaceSettings(lip_components=6, channels=16, dimensions=8)
+    fixed = (
+        random.normal(size=(123, 6)).astype(np.float32),
+        random.uniform(0.5, 2, 6).astype(np.float32),
+        random.uniform(5, 20, 13).astype(np.float32),
+    )
+    members = [SpaceNetwork(settings, *fixed).eval() for _ in range(2)]
+    model = to_model(members)
+
+    rows = 120
+    sound = random.normal(0, 10, (2 * rows, 13)).astype(np.float32)
+    shape = random.normal(0, 0.1, (rows, 123)).astype(np.float32)
+    heard, seen = random.random(2 * rows) < 2, random.random(rows) < 2
+    mfcc = stream(sound, np.arange(2 * rows) / 100, heard, "mfcc")
+    lips = stream(shape, np.arange(rows) / 50, seen)
+    ours = model.embed_audio(mfcc).values @ model.embed_lips(lips).values.T
+    theirs = 0
+    for member in members:
+        with torch.no_grad():
+            audio, mouth = member.embed(
+                *(torch.as_tensor(array)[None] for array in (sound, heard, shape, seen))
+            )
+        theirs = theirs + (audio[0] @ mouth[0].T).numpy() / len(members)
+    assert ours.shape == (rows, rows)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_lag_scores_equal_sums_along_diagonals():
+    torch = pytest.importorskip("torch")
+    from avalign.space.network import lag_scores
+
+    audio, lips = torch.randn(2, 1, 30, 4, generator=torch.Generator().manual_seed(1))
+    products = (lips[0] @ audio[0].T).numpy()
+    wanted = [np.trace(products, offset=lag) for lag in range(-12, 13)]
+    np.testing.assert_allclose(lag_scores(audio, lips, 12)[0], wanted, atol=1e-4)
+
+
+def test_shipped_model_loads_and_is_small():
+    from avalign.space.model import SHIPPED_WEIGHTS
+
+    model = load_model()
+    assert model.settings.rate_hz >= 50
+    assert SHIPPED_WEIGHTS.stat().st_size <= 5_000_000
+    assert "torch" not in type(next(iter(model.weights.values()))).__module__
+
+
+def test_streams_of_the_wrong_width_are_refused():
+    model = load_model()
+    with pytest.raises(ParameterError, match="123"):
+        model.embed_lips(stream(np.zeros((5, 60)), np.arange(5) / 25))
+    with pytest.raises(ParameterError, match="13"):
+        model.embed_audio(stream(np.zeros((5, 4)), np.arange(5) / 100))
+
+
+def write_weights(path, change=None, metadata=None):
+    from safetensors.numpy import save_file
+
+    settings = SpaceSettings(lip_components=4, channels=4, dimensions=2)
+    weights = {name: np.ones(shape, np.float32) for name, shape in expected_shapes(settings).items()}
+    if change:
+        change(weights)
+    save_file(weights, path, metadata=metadata or {"settings": settings.to_json()})
+    return settings
+
+
+def test_weights_round_trip(tmp_path):
+    settings = write_weights(tmp_path / "a.safetensors")
+    assert load_model(tmp_path / "a.safetensors").settings == settings
+    other = replace(settings, zero_lag_s=0.25, members=3)
+    assert SpaceSettings.from_json(other.to_json()) == other
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda weights: weights.pop("audio_scale"),
+        lambda weights: weights.update(lip_scale=np.ones(7, np.float32)),
+        lambda weights: weights.update(lip_scale=np.full(4, np.nan, np.float32)),
+        lambda weights: weights.update(lip_scale=np.ones(4, np.float64)),
+    ],
+)
+def test_damaged_weights_are_refused(tmp_path, change):
+    write_weights(tmp_path / "bad.safetensors", change)
+    with pytest.raises(MediaError, match=r"audio_scale|lip_scale"):
+        load_model(tmp_path / "bad.safetensors")
+
+
+def test_files_that_are_no_weights_are_refused(tmp_path):
+    (tmp_path / "text.safetensors").write_text("hello")
+    write_weights(tmp_path / "alien.safetensors", metadata={"settings": '{"members": "x"}'})
+    for name in ("text.safetensors", "alien.safetensors", "absent.safetensors"):
+        with pytest.raises(MediaError):
+            load_model(tmp_path / name)
