@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from avalign.errors import AvalignError, MissingDependencyError
-from avalign.media import Frame, atomic_output, iter_frames, read_audio
+from avalign.media import Frame, atomic_output, iter_audio, iter_frames, read_audio
 from avalign.media.video_writer import open_video_writer
 from avalign.types import AudioStream
 
@@ -186,7 +186,7 @@ def _cropped(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 
 def _measure_speed(video: Path, name: str, folder: Path) -> Speed:
-    from avalign.data.windows import sound_streams
+    from avalign.extraction import sound_features
     from avalign.vision import lip_streams
 
     size, bar = SIZES[name]
@@ -198,7 +198,7 @@ def _measure_speed(video: Path, name: str, folder: Path) -> Speed:
         start_up_s = _seconds(lambda: _avalign("--version"))
         decode_s = _seconds(lambda: sum(1 for _ in iter_frames(clip, max_side=1280)))
         lips_s = _seconds(lambda: lip_streams(clip))
-        sound_s = _seconds(lambda: sound_streams(read_audio(clip)))
+        sound_s = _seconds(lambda: sound_features(iter_audio(clip)))
     return Speed(
         name,
         SPEED_LENGTH_S,

@@ -14,7 +14,6 @@ from avalign.data.windows import (
     cut_window,
     face_share,
     picture_span_s,
-    sound_streams,
     speech_share,
     usable_starts,
 )
@@ -203,6 +202,16 @@ def test_pictures_that_a_short_track_lacks_count_as_missing() -> None:
     np.testing.assert_allclose(face_share(streams, np.array([0.0]), 2.0), [0.5])
 
 
+def test_any_face_counts_and_each_picture_once() -> None:
+    clip = clip_of()
+    whole = clip.streams.lips[0]
+    first = replace(whole, valid=whole.times_s < 5)
+    second = replace(whole, valid=(whole.times_s >= 4) & (whole.times_s < 7), track_id=1)
+    streams = replace(clip.streams, lips=(first, second))
+    shares = face_share(streams, np.array([3.0, 4.0, 6.0]), 2.0)
+    np.testing.assert_allclose(shares, [1, 1, 0.5], atol=0.021)
+
+
 def test_usable_starts_meet_both_conditions_and_miss_none() -> None:
     clip = clip_of()
     valid = clip.streams.lips[0].times_s < 6
@@ -237,13 +246,6 @@ def test_a_clip_without_sound_gives_a_window_without_rows() -> None:
     mute = SourceClip(clip.streams, replace(clip.audio, samples=np.zeros(0, np.float32)))
     window = cut_window(mute, start_s=1.0, length_s=1.0)
     assert len(window.mfcc) == len(window.speech) == 0
-
-
-def test_speech_shares_the_clock_of_the_sound() -> None:
-    mfcc, speech = sound_streams(AudioStream(np.zeros(RATE_HZ, np.float32), RATE_HZ, 0.5))
-    assert mfcc.values.shape == (101, 13)
-    assert speech.values.shape == (101, 1)
-    assert mfcc.times_s[0] == speech.times_s[0] == 0.5
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import zipfile
+import zlib
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -18,13 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from avalign.data.windows import SourceClip, sound_streams
+from avalign.data.windows import SourceClip
 from avalign.errors import AvalignError, MediaError
-from avalign.types import AudioStream, ClipStreams
+from avalign.types import AudioStream
 
 __all__ = ["default_cache_dir", "load_clip"]
 
-ROOMS_THAT_EXTRACT = ("avalign.media", "avalign.audio", "avalign.vision")
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+CODE_THAT_EXTRACTS = ("extraction.py", "media", "audio", "vision")
 
 
 def default_cache_dir() -> Path:
@@ -71,32 +74,20 @@ def load_clip(
     NoFaceError
         If there is no picture. A picture without a face is no error.
     """
+    from avalign.extraction import extract
+    from avalign.media import read_audio
+    from avalign.streams import load_streams
+
+    path = Path(path)
     folder = Path(cache_dir) if cache_dir is not None else default_cache_dir()
-    key = f"{_content_hash(Path(path))}-{_code_hash()}"
+    key = f"{_content_hash(path)}-{_code_hash()}"
     kept_streams, kept_audio = folder / f"{key}.streams.npz", folder / f"{key}.audio.npz"
     # A damaged or half-written file in the cache is as good as none.
-    with contextlib.suppress(AvalignError, OSError, ValueError, KeyError):
-        from avalign.streams import load_streams
-
+    with contextlib.suppress(AvalignError, *UNREADABLE):
         return SourceClip(load_streams(kept_streams), _load_audio(kept_audio))
-    clip = _extract(Path(path), jobs)
+    clip = SourceClip(extract(path, jobs=jobs), read_audio(path))
     _keep(clip, kept_streams, kept_audio)
     return clip
-
-
-def _extract(path: Path, jobs: int | None) -> SourceClip:
-    from avalign.media import probe, read_audio
-    from avalign.vision import lip_streams
-
-    media = probe(path)
-    audio = read_audio(path)
-    lips = lip_streams(path, jobs=jobs)
-    mfcc, speech = sound_streams(audio)
-    picture = media.video_tracks[0]
-    frame_rate = float(picture.frame_rate or 0)
-    duration_s = picture.duration_s or media.duration_s or 0.0
-    streams = ClipStreams(mfcc, speech, lips, path.name, duration_s, frame_rate)
-    return SourceClip(streams, audio)
 
 
 def _keep(clip: SourceClip, streams_path: Path, audio_path: Path) -> None:
@@ -138,9 +129,9 @@ def _content_hash(path: Path) -> str:
 @cache
 def _code_hash() -> str:
     digest = hashlib.sha256()
-    for room in ROOMS_THAT_EXTRACT:
-        modules = (entry for entry in resources.files(room).iterdir() if entry.is_file())
-        for module in sorted(modules, key=lambda entry: entry.name):
-            if module.name.endswith(".py"):
+    package = Path(str(resources.files("avalign")))
+    for name in CODE_THAT_EXTRACTS:
+        for module in sorted([package / name, *(package / name).glob("*.py")]):
+            if module.is_file():
                 digest.update(module.read_bytes())
     return digest.hexdigest()[:8]

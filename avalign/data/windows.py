@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.types import AudioStream, ClipStreams, FeatureStream, LipStream
+from avalign.extraction import sound_features
+from avalign.types import AudioStream, ClipStreams, LipStream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,6 @@ __all__ = [
     "cut_window",
     "face_share",
     "picture_span_s",
-    "sound_streams",
     "speech_share",
     "usable_starts",
 ]
@@ -104,7 +104,8 @@ def cut_window(
         start_s=start_s - audio_lag_s - audio_margin_s,
         length_s=length_s + 2 * audio_margin_s,
     )
-    mfcc, speech = sound_streams(replace(audio, start_s=audio.start_s - audio_margin_s))
+    audio = replace(audio, start_s=audio.start_s - audio_margin_s)
+    mfcc, speech = sound_features(iter([audio]))
     faces = (cut_lips(lips, start_s=start_s, length_s=length_s) for lips in clip.streams.lips)
     return ClipStreams(
         mfcc=mfcc,
@@ -167,27 +168,6 @@ def cut_lips(lips: LipStream, *, start_s: float, length_s: float) -> LipStream:
     )
 
 
-def sound_streams(audio: AudioStream) -> tuple[FeatureStream, FeatureStream]:
-    """Compute what alignment needs of a sound.
-
-    Parameters
-    ----------
-    audio : AudioStream
-        Samples at 16 kHz.
-
-    Returns
-    -------
-    mfcc : FeatureStream
-        The sound.
-    speech : FeatureStream
-        Probability of speech, on the clock of ``mfcc``.
-    """
-    from avalign.audio import log_mel, mfcc, speech_activity
-
-    bands = log_mel(audio)
-    return mfcc(bands), speech_activity(bands)
-
-
 def picture_span_s(streams: ClipStreams) -> tuple[float, float]:
     """Find from when to when a clip shows any face.
 
@@ -211,7 +191,7 @@ def picture_span_s(streams: ClipStreams) -> tuple[float, float]:
 def face_share(
     streams: ClipStreams, starts_s: NDArray[np.float64], length_s: float
 ) -> NDArray[np.float64]:
-    """Share of the pictures of each window in which its most usable face is usable.
+    """Share of the pictures of each window that show a usable face, whichever it is.
 
     Parameters
     ----------
@@ -227,12 +207,13 @@ def face_share(
     ndarray of shape (W,), float64
         From 0 to 1.
     """
-    shares = np.zeros(len(starts_s))
+    usable_s = [lips.times_s[lips.valid] for lips in streams.lips]
+    if not usable_s:
+        return np.zeros(len(starts_s))
+    # The faces of a clip share the times of its pictures.
+    shown_s = np.unique(np.concatenate(usable_s))
     pictures = max(1.0, length_s * streams.frame_rate)
-    for lips in streams.lips:
-        usable_s = lips.times_s[lips.valid]
-        shares = np.maximum(shares, _count(usable_s, starts_s, length_s) / pictures)
-    return np.minimum(shares, 1.0)
+    return np.minimum(_count(shown_s, starts_s, length_s) / pictures, 1.0)
 
 
 def speech_share(
