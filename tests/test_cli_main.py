@@ -102,6 +102,16 @@ def test_wrong_usage_is_one_line_and_a_hint(arguments, words, capsys):
             5,
             "avalign: no torch\nhint: pip",
         ),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            5,
+            "'torch'\nhint: avalign ",
+        ),
+        (
+            ImportError("no such name", name="avalign.align"),
+            70,
+            "a defect in avalign: ImportError",
+        ),
         (OSError(28, "No space left on device", "y.mp4"), 3, "avalign: y.mp4: No space left"),
         (KeyboardInterrupt(), 130, "avalign: interrupted\n"),
         (ZeroDivisionError("oops"), 70, "a defect in avalign: ZeroDivisionError: oops\nhint: "),

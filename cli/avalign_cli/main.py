@@ -14,6 +14,7 @@ __all__ = ["app", "main"]
 
 WRONG_USAGE = 2
 CANNOT_WRITE = 3
+MISSING_DEPENDENCY = 5
 DEFECT = 70
 INTERRUPTED = 130
 
@@ -107,6 +108,9 @@ def _explain(error: Exception) -> int:
         command = context.command_path if context else "avalign"
         show_error(error.format_message(), f"{command} --help shows how it is used")
         return error.exit_code
+    if isinstance(error, ImportError) and not (error.name or "").startswith("avalign"):
+        show_error(f"a package does not load: {error}", "avalign doctor shows how to get it")
+        return MISSING_DEPENDENCY
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         show_error(f"{where}{error.strerror or error}")

@@ -28,27 +28,26 @@ def train_space(
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", min=0, help="Same seed, same weights.")
     ] = 0,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            "--epochs",
-            metavar="N",
-            min=1,
-            help="Passes over the data.",
-            show_default="as shipped",
-        ),
-    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option("--cache", metavar="DIR", help="Keep extracted streams in this folder."),
     ] = None,
+    overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> int:
     """Fit the shared space of sound and lips; needs torch."""
+    from avalign.train.space import TrainingPlan
     from avalign.train.space import train_space as fit
 
     screen = Screen(quiet=quiet)
     with screen.progress("Training") as progress:
-        fit(data, output, seed=seed, epochs=epochs, cache=cache, progress=progress)
+        fit(
+            data,
+            output,
+            plan=TrainingPlan(seed=seed),
+            cache_dir=cache,
+            overwrite=overwrite,
+            progress=progress,
+        )
     screen.result(f"Wrote {output}.")
     return 0
