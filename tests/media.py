@@ -41,6 +41,7 @@ class Recipe:
     audio_codec: str | None = None
     rate_hz: int = 48000
     layout: str = "stereo"
+    audio_options: dict[str, str] = field(default_factory=dict)
     sound_tracks: int = 1
     video_start_s: float = 0.0
     audio_start_s: float = 0.0
@@ -67,10 +68,13 @@ def make_clip(path: Path, recipe: Recipe = Recipe(), *, picture=True, sound=True
         if picture:
             streams.append(_picture_stream(out, recipe, recipe.video_codec or codecs[0]))
         for track in range(recipe.sound_tracks if sound else 0):
-            stream = out.add_stream(recipe.audio_codec or codecs[1], rate=recipe.rate_hz)
+            stream = out.add_stream(
+                recipe.audio_codec or codecs[1],
+                rate=recipe.rate_hz,
+                options=recipe.audio_options,
+            )
             stream.layout = recipe.layout
-            if stream.name.startswith("pcm") is False:
-                stream.bit_rate = 128000
+            stream.bit_rate = 64000 * stream.layout.nb_channels
             if track < len(recipe.languages):
                 stream.metadata["language"] = recipe.languages[track]
             streams.append(stream)

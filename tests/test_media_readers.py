@@ -1,5 +1,6 @@
 """Probe, sound and pictures: times as a player shows them, whatever the file is like."""
 
+import itertools
 from fractions import Fraction
 
 import av
@@ -112,7 +113,7 @@ def test_spans_read_apart_equal_one_read_of_the_whole(tmp_path, suffix):
     assert np.all(np.diff([frame.time_s for frame in whole]) > 0)
     bounds = [None, 1.0, 2.41, 2.4100001, whole[120].time_s, 7.99, None]
     parts = []
-    for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for begin, end in itertools.pairwise(bounds):
         parts += iter_frames(clip, start_s=begin, end_s=end)
     assert [part.time_s for part in parts] == [frame.time_s for frame in whole]
     assert all(np.array_equal(a.image, b.image) for a, b in zip(parts, whole, strict=True))
@@ -145,6 +146,14 @@ def test_any_sample_format_and_layout_becomes_the_same_mono(tmp_path, codec, lay
     assert len(audio.samples) == len(truth)
     tolerance = 0.01 if codec == "pcm_u8" else 0.001
     assert np.abs(audio.samples - truth).max() < tolerance
+
+
+@pytest.mark.parametrize("layout", ["7.1", "7.1.2", "22.2"])
+def test_many_planar_channels_are_read(tmp_path, layout):
+    options = {"mapping_family": "255"}
+    recipe = Recipe(audio_codec="libopus", layout=layout, audio_options=options)
+    audio = read_audio(make_clip(tmp_path / "many.mkv", recipe, picture=False), rate_hz=48000)
+    assert click_times(audio) == pytest.approx([1.0, 2.0], abs=0.0085)
 
 
 def test_blocks_follow_each_other_and_make_the_whole(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import product
 from typing import TYPE_CHECKING
 
 import av
@@ -10,7 +11,7 @@ import numpy as np
 
 from avalign.errors import MediaError
 from avalign.media.opening import codec_name, open_input
-from avalign.media.sound_track import placed, sound_stream
+from avalign.media.sound_track import deinterleaved, placed, sound_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,33 +26,55 @@ if TYPE_CHECKING:
 __all__ = ["add_encoded_stream", "encoded_packets"]
 
 ENCODERS = {"mp3": "libmp3lame", "opus": "libopus"}
-LOWEST_BIT_RATE = 128_000
+# Bits per second; the higher ones are refused at low sample rates.
+BIT_RATES = (128_000, 64_000, 32_000)
+MOST_PER_CHANNEL = 160_000
 BLOCK = 4096
 
 
-def add_encoded_stream(out: OutputContainer, template: av.AudioStream) -> av.AudioStream:
-    """Add a sound stream to `out` that is like `template`, in a codec `out` can hold.
+def add_encoded_stream(
+    out: OutputContainer, template: av.AudioStream, *, same_codec: bool
+) -> av.AudioStream:
+    """Add a sound stream to `out` that is as like `template` as can be.
 
-    The codec stays the same where FFmpeg can write it into this container, and
-    becomes the container's usual one otherwise; so do rate and layout.
+    Parameters
+    ----------
+    out : av.container.OutputContainer
+        The file to write.
+    template : av.AudioStream
+        The sound to encode again.
+    same_codec : bool
+        Prefer the codec of `template` to the container's usual one.
+
+    Returns
+    -------
+    av.AudioStream
+        A stream with an encoder that takes its rate and layout.
+
+    Raises
+    ------
+    MediaError
+        If FFmpeg has no encoder for it.
     """
-    name = codec_name(template)
-    for candidate in (ENCODERS.get(name, name), out.default_audio_codec):
-        encoder = ENCODERS.get(candidate, candidate)
-        for layout in (template.layout.name, "stereo"):
-            try:
-                rate = _nearest_rate(encoder, template.sample_rate)
-                _opened(encoder, rate, layout)
-                stream = out.add_stream(encoder, rate=rate)
-            except (av.error.FFmpegError, ValueError):
-                continue  # no such encoder, or not with this layout or in this container
-            if not isinstance(stream, av.AudioStream):
-                continue
-            stream.layout = layout
-            stream.bit_rate = max(template.bit_rate or 0, LOWEST_BIT_RATE)
-            return stream
+    usual, own = out.default_audio_codec, codec_name(template)
+    names = [own, usual] if same_codec else [usual]
+    layouts = [template.layout.name, "stereo"]
+    wanted = min(template.bit_rate or 0, MOST_PER_CHANNEL * template.layout.nb_channels)
+    bit_rates = [wanted, *BIT_RATES] if wanted > BIT_RATES[0] else BIT_RATES
+    for name, layout, bit_rate in product(names, layouts, bit_rates):
+        encoder = ENCODERS.get(name, name)
+        try:
+            rate = _nearest_rate(encoder, template.sample_rate)
+            _opened(encoder, rate, layout, bit_rate)
+            stream = out.add_stream(encoder, rate=rate)
+        except (av.error.FFmpegError, ValueError):
+            continue  # no such encoder, or not like this, or not in this container
+        assert isinstance(stream, av.AudioStream)
+        stream.layout = layout
+        stream.bit_rate = bit_rate
+        return stream
     raise MediaError(
-        f"{name} sound cannot be written as {out.format.name}", "write an .mkv or .mp4 instead"
+        f"{own} sound cannot be written as {out.format.name}", "write an .mkv or .mp4 instead"
     )
 
 
@@ -83,19 +106,18 @@ def encoded_packets(
     with open_input(path) as container:
         stream = sound_stream(container, path, track)
         rate, layout = stream.sample_rate, stream.layout.name
-        unify = av.AudioResampler(format="fltp", layout=layout, rate=rate)
+        unify = av.AudioResampler(format="flt", layout=layout, rate=rate)
 
         def channels(frame: av.AudioFrame) -> NDArray[np.float32]:
             frame.pts = None
-            parts = [
-                np.asarray(part.to_ndarray(), np.float32) for part in unify.resample(frame)
-            ]
-            return np.concatenate(parts, axis=1)
+            parts = [deinterleaved(part) for part in unify.resample(frame)]
+            return np.concatenate(parts, axis=1).astype(np.float32)
 
         skip_s = priming / out.sample_rate - shift_s
         position = round(priming / out.sample_rate * rate)
         for block in _from_zero(placed(container, stream, channels), skip_s):
-            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
+            packed = np.ascontiguousarray(block.T).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
             frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
             frame.pts = position
             position += frame.samples
@@ -117,13 +139,15 @@ def _from_zero(
         cut = min(max(excess, 0), samples.shape[1])
         excess -= cut
         if cut < samples.shape[1]:
-            yield np.ascontiguousarray(samples[:, cut:])
+            yield samples[:, cut:]
 
 
 def _priming(stream: av.AudioStream) -> int:
     """Return how many samples the encoder of `stream` puts before the sound."""
-    context = _opened(stream.codec_context.name, stream.sample_rate, stream.layout.name)
-    silence = av.AudioFrame(format="fltp", layout=stream.layout, samples=4 * BLOCK)
+    context = _opened(
+        stream.codec_context.name, stream.sample_rate, stream.layout.name, stream.bit_rate
+    )
+    silence = av.AudioFrame(format="flt", layout=stream.layout, samples=4 * BLOCK)
     silence.sample_rate, silence.pts = stream.sample_rate, 0
     silence.time_base = Fraction(1, stream.sample_rate)
     packets = [*context.encode(silence), *context.encode(None)]
@@ -136,10 +160,11 @@ def _nearest_rate(encoder: str, rate: int) -> int:
     return min(offered, key=lambda one: (abs(one - rate), -one))
 
 
-def _opened(encoder: str, rate: int, layout: str) -> av.AudioCodecContext:
+def _opened(encoder: str, rate: int, layout: str, bit_rate: int) -> av.AudioCodecContext:
     context = av.CodecContext.create(encoder, "w")
     assert isinstance(context, av.AudioCodecContext)
     context.rate, context.layout, context.time_base = rate, layout, Fraction(1, rate)
+    context.bit_rate = bit_rate
     formats = context.codec.audio_formats
     if formats:
         context.format = formats[0]

@@ -13,7 +13,7 @@ import av
 from av.stream import Discard
 
 from avalign.errors import MediaError
-from avalign.media.containers import Container, StartTime
+from avalign.media.containers import Container, StartTime, plays_in
 from avalign.media.decoding import demux
 from avalign.media.encoding import add_encoded_stream, encoded_packets
 from avalign.media.opening import StrPath, codec_name, is_cover, open_input, picture_streams
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Sound", "Written", "remux"]
 
+# Stands between two captions; the muxer writes its own.
+BLANK_CAPTION = b"\0\0"
 # Written by the muxer itself.
 BRAND_TAGS = {"major_brand", "minor_version", "compatible_brands"}
 # Tags that only QuickTime's "mdta" list can hold.
@@ -217,7 +219,9 @@ class _Plan:
                 f"{stream.type} stream {stream.index} was left out: not allowed there"
             )
             return
-        self.routes[stream.index] = Route(copied, origin_shift(self.container, stream))
+        shift = origin_shift(self.container, stream)
+        blank = BLANK_CAPTION if codec_name(stream) == "mov_text" else None
+        self.routes[stream.index] = Route(copied, shift, blank=blank)
 
     def _add_sound(self, sound: Sound, source: StrPath) -> None:
         own = sound.path == source
@@ -237,7 +241,8 @@ class _Plan:
             self.feeds.append(routed(demux(container, stream), {stream.index: route}))
 
     def _add_encoded(self, sound: Sound, stream: av.AudioStream) -> None:
-        coded = add_encoded_stream(self.out, stream)
+        name = codec_name(stream)
+        coded = add_encoded_stream(self.out, stream, same_codec=plays_in(self._kind, name))
         coded.metadata.update(stream.metadata)
         coded.disposition = stream.disposition
         self.encoded = True
@@ -245,9 +250,10 @@ class _Plan:
         self.feeds.append(
             encoded_packets(sound.path, sound.track, sound.shift_s, coded, trim_priming=trim)
         )
+        why = "start it at another time" if trim else f"hold {name} sound"
         self.notes.append(
-            f"sound track {sound.track} was encoded again ({coded.codec_context.codec.name}): "
-            f"{self._kind.muxer} cannot hold it as it is at its new time"
+            f"sound track {sound.track} was encoded again, as "
+            f"{coded.codec_context.codec.canonical_name}: {self._kind.muxer} cannot {why}"
         )
 
 
@@ -269,6 +275,8 @@ def _write(plan: _Plan, source: StrPath, progress: Callable[[float], None] | Non
     feeds = [routed(own(), plan.routes), *plan.feeds]
     for packet in heapq.merge(*feeds, key=_decoding_time_s):
         plan.out.mux(packet)
+    if progress is not None:
+        progress(1.0)
     if not seen:
         raise MediaError(f"{source}: no picture could be read from it")
 

@@ -129,7 +129,8 @@ def _own_sounds(
             track.index,
             shift_s if track.index in moved else 0.0,
             track.start_s,
-            encode=track.index in moved and kind.start_time is StartTime.NONE,
+            encode=not plays_in(kind, track.codec)
+            or (track.index in moved and kind.start_time is StartTime.NONE),
         )
         for track in clip.audio_tracks
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import av
 import numpy as np
 
 from avalign.errors import MediaError, NoAudioError, ParameterError
@@ -12,16 +13,18 @@ from avalign.media.decoding import StreamClock, decode, demux
 from avalign.media.opening import StrPath, has_decoder
 
 if TYPE_CHECKING:
-    import av
     from av.container import InputContainer
     from numpy.typing import NDArray
 
-__all__ = ["check_track", "mono", "placed", "sound_stream"]
+__all__ = ["check_track", "deinterleaved", "mono", "placed", "sound_stream"]
 
 # Containers round timestamps to a millisecond and encoders jitter by a few; a
 # step in time smaller than this is rounding, a larger one is a gap or overlap.
 JITTER_S = 0.010
 LARGEST_FILL = 1 << 20
+# PyAV looks for a null pointer after the last plane of a frame. There is none
+# after the eighth: with eight or more channels it would read stray memory.
+MOST_PLANES = 7
 
 Samples = Callable[["av.AudioFrame"], "NDArray[np.float32]"]
 
@@ -101,12 +104,21 @@ def placed(
 
 def mono(frame: av.AudioFrame) -> NDArray[np.float32]:
     """Average the channels of a decoded frame to float32 of full scale 1, shape (n,)."""
-    values = frame.to_ndarray()
-    if not frame.format.is_planar:
-        values = values.reshape(-1, frame.layout.nb_channels).T
+    values = deinterleaved(frame)
     mixed = values.mean(axis=0, dtype=np.float64)
     if values.dtype.kind == "u":
         mixed -= 128
     if values.dtype.kind in "iu":
         mixed /= 1 << (8 * values.dtype.itemsize - 1)
     return np.nan_to_num(mixed, copy=False, posinf=0.0, neginf=0.0).astype(np.float32)
+
+
+def deinterleaved(frame: av.AudioFrame) -> NDArray[np.generic]:
+    """Return the samples of a decoded frame as they are, shape (channels, n)."""
+    if frame.format.is_planar and frame.layout.nb_channels > MOST_PLANES:
+        pack = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate)
+        return np.concatenate([deinterleaved(part) for part in pack.resample(frame)], axis=1)
+    values = frame.to_ndarray()
+    if frame.format.is_planar:
+        return values
+    return values.reshape(-1, frame.layout.nb_channels).T

@@ -51,6 +51,8 @@ class Route:
         How many packets before `earliest` stay in, for the decoder's sake.
     keep_priming : bool
         Let the first packet set `earliest` where it lies before zero.
+    blank : bytes or None
+        Packets of just this are left out.
     """
 
     out: Stream
@@ -58,6 +60,7 @@ class Route:
     earliest: int | None = None
     warm_up: int = 0
     keep_priming: bool = False
+    blank: bytes | None = None
 
     def takes(self, packet: Packet[Stream]) -> bool:
         """Give `packet` its new time and stream; tell whether it is to be written."""
@@ -69,6 +72,8 @@ class Route:
         if packet.dts is not None:  # else the muxer finds it from its neighbours
             packet.dts += self.shift
         packet.stream = self.out
+        if self.blank is not None and bytes(packet) == self.blank:
+            return False
         if self.earliest is None:
             return True
         if self.warm_up == 0:
