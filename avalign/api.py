@@ -6,7 +6,7 @@ writes. ``check`` is the report of ``measure``; ``sync`` is ``measure``, then
 the picture, so a positive lag means that the audio is late.
 """
 
-from avalign.extraction import extract
+from avalign.extraction import extract, is_streams_file
 from avalign.measurement import Measurement, check, failed, measure
 from avalign.repairing import check_target, repair, sync, synced_path
 
@@ -16,6 +16,7 @@ __all__ = [
     "check_target",
     "extract",
     "failed",
+    "is_streams_file",
     "measure",
     "repair",
     "sync",

@@ -145,9 +145,10 @@ def _picture_clock(clip: MediaClip, lips: tuple[LipStream, ...]) -> tuple[float,
     """Give the length of the picture and its rate; 0 for what nobody knows."""
     track = clip.video_tracks[0]
     duration_s = track.duration_s or clip.duration_s or 0.0
+    frame_rate = float(track.frame_rate or 0.0)
     if lips and len(lips[0]) > 1:
-        first_s, last_s = lips[0].times_s[[0, -1]]
-        return duration_s or float(last_s - first_s), float(
-            (len(lips[0]) - 1) / (last_s - first_s)
-        )
-    return duration_s, float(track.frame_rate or 0.0)
+        # What was decoded is surer than what the file says about itself.
+        span_s = float(lips[0].times_s[-1] - lips[0].times_s[0])
+        frame_rate = (len(lips[0]) - 1) / span_s
+        duration_s = duration_s or span_s
+    return duration_s, frame_rate

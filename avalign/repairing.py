@@ -220,11 +220,18 @@ def _decided(measurement: Measurement, force: bool) -> SyncReport:
 def _residual_ms(measurement: Measurement, written: Path) -> float | None:
     """Measure the file that was written; its picture is the one already read."""
     from avalign.align import align_streams
-    from avalign.media import iter_audio
+    from avalign.media import iter_audio, probe
 
     if measurement.streams is None:
         return None
     track = 0 if measurement.audio is not None else measurement.audio_track
-    mfcc, speech = sound_features(iter_audio(written, track=track))
+    # In some containers zero is where the first track starts, be it the sound.
+    starts_s = [
+        probe(path).video_tracks[0].start_s for path in (measurement.report.file, written)
+    ]
+    mfcc, speech = (
+        replace(stream, times_s=stream.times_s - (starts_s[1] - starts_s[0]))
+        for stream in sound_features(iter_audio(written, track=track))
+    )
     again = align_streams(replace(measurement.streams, mfcc=mfcc, speech=speech)).alignment
     return None if again is None or again.at_edge else 1000.0 * again.audio_lag_s

@@ -61,10 +61,10 @@ def late(path, lag_s=0.2, **details):
     return make_clip(path, Recipe(events_s=(1.0 + lag_s, 2.0 + lag_s), **details))
 
 
-def align_clicks(streams, *, max_lag_s=1.0):
-    """Measure how late the clicks are against `FLASHES_S`, by their loudness."""
+def align_clicks(streams, *, max_lag_s=1.0, flashes_s=FLASHES_S):
+    """Measure how late the clicks are against the flashes, by their loudness."""
     loudness = streams.mfcc.values[:, 0]
     loud = loudness > (loudness.max() + np.median(loudness)) / 2
     rises = streams.mfcc.times_s[loud & ~np.r_[False, loud[:-1]]]
-    lag_s = float(np.median(rises[: len(FLASHES_S)] - np.array(FLASHES_S[: len(rises)])))
+    lag_s = float(np.median(rises[: len(flashes_s)] - np.array(flashes_s[: len(rises)])))
     return answer(lag_s)

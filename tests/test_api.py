@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -123,6 +124,18 @@ class TestSync:
         assert report.audio_lag_ms == pytest.approx(200, abs=25)
         assert digest(clip) == before
         assert packet_hashes(Path(report.output)) == packet_hashes(clip)
+
+    @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".ts", ".mpg", ".avi"])
+    @pytest.mark.parametrize("lag_s", [0.3, -0.3])
+    def test_the_residual_is_right_where_zero_is_the_start_of_the_sound(
+        self, suffix, lag_s, tmp_path, monkeypatch
+    ):
+        # The picture starts half a second after the sound; the flashes with it.
+        plant(monkeypatch, partial(planted.align_clicks, flashes_s=(1.48, 2.48)))
+        clip = late(tmp_path / f"talk{suffix}", 0.48 + lag_s, video_start_s=0.48)
+        report = api.sync(clip)
+        assert report.audio_lag_ms == pytest.approx(1000 * lag_s, abs=30)
+        assert report.residual_ms == pytest.approx(0, abs=15)
 
     def test_in_sync_writes_nothing(self, tmp_path, one_face):
         clip = late(tmp_path / "talk.mp4", 0.0)

@@ -124,9 +124,8 @@ def sync(
         screen.data(schema.to_json(api.failed(report, error)))
         raise
     screen.data(schema.to_json(report))
-    screen.result(
-        text.line(report, planned=planned if dry_run else None), text.STYLES[report.verdict]
-    )
+    would_write = planned if dry_run and (output or not api.is_streams_file(video)) else None
+    screen.result(text.line(report, planned=would_write), text.STYLES[report.verdict])
     for detail in text.details(report):
         screen.detail(detail)
     if measurement.streams is not None:
