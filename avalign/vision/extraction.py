@@ -15,7 +15,8 @@ import numpy as np
 from avalign.errors import NoFaceError, ParameterError
 from avalign.media import Frame, iter_frames, probe
 from avalign.vision.lips import ANALYSED_SIDE, eye_distance, lip_stream
-from avalign.vision.tracks import FaceTracker, Span, join_spans
+from avalign.vision.tracker import FaceTracker
+from avalign.vision.tracks import Span, join_spans
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,7 +155,8 @@ class _Crew:
         self._jobs = jobs
         self._progress = progress
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._abandoned = threading.Event()  # an error, or an impatient user
+        self._ended = threading.Event()  # no pictures in the parts from here on
         self._done_s: dict[int, float] = {}
 
     def analyse(self, plan: list[_Part]) -> list[Span]:
@@ -168,7 +170,7 @@ class _Crew:
         return [span for span in results if span is not None]
 
     def _share_out(self, plan: list[_Part]) -> list[Span | None]:
-        self._stop.clear()
+        self._ended.clear()
         self._done_s.clear()
         total_s = sum(part.length_s for part in plan)
         workers = min(self._jobs, len(plan))
@@ -186,22 +188,26 @@ class _Crew:
                         with self._lock:
                             done_s = sum(self._done_s.values())
                         self._progress(min(1.0, done_s / total_s))
-            finally:
-                self._stop.set()
+            except BaseException:
+                self._abandoned.set()
+                self._ended.set()
+                raise
         return results
 
     def _work(
         self, queue: Iterator[tuple[int, _Part]], results: list[Span | None], threads: int
     ) -> None:
         with FaceTracker(self._max_faces) as tracker:
-            while not self._stop.is_set():
+            while not self._ended.is_set():
                 with self._lock:
                     number, part = next(queue, (None, None))
                 if number is None or part is None:
                     return
                 results[number] = tracker.follow(self._frames(number, part, threads))
                 if results[number] is None:
-                    self._stop.set()
+                    self._ended.set()
+                with self._lock:
+                    self._done_s[number] = part.length_s
 
     def _frames(self, number: int, part: _Part, threads: int) -> Iterator[Frame]:
         begin_s = None
@@ -212,7 +218,7 @@ class _Crew:
             end_s=part.end_s,
             threads=threads,
         ):
-            if self._stop.is_set():
+            if self._abandoned.is_set():
                 return
             begin_s = frame.time_s if begin_s is None else begin_s
             with self._lock:

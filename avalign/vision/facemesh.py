@@ -10,19 +10,13 @@ landmarks, several faces cost one run each, and the tracking is ours.
 from __future__ import annotations
 
 import math
-import os
-import re
-import sys
-import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from avalign.errors import MissingDependencyError
+from avalign.vision.native_logs import quiet_native_logs
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -206,7 +200,7 @@ class FaceDetector(_Graph):
 
     def __init__(self, *, far: bool, min_score: float = 0.5) -> None:
         mediapipe = _mediapipe()
-        with _quiet_native_logs():
+        with quiet_native_logs():
             self._solution = mediapipe.solutions.face_detection.FaceDetection(
                 model_selection=int(far), min_detection_confidence=min_score
             )
@@ -273,7 +267,7 @@ class FaceMesh(_Graph):
         from mediapipe.python.solution_base import SolutionBase
 
         self._rectangle = NormalizedRect
-        with _quiet_native_logs():
+        with quiet_native_logs():
             self._solution = SolutionBase(
                 graph_config=_GRAPH, side_inputs={"with_attention": refine_lips}
             )
@@ -330,7 +324,7 @@ class FaceMesh(_Graph):
 def _mediapipe() -> Any:
     """Import MediaPipe, or say what is missing and how to get it."""
     try:
-        with _quiet_native_logs():
+        with quiet_native_logs():
             import mediapipe
     except (ImportError, OSError) as error:
         detail = str(error)
@@ -342,42 +336,3 @@ def _mediapipe() -> Any:
             f"MediaPipe, which finds the faces, does not load: {detail}", hint
         ) from error
     return mediapipe
-
-
-_quiet_lock = threading.RLock()
-_NOISE = re.compile(
-    rb"^([WI]\d{4} \d\d:\d\d:\d\d"  # glog and absl: "W0000 00:00:1700000000.1 ..."
-    rb"|WARNING: All log messages before absl::InitializeLog"
-    rb"|INFO: (Created TensorFlow Lite|Initialized TensorFlow))"
-)
-
-
-@contextmanager
-def _quiet_native_logs() -> Iterator[None]:
-    """Keep information and warnings of MediaPipe's C++ out of the terminal.
-
-    They go to file descriptor 2 and no setting stops them. So the descriptor
-    points to a temporary file meanwhile, and what else was written, by Python
-    or by anyone, is passed on afterwards.
-    """
-    with _quiet_lock:
-        if sys.stderr is not None:
-            sys.stderr.flush()
-        try:
-            terminal = os.dup(2)
-        except OSError:  # a daemon without standard error: nothing to keep quiet
-            yield
-            return
-        with tempfile.TemporaryFile() as kept:
-            os.dup2(kept.fileno(), 2)
-            try:
-                yield
-            finally:
-                if sys.stderr is not None:
-                    sys.stderr.flush()
-                os.dup2(terminal, 2)
-                os.close(terminal)
-                kept.seek(0)
-                for line in kept:
-                    if not _NOISE.match(line):
-                        os.write(2, line)

@@ -33,6 +33,8 @@ ANALYSED_SIDE = 1920
 # Between two pictures that show the face, at most this far apart and in one
 # shot, the face is interpolated.
 LONGEST_GAP_S = 0.2
+# Containers round presentation times, to a millisecond at worst.
+CLOCK_STEP_S = 0.001
 
 # A face that is turned further shows too little of one half of the mouth.
 LARGEST_YAW_DEG = 55.0
@@ -107,7 +109,7 @@ def _fill_short_gaps(
     seen = np.flatnonzero(valid)
     for before, after in pairwise(seen):
         length_s = times_s[after] - times_s[before]
-        if after == before + 1 or length_s > LONGEST_GAP_S:
+        if after == before + 1 or length_s > LONGEST_GAP_S + CLOCK_STEP_S:
             continue
         if any(before < cut <= after for cut in cuts):
             continue

@@ -1,0 +1,51 @@
+"""Keeps the chatter of MediaPipe's C++ code out of the user's terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["quiet_native_logs"]
+
+_lock = threading.RLock()
+_NOISE = re.compile(
+    rb"^([WI]\d{4} \d\d:\d\d:\d\d"  # glog and absl: "W0000 00:00:1700000000.1 ..."
+    rb"|WARNING: All log messages before absl::InitializeLog"
+    rb"|INFO: (Created TensorFlow Lite|Initialized TensorFlow))"
+)
+
+
+@contextmanager
+def quiet_native_logs() -> Iterator[None]:
+    """Keep information and warnings of MediaPipe's C++ out of the terminal.
+
+    They go to file descriptor 2 and no setting stops them. So the descriptor
+    points to a temporary file meanwhile, and what else was written, by Python
+    or by anyone, is passed on afterwards.
+    """
+    with _lock:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+        try:
+            terminal = os.dup(2)
+        except OSError:  # a daemon without standard error: nothing to keep quiet
+            yield
+            return
+        with tempfile.TemporaryFile() as kept:
+            os.dup2(kept.fileno(), 2)
+            try:
+                yield
+            finally:
+                if sys.stderr is not None:
+                    sys.stderr.flush()
+                os.dup2(terminal, 2)
+                os.close(terminal)
+                kept.seek(0)
+                for line in kept:
+                    if not _NOISE.match(line):
+                        os.write(2, line)
