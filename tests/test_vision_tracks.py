@@ -5,8 +5,9 @@ import pytest
 
 pytest.importorskip("cv2", exc_type=ImportError)
 
-from avalign.vision.detection import overlap, tiles
-from avalign.vision.facemesh import MESH_POINTS
+from avalign.vision.detection import tiles
+from avalign.vision.mesh_points import MESH_POINTS
+from avalign.vision.regions import overlap
 from avalign.vision.tracks import Span, Track, join_spans
 
 PLAIN = np.zeros((32, 32, 3), np.float32)

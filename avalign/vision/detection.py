@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.vision.facemesh import Detection, FaceDetector
+from avalign.vision.facemesh import FaceDetector
+from avalign.vision.regions import Detection, overlap
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FaceFinder", "overlap", "tiles"]
+__all__ = ["SAME_FACE_OVERLAP", "FaceFinder", "tiles"]
 
 # Pictures longer than this are searched in square tiles as well: the detector
 # sees 192 x 192 pixels, in which a wide picture leaves small faces too small.
@@ -35,17 +36,6 @@ SAME_FACE_OVERLAP = 0.3
 SURE_SCORE = 0.8
 CLOSE_UP = 4.0
 SURE_CLOSE_UP = 0.7
-
-
-def overlap(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Return intersection over union of two boxes (left, top, right, bottom)."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
-    return float(shared / (areas - shared))
 
 
 class FaceFinder:

@@ -10,63 +10,21 @@ landmarks, several faces cost one run each, and the tracking is ours.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from avalign.errors import MissingDependencyError
+from avalign.vision.mesh_points import MESH_POINTS
 from avalign.vision.native_logs import quiet_native_logs
+from avalign.vision.regions import Detection, Region
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "CHIN",
-    "LIPS",
-    "MESH_POINTS",
-    "OVAL",
-    "RIGID",
-    "Detection",
-    "FaceDetector",
-    "FaceMesh",
-    "Region",
-]
-
-# Numbers of MediaPipe's face mesh, each ring in order around the lips.
-LIPS_OUTER = (
-    *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375),
-    *(291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
-)
-LIPS_INNER = (
-    *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324),
-    *(308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
-)
-_CHIN_NUMBER = 152
-# Eye corners (outer, inner of each eye) and the ridge and tip of the nose.
-_RIGID_NUMBERS = (33, 133, 362, 263, 168, 6, 1, 4, 5, 195, 197)
-_OVAL_NUMBERS = (
-    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
-    *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
-)
-
-# Reading 478 points out of the message would cost a sixth of the whole run.
-MESH_POINTS = tuple(
-    dict.fromkeys((*LIPS_OUTER, *LIPS_INNER, _CHIN_NUMBER, *_RIGID_NUMBERS, *_OVAL_NUMBERS))
-)
-_ROW = {number: row for row, number in enumerate(MESH_POINTS)}
-
-# Rows of what `FaceMesh.fit` returns.
-LIPS = np.array([_ROW[number] for number in (*LIPS_OUTER, *LIPS_INNER)])
-CHIN = _ROW[_CHIN_NUMBER]
-RIGID = np.array([_ROW[number] for number in _RIGID_NUMBERS])
-OVAL = np.array([_ROW[number] for number in _OVAL_NUMBERS])
-_RIGHT_EYE, _LEFT_EYE = _ROW[33], _ROW[263]
-
-# The landmark model sees the face with this much around it.
-_REGION_SCALE = 1.5
+__all__ = ["FaceDetector", "FaceMesh"]
 
 # Runs in the calling thread: parallel work is the caller's to arrange.
 _GRAPH = """
@@ -83,81 +41,6 @@ node {
   output_stream: "LANDMARKS:landmarks"
 }
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A square of the picture, turned with the head.
-
-    Parameters
-    ----------
-    x, y : float
-        Centre in pixels.
-    size : float
-        Side in pixels.
-    roll_rad : float
-        Clockwise turn.
-    """
-
-    x: float
-    y: float
-    size: float
-    roll_rad: float
-
-    @classmethod
-    def around(cls, landmarks: NDArray[np.float32]) -> Region:
-        """Where the face of `landmarks` should be looked for in the next picture.
-
-        Parameters
-        ----------
-        landmarks : ndarray of shape (P, 3), float32
-            What `FaceMesh.fit` returned.
-
-        Returns
-        -------
-        Region
-            A square about half as large again as the face.
-        """
-        low = landmarks[:, :2].min(axis=0)
-        high = landmarks[:, :2].max(axis=0)
-        x, y = (low + high) / 2
-        eyes = landmarks[_LEFT_EYE] - landmarks[_RIGHT_EYE]
-        return cls(
-            x=float(x),
-            y=float(y),
-            size=_REGION_SCALE * float((high - low).max()),
-            roll_rad=math.atan2(float(eyes[1]), float(eyes[0])),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Detection:
-    """A face that a detector found.
-
-    Parameters
-    ----------
-    box : ndarray of shape (4,), float32
-        Left, top, right and bottom in pixels.
-    roll_rad : float
-        Clockwise turn of the line through the eyes.
-    score : float
-        The detector's score, 0 to 1.
-    """
-
-    box: NDArray[np.float32]
-    roll_rad: float
-    score: float
-
-    @property
-    def region(self) -> Region:
-        """Where the landmark model should look for this face."""
-        left, top, right, bottom = (float(edge) for edge in self.box)
-        return Region(
-            x=(left + right) / 2,
-            y=(top + bottom) / 2,
-            size=_REGION_SCALE * max(right - left, bottom - top),
-            roll_rad=self.roll_rad,
-        )
 
 
 class _Graph:

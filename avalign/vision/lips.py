@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.types import LipStream
-from avalign.vision.facemesh import CHIN, LIPS, MESH_POINTS, RIGID
+from avalign.vision.mesh_points import CHIN, LIPS, MESH_POINTS, RIGID
 from avalign.vision.pose import head_pose, to_layout
-from avalign.vision.tracks import box_of
+from avalign.vision.regions import box_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LAYOUT", "head_pose", "to_layout"]
 
-# Mean of the points `facemesh.RIGID`, made symmetric: x to the right and y down
+# Mean of the points `mesh_points.RIGID`, made symmetric: x to the right and y down
 # as seen in the picture, z away from the camera; unit: the distance between the
 # outer eye corners. A generalised Procrustes mean of MediaPipe's own 3-D
 # landmarks over 55 clips of people who look about into the camera.
@@ -48,7 +48,7 @@ def to_layout(
     Parameters
     ----------
     rigid : ndarray of shape (T, 11, 3), float32
-        The points `facemesh.RIGID` in pixels.
+        The points `mesh_points.RIGID` in pixels.
     points : ndarray of shape (T, N, 3), float32
         What to normalise, in pixels.
 
@@ -86,7 +86,7 @@ def head_pose(rigid: NDArray[np.float32]) -> NDArray[np.float32]:
     Parameters
     ----------
     rigid : ndarray of shape (T, 11, 3), float32
-        The points `facemesh.RIGID` in pixels; z is not used.
+        The points `mesh_points.RIGID` in pixels; z is not used.
 
     Returns
     -------

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.vision.detection import SAME_FACE_OVERLAP, FaceFinder, overlap
-from avalign.vision.facemesh import Detection, FaceMesh, Region
+from avalign.vision.detection import SAME_FACE_OVERLAP, FaceFinder
+from avalign.vision.facemesh import FaceMesh
+from avalign.vision.regions import Detection, Region, box_of, overlap
 from avalign.vision.shots import CutFinder, thumbnail
-from avalign.vision.tracks import Span, Track, box_of
+from avalign.vision.tracks import Span, Track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.vision.detection import overlap
+from avalign.vision.regions import box_of, overlap
 from avalign.vision.shots import CERTAIN_CUT, difference
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Span", "Track", "box_of", "join_spans"]
+__all__ = ["Span", "Track", "join_spans"]
 
 # Overlap at which a face that reappears is the same one: soon after in the same
 # shot, and otherwise (across a cut, or much later), where it must be clearly
@@ -21,12 +21,6 @@ __all__ = ["Span", "Track", "box_of", "join_spans"]
 REJOIN_OVERLAP = 0.3
 REJOIN_WITHIN_S = 2.0
 RETURN_OVERLAP = 0.5
-
-
-def box_of(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return left, top, right and bottom of a mesh (..., P, 3)."""
-    flat = landmarks[..., :2]
-    return np.concatenate([flat.min(axis=-2), flat.max(axis=-2)], axis=-1)
 
 
 @dataclass(slots=True)
