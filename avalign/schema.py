@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA", "best_guess", "model_name", "to_dict", "to_json", "versions"]
 
 SCHEMA = 1
+MODEL_FILES = ("space.safetensors", "calibration.json")
 
 
 def to_dict(report: SyncReport) -> dict[str, Any]:
@@ -124,14 +125,16 @@ def model_name() -> str | None:
     Returns
     -------
     str or None
-        ``"space-"`` and the start of the SHA-256 of the file, so that two
-        reports with the same name come from the same numbers; None if no
-        weights are installed.
+        ``"space-"`` and the start of the SHA-256 of weights and calibration, so
+        that reports with the same name come from the same numbers; None if
+        they are not installed.
     """
-    weights = resources.files("avalign.space") / "weights" / "space.safetensors"
-    if not weights.is_file():
+    folder = resources.files("avalign.space") / "weights"
+    files = [folder / name for name in MODEL_FILES]
+    if not all(file.is_file() for file in files):
         return None
-    return f"space-{hashlib.sha256(weights.read_bytes()).hexdigest()[:8]}"
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files))
+    return f"space-{digest.hexdigest()[:8]}"
 
 
 def _installed(package: str) -> str | None:

@@ -34,7 +34,9 @@ def test_the_late_sample_is_found_late_and_repaired(tmp_path, capsys):
     assert abs(found["residual_ms"]) <= 10
     assert found["faces"][0]["matched"]
     assert packet_hashes(Path(found["output"])) == packet_hashes(clip)
-    code, [again] = measure("check", found["output"], capsys=capsys)
+    assert main(["extract", found["output"], "-q"]) == 0
+    streams = tmp_path / "talk.synced.npz"
+    code, [again] = measure("check", streams, capsys=capsys)
     assert (code, again["verdict"]) == (0, "in_sync")
     assert again["audio_lag_ms"] == pytest.approx(found["residual_ms"], abs=2)
 
@@ -48,16 +50,6 @@ def test_the_sample_in_sync_is_left_alone(tmp_path, capsys):
     assert os.listdir(tmp_path) == ["talk.mp4"]
 
 
-def test_streams_say_the_same_as_the_video(tmp_path, capsys):
-    streams = tmp_path / "talk.npz"
-    assert main(["extract", str(SAMPLES / "talking-late160.mp4"), "-o", str(streams)]) == 0
-    capsys.readouterr()
-    _, [video] = measure("check", SAMPLES / "talking-late160.mp4", capsys=capsys)
-    _, [saved] = measure("check", streams, capsys=capsys)
-    assert saved["audio_lag_ms"] == video["audio_lag_ms"]
-    assert saved["confidence"] == video["confidence"]
-
-
 def test_evidence_can_be_drawn(tmp_path, capsys):
     plot, overlay = tmp_path / "lag.png", tmp_path / "lips.mp4"
     clip = SAMPLES / "talking-late160.mp4"
@@ -69,24 +61,21 @@ def test_evidence_can_be_drawn(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_a_folder_on_two_processes():
+def test_a_folder_on_two_processes(tmp_path):
+    for name in ("talking-late160.mp4", "no-face.mp4"):
+        (tmp_path / name).symlink_to(SAMPLES / name)
     done = subprocess.run(
-        [*PROGRAM, "check", str(SAMPLES), "--json", "-j", "2"],
+        [*PROGRAM, "check", str(tmp_path), "--json", "-j", "2"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     found = {
         Path(value["file"]).stem: value for value in map(json.loads, done.stdout.splitlines())
     }
     assert done.returncode == 1
-    assert {name: value["status"] for name, value in found.items()} == {
-        "talking": "ok",
-        "talking-late160": "ok",
-        "silent": "no_answer",
-        "no-face": "no_answer",
-    }
-    assert "face" in found["no-face"]["reason"]
-    assert "speech" in found["silent"]["reason"]
-    assert done.stderr == "1 in sync, 1 noticeable, 2 no answer\n"
+    assert found["talking-late160"]["verdict"] == "noticeable"
+    assert found["no-face"]["status"] == "no_answer"
+    assert "no face" in found["no-face"]["reason"]
+    assert done.stderr == "1 noticeable, 1 no answer\n"
 
 
 @pytest.mark.slow
