@@ -120,6 +120,8 @@ def test_streams_stand_in_for_the_video(here, capsys):
     assert "Would write" not in out
     assert main(["check", "talk.npz"]) == 1
     capsys.readouterr()
+    assert main(["sync", "talk.npz", "-n", "--overlay", "lips.mp4"]) == 2
+    assert "no video to draw on" in capsys.readouterr().err
     assert main(["sync", "talk.npz"]) == 2
     assert "no video to repair" in capsys.readouterr().err
 

@@ -89,7 +89,7 @@ def sync(
     bit. Where the lag is within the tolerance, nothing is written.
     """
     from avalign import api, schema
-    from avalign.errors import AvalignError
+    from avalign.errors import AvalignError, ParameterError
     from avalign.types import SyncReport
     from avalign_cli import text
 
@@ -97,9 +97,11 @@ def sync(
     planned = output or api.synced_path(video)
     report = SyncReport(video, "error", tolerance)
     try:
-        _check_targets(
-            video, *([] if dry_run else [planned]), plot, overlay, overwrite=overwrite
-        )
+        # Better now than after minutes of measuring.
+        for target in filter(None, (None if dry_run else planned, plot, overlay)):
+            api.check_target(video, target, overwrite=overwrite)
+        if overlay is not None and api.is_streams_file(video):
+            raise ParameterError(f"{video}: holds streams, so there is no video to draw on")
         with screen.progress(f"Reading {video}") as progress:
             measurement = api.measure(
                 video,
@@ -131,14 +133,6 @@ def sync(
     if measurement.streams is not None:
         _draw(screen, report, measurement.streams, plot, overlay, overwrite)
     return report.exit_code
-
-
-def _check_targets(video: str, *targets: Path | None, overwrite: bool) -> None:
-    """Refuse at once what could not be written after minutes of measuring."""
-    from avalign import api
-
-    for target in filter(None, targets):
-        api.check_target(video, target, overwrite=overwrite)
 
 
 def _draw(
