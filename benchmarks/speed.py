@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -297,15 +298,13 @@ def _require(code: int, errors: bytes) -> None:
 
 
 def _print(measured: list[Speed] | list[Memory]) -> None:
-    table = Table(title="avalign check, whole command", title_justify="left")
     rows = [asdict(each) for each in measured]
-    for name in rows[0]:
-        table.add_column(name)
+    table = Table(title="avalign check, whole command", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("what", no_wrap=True)
     for row in rows:
-        table.add_row(
-            *(
-                f"{value:.2f}" if isinstance(value, float) else str(value)
-                for value in row.values()
-            )
-        )
+        table.add_column(str(row.get("clip", "")), justify="right", no_wrap=True)
+    for name in rows[0]:
+        values = (row[name] for row in rows)
+        cells = (f"{value:.2f}" if isinstance(value, float) else str(value) for value in values)
+        table.add_row(name, *cells)
     Console().print(table)

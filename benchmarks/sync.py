@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table as PrintedTable
@@ -31,6 +32,8 @@ NATURAL_ROLES = ("in_sync", "in_sync_unverified")
 GRID_SPEAKER_LEFT_OUT = "s1"
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 TRUE_SAMPLE_LAG_S = {"talking.mp4": 0.0, "talking-late160.mp4": 0.160}
+
+TABLE_WIDTH = 120
 
 console = Console(stderr=True)
 
@@ -232,11 +235,13 @@ def print_tables(tables: Iterable[Table]) -> None:
     tables : iterable of Table
         What to print.
     """
-    printer = Console()
+    # Read in files as often as on screens: never narrower than the rows are long.
+    printer = Console(width=max(TABLE_WIDTH, console.width))
     for table in tables:
-        printed = PrintedTable(title=table.title, title_justify="left")
+        printed = PrintedTable(title=table.title, title_justify="left", box=SIMPLE_HEAD)
         for name in ("what", "value", "95 % interval", "cases", "clips", "bar", ""):
-            printed.add_column(name, justify="left" if name in ("what", "bar") else "right")
+            words = name in ("what", "bar", "")
+            printed.add_column(name, justify="left" if words else "right", no_wrap=True)
         for row in table.rows:
             printed.add_row(*_cells(row))
         printer.print(printed)
@@ -247,7 +252,6 @@ def _cells(row: Row) -> tuple[str, ...]:
     digits = 3 if row.unit == "" else 1
     unit = f" {row.unit}" if row.unit else ""
     interval = f"{number.low:.{digits}f} to {number.high:.{digits}f}"
-    passed = "" if row.bar is None else "yes" if row.bar.holds(number.value) else "NO"
     return (
         row.what,
         f"{number.value:.{digits}f}{unit}",
@@ -255,7 +259,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         str(number.cases),
         str(number.groups),
         "" if row.bar is None else str(row.bar),
-        passed,
+        "" if row.bar is None else row.bar.verdict(number.value),
     )
 
 

@@ -40,6 +40,14 @@ class Bar:
         """Whether a value passes."""
         return self.low <= value <= self.high
 
+    def verdict(self, value: float) -> str:
+        """Say in a word where a value stands; nothing where there is only a goal ahead."""
+        if not self.holds(value):
+            return "MISSED"
+        if self.goal is not None and value >= self.goal:
+            return "goal"
+        return "" if self.low == -np.inf and self.high == np.inf else "passed"
+
     def __str__(self) -> str:
         parts = [
             f">= {self.low:g}" if np.isfinite(self.low) else "",

@@ -309,5 +309,10 @@ def test_bars_hold_between_floor_and_ceiling() -> None:
     assert Bar(55, goal=70).holds(55)
     assert not Bar(55, goal=70).holds(54.9)
     assert not Bar(-20, 20).holds(float("nan"))
+    assert Bar(55, goal=70).verdict(69) == "passed"
+    assert Bar(55, goal=70).verdict(70) == "goal"
+    assert Bar(55, goal=70).verdict(54) == Bar(high=10).verdict(float("nan")) == "MISSED"
+    assert Bar(goal=75.8).verdict(70) == ""
+    assert Bar(goal=75.8).verdict(76) == "goal"
     assert str(Bar(92, 98)) == ">= 92, <= 98"
     assert str(Bar(55, goal=70)) == ">= 55, goal 70"
