@@ -38,6 +38,7 @@ class Recipe:
     size: tuple[int, int] = (96, 64)
     fps: Fraction = Fraction(25)
     video_codec: str | None = None  # None: the usual one of the container
+    video_tag: str | None = None
     audio_codec: str | None = None
     rate_hz: int = 48000
     layout: str = "stereo"
@@ -101,6 +102,10 @@ def _picture_stream(out, recipe, codec):
             "sc_threshold": "0",
             "bf": str(recipe.b_frames),
         }
+    if codec == "libx265":
+        stream.options = {"preset": "ultrafast", "x265-params": "log-level=none"}
+    if recipe.video_tag:
+        stream.codec_context.codec_tag = recipe.video_tag
     if codec == "libvpx-vp9":
         stream.options = {"cpu-used": "8", "deadline": "realtime"}
     if recipe.frame_times_s is not None:

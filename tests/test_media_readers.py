@@ -1,7 +1,10 @@
 """Probe, sound and pictures: times as a player shows them, whatever the file is like."""
 
+import gc
 import itertools
+import resource
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -313,6 +316,27 @@ def add_cover(source, target):
                 packet.stream = streams[packet.stream.index]
                 writer.mux(packet)
     return target
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
+    clip = make_clip(tmp_path / "clip.mp4", Recipe(size=(640, 480), duration_s=12.0, gop=100))
+
+    def resident_mb():
+        return (
+            int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+        )
+
+    gc.disable()  # a reference cycle per picture would show
+    try:
+        frames = iter_frames(clip, max_side=320, threads=1)
+        for _ in range(50):
+            next(frames)
+        before = resident_mb()
+        assert sum(1 for _ in frames) == 250
+        assert resident_mb() - before < 40  # 250 pictures would be 115 MB
+    finally:
+        gc.enable()
 
 
 def test_bad_arguments_are_refused(tmp_path):

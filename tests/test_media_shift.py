@@ -213,6 +213,50 @@ def test_only_the_track_asked_for_moves(tmp_path, suffix):
     assert packet_hashes(output, "audio")[0][1] == hashes[0]
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
+def test_a_time_code_is_kept(tmp_path, suffix):
+    source = make_clip(tmp_path / f"clip{suffix}", Recipe(metadata={"timecode": "01:00:00:00"}))
+    output = tmp_path / f"out{suffix}"
+    assert shift_audio(source, output, audio_lag_s=0.1).notes == ()
+    assert described(output)[0] == described(source)[0]
+    with av.open(str(output)) as container:
+        (track,) = container.streams.data
+        assert track.metadata["timecode"] == "01:00:00:00"
+
+
+def test_a_cut_in_front_told_by_an_edit_list_stays_hidden(tmp_path):
+    whole = make_clip(tmp_path / "whole.mkv", Recipe(b_frames=2, gop=60))
+    source, output = tmp_path / "cut.mp4", tmp_path / "out.mp4"
+    with av.open(str(whole)) as reader, av.open(str(source), "w") as writer:
+        streams = {
+            s.index: writer.add_stream_from_template(s, opaque=True) for s in reader.streams
+        }
+        for packet in reader.demux():
+            if packet.size:
+                packet.pts -= 500
+                if packet.dts is not None:
+                    packet.dts -= 500
+                packet.stream = streams[packet.stream.index]
+                writer.mux(packet)
+    shown = [frame.time_s for frame in iter_frames(source)]
+    assert 60 <= len(shown) <= 63  # the other dozen is only there to decode from
+    for lag_s in (0.16, -0.24):
+        shift_audio(source, output, audio_lag_s=lag_s, overwrite=True)
+        assert [frame.time_s for frame in iter_frames(output)] == pytest.approx(
+            shown, abs=0.001
+        )
+        assert lag_of(output) - lag_of(source) == pytest.approx(-lag_s, abs=0.002)
+        assert packet_hashes(output) == packet_hashes(source)
+
+
+def test_the_codec_tag_that_players_go_by_is_kept(tmp_path):
+    source, output = tmp_path / "clip.mp4", tmp_path / "out.mp4"
+    make_clip(source, Recipe(video_codec="libx265", video_tag="hvc1"))
+    shift_audio(source, output, audio_lag_s=0.1)
+    assert described(output)[0] == described(source)[0]
+    assert described(output)[0][0][2] == "hvc1"
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_cover_art_and_attachments_are_kept(tmp_path, suffix):
     plain = make_clip(tmp_path / f"plain{suffix}")

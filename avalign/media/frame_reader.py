@@ -12,7 +12,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from avalign.errors import MediaError, NoFaceError, ParameterError
 from avalign.media.decoding import StreamClock, decode, demux, describe
-from avalign.media.geometry import fit, orientation, shown_size
+from avalign.media.geometry import Orientation, fit, orientation, shown_size
 from avalign.media.opening import (
     StrPath,
     has_decoder,
@@ -179,15 +179,20 @@ class _Renderer:
         self._size = fit(shown_size(stream), max_side)
         self._threads = threads or 0
         self._scaler = VideoReformatter()
+        self._orientation: Orientation | None = None
 
     def __call__(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        if self._orientation is None:
+            # Once only: a frame whose side data was looked at lives on until the
+            # garbage collector comes by, which is hundreds of pictures later.
+            self._orientation = orientation(frame)
         width, height = self._size
         scaled = self._scaler.reformat(
             frame,
             width,
             height,
             format="rgb24",
-            interpolation=Interpolation.BILINEAR,
+            interpolation=Interpolation.AREA,
             threads=self._threads,
         )
-        return orientation(frame).apply(np.asarray(scaled.to_ndarray(), np.uint8))
+        return self._orientation.apply(np.asarray(scaled.to_ndarray(), np.uint8))

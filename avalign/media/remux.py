@@ -121,7 +121,7 @@ def remux(
         If nothing of the picture can be read.
     """
     try:
-        # Some codec tags and data streams are refused only with the whole header.
+        # What a muxer has against a codec tag or a data stream it tells only now.
         for keep_tags, keep_data in ((True, True), (False, True), (False, False)):
             with ExitStack() as stack:
                 container = stack.enter_context(open_input(source))
@@ -130,11 +130,11 @@ def remux(
                 plan.add_streams(source, sounds)
                 try:
                     out.start_encoding()
-                except av.error.FFmpegError:
+                    _write(plan, source, progress)
+                except av.error.ArgumentError:
                     if not keep_data:
                         raise
                     continue
-                _write(plan, source, progress)
                 return Written(plan.encoded, tuple(plan.notes))
     except av.error.FFmpegError as error:
         raise OSError(error.errno, error.strerror) from error
@@ -199,8 +199,10 @@ class _Plan:
             self._add_sound(sound, source)
 
     def _add_other(self, stream: Stream, source: StrPath) -> None:
-        if stream.discard == Discard.all:
-            return  # chapter titles as a track: the muxer writes them from the chapters
+        if stream.discard == Discard.all or (
+            stream.type == "data" and "timecode" in stream.metadata
+        ):
+            return  # chapter titles or a time code: the muxer writes such a track itself
         if stream.type == "data" and not self._keep_data:
             self.notes.append(f"data stream {stream.index} was left out: not allowed there")
             return
