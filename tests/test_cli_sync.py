@@ -73,6 +73,8 @@ def test_reencoding_is_said(here, capsys):
     late(here / "talk.avi", 0.2)
     assert main(["sync", "talk.avi"]) == 0
     assert "encoded again" in capsys.readouterr().out
+    assert main(["sync", "talk.avi", "-y", "--json"]) == 0
+    assert "encoded again" in capsys.readouterr().err
 
 
 def test_an_existing_output_is_kept_unless_y(here, capsys):

@@ -126,6 +126,9 @@ def sync(
         screen.data(schema.to_json(api.failed(report, error)))
         raise
     screen.data(schema.to_json(report))
+    if json:  # the object has no place for them, the line for people has
+        for note in report.notes:
+            screen.note(note)
     would_write = planned if dry_run and (output or not api.is_streams_file(video)) else None
     screen.result(text.line(report, planned=would_write), text.STYLES[report.verdict])
     for detail in text.details(report):
