@@ -179,10 +179,11 @@ def test_ctrl_c_ends_everything_at_once(jobs, here):
     for number in range(4):
         os.symlink(SAMPLES / "talking.mp4", here / f"{number}.mp4")
     process = subprocess.Popen(
-        [*PROGRAM, "check", ".", "-j", jobs],
+        [*PROGRAM, "check", "missing.mp4", ".", "-j", jobs],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    time.sleep(2.5)
+    assert "missing.mp4" in process.stderr.readline()  # by now the others are being read
+    time.sleep(0.5)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
