@@ -55,7 +55,7 @@ class Speech:
 
 
 def synthesise(text: str, voice: str = "en-us", words_per_minute: int = 150) -> Speech:
-    """Speak a text; the same text gives the same samples."""
+    """Speak a text; the first text of a process always gives the same samples."""
     library = ctypes.util.find_library("espeak-ng")
     if library is None:
         raise EspeakMissingError("the espeak-ng library was not found")
@@ -82,15 +82,11 @@ def synthesise(text: str, voice: str = "en-us", words_per_minute: int = 150) -> 
     )
     if rate <= 0:
         raise EspeakMissingError("espeak-ng does not start; its voices may be missing")
-    try:
-        espeak.espeak_SetSynthCallback(receive)
-        espeak.espeak_SetVoiceByName(voice.encode())
-        espeak.espeak_SetParameter(RATE, words_per_minute, 0)
-        data = text.encode()
-        espeak.espeak_Synth(data, len(data) + 1, 0, 0, 0, CHARS_UTF8, None, None)
-        espeak.espeak_Synchronize()
-    finally:
-        espeak.espeak_Terminate()
+    espeak.espeak_SetSynthCallback(receive)
+    espeak.espeak_SetVoiceByName(voice.encode())
+    espeak.espeak_SetParameter(RATE, words_per_minute, 0)
+    data = text.encode()
+    espeak.espeak_Synth(data, len(data) + 1, 0, 0, 0, CHARS_UTF8, None, None)
     samples = np.concatenate(blocks).astype(np.float32) / 2**15
     starts.append((len(samples), ""))
     phonemes = [

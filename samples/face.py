@@ -21,6 +21,23 @@ __all__ = ["FaceShape", "HeadPose", "TalkingFace", "head_motion"]
 Points = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 
+# Numbers of points of MediaPipe's face mesh.
+OUTER_LIPS = [
+    *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375),
+    *(291, 409, 270, 269, 267, 0, 37, 39, 40, 185),
+]
+INNER_LIPS = [
+    *(78, 95, 88, 178, 87, 14, 317, 402, 318, 324),
+    *(308, 415, 310, 311, 312, 13, 82, 81, 80, 191),
+]
+OVAL = [
+    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288),
+    *(397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136),
+    *(172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
+]
+CHIN, OUTER_EYES = 152, (33, 263)
+RIGID = [33, 133, 362, 263, 168, 6, 1, 4, 5, 195, 197]  # eye corners, ridge and tip of the nose
+
 # Rows of a ring of lip points: the corner on the left, nine points below, the corner on
 # the right, nine points above on the way back.
 LOWER, UPPER = np.arange(1, 10), np.arange(19, 10, -1)
@@ -49,6 +66,20 @@ class FaceShape:
     chin_row: int
     rigid: Points
     eye_distance: float
+
+    @classmethod
+    def of_mesh(cls, landmarks: Points) -> FaceShape:
+        """Take the points from MediaPipe's face mesh, an array of shape (468 or 478, 2)."""
+        return cls(
+            outer_lips=landmarks[OUTER_LIPS],
+            inner_lips=landmarks[INNER_LIPS],
+            oval=landmarks[OVAL],
+            chin_row=OVAL.index(CHIN),
+            rigid=landmarks[RIGID],
+            eye_distance=float(
+                np.linalg.norm(landmarks[OUTER_EYES[1]] - landmarks[OUTER_EYES[0]])
+            ),
+        )
 
 
 @dataclass(frozen=True)

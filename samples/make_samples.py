@@ -30,8 +30,6 @@ from face import SUPERSAMPLING, FaceShape, Picture, TalkingFace, head_motion
 from numpy.typing import NDArray
 from visemes import REST_WIDTH, articulate
 
-from avalign.vision.facemesh import CHIN, LIPS, OVAL, RIGID, FaceDetector, FaceMesh
-
 TEXT = (
     "Maybe my baby bought a map. Papa found five big apples, and Mama saw a farm above the bay."
 )
@@ -103,20 +101,17 @@ def _backdrop() -> Iterator[Picture]:
 
 def _portrait() -> tuple[Picture, FaceShape]:
     """Cut the face out of the portrait, enlarge it, and find its landmarks."""
+    from mediapipe.python.solutions.face_mesh import FaceMesh
     from skimage.data import astronaut
 
     left, top, side = CROP
     size = SUPERSAMPLING * PICTURE_SIZE
     cut = astronaut()[top : top + side, left : left + side]
     portrait = np.asarray(cv2.resize(cut, (size, size), interpolation=cv2.INTER_CUBIC))
-    with FaceDetector(far=False) as detector, FaceMesh() as mesh:
-        region = detector.detect(portrait)[0].region
-        landmarks = mesh.fit(portrait, region)[:, :2].astype(np.float64)
-    chin_row = int(np.argmin(np.linalg.norm(landmarks[OVAL] - landmarks[CHIN], axis=1)))
-    outer, inner = landmarks[LIPS].reshape(2, -1, 2)
-    rigid = landmarks[RIGID]
-    eyes = float(np.ptp(rigid[:, 0]))
-    return portrait, FaceShape(outer, inner, landmarks[OVAL], chin_row, rigid, eyes)
+    with FaceMesh(static_image_mode=True, refine_landmarks=True) as mesh:
+        (found,) = mesh.process(portrait).multi_face_landmarks
+    landmarks = size * np.array([(point.x, point.y) for point in found.landmark])
+    return portrait, FaceShape.of_mesh(landmarks)
 
 
 def _sound(speech: Speech, late_s: float = 0.0) -> Sound:
@@ -135,7 +130,9 @@ def write_clip(path: Path, pictures: Iterator[Picture] | list[Picture], sound: S
         video = container.add_stream("h264", rate=FRAME_RATE)
         video.width = video.height = PICTURE_SIZE
         video.pix_fmt = "yuv420p"
-        video.options = {"crf": "20", "preset": "slow", "threads": "1"}
+        # With several threads, or its macroblock tree, x264 does not always repeat itself.
+        video.codec_context.thread_count = 1
+        video.options = {"crf": "20", "preset": "slow", "x264-params": "mbtree=0"}
         audio = container.add_stream("aac", rate=SAMPLE_RATE_HZ, layout="mono")
         audio.bit_rate = 80_000
         for picture in pictures:

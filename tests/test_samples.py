@@ -1,0 +1,246 @@
+"""The sample clips are what their names say, and the program that makes them is sound."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avalign.media import iter_frames, probe, read_audio
+from avalign.vision import lip_streams
+
+SAMPLES = Path(__file__).parent.parent / "samples"
+NAMES = ("talking", "talking-late160", "silent", "no-face")
+
+sys.path.insert(0, str(SAMPLES))
+
+espeak, face, visemes, make_samples = map(
+    import_module, ("espeak", "face", "visemes", "make_samples")
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_clips_are_small_and_ordinary(name):
+    clip = probe(SAMPLES / f"{name}.mp4")
+    (picture,), (sound,) = clip.video_tracks, clip.audio_tracks
+    assert (picture.codec, sound.codec) == ("h264", "aac")
+    assert picture.frame_rate == 30
+    assert picture.start_s == sound.start_s == 0.0
+    assert clip.duration_s == pytest.approx(8.0, abs=0.05)
+    times_s = [frame.time_s for frame in iter_frames(clip.path)]
+    np.testing.assert_allclose(times_s, np.arange(240) / 30, atol=1e-4)
+
+
+def test_all_clips_together_are_below_3_mb():
+    assert sum((SAMPLES / f"{name}.mp4").stat().st_size for name in NAMES) < 3_000_000
+
+
+def sound_lag_s(one, two):
+    """Delay of the second sound against the first, from their correlation."""
+    a, b = read_audio(one), read_audio(two)
+    size = 2 * max(len(a.samples), len(b.samples))
+    product = np.fft.irfft(np.fft.rfft(b.samples, size) * np.conj(np.fft.rfft(a.samples, size)))
+    lag = int(np.argmax(product))
+    return (lag - size * (lag > size // 2)) / a.sample_rate_hz + b.start_s - a.start_s
+
+
+def test_late_clip_has_the_same_pictures_and_sound_160_ms_later():
+    good, late = SAMPLES / "talking.mp4", SAMPLES / "talking-late160.mp4"
+    assert sound_lag_s(good, late) == pytest.approx(0.160, abs=1e-4)
+    pairs = zip(iter_frames(good), iter_frames(late), strict=True)
+    assert all(np.array_equal(a.image, b.image) for a, b in pairs)
+
+
+def test_silence_is_silent_and_the_speech_without_face_is_the_same_speech():
+    assert not read_audio(SAMPLES / "silent.mp4").samples.any()
+    assert sound_lag_s(SAMPLES / "talking.mp4", SAMPLES / "no-face.mp4") == 0.0
+
+
+def lip_gap(stream):
+    """Distance of the inner lips' middles, in eye distances."""
+    points = stream.values.reshape(len(stream), 41, 3)
+    return np.linalg.norm(points[:, 25, :2] - points[:, 35, :2], axis=1)
+
+
+@pytest.mark.slow
+def test_lips_follow_the_sound_of_the_clip():
+    """Nothing learned: opening of the lips against loudness, both from 1 to 8 Hz."""
+    from scipy.signal import butter, sosfiltfilt
+
+    (lips,) = lip_streams(SAMPLES / "talking.mp4")
+    assert lips.valid.all()
+    sound = read_audio(SAMPLES / "talking.mp4")
+    at_s = np.arange(0.3, 7.7, 0.001)
+    energy = np.convolve(sound.samples**2, np.ones(320) / 320, "same")
+    clock_s = sound.start_s + np.arange(len(energy)) / sound.sample_rate_hz
+    band = butter(2, (1, 8), "band", fs=1000, output="sos")
+    opening = sosfiltfilt(band, np.interp(at_s, lips.times_s, lip_gap(lips)))
+
+    def agreement(lag_s):
+        loudness = np.log10(np.interp(at_s + lag_s, clock_s, energy) + 1e-6)
+        return np.corrcoef(opening, sosfiltfilt(band, loudness))[0, 1]
+
+    lags_s = np.arange(-0.3, 0.301, 0.005)
+    scores = [agreement(lag_s) for lag_s in lags_s]
+    assert max(scores) > 0.6
+    assert abs(lags_s[int(np.argmax(scores))]) <= 0.020
+
+
+@pytest.mark.slow
+def test_mouth_of_the_silent_clip_is_shut_and_the_last_clip_has_no_face():
+    (lips,) = lip_streams(SAMPLES / "silent.mp4")
+    assert lips.valid.all()
+    assert lip_gap(lips).max() < 0.03
+    assert lip_streams(SAMPLES / "no-face.mp4") == ()
+
+
+def speech(*phonemes, rate=16_000):
+    """Speech of given (name, seconds) that hums all the time."""
+    spoken, time_s = [], 0.0
+    for name, length_s in phonemes:
+        spoken.append(espeak.Phoneme(name, time_s, time_s + length_s))
+        time_s += length_s
+    return espeak.Speech(np.full(round(time_s * rate), 0.1, np.float32), rate, spoken)
+
+
+FINE_S = np.arange(0, 1.2, 0.001)
+
+
+def test_mouth_is_shut_around_the_middle_of_the_closure():
+    spoken = speech(("_", 0.2), ("A:", 0.2), ("b", 0.1), ("A:", 0.2), ("_", 0.2))
+    mouth = visemes.articulate(spoken, FINE_S)
+    shut = (mouth.opening < 1e-6) & (FINE_S > 0.3) & (FINE_S < 0.7)
+    assert shut.any()
+    assert FINE_S[shut].mean() == pytest.approx(0.43, abs=0.004)  # 60 % of 100 ms is closure
+    assert mouth.opening.max() > 0.15
+    assert FINE_S[np.argmax(mouth.opening[:400])] == pytest.approx(0.30, abs=0.03)
+
+
+def test_movements_lag_neither_forward_nor_backward_in_time():
+    there = speech(("_", 0.3), ("A:", 0.2), ("s", 0.1), ("E", 0.2), ("_", 0.3))
+    back = speech(("_", 0.3), ("E", 0.2), ("s", 0.1), ("A:", 0.2), ("_", 0.3))
+    at_s = np.arange(0, 1.1005, 0.001)
+    one, other = visemes.articulate(there, at_s), visemes.articulate(back, at_s)
+    np.testing.assert_allclose(one.opening, other.opening[::-1], atol=0.005)
+
+
+@pytest.mark.parametrize(
+    ("wider", "narrower", "name"),
+    [
+        ("i:", "u:", "width"),
+        ("A:", "i:", "opening"),
+        ("A:", "i:", "jaw"),
+        ("E", "f", "opening"),
+    ],
+)
+def test_sounds_are_told_apart(wider, narrower, name):
+    def extent(phoneme):
+        spoken = speech(("t", 0.1), (phoneme, 0.3), ("t", 0.1))
+        return getattr(visemes.articulate(spoken, FINE_S), name)[250]
+
+    assert extent(wider) > 1.3 * extent(narrower)
+
+
+def test_silence_before_a_burst_belongs_to_the_closure():
+    spoken = speech(("A:", 0.3), ("p", 0.04), ("A:", 0.3))
+    spoken.samples[round(0.25 * 16_000) : round(0.3 * 16_000)] = 0
+    mouth = visemes.articulate(spoken, FINE_S)
+    assert mouth.opening[(FINE_S > 0.26) & (FINE_S < 0.29)].max() < 1e-6
+
+
+def test_phoneme_without_viseme_is_named():
+    with pytest.raises(KeyError, match="qq"):
+        visemes.articulate(speech(("qq", 0.1)), FINE_S)
+    for pair in visemes.GLIDES.values():
+        assert set(pair) <= set(visemes.TARGETS)
+
+
+def ring(centre, across, below, above):
+    """Twenty points from the left corner below to the right one and back above."""
+    angles = np.linspace(np.pi, -np.pi, 21)[:-1]
+    y = np.sin(angles)
+    return np.stack(
+        [centre[0] + across * np.cos(angles), centre[1] + np.where(y > 0, below, above) * y],
+        axis=1,
+    )
+
+
+SIZE, EYES = 320, 100.0
+STILL = {"x": 0.0, "y": 0.0, "roll_deg": 0.0, "scale": 1.0}
+
+
+@pytest.fixture(scope="module")
+def talker():
+    """A face of colour gradients: green skin, white teeth."""
+    y, x = np.mgrid[:SIZE, :SIZE]
+    portrait = np.stack([x // 3, 120 + y // 4, np.full_like(x, 20)], axis=-1).astype(np.uint8)
+    mouth = (160.0, 220.0)
+    inner, outer = ring(mouth, 30, 7, 7), ring(mouth, 38, 16, 14)
+    teeth = np.round(ring(mouth, 27, 5, 5)).astype(np.int32)
+    face.cv2.fillPoly(portrait, [teeth], (255, 255, 255))
+    angles = np.linspace(-np.pi / 2, 1.5 * np.pi, 36, endpoint=False)
+    oval = np.stack([160 + 80 * np.cos(angles), 170 + 100 * np.sin(angles)], axis=1)
+    rigid = np.array([[110.0, 130], [210, 130], [160, 150], [160, 180]])
+    shape = face.FaceShape(outer, inner, oval, 18, rigid, EYES)
+    return face.TalkingFace(portrait, shape)
+
+
+def draw(talker, opening=0.14, width=1.0, jaw=0.0, **head):
+    pose = face.HeadPose(**(STILL | head))
+    return talker.draw(opening, width, jaw, pose).astype(int)
+
+
+def whites(picture):
+    """Rows and columns of what shows of the teeth."""
+    return np.argwhere(picture.min(axis=2) > 180)
+
+
+def test_portrait_at_rest_is_the_portrait(talker):
+    small = talker._portrait.reshape(SIZE // 2, 2, SIZE // 2, 2, 3).mean(axis=(1, 3))
+    difference = np.abs(draw(talker) - small).max(axis=2)
+    assert np.median(difference) <= 1
+    assert (difference > 8).mean() < 0.005  # along the edge of the lips
+
+
+def test_shut_mouth_shows_no_teeth_and_an_open_one_the_dark_below(talker):
+    assert len(whites(draw(talker))) > 100
+    assert len(whites(draw(talker, opening=0.0))) == 0
+    dark = draw(talker, opening=0.35)[110 + 8, 80]
+    assert dark.max() < 110
+
+
+def test_narrow_mouth_shows_fewer_columns_of_teeth(talker):
+    wide, narrow = (np.ptp(whites(draw(talker, width=w))[:, 1]) for w in (1.0, 0.7))
+    assert narrow < 0.8 * wide
+
+
+def test_head_takes_the_mouth_along(talker):
+    home, moved = (whites(draw(talker, x=x, y=x)).mean(axis=0) for x in (0.0, 0.06))
+    np.testing.assert_allclose(moved - home, 0.06 * EYES / 2, atol=0.4)
+    assert np.array_equal(draw(talker)[0], draw(talker, x=0.06)[0])  # the edge stays
+
+
+def test_missing_library_is_exit_code_5(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
+    monkeypatch.setattr(sys, "argv", ["make_samples.py", "--out", str(tmp_path)])
+    assert make_samples.main() == 5
+    assert "apt-get install espeak-ng" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_voice_marks_closures_where_it_is_softer():
+    try:
+        spoken = espeak.synthesise("A baby bought a map.")
+    except espeak.EspeakMissingError as error:
+        pytest.skip(str(error))
+    assert [p.name for p in spoken.phonemes].count("b") == 3
+
+    def level(phoneme):
+        times_s = (phoneme.start_s, phoneme.end_s)
+        first, last = (round(time_s * spoken.sample_rate_hz) for time_s in times_s)
+        return np.sqrt(np.mean(spoken.samples[first:last] ** 2))
+
+    loud = [level(p) for p in spoken.phonemes if p.name in ("eI", "O:", "a")]
+    soft = [level(p) for p in spoken.phonemes if p.name == "b"]
+    assert max(soft) < 0.7 * min(loud)
