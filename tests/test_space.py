@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from avalign.errors import MediaError, ParameterError
 from avalign.space import SpaceSettings, load_model
 from avalign.space.grid import normalise, to_uniform
-from avalign.space.model import expected_shapes
+from avalign.space.model import expected_shapes, save_model
 from avalign.types import FeatureStream
 
 
@@ -148,6 +148,13 @@ def write_weights(path, change=None, metadata=None):
 def test_weights_round_trip(tmp_path):
     settings = write_weights(tmp_path / "a.safetensors")
     assert load_model(tmp_path / "a.safetensors").settings == settings
+    transposed = np.arange(492, dtype=np.float32).reshape(4, 123).T
+    model = load_model(tmp_path / "a.safetensors")
+    model = replace(model, weights={**model.weights, "lip_components": transposed})
+    save_model(model, tmp_path / "b.safetensors")
+    np.testing.assert_array_equal(
+        load_model(tmp_path / "b.safetensors").weights["lip_components"], transposed
+    )
     other = replace(settings, zero_lag_s=0.25, members=3)
     assert SpaceSettings.from_json(other.to_json()) == other
 

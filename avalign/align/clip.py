@@ -52,7 +52,7 @@ class ClipAlignment:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Candidate:
     lips: LipStream
     usable: NDArray[np.bool_]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SHIPPED_WEIGHTS", "SpaceModel", "expected_shapes", "load_model"]
+__all__ = ["SHIPPED_WEIGHTS", "SpaceModel", "expected_shapes", "load_model", "save_model"]
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "space.safetensors"
 _LARGEST_WEIGHTS_BYTES = 32 * 1024 * 1024
@@ -182,6 +182,23 @@ def expected_shapes(settings: SpaceSettings) -> dict[str, tuple[int, ...]]:
             shapes[f"{prefix}.out.weight"] = (settings.dimensions + 1, width_in, 1)
             shapes[f"{prefix}.out.bias"] = (settings.dimensions + 1,)
     return shapes
+
+
+def save_model(model: SpaceModel, path: Path | str) -> None:
+    """Write a space model as safetensors.
+
+    Parameters
+    ----------
+    model : SpaceModel
+        The model.
+    path : path-like
+        The file; what was there is replaced.
+    """
+    from safetensors.numpy import save_file
+
+    # safetensors writes an array's buffer as it lies in memory.
+    arrays = {name: np.ascontiguousarray(array) for name, array in model.weights.items()}
+    save_file(arrays, path, metadata={"settings": model.settings.to_json()})
 
 
 @lru_cache(maxsize=4)

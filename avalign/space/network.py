@@ -222,4 +222,4 @@ def to_model(members: Sequence[SpaceNetwork], zero_lag_s: float = 0.0) -> SpaceM
 
 
 def _array(tensor: Tensor) -> NDArray[np.float32]:
-    return tensor.detach().cpu().numpy().astype(np.float32)
+    return np.ascontiguousarray(tensor.detach().cpu().numpy(), np.float32)

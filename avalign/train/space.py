@@ -143,9 +143,8 @@ def train_space(
     MissingDependencyError
         If torch is missing.
     """
-    from safetensors.numpy import save_file
-
     from avalign.media import atomic_output
+    from avalign.space.model import save_model
     from avalign.train.calibration import fit_calibration
 
     plan = TrainingPlan() if plan is None else plan
@@ -163,9 +162,7 @@ def train_space(
     )
     output = Path(output)
     with atomic_output(output, overwrite) as temporary:
-        save_file(
-            dict(model.weights), temporary, metadata={"settings": model.settings.to_json()}
-        )
+        save_model(model, temporary)
     with atomic_output(output.with_name("calibration.json"), overwrite) as temporary:
         Path(temporary).write_text(calibration.to_json(), encoding="utf-8")
     return model
