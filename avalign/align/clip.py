@@ -97,6 +97,8 @@ def align_streams(
 
     candidates: list[_Candidate] = []
     faces: list[FaceAlignment] = []
+    # The voice belongs to one mouth at most: faces share the odds of a match.
+    no_match = model.settings.no_match + float(np.log(len(streams.lips)))
     audio = model.embed_audio(streams.mfcc) if streams.mfcc.valid.any() else None
     for lips in streams.lips:
         seen = usable(lips)
@@ -104,24 +106,28 @@ def align_streams(
         if audio is not None and len(audio) > 1 and np.count_nonzero(seen) > 1:
             evidence = gather_evidence(audio, model.embed_lips(lips, seen), max_lag_s)
             speech_s = _speech_in_view(streams.speech, lips, seen)
-            alignment = _rigid(evidence, speech_s, model, calibration)
+            alignment = _rigid(evidence, speech_s, no_match, model, calibration)
             candidate = _Candidate(lips, seen, evidence, alignment)
             candidates.append(candidate)
         faces.append(_describe(lips, candidate))
     if not candidates:
         return ClipAlignment(tuple(faces), None, None, _unusable(streams))
 
-    chosen, alignment = _choose(candidates, streams, model, calibration)
+    chosen, alignment = _choose(candidates, no_match, model, calibration)
     reason = _doubt(alignment, max_lag_s, several=len(streams.lips) > 1)
     return ClipAlignment(tuple(faces), chosen.lips.track_id, alignment, reason)
 
 
 def _rigid(
-    evidence: Evidence, speech_s: float, model: SpaceModel, calibration: Calibration
+    evidence: Evidence,
+    speech_s: float,
+    no_match: float,
+    model: SpaceModel,
+    calibration: Calibration,
 ) -> Alignment:
     return rigid_alignment(
         evidence,
-        no_match=model.settings.no_match,
+        no_match=no_match,
         zero_lag_s=model.settings.zero_lag_s,
         speech_s=speech_s,
         calibration=calibration,
@@ -130,7 +136,7 @@ def _rigid(
 
 def _choose(
     candidates: list[_Candidate],
-    streams: ClipStreams,
+    no_match: float,
     model: SpaceModel,
     calibration: Calibration,
 ) -> tuple[_Candidate, Alignment]:
@@ -164,7 +170,7 @@ def _choose(
             used=np.append(best.evidence.used, True),
         )
         speech_s = sum(candidate.alignment.speech_s for candidate in joined)
-        alignment = _rigid(together, speech_s, model, calibration)
+        alignment = _rigid(together, speech_s, no_match, model, calibration)
 
     rivals = [candidate for candidate in ranked if candidate not in joined]
     if rivals:
