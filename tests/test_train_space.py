@@ -1,0 +1,192 @@
+"""Training of the shared space on a planted world, where the answer is known."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from avalign.align import Calibration, gather_evidence, rigid_alignment  # noqa: E402
+from avalign.errors import ParameterError  # noqa: E402
+from avalign.space import EncoderSettings, SpaceSettings  # noqa: E402
+from avalign.train.augment import Augmentation, draw_batch  # noqa: E402
+from avalign.train.calibration import Trial, cross_validate, fit_to_trials  # noqa: E402
+from avalign.train.corpus import Corpus, TrainingClip  # noqa: E402
+from avalign.train.space import TrainingPlan, fit_space, own_lag_s  # noqa: E402
+from avalign.types import FeatureStream  # noqa: E402
+
+SHARES = {"natural": 0.7, "read": 0.3, "mass": 0.0}
+STILL = Augmentation(
+    speed=0.0,
+    vocal_tract=0.0,
+    noise_share=0.0,
+    echo_share=0.0,
+    mirror_share=0.0,
+    affine=0.0,
+    jitter=0.0,
+    low_rate_share=0.0,
+    lost_share=0.0,
+)
+
+
+def planted_clip(seed, rows=400, lag_rows=0, speaker=None, group="natural"):
+    """Move lips and sound by the same two smooth latents, the sound late by `lag_rows`."""
+    world = np.random.default_rng(99)
+    to_lips, to_bands = world.normal(size=(2, 123)), 8 * world.normal(size=(2, 40))
+    random = np.random.default_rng(seed)
+    white = random.normal(size=(rows + 200, 2))
+    smooth = np.stack([np.convolve(column, np.ones(6) / 2.4, "same") for column in white.T], 1)
+    time = np.arange(2 * rows) / 2 - lag_rows + 100
+    heard = np.stack([np.interp(time, np.arange(len(smooth)), c) for c in smooth.T], 1)
+    lips = 0.03 * smooth[100 : 100 + rows] @ to_lips
+    return TrainingClip(
+        name=f"clip{seed}",
+        speaker=speaker or f"speaker{seed}",
+        group=group,
+        anchors=True,
+        log_mel=(heard @ to_bands - 40 + random.normal(size=(2 * rows, 40))).astype(np.float32),
+        heard=np.ones(2 * rows, bool),
+        speech=np.ones(2 * rows, np.float32),
+        lips=(lips + 0.002 * random.normal(size=lips.shape)).astype(np.float32),
+        seen=np.ones(rows, bool),
+    )
+
+
+def small_plan(**changes):
+    settings = SpaceSettings(
+        lip_components=4,
+        channels=16,
+        dimensions=6,
+        audio=EncoderSettings((5, 3), (1, 1), stride=2),
+        lips=EncoderSettings((3, 3), (1, 1)),
+    )
+    plan = {"members": 1, "steps": 60, "batch": 12, "lengths": (40,), "shares": SHARES}
+    return TrainingPlan(**{**plan, "settings": settings, "remeasure_every": 20, **changes})
+
+
+@pytest.fixture(scope="module")
+def planted_model():
+    clips = [planted_clip(seed) for seed in range(6)]
+    return fit_space(clips, small_plan())
+
+
+def test_windows_hold_the_lag_they_say():
+    """With nothing disturbed, the sound of a window is the lips' latent, moved by the lag."""
+    clips = [planted_clip(seed) for seed in range(3)]
+    corpus = Corpus(clips, SHARES)
+    batch = draw_batch(corpus, 12, 80, np.zeros(3), STILL, np.random.default_rng(0))
+    assert len(batch.lag_rows) > 6
+    for sound, heard, lips, lag in zip(
+        batch.log_mel, batch.heard, batch.lips, batch.lag_rows, strict=True
+    ):
+        best = max(range(-40, 41), key=lambda shift: fit_at(sound, heard, lips, shift))
+        assert abs(best - lag) <= 1.0
+
+
+def fit_at(sound, heard, lips, shift):
+    """Say how well the sound, moved back by `shift` rows, explains the lips, per row."""
+    rows = np.arange(len(lips))
+    rows = rows[(rows + shift >= 0) & (rows + shift < len(lips))]
+    rows = rows[heard[2 * (rows + shift)]]
+    if len(rows) < 20:
+        return -1.0
+    bands = sound[2 * (rows + shift)]
+    bands = bands - bands.mean(0)
+    target = lips[rows] - lips[rows].mean(0)
+    _, _, axes = np.linalg.svd(bands, full_matrices=False)
+    latent = bands @ axes[:2].T
+    solution, *_ = np.linalg.lstsq(latent, target, rcond=None)
+    return 1 - ((target - latent @ solution) ** 2).sum() / (target**2).sum()
+
+
+def test_disturbed_windows_keep_their_shapes_and_stay_finite():
+    corpus = Corpus([planted_clip(seed) for seed in range(3)], SHARES)
+    batch = draw_batch(corpus, 20, 50, np.zeros(3), Augmentation(), np.random.default_rng(1))
+    count = len(batch.lag_rows)
+    assert batch.log_mel.shape == (count, 100, 40)
+    assert batch.lips.shape == (count, 50, 123)
+    assert batch.heard.shape == (count, 100)
+    assert np.isfinite(batch.log_mel).all()
+    assert np.isfinite(batch.lips).all()
+    assert (np.abs(batch.lag_rows) <= 40.001).all()
+
+
+def test_a_trained_model_finds_the_lag_of_a_clip_it_has_not_seen(planted_model):
+    clip = planted_clip(50, lag_rows=7)
+    assert own_lag_s(planted_model, clip) - planted_model.settings.zero_lag_s == pytest.approx(
+        0.140, abs=0.010
+    )
+
+
+def test_foreign_sound_is_no_match(planted_model):
+    seen, other = planted_clip(60), planted_clip(61)
+    from avalign.audio.mel import dct_basis
+
+    def evidence(clip):
+        mfcc = clip.log_mel @ dct_basis(13, 40).T.astype(np.float32)
+        times_s = np.arange(len(mfcc)) / 100
+        audio = planted_model.embed_audio(FeatureStream(mfcc, times_s, clip.heard, "mfcc"))
+        times_s = np.arange(len(seen)) / 50
+        lips = planted_model.embed_lips(FeatureStream(seen.lips, times_s, seen.seen, "lips"))
+        return rigid_alignment(
+            gather_evidence(audio, lips, 1.0),
+            no_match=planted_model.settings.no_match,
+            zero_lag_s=planted_model.settings.zero_lag_s,
+            speech_s=5.0,
+            calibration=Calibration(0.0, 1.0, 0.0, 0.004),
+        ).diagnostics["posterior_no_match"]
+
+    assert evidence(seen) < 0.01
+    assert evidence(other) > 0.9
+
+
+def test_zero_is_the_mean_over_speakers_not_over_clips():
+    """Three clips of a speaker 60 ms late against one of another in sync: zero lies midway."""
+    clips = [planted_clip(seed, lag_rows=3, speaker="a") for seed in range(3)]
+    clips.append(planted_clip(9, lag_rows=0, speaker="b"))
+    model = fit_space(clips, small_plan())
+    late = own_lag_s(model, clips[0]) - model.settings.zero_lag_s
+    early = own_lag_s(model, clips[3]) - model.settings.zero_lag_s
+    assert late - early == pytest.approx(0.060, abs=0.012)
+    assert late + early == pytest.approx(0.0, abs=0.012)
+
+
+def test_same_seed_same_weights():
+    clips = [planted_clip(seed) for seed in range(2)]
+    first, second, other = (
+        fit_space(clips, small_plan(steps=6, seed=seed)).weights["0.lips.0.weight"]
+        for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_nothing_to_learn_from_is_said():
+    with pytest.raises(ParameterError, match="no clip"):
+        fit_space([], small_plan())
+
+
+def trials(count, seed=0):
+    """Draw trials whose posterior is too sure by a known factor in log odds."""
+    random = np.random.default_rng(seed)
+    log_odds = random.uniform(-3, 6, count)
+    right = random.random(count) < 1 / (1 + np.exp(-0.5 * log_odds))
+    mass = 1 / (1 + np.exp(-log_odds))
+    return [
+        Trial(f"speaker{i % 9}", 5.0, float(m), 5.0, 0.004 if ok else 0.3)
+        for i, (m, ok) in enumerate(zip(mass, right, strict=True))
+    ]
+
+
+def test_calibration_recovers_how_much_too_sure_the_posterior_is():
+    fitted = fit_to_trials(trials(4000))
+    assert fitted.log_odds_weight == pytest.approx(0.5, abs=0.06)
+    confidences = cross_validate(trials(900, seed=1))
+    outcomes = np.array([trial.correct for trial in trials(900, seed=1)])
+    for low in (0.2, 0.4, 0.6, 0.8):
+        inside = (confidences >= low) & (confidences < low + 0.2)
+        assert outcomes[inside].mean() == pytest.approx(confidences[inside].mean(), abs=0.1)
+
+
+def test_too_few_trials_are_refused():
+    with pytest.raises(ParameterError, match="too few"):
+        fit_to_trials(trials(5))
