@@ -1,58 +1,72 @@
 """Packaging of avalign: metadata, extras and the entry point."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
-EXTRAS = {
-    "torch": ["torch>=2.4"],
-    "report": ["matplotlib>=3.8"],
-    "bench": ["dtaidistance>=2.3", "psutil>=5.9", "librosa>=0.10.2"],
-    "test": [
-        "hypothesis>=6.100",
-        "librosa>=0.10.2",
-        "matplotlib>=3.8",
-        "pyarrow>=14",
-        "pytest>=8",
-        "scikit-learn>=1.4",
-        "torch>=2.4",
-    ],
-    "dev": ["import-linter>=2", "mypy>=1.11", "numpydoc>=1.8", "ruff>=0.6"],
-}
+HERE = Path(__file__).parent
+
+CORE = [
+    "av>=18",
+    # The last release whose wheels hold the face mesh models. It also brings OpenCV, as
+    # opencv-contrib-python: naming a second distribution of cv2 here would break both.
+    "mediapipe==0.10.21",
+    "numpy>=1.26,<2",
+    "rich>=13",
+    "safetensors>=0.4",
+    "soxr>=0.4",
+    "typer>=0.28",
+]
+TORCH = ["torch>=2.4"]
+REPORT = ["matplotlib>=3.8"]
+BENCH = ["dtaidistance>=2.3", "psutil>=5.9"]
+TEST = [
+    *TORCH,
+    *REPORT,
+    "hypothesis>=6.100",
+    "librosa>=0.10.2",
+    "psutil>=5.9",
+    "pyarrow>=14",
+    "pytest>=8",
+    "scikit-image>=0.22",
+    "scikit-learn>=1.4",
+]
+DEV = ["import-linter>=2.6", "mypy>=1.11", "numpydoc>=1.8", "ruff>=0.6"]
+
+
+def version() -> str:
+    """Read the one place where the version is written."""
+    source = (HERE / "avalign" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "(.+)"$', source, re.MULTILINE)[1]
+
 
 setup(
     name="avalign",
-    version="0.1.0",
+    version=version(),
     description="Line up the sound and the picture of a talking person.",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords="lip sync, audio-visual, av offset, synchronisation, video, speech",
     python_requires=">=3.11,<3.13",
     packages=[*find_packages(include=["avalign", "avalign.*"]), *find_packages("cli")],
     package_dir={"avalign": "avalign", "avalign_cli": "cli/avalign_cli"},
     package_data={
         "avalign": ["py.typed", "*.pyi"],
-        "avalign.space": ["weights/*"],
+        "avalign.space": ["weights/*.safetensors", "weights/*.json", "weights/*.md"],
     },
-    install_requires=[
-        "av>=16",
-        "mediapipe==0.10.21",
-        "numba>=0.59",
-        "numpy>=1.26,<2",
-        "rich>=13",
-        "safetensors>=0.4",
-        "scipy>=1.11",
-        "soxr>=0.4",
-        "typer>=0.12",
-    ],
-    extras_require=EXTRAS,
+    install_requires=CORE,
+    extras_require={"torch": TORCH, "report": REPORT, "bench": BENCH, "test": TEST, "dev": DEV},
     entry_points={"console_scripts": ["avalign=avalign_cli.main:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",
-        "License :: OSI Approved :: Apache Software License",
+        "Environment :: Console",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",
         "Topic :: Multimedia :: Sound/Audio :: Analysis",
         "Topic :: Multimedia :: Video",
+        "Typing :: Typed",
     ],
 )

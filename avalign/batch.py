@@ -53,9 +53,9 @@ def check_many(
     in_order : bool
         Give reports in the order of the paths; by default as they come.
 
-    Yields
-    ------
-    SyncReport
+    Returns
+    -------
+    iterator of SyncReport
         One for each path. What cannot be measured has the status ``"error"``,
         its reason, and the exit code of the error.
 

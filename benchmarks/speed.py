@@ -243,7 +243,7 @@ def watch_memory(process: subprocess.Popen[bytes]) -> tuple[float, float, int]:
         Most processes at one time.
     """
     try:
-        import psutil  # type: ignore[import-untyped]
+        import psutil
     except ImportError as error:
         raise MissingDependencyError(
             "measuring memory needs psutil", "pip install 'avalign[bench]'"

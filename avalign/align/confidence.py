@@ -94,7 +94,13 @@ class Calibration:
         return log_odds, math.log(min(max(overlap_s, 0.1), 60.0))
 
     def to_json(self) -> str:
-        """Return the calibration as JSON."""
+        """Write the calibration as JSON.
+
+        Returns
+        -------
+        str
+            What `load_calibration` reads from a file.
+        """
         return json.dumps(asdict(self), indent=2) + "\n"
 
 

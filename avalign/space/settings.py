@@ -80,7 +80,13 @@ class SpaceSettings:
     lips: EncoderSettings = EncoderSettings((7, 5, 5), (1, 1, 2))
 
     def to_json(self) -> str:
-        """Return the settings as one line of JSON."""
+        """Write the settings as JSON.
+
+        Returns
+        -------
+        str
+            One line, which `from_json` reads.
+        """
         return json.dumps(asdict(self))
 
     @classmethod

@@ -170,5 +170,16 @@ def usable(stream: LipStream) -> NDArray[np.bool_]:
 
 
 def coverage(stream: LipStream) -> float:
-    """Return the share of the clip's pictures in which the lips can be read, 0 to 1."""
+    """Tell in how many of the clip's pictures the lips can be read.
+
+    Parameters
+    ----------
+    stream : LipStream
+        The lips of one face.
+
+    Returns
+    -------
+    float
+        Share of the pictures, 0 to 1.
+    """
     return float(usable(stream).mean()) if len(stream) else 0.0
