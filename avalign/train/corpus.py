@@ -144,7 +144,7 @@ class Corpus:
         groups = np.array([clip.group for clip in self.clips])
         for group in set(groups):
             members = groups == group
-            weights[members] *= shares[group] / weights[members].sum()
+            weights[members] *= shares.get(group, 0.0) / weights[members].sum()
         result: NDArray[np.float64] = weights / weights.sum()
         return result
 
