@@ -266,6 +266,9 @@ class Alignment:
         Warping path: rows of the lip grid against rows of the audio grid.
     curve : LagCurve
         Evidence over lags.
+    agreement : FeatureStream
+        Evidence at the best lag over time, shape (B, 1): above 0 where sound
+        and lips fit, below where they do not.
     speech_s : float
         Seconds of speech heard while the face was seen.
     drift_ppm : float or None
@@ -282,6 +285,7 @@ class Alignment:
     at_edge: bool
     path: NDArray[np.int32]
     curve: LagCurve
+    agreement: FeatureStream
     speech_s: float
     drift_ppm: float | None = None
     segments: tuple[object, ...] | None = None
@@ -315,7 +319,7 @@ class FaceAlignment:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """The answer about one file; `to_dict` gives JSON schema 1.
+    """The answer about one file; `avalign.to_dict` turns it into JSON schema 1.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 from media import Recipe, make_clip
 
-from avalign.types import Alignment, FaceAlignment, LagCurve, LipStream
+from avalign.types import Alignment, FaceAlignment, FeatureStream, LagCurve, LipStream
 
 FLASHES_S = (1.0, 2.0)
 
@@ -35,6 +35,9 @@ def alignment(lag_s, *, confidence=0.97, at_edge=False, half_width_s=0.009, scor
         at_edge=at_edge,
         path=np.zeros((1, 2), np.int32),
         curve=LagCurve(lags_s, np.full(201, score), np.full(201, 1 / 201)),
+        agreement=FeatureStream(
+            np.ones((10, 1), np.float32), np.arange(10) / 5, np.ones(10, bool), "agreement"
+        ),
         speech_s=1.5,
     )
 

@@ -47,7 +47,11 @@ def naive_evidence(audio, lips, lags_s):
 
 @settings(deadline=None, max_examples=25)
 @given(
-    st.integers(2, 60), st.integers(2, 60), st.floats(-0.7, 0.7), st.floats(0.05, 0.9), st.integers(0, 999)
+    st.integers(2, 60),
+    st.integers(2, 60),
+    st.floats(-0.7, 0.7),
+    st.floats(0.05, 0.9),
+    st.integers(0, 999),
 )
 def test_evidence_equals_sums_along_diagonals(lip_rows, audio_rows, start_s, max_lag_s, seed):
     random = np.random.default_rng(seed)

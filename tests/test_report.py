@@ -16,10 +16,10 @@ from avalign.media import iter_frames, probe, read_audio
 from avalign.media.video_writer import open_video_writer
 from avalign.report import plot_reliability, plot_sync, write_overlay
 from avalign.report.signals import (
-    agreement,
     busiest_span_s,
     face_of,
     lip_opening,
+    running_agreement,
     smooth,
     unit_range,
 )
@@ -98,6 +98,9 @@ def alignment_of(lag_s: float) -> Alignment:
         at_edge=False,
         path=np.zeros((1, 2), np.int32),
         curve=LagCurve(lags_s, score, posterior),
+        agreement=FeatureStream(
+            np.ones((50, 1), np.float32), np.arange(50) / 5, np.ones(50, bool), "agreement"
+        ),
         speech_s=3.0,
     )
 
@@ -277,14 +280,14 @@ def test_the_busiest_span_is_found() -> None:
     assert busiest_span_s(lips_of(opening[:50]), opening[:50], 5.0) == (0.0, 49 / 25)
 
 
-def test_lips_agree_with_sound_at_the_true_lag_only() -> None:
-    streams = streams_of(0.2)
-    right = np.nanmean(agreement(streams.lips[0], streams, 0.2))
-    wrong = np.nanmean(agreement(streams.lips[0], streams, -0.1))
-    assert right > 0.95
-    assert wrong < 0.5
-    still = replace(streams, lips=(lips_of(np.full(100, 0.2)),))
-    assert np.isnan(agreement(still.lips[0], still, 0.2)).all()
+def test_agreement_runs_along_with_the_evidence() -> None:
+    values = np.where(np.arange(100) < 50, 1.0, -1.0).astype(np.float32)[:, None]
+    seen = np.arange(100) < 90
+    stream = FeatureStream(values, np.arange(100) / 5, seen, "agreement")
+    times_s, probability = running_agreement(replace(alignment_of(0.1), agreement=stream))
+    assert (probability[times_s < 9] > 0.9).all()
+    assert (probability[(times_s > 11) & (times_s < 17)] < 0.1).all()
+    assert np.isnan(probability[~seen][-1])
 
 
 def test_the_matching_face_is_shown() -> None:

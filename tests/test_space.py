@@ -138,7 +138,9 @@ def write_weights(path, change=None, metadata=None):
     from safetensors.numpy import save_file
 
     settings = SpaceSettings(lip_components=4, channels=4, dimensions=2)
-    weights = {name: np.ones(shape, np.float32) for name, shape in expected_shapes(settings).items()}
+    weights = {
+        name: np.ones(shape, np.float32) for name, shape in expected_shapes(settings).items()
+    }
     if change:
         change(weights)
     save_file(weights, path, metadata=metadata or {"settings": settings.to_json()})

@@ -1,4 +1,4 @@
-"""The streams of one clip to one answer: which face speaks, how late its sound is, or why not."""
+"""One clip, one answer: which face speaks and how late its sound is, or why not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.align.confidence import Calibration, load_calibration
-from avalign.align.evidence import Evidence, gather_evidence
+from avalign.align.evidence import Evidence, add_evidence, gather_evidence
 from avalign.align.lag import rigid_alignment
 from avalign.space import SpaceModel, load_model
 from avalign.types import Alignment, ClipStreams, FaceAlignment, FeatureStream, LipStream
@@ -148,29 +148,18 @@ def _choose(
     """
     ranked = sorted(candidates, key=lambda candidate: -candidate.evidence.total.max())
     best = ranked[0]
-    seen = best.usable.copy()
-    values, lags = best.evidence.total, best.evidence.lags_s
-    joined = [best]
+    evidence, seen, joined = best.evidence, best.usable, [best]
     for other in ranked[1:]:
         if len(other.usable) != len(seen) or (seen & other.usable).any():
             continue
-        aligned = np.interp(lags, other.evidence.lags_s, other.evidence.total)
-        if (values + aligned).max() > values.max():
-            values = values + aligned
-            seen |= other.usable
+        together = add_evidence(evidence, other.evidence)
+        if together.total.max() > evidence.total.max():
+            evidence, seen = together, seen | other.usable
             joined.append(other)
     alignment = best.alignment
     if len(joined) > 1:
-        together = replace(
-            best.evidence,
-            values=np.concatenate(
-                [best.evidence.values, (values - best.evidence.total)[None]], axis=0
-            ),
-            times_s=np.append(best.evidence.times_s, best.evidence.times_s[-1:]),
-            used=np.append(best.evidence.used, True),
-        )
         speech_s = sum(candidate.alignment.speech_s for candidate in joined)
-        alignment = _rigid(together, speech_s, no_match, model, calibration)
+        alignment = _rigid(evidence, speech_s, no_match, model, calibration)
 
     rivals = [candidate for candidate in ranked if candidate not in joined]
     if rivals:
@@ -214,9 +203,7 @@ def _unusable(streams: ClipStreams) -> str:
     return "no face in the picture"
 
 
-def _speech_in_view(
-    speech: FeatureStream, lips: LipStream, seen: NDArray[np.bool_]
-) -> float:
+def _speech_in_view(speech: FeatureStream, lips: LipStream, seen: NDArray[np.bool_]) -> float:
     """Seconds of speech while the lips can be read, lag disregarded."""
     if len(speech) < 2:
         return 0.0

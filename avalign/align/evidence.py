@@ -9,7 +9,7 @@ where in the clip the evidence comes from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from avalign.types import FeatureStream
 
-__all__ = ["BLOCK_ROWS", "LARGEST_LAG_S", "Evidence", "gather_evidence"]
+__all__ = ["BLOCK_ROWS", "LARGEST_LAG_S", "Evidence", "add_evidence", "gather_evidence"]
 
 BLOCK_ROWS = 10
 LARGEST_LAG_S = 15.0
@@ -83,7 +83,8 @@ def gather_evidence(audio: FeatureStream, lips: FeatureStream, max_lag_s: float)
     """
     if not 0 < max_lag_s <= LARGEST_LAG_S:
         raise ParameterError(
-            f"the largest lag is {max_lag_s:g} s", f"use more than 0 and up to {LARGEST_LAG_S:g} s"
+            f"the largest lag is {max_lag_s:g} s",
+            f"use more than 0 and up to {LARGEST_LAG_S:g} s",
         )
     if len(audio) < 2 or len(lips) < 2:
         raise ParameterError(
@@ -118,6 +119,32 @@ def gather_evidence(audio: FeatureStream, lips: FeatureStream, max_lag_s: float)
         values[block] = diagonals.sum(axis=0)
     middles = np.minimum(np.arange(blocks) * BLOCK_ROWS + BLOCK_ROWS // 2, length - 1)
     used = np.add.reduceat(lips.valid.astype(int), np.arange(0, length, BLOCK_ROWS)) > 0
-    return Evidence(
-        values, lags_s, lips.times_s[middles], used, (length, len(audio)), first
+    return Evidence(values, lags_s, lips.times_s[middles], used, (length, len(audio)), first)
+
+
+def add_evidence(first: Evidence, second: Evidence) -> Evidence:
+    """Join the evidence of two tracks that are never seen together.
+
+    Parameters
+    ----------
+    first, second : Evidence
+        Evidence over the same range of lags.
+
+    Returns
+    -------
+    Evidence
+        All blocks in order of time, on the lags and rows of `first`.
+    """
+    # Tracks begin between rows of each other's clock: bring the second's lags over.
+    place = np.interp(first.lags_s, second.lags_s, np.arange(len(second.lags_s)))
+    left = np.minimum(place.astype(int), len(second.lags_s) - 2)
+    share = place - left
+    moved = second.values[:, left] * (1 - share) + second.values[:, left + 1] * share
+    times_s = np.concatenate([first.times_s, second.times_s])
+    order = np.argsort(times_s, kind="stable")
+    return replace(
+        first,
+        values=np.concatenate([first.values, moved])[order],
+        times_s=times_s[order],
+        used=np.concatenate([first.used, second.used])[order],
     )

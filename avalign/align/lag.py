@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.align.confidence import Calibration, tempered_interval
-from avalign.types import Alignment, LagCurve
+from avalign.types import Alignment, FeatureStream, LagCurve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,6 +78,12 @@ def rigid_alignment(
         confidence=confidence,
         at_edge=best <= 1 or best >= len(total) - 2,
         path=_rigid_path(evidence, best),
+        agreement=FeatureStream(
+            evidence.values[:, best, None].astype(np.float32),
+            evidence.times_s,
+            evidence.used,
+            "agreement",
+        ),
         curve=LagCurve(lags_s, total, posterior),
         speech_s=speech_s,
         diagnostics={

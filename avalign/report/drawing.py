@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avalign.report.signals import (
-    agreement,
     face_of,
     lip_opening,
     loudness,
+    running_agreement,
     smooth,
     unit_range,
 )
@@ -138,12 +138,12 @@ class _Strip:
             unit_range(smooth(loudness(sound), sound.times_s, 0.06)) ** 2,
         )
         self._lips = (np.empty(0), np.empty(0))
-        self._score = np.empty(0)
+        self._score = (np.empty(0), np.empty(0))
+        if alignment is not None:
+            self._score = running_agreement(alignment)
         if lips is not None:
             opening = unit_range(smooth(lip_opening(lips), lips.times_s, 0.06))
             self._lips = (lips.times_s, opening)
-            if alignment is not None:
-                self._score = agreement(lips, streams, alignment.audio_lag_s)
 
     def draw(self, strip: NDArray[np.uint8], time_s: float, title: str) -> None:
         import cv2
@@ -173,10 +173,11 @@ class _Strip:
     def _draw_score(self, strip: NDArray[np.uint8], time_s: float) -> None:
         import cv2
 
-        row = _nearest(self._lips[0], time_s)
-        if row is None or row >= len(self._score):
+        times_s, scores = self._score
+        row = _nearest(times_s, time_s)
+        if row is None:
             return
-        score = self._score[row]
+        score = scores[row]
         right, wide = self._width - 10, self._width // 5
         top, bottom = self._top - 8 - int(14 * self._scale), self._top - 8
         cv2.rectangle(strip, (right - wide, top), (right, bottom), FAINT, 1)

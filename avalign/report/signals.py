@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.types import ClipStreams, FeatureStream, LipStream, SyncReport
+from avalign.types import Alignment, ClipStreams, FeatureStream, LipStream, SyncReport
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "agreement",
     "busiest_span_s",
     "face_of",
     "lip_opening",
     "loudness",
+    "running_agreement",
     "smooth",
     "unit_range",
 ]
@@ -173,55 +173,32 @@ def busiest_span_s(
     return float(times_s[start]), float(times_s[start] + length_s)
 
 
-def agreement(
-    lips: LipStream,
-    streams: ClipStreams,
-    audio_lag_s: float,
-    *,
-    span_s: float = AGREEMENT_SPAN_S,
-) -> NDArray[np.float64]:
-    """How well lips and sound agree around each picture, once the lag is taken out.
-
-    This is the correlation of lip opening and loudness over a short span: a picture of
-    the evidence, not the evidence the lag was measured with.
+def running_agreement(
+    alignment: Alignment, *, span_s: float = AGREEMENT_SPAN_S
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Follow over time how well sound and lips fit at the measured lag.
 
     Parameters
     ----------
-    lips : LipStream
-        One face.
-    streams : ClipStreams
-        The clip.
-    audio_lag_s : float
-        The lag to take out.
+    alignment : Alignment
+        What was measured.
     span_s : float
-        Length of the span around each picture.
+        Length of the span around each instant whose evidence is added up.
 
     Returns
     -------
-    ndarray of shape (T,), float64
-        From -1 to 1; NaN where the face is not seen, or nothing moves.
+    times_s : ndarray of shape (B,), float64
+        Picture times, about five a second.
+    probability : ndarray of shape (B,), float64
+        Probability of a match by the evidence of the span alone, at even odds; NaN
+        where the lips are not seen.
     """
-    opening = smooth(lip_opening(lips), lips.times_s, 0.1)
-    sound = streams.mfcc
-    if len(sound) == 0 or len(lips) < 2:
-        return np.full(len(lips), np.nan)
-    level = smooth(loudness(sound), sound.times_s, 0.1)
-    level = np.interp(lips.times_s + audio_lag_s, sound.times_s, level, np.nan, np.nan)
-    means = {
-        name: smooth(
-            np.where(np.isfinite(opening + level), values, np.nan), lips.times_s, span_s
-        )
-        for name, values in {
-            "x": opening,
-            "y": level,
-            "xx": opening**2,
-            "yy": level**2,
-            "xy": opening * level,
-        }.items()
-    }
-    covariance = means["xy"] - means["x"] * means["y"]
-    variances = (means["xx"] - means["x"] ** 2) * (means["yy"] - means["y"] ** 2)
-    moving = variances > 1e-12
-    return np.where(
-        moving, np.clip(covariance / np.sqrt(np.where(moving, variances, 1)), -1, 1), np.nan
+    stream = alignment.agreement
+    if len(stream) < 2:
+        return stream.times_s, np.full(len(stream), np.nan)
+    period_s = float(np.median(np.diff(stream.times_s)))
+    evidence = smooth(
+        np.where(stream.valid, stream.values[:, 0], np.nan), stream.times_s, span_s
     )
+    odds = np.exp(np.clip(evidence * span_s / period_s, -30, 30))
+    return stream.times_s, odds / (1 + odds)

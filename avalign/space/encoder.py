@@ -73,7 +73,9 @@ def _convolve(
     result = np.broadcast_to(bias, (count, len(bias))).copy()
     for tap in range(kernel.shape[2]):
         start = tap * dilation
-        result += padded[start : start + (count - 1) * stride + 1 : stride] @ kernel[:, :, tap].T
+        result += (
+            padded[start : start + (count - 1) * stride + 1 : stride] @ kernel[:, :, tap].T
+        )
     return result
 
 

@@ -103,5 +103,7 @@ def normalise(
     count = np.maximum(windowed(weights), 1.0)
     mean = windowed(rows) / count
     spread = np.maximum(windowed(rows * rows) - count * mean * mean, 0.0)
-    variance = (spread + prior_rows * prior_scale.astype(np.float64) ** 2) / (count + prior_rows)
+    variance = (spread + prior_rows * prior_scale.astype(np.float64) ** 2) / (
+        count + prior_rows
+    )
     return ((rows - mean) / np.sqrt(variance) * weights).astype(np.float32)

@@ -237,7 +237,9 @@ def load_model(path: Path | str = SHIPPED_WEIGHTS) -> SpaceModel:
         array = weights.get(name)
         if array is None or array.shape != shape or array.dtype != np.float32:
             found = "nothing" if array is None else f"{array.dtype} {array.shape}"
-            raise MediaError(f"{path}: array {name!r} should be float32 {shape}, found {found}", hint)
+            raise MediaError(
+                f"{path}: array {name!r} should be float32 {shape}, found {found}", hint
+            )
         if not np.isfinite(array).all():
             raise MediaError(f"{path}: array {name!r} holds values that are not finite", hint)
     return SpaceModel(settings, {name: weights[name] for name in wanted})

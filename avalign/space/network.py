@@ -175,7 +175,7 @@ def lag_scores(audio: Tensor, lips: Tensor, reach: int) -> Tensor:
 
 
 def _normalise(rows: Tensor, valid: Tensor, scale: Tensor, prior_rows: float) -> Tensor:
-    """Centre and scale whole windows as `avalign.space.grid.normalise` does; append validity."""
+    """Centre and scale whole windows as `space.grid.normalise` does; append validity."""
     mask = valid[..., None].float()
     count = mask.sum(dim=1, keepdim=True).clamp(min=1)
     centred = (rows - (rows * mask).sum(dim=1, keepdim=True) / count) * mask

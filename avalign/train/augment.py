@@ -138,7 +138,9 @@ def draw_batch(
     row, share, inside = _rows(place, 2 * corpus.lengths[drawn], 2 * corpus.starts[drawn])
     log_mel = corpus.log_mel[row] * (1 - share) + corpus.log_mel[row + 1] * share
     heard = corpus.heard[row] & inside
-    speech = np.where(heard, corpus.speech[row], 0).sum(axis=1) / np.maximum(heard.sum(axis=1), 1)
+    speech = np.where(heard, corpus.speech[row], 0).sum(axis=1) / np.maximum(
+        heard.sum(axis=1), 1
+    )
 
     good = (speech > 0.3) & (seen.mean(axis=1) > 0.6) & (heard.mean(axis=1) > 0.15)
     log_mel, heard, lips, seen = log_mel[good], heard[good], lips[good], seen[good]
@@ -234,8 +236,12 @@ def _at_lower_rate(points: NDArray[np.float32], step: float) -> NDArray[np.float
     kept = np.unique(np.append(np.arange(0, length - 1, step), length - 1).round().astype(int))
     row = np.arange(length)
     left = np.clip(np.searchsorted(kept, row, side="right") - 1, 0, len(kept) - 2)
-    share = ((row - kept[left]) / (kept[left + 1] - kept[left])).astype(np.float32)[:, None, None]
-    result: NDArray[np.float32] = points[kept[left]] * (1 - share) + points[kept[left + 1]] * share
+    share = ((row - kept[left]) / (kept[left + 1] - kept[left])).astype(np.float32)[
+        :, None, None
+    ]
+    result: NDArray[np.float32] = (
+        points[kept[left]] * (1 - share) + points[kept[left + 1]] * share
+    )
     return result
 
 

@@ -94,7 +94,9 @@ def fit_calibration(
     ParameterError
         If the rows hold no window to measure on.
     """
-    return fit_to_trials(run_trials(model, rows, cache_dir=cache_dir, seed=seed, progress=progress))
+    return fit_to_trials(
+        run_trials(model, rows, cache_dir=cache_dir, seed=seed, progress=progress)
+    )
 
 
 def run_trials(

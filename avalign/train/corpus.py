@@ -192,14 +192,13 @@ class Corpus:
         rows = np.concatenate(moves)
         _, _, directions = np.linalg.svd(rows, full_matrices=False)
         # A sign is free: fix it, so that the same data give the same model.
-        directions *= np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(1)])[
-            :, None
-        ]
+        largest = np.abs(directions).argmax(axis=1)
+        directions *= np.sign(directions[np.arange(len(directions)), largest])[:, None]
         components = directions[:count].T.astype(np.float32)
         return components, (rows @ components).std(axis=0).astype(np.float32)
 
     def mfcc_scale(self, basis: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Standard deviation of each MFCC about its clip's mean.
+        """Measure how far each MFCC strays from its clip's mean.
 
         Parameters
         ----------

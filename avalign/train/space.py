@@ -98,8 +98,8 @@ class TrainingPlan:
     shares: dict[str, float] = field(
         default_factory=lambda: {"natural": 0.85, "read": 0.15, "mass": 0.0}
     )
-    augmentation: Augmentation = Augmentation()
-    settings: SpaceSettings = SpaceSettings()
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    settings: SpaceSettings = field(default_factory=SpaceSettings)
     seed: int = 0
 
 
@@ -361,9 +361,7 @@ class _Trainer:
     def with_no_match(self, scores: torch.Tensor) -> torch.Tensor:
         """Log posterior of every lag and, last, of no match."""
         null = self.network.no_match + float(np.log(scores.shape[1]))
-        return torch.log_softmax(
-            torch.cat([scores, null.expand(len(scores), 1)], dim=1), dim=1
-        )
+        return torch.log_softmax(torch.cat([scores, null.expand(len(scores), 1)], dim=1), dim=1)
 
     @torch.no_grad()
     def follow(self, decay: float) -> None:
