@@ -63,6 +63,12 @@ def check_many(
     ------
     ParameterError
         If the tolerance or the number of jobs cannot be used.
+
+    Notes
+    -----
+    Processes of the pool import the main script anew, as those of
+    `multiprocessing` do: in a script, call this below
+    ``if __name__ == "__main__":``.
     """
     files = [str(path) for path in paths]
     limits = Tolerance.parse(tolerance)

@@ -16,8 +16,6 @@ MISSING_DEPENDENCY = 5
 # Module, and the package that brings it.
 NEEDED = {
     "numpy": "numpy",
-    "numba": "numba",
-    "scipy": "scipy",
     "soxr": "soxr",
     "safetensors": "safetensors",
     "av": "av",
