@@ -56,13 +56,13 @@ class Augmentation:
 
     largest_lag_s: float = 0.8
     speed: float = 0.12
-    vocal_tract: float = 0.14
+    vocal_tract: float = 0.2
     noise_share: float = 0.5
     noise_range_db: float = 30.0
     echo_share: float = 0.2
     mirror_share: float = 0.5
     affine: float = 0.05
-    jitter: float = 0.004
+    jitter: float = 0.010
     low_rate_share: float = 0.3
     lost_share: float = 0.2
 

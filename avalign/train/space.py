@@ -10,10 +10,13 @@ and the mean over speakers anchors the zero.
 from __future__ import annotations
 
 import copy
+import multiprocessing
+import os
 from collections import Counter
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,7 +41,6 @@ except (ImportError, OSError) as error:
     ) from error
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
@@ -87,7 +89,7 @@ class TrainingPlan:
     """
 
     members: int = 5
-    steps: int = 1000
+    steps: int = 1200
     batch: int = 32
     lengths: tuple[int, ...] = (25, 30, 40, 50, 60, 75)
     learning_rate: float = 2e-3
@@ -227,6 +229,7 @@ def fit_space(
     clips: Sequence[TrainingClip],
     plan: TrainingPlan,
     *,
+    jobs: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> SpaceModel:
     """Train all members and anchor the zero of lags.
@@ -237,6 +240,9 @@ def fit_space(
         What to learn from.
     plan : TrainingPlan
         How to learn.
+    jobs : int, optional
+        Members trained at a time, each on one core; default all cores. The
+        result does not depend on it.
     progress : callable, optional
         Told the share that is done.
 
@@ -255,15 +261,9 @@ def fit_space(
             "no clip to learn from", "give the manifest rows with split=train and role=in_sync"
         )
     corpus = Corpus(clips, plan.shares)
-    members = []
-    for member in range(plan.members):
-        trainer = _Trainer(corpus, plan, plan.seed * 1000 + member)
-
-        def tell(done: float, member: int = member) -> None:
-            if progress:
-                progress((member + done) / plan.members)
-
-        members.append(trainer.run(tell))
+    tell = progress or (lambda _: None)
+    jobs = min(jobs or os.cpu_count() or 1, plan.members)
+    members = (_train_here if jobs == 1 else _train_in_pool)(corpus, plan, jobs, tell)
     model = to_model(members)
     lags_s = np.array([own_lag_s(model, clip) for clip in clips])
     return to_model(members, corpus.speaker_balanced_mean(lags_s))
@@ -294,10 +294,65 @@ def own_lag_s(model: SpaceModel, clip: TrainingClip) -> float:
     return sub_row_peak(evidence.lags_s, total, int(np.argmax(total)))
 
 
+def _train_here(
+    corpus: Corpus, plan: TrainingPlan, _: int, progress: Callable[[float], None]
+) -> list[SpaceNetwork]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        members = []
+        for member in range(plan.members):
+
+            def tell(done: float, member: int = member) -> None:
+                progress((member + done) / plan.members)
+
+            members.append(_Trainer(corpus, plan, member).run(tell))
+        return members
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train_in_pool(
+    corpus: Corpus, plan: TrainingPlan, jobs: int, progress: Callable[[float], None]
+) -> list[SpaceNetwork]:
+    # Spawned, because a fork would inherit torch's threads in an undefined state.
+    context = multiprocessing.get_context("spawn")
+    done = context.Array("d", plan.members)
+    with ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=_share_progress, initargs=(done,)
+    ) as pool:
+        futures = [
+            pool.submit(_train_member, corpus, plan, member) for member in range(plan.members)
+        ]
+        while wait(futures, timeout=0.5, return_when=FIRST_EXCEPTION).not_done:
+            progress(sum(done[:]) / plan.members)
+            if any(future.done() and future.exception() for future in futures):
+                pool.shutdown(cancel_futures=True)
+        return [future.result() for future in futures]
+
+
+# In a worker process: the share that each member has done, for the parent to see.
+_done: Any = None
+
+
+def _share_progress(done: Any) -> None:
+    global _done
+    _done = done
+    torch.set_num_threads(1)
+
+
+def _train_member(corpus: Corpus, plan: TrainingPlan, member: int) -> SpaceNetwork:
+    def tell(share: float) -> None:
+        _done[member] = share
+
+    return _Trainer(corpus, plan, member).run(tell)
+
+
 class _Trainer:
     """Trains one member."""
 
-    def __init__(self, corpus: Corpus, plan: TrainingPlan, seed: int) -> None:
+    def __init__(self, corpus: Corpus, plan: TrainingPlan, member: int) -> None:
+        seed = 1000 * plan.seed + member
         torch.manual_seed(seed)
         self.corpus, self.plan = corpus, plan
         self.random = np.random.default_rng(seed)

@@ -1,0 +1,105 @@
+"""``python -m benchmarks cross-validate``: strangers, without sparing clips for it.
+
+The speakers of all natural clips, train and dev together, are dealt into folds. For each
+fold a model is trained on the clips of all others (and on the read sentences of GRID's
+train split), calibrated as shipped, and measured on the fold: each window is answered by
+a model that has never met its speaker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from avalign.align import Calibration, ClipAlignment, align_streams, load_calibration
+from avalign.data.manifest import read_manifest, speaker_folds
+from avalign.space import SpaceModel
+from avalign.train.space import TrainingPlan, fit_space, load_corpus_clips
+from avalign.types import ClipStreams
+from benchmarks.cases import SEARCH_S, Clip, Estimator, Result, make_cases
+from benchmarks.own_lags import OwnLag
+from benchmarks.sync import (
+    benchmark_rows,
+    console,
+    is_grid,
+    load_clips,
+    measure_all,
+    print_tables,
+    write_results,
+)
+from benchmarks.tables import Table, make_tables
+
+__all__ = ["run_cross_validation"]
+
+
+def run_cross_validation(
+    data: Path,
+    *,
+    out: Path,
+    cache: Path | None = None,
+    folds: int = 4,
+    windows_per_clip: int = 12,
+    seed: int = 0,
+    plan: TrainingPlan | None = None,
+) -> tuple[Table, ...]:
+    """Train and measure fold by fold, print the tables over all windows, and write them.
+
+    The own lag of a clip is measured by the same model as its windows, because no other
+    model of the fold has not met the speaker.
+
+    Parameters
+    ----------
+    data : Path
+        Manifest of the clips.
+    out : Path
+        Folder to write ``cross-validation.json`` and a table of the windows to.
+    cache : Path, optional
+        Where extracted clips are kept.
+    folds : int
+        Number of models to train.
+    windows_per_clip : int
+        Most windows per clip, task and length.
+    seed : int
+        Fixes the folds and the draws.
+    plan : TrainingPlan, optional
+        How to train; by default as shipped.
+
+    Returns
+    -------
+    tuple of Table
+        What was printed.
+    """
+    plan = TrainingPlan() if plan is None else plan
+    manifest = read_manifest(data)
+    rows = [row for row in benchmark_rows(manifest, "all") if not is_grid(row)]
+    learnable = [row for row in manifest if row.weights_ok]
+    read = [row for row in learnable if is_grid(row) and row.split == "train"]
+    natural = [row for row in learnable if not is_grid(row)]
+    clips: list[Clip] = []
+    results: list[Result] = []
+    for number, held_out in enumerate(speaker_folds(rows, folds, seed)):
+        console.print(f"fold {number + 1} of {folds}: training")
+        speakers = {row.speaker for row in held_out}
+        known = [row for row in natural if row.speaker not in speakers] + read
+        model = fit_space(load_corpus_clips(known, plan.shares, cache_dir=cache), plan)
+        estimator = _estimator(model, load_calibration())
+        unknown = {manifest.name_of(row): OwnLag(0.0, 0.0, 0.0, 0.0) for row in held_out}
+        for clip in load_clips(manifest, held_out, unknown, cache=cache):
+            whole = estimator(clip.source.streams, SEARCH_S).alignment
+            if whole is not None:
+                clips.append(replace(clip, own_lag_s=whole.audio_lag_s))
+        of_fold = [clip for clip in clips if clip.name in unknown]
+        cases = make_cases(of_fold, windows_per_clip=windows_per_clip, seed=seed)
+        results += measure_all(of_fold, cases, estimator)
+    tables = make_tables(results, clips, {})
+    print_tables(tables)
+    settings = {"folds": folds, "windows_per_clip": windows_per_clip, "seed": seed}
+    write_results(tables, results, settings, out / "cross-validation")
+    return tables
+
+
+def _estimator(model: SpaceModel, calibration: Calibration) -> Estimator:
+    def estimate(streams: ClipStreams, max_lag_s: float) -> ClipAlignment:
+        return align_streams(streams, max_lag_s=max_lag_s, model=model, calibration=calibration)
+
+    return estimate
