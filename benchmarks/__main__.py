@@ -45,6 +45,18 @@ def _run(options: argparse.Namespace) -> None:
             split=options.split,
             windows_per_clip=options.windows_per_clip,
             seed=options.seed,
+            estimator=options.estimator,
+        )
+    elif options.benchmark == "cross-validate":
+        from benchmarks.cross_validation import run_cross_validation
+
+        run_cross_validation(
+            options.data,
+            out=options.out,
+            cache=options.cache,
+            folds=options.folds,
+            windows_per_clip=options.windows_per_clip,
+            seed=options.seed,
         )
     elif options.benchmark == "own-lags":
         from benchmarks.sync import run_own_lags
@@ -62,19 +74,30 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="benchmark", required=True)
     sync = commands.add_parser("sync", help="accuracy, bias, calibration of measured lags")
+    cross = commands.add_parser(
+        "cross-validate", help="the same, training anew without the speakers measured"
+    )
     own_lags = commands.add_parser("own-lags", help="freeze the clips' own lags")
     speed = commands.add_parser("speed", help="speed of `avalign check`, and its memory")
-    for command in (sync, own_lags):
+    for command in (sync, cross, own_lags):
         command.add_argument("--data", type=Path, required=True, help="manifest of the clips")
         command.add_argument("--cache", type=Path, help="folder for extracted clips")
     sync.add_argument("--split", default="dev", help="dev (default), train or all")
-    sync.add_argument("--windows-per-clip", type=_positive, default=12, metavar="N")
-    sync.add_argument("--seed", type=int, default=0)
+    for command in (sync, cross):
+        command.add_argument("--windows-per-clip", type=_positive, default=12, metavar="N")
+        command.add_argument("--seed", type=int, default=0)
+    cross.add_argument("--folds", type=_positive, default=4, help="models to train")
+    sync.add_argument(
+        "--estimator",
+        choices=("avalign", "cca", "kernel-cca"),
+        default="avalign",
+        help="what ships (default), or a baseline fitted on the split train first",
+    )
     speed.add_argument("video", type=Path, help="a talking face; repeated and re-encoded")
     speed.add_argument(
         "--memory", action="store_true", help="measure the peak on ten minutes instead"
     )
-    for command in (sync, speed):
+    for command in (sync, cross, speed):
         command.add_argument(
             "--out", type=Path, default=Path("build/benchmarks"), help="folder for the results"
         )

@@ -23,7 +23,7 @@ from avalign.data.clips import load_clip
 from avalign.data.manifest import Manifest, ManifestRow, read_manifest
 from avalign.errors import NoAnswerError, ParameterError
 from avalign.media import atomic_output
-from benchmarks.cases import SEARCH_S, Clip, Estimator, Result, make_cases, measure
+from benchmarks.cases import SEARCH_S, Case, Clip, Estimator, Result, make_cases, measure
 from benchmarks.own_lags import OwnLag, measure_own_lag, read_own_lags, write_own_lags
 from benchmarks.tables import Row, Table, make_tables
 
@@ -51,6 +51,34 @@ def avalign_estimator() -> Estimator:
     return lambda streams, max_lag_s: align_streams(streams, max_lag_s=max_lag_s)
 
 
+def make_estimator(name: str, manifest: Manifest, *, cache: Path | None = None) -> Estimator:
+    """Return an estimator by its name.
+
+    Parameters
+    ----------
+    name : str
+        ``"avalign"``, or ``"cca"`` or ``"kernel-cca"`` for the baseline, which is fitted on
+        the split ``train`` first.
+    manifest : Manifest
+        All clips.
+    cache : Path, optional
+        Where extracted clips are kept.
+
+    Returns
+    -------
+    callable
+        Takes streams and the range of lags to search in seconds.
+    """
+    if name == "avalign":
+        return avalign_estimator()
+    from avalign.train.baseline import BaselinePlan, train_baseline
+    from benchmarks.baseline import baseline_estimator
+
+    plan = BaselinePlan(kernel=name == "kernel-cca")
+    with console.status(f"fitting {name}"):
+        return baseline_estimator(train_baseline(manifest, plan=plan, cache_dir=cache))
+
+
 def run_sync(
     data: Path,
     *,
@@ -59,6 +87,7 @@ def run_sync(
     split: str = "dev",
     windows_per_clip: int = 12,
     seed: int = 0,
+    estimator: str = "avalign",
 ) -> tuple[Table, ...]:
     """Measure, print the tables, and write ``sync.json`` and ``sync-windows.csv``.
 
@@ -76,6 +105,8 @@ def run_sync(
         Most windows per clip, task and length.
     seed : int
         Fixes the draws.
+    estimator : str
+        What is measured; see `make_estimator`.
 
     Returns
     -------
@@ -88,14 +119,42 @@ def run_sync(
     if not clips:
         raise ParameterError(f"{data} holds no clips of the split {split!r} to measure")
     cases = make_cases(clips, windows_per_clip=windows_per_clip, seed=seed)
-    estimator = avalign_estimator()
-    measured = measure(clips, cases, estimator)
+    estimate = make_estimator(estimator, manifest, cache=cache)
+    measured = measure(clips, cases, estimate)
     results = list(track(measured, "measuring windows", total=len(cases), console=console))
-    tables = make_tables(results, clips, measure_samples(estimator, cache=cache))
+    tables = make_tables(results, clips, measure_samples(estimate, cache=cache))
     print_tables(tables)
-    settings = {"split": split, "windows_per_clip": windows_per_clip, "seed": seed}
+    settings = {
+        "estimator": estimator,
+        "split": split,
+        "windows_per_clip": windows_per_clip,
+        "seed": seed,
+    }
     write_results(tables, results, settings, out)
     return tables
+
+
+def measure_all(
+    clips: Iterable[Clip], cases: Sequence[Case], estimator: Estimator
+) -> list[Result]:
+    """Measure all cases, with a progress bar.
+
+    Parameters
+    ----------
+    clips : iterable of Clip
+        The clips that the cases name.
+    cases : sequence of Case
+        What to measure.
+    estimator : callable
+        Takes streams and the range of lags to search in seconds.
+
+    Returns
+    -------
+    list of Result
+        One per case, in order.
+    """
+    measured = measure(clips, cases, estimator)
+    return list(track(measured, "measuring windows", total=len(cases), console=console))
 
 
 def run_own_lags(data: Path, *, cache: Path | None = None, split: str = "all") -> None:

@@ -20,7 +20,6 @@ from avalign.errors import AvalignError, ParameterError
 from avalign.space.cca import CCA
 from avalign.space.frames import (
     AUDIO_RATE_HZ,
-    FrameSettings,
     FrameSpace,
     lip_frames,
     sound_frames,
@@ -234,7 +233,7 @@ def fit_baseline(clips: Sequence[BaselineClip], plan: BaselinePlan | None = None
         )
         own_lags_s = np.array([own_lag_s(space, clip) for clip in clips])
         zero_s = _speaker_balanced_mean(clips, own_lags_s)
-    return replace(space, settings=FrameSettings(zero_lag_s=zero_s))
+    return replace(space, zero_lag_s=zero_s)
 
 
 def _new_model(plan: BaselinePlan) -> CCA:
