@@ -1,9 +1,9 @@
 """From phonemes to the movements of lips and jaw.
 
 Each phoneme has a target and a strength; the targets, weighted by their strengths, are
-blurred by a Gaussian. So neighbours reach into each other (coarticulation), lips prepare
-what comes next, and because the blur is symmetric, no movement is late or early against
-the sound: the lips of a "b" are closed around the middle of its acoustic closure.
+blurred by a Gaussian. So neighbours reach into each other (coarticulation), and lips
+prepare what comes next. The blur is symmetric; the movements as a whole lead the sound by
+as much as those of living mouths do.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ __all__ = ["REST_WIDTH", "Articulation", "articulate"]
 
 FINE_RATE_HZ = 1000
 LIP_BLUR_S, JAW_BLUR_S = 0.025, 0.045
+# Without a lead, loudness (1 to 8 Hz) comes 6 ms before the lip opening. In 18 clips of GRID
+# speakers, recorded in sync, it comes 10 ms after it.
+LIP_LEAD_S = 0.016
 REST_WIDTH = 0.90
 
 
@@ -127,7 +130,8 @@ def articulate(speech: Speech, times_s: NDArray[np.float64]) -> Articulation:
     width = _blur(widths, hold_widths, JAW_BLUR_S)
     # The jaw is slower than the lips and less bound to their closures.
     jaw = 0.6 * np.maximum(0.0, _blur(openings, np.sqrt(hold_openings), JAW_BLUR_S))
-    return Articulation(*(np.interp(times_s, fine_s, curve) for curve in (opening, width, jaw)))
+    led_s = times_s + LIP_LEAD_S
+    return Articulation(*(np.interp(led_s, fine_s, curve) for curve in (opening, width, jaw)))
 
 
 def _blur(
