@@ -66,7 +66,6 @@ def extract(
     from avalign.streams import load_streams
     from avalign.vision import lip_streams
 
-    path = Path(path)
     if is_streams_file(path):
         if audio is not None or audio_track:
             raise ParameterError(
@@ -79,7 +78,7 @@ def extract(
         lips = lip_streams(path, jobs=jobs, progress=progress)
         mfcc, speech = sound.result()
     duration_s, frame_rate = _picture_clock(clip, lips)
-    return ClipStreams(mfcc, speech, lips, path.name, duration_s, frame_rate)
+    return ClipStreams(mfcc, speech, lips, Path(path).name, duration_s, frame_rate)
 
 
 def is_streams_file(path: AnyPath) -> bool:

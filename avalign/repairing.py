@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -161,8 +162,8 @@ def synced_path(path: AnyPath) -> Path:
     Path
         Its name with ``.synced`` before the suffix, such as ``talk.synced.mp4``.
     """
-    path = Path(path)
-    return path.with_name(f"{path.stem}.synced{path.suffix}")
+    stem, suffix = os.path.splitext(path)
+    return Path(f"{stem}.synced{suffix}")
 
 
 def check_target(path: AnyPath, target: AnyPath, *, overwrite: bool = False) -> None:
@@ -180,12 +181,15 @@ def check_target(path: AnyPath, target: AnyPath, *, overwrite: bool = False) -> 
     Raises
     ------
     MediaError
-        If the target exists already, is a folder, or its folder is missing.
+        If there is no such input, or the target exists already, is a folder, or
+        its folder is missing.
     ParameterError
         If the target is the input.
     """
-    source, target = Path(path), Path(target)
-    if target.exists() and source.exists() and target.samefile(source):
+    from avalign.media.opening import local_file
+
+    source, target = local_file(path), Path(target)
+    if target.exists() and target.samefile(source):
         raise ParameterError(
             f"{target}: is the input, which avalign never changes", "name another file to write"
         )

@@ -14,7 +14,6 @@ import zipfile
 import zlib
 from io import BytesIO
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -124,12 +123,12 @@ def load_streams(path: AnyPath) -> ClipStreams:
         If the file cannot be read, is not of this format and version, would unpack to
         more than `MAX_BYTES`, or holds arrays that make no sense.
     """
-    path = Path(path)
+    from avalign.media.opening import local_file
+
+    path = local_file(path)
     try:
         with zipfile.ZipFile(path) as archive:
             return _read(_Archive(archive))
-    except FileNotFoundError as error:
-        raise MediaError(f"{path}: there is no such file", "check the path") from error
     except OSError as error:
         raise MediaError(f"{path}: cannot be read: {error.strerror or error}") from error
     except _NotStreams as error:

@@ -87,8 +87,21 @@ def test_what_is_no_video_exits_3(make, here, capfd):
     assert line.startswith("avalign: clip.mp4: ")
 
 
-def test_a_missing_file_exits_3(here, capfd):
-    refuse(here, capfd, 3, "clip.mp4", "clip.mp4")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("clip.mp4", "clip.mp4: no such file"),
+        ("", "no such file"),
+        (".", ".: is a folder"),
+        ("/", "/: is a folder"),
+        ("http://host/clip.mp4", "http://host/clip.mp4: only local files"),
+    ],
+)
+@pytest.mark.parametrize("command", ["sync", "extract"])
+def test_a_name_that_is_no_file_exits_3(command, name, words, here, capfd):
+    assert main([command, name]) == 3
+    assert words in capfd.readouterr().err
+    assert not contents(here)
 
 
 @pytest.mark.parametrize("streams", ["video", "audio"])

@@ -197,6 +197,19 @@ def test_a_gap_is_filled_with_silence(tmp_path):
     assert np.abs(silent).max() == 0
 
 
+def test_damaged_timestamps_do_not_make_days_of_silence(tmp_path):
+    clip = make_clip(tmp_path / "whole.mkv", Recipe(audio_codec="pcm_s16le"), picture=False)
+
+    numbers = itertools.count()
+
+    def nearly_an_hour_apart(packet):
+        packet.pts = packet.dts = round(3500 / packet.time_base) * next(numbers)
+
+    days = _remuxed(clip, tmp_path / "days.mkv", nearly_an_hour_apart)
+    with pytest.raises(MediaError, match="pauses for hours"):
+        read_audio(days)
+
+
 def test_an_overlap_is_dropped(tmp_path):
     clip = make_clip(tmp_path / "whole.mkv", Recipe(audio_codec="pcm_s16le"), picture=False)
     doubled = tmp_path / "doubled.mka"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from dataclasses import fields, replace
 
@@ -328,7 +329,7 @@ def test_another_program_s_archive(tmp_path):
     refused(tmp_path / "other.npz", "no streams file")
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" + bytes(60), bytes(5000)])
+@pytest.mark.parametrize("content", [b"hello", b"PK\x03\x04" + bytes(60), bytes(5000)])
 def test_no_archive_at_all(tmp_path, content):
     (tmp_path / "bad.npz").write_bytes(content)
     refused(tmp_path / "bad.npz", "no streams file")
@@ -385,7 +386,10 @@ def test_other_packings_are_refused(tmp_path, packing):
     refused(tmp_path / "bad.npz", "packed")
 
 
-def test_missing_file_and_folder(tmp_path):
+def test_what_is_no_file_to_read(tmp_path):
     refused(tmp_path / "none.npz", "no such file")
-    with pytest.raises(MediaError, match="cannot be read"):
-        load_streams(tmp_path)
+    refused(tmp_path, "is a folder")
+    (tmp_path / "empty.npz").touch()
+    refused(tmp_path / "empty.npz", "is empty")
+    os.mkfifo(tmp_path / "pipe.npz")  # opening it would wait for a writer
+    refused(tmp_path / "pipe.npz", "not a regular file")

@@ -59,6 +59,11 @@ def test_tiles_cover_the_picture(height, width, size):
     assert seen.all()
 
 
+def test_a_ribbon_has_few_tiles():
+    assert len(tiles(2, 4096, 2, step=0.5)) < 20
+    assert len(tiles(4096, 2, 1, step=0.5)) < 20
+
+
 def test_a_face_lost_for_a_moment_goes_on():
     (face,) = faces(span([track(range(10), 100), track(range(15, 30), 130)]))
     assert face.rows == [*range(10), *range(15, 30)]

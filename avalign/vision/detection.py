@@ -26,6 +26,9 @@ TILE_STEP = 0.5
 # The search for small faces uses tiles of half that side.
 SMALL_TILE_STEP = 0.7
 SMALLEST_TILE = 192
+# No tile is smaller than this part of the longer side: a ribbon of 4096 x 2 pixels
+# would have thousands. Nobody is filmed in a format that long.
+SMALLEST_SHARE = 1 / 6
 
 # Two boxes that overlap by more are the same face.
 SAME_FACE_OVERLAP = 0.3
@@ -159,7 +162,7 @@ def tiles(height: int, width: int, side: int, step: float) -> list[tuple[int, in
     height, width : int
         The picture in pixels.
     side : int
-        Of a square; one that is nearly the whole picture becomes the whole.
+        Of a square, at least; one that is nearly the whole picture becomes the whole.
     step : float
         Most between two neighbours, in sides.
 
@@ -168,10 +171,13 @@ def tiles(height: int, width: int, side: int, step: float) -> list[tuple[int, in
     list of tuple of int
         Squares may reach beyond the picture where it is smaller than they are.
     """
+    side = max(side, round(SMALLEST_SHARE * max(height, width)))
     if max(height, width) < SQUARE_ASPECT * side:
         return [(0, 0, max(height, width))]
 
     def starts(length: int) -> list[int]:
+        if length <= side:
+            return [0]
         count = 1 + math.ceil((length / side - 1) / step)
         return [round(start) for start in np.linspace(0, length - side, count)]
 

@@ -1,5 +1,6 @@
 """`avalign extract`: save what alignment needs, and nothing that shows a face."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -46,7 +47,7 @@ def extract(
     from avalign.streams import save_streams
 
     screen = Screen(quiet=quiet, verbose=verbose)
-    target = output or Path(video).with_suffix(".npz")
+    target = output or Path(f"{os.path.splitext(video)[0]}.npz")
     api.check_target(video, target, overwrite=overwrite)
     with screen.progress(f"Reading {video}") as progress:
         streams = api.extract(
