@@ -44,7 +44,9 @@ def test_an_added_delay_is_measured_to_the_millisecond():
     own = align_streams(streams).alignment
     for delay_s in (-0.333, 0.161, 0.7):
         late = replace(
-            streams, mfcc=delayed(streams.mfcc, delay_s), speech=delayed(streams.speech, delay_s)
+            streams,
+            mfcc=delayed(streams.mfcc, delay_s),
+            speech=delayed(streams.speech, delay_s),
         )
         answer = align_streams(late)
         assert answer.reason is None
