@@ -12,7 +12,7 @@ from avalign.train.augment import Augmentation, draw_batch  # noqa: E402
 from avalign.train.calibration import Trial, cross_validate, fit_to_trials  # noqa: E402
 from avalign.train.corpus import Corpus, TrainingClip  # noqa: E402
 from avalign.train.space import TrainingPlan, fit_space, own_lag_s  # noqa: E402
-from avalign.types import FeatureStream  # noqa: E402
+from avalign.types import Alignment, FeatureStream, LagCurve  # noqa: E402
 
 SHARES = {"natural": 0.7, "read": 0.3, "mass": 0.0}
 STILL = Augmentation(
@@ -59,8 +59,8 @@ def small_plan(**changes):
         audio=EncoderSettings((5, 3), (1, 1), stride=2),
         lips=EncoderSettings((3, 3), (1, 1)),
     )
-    plan = {"members": 1, "steps": 60, "batch": 12, "lengths": (40,), "shares": SHARES}
-    return TrainingPlan(**{**plan, "settings": settings, "remeasure_every": 20, **changes})
+    plan = {"members": 1, "steps": 120, "batch": 14, "lengths": (40,), "shares": SHARES}
+    return TrainingPlan(**{**plan, "settings": settings, "remeasure_every": 30, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -132,11 +132,11 @@ def test_foreign_sound_is_no_match(planted_model):
             no_match=planted_model.settings.no_match,
             zero_lag_s=planted_model.settings.zero_lag_s,
             speech_s=5.0,
-            calibration=Calibration(0.0, 1.0, 0.0, 0.004),
-        ).diagnostics["posterior_no_match"]
+            calibration=Calibration(0.0, 1.0, 1.0, 1.0, 0.004),
+        ).diagnostics["match_log_odds"]
 
-    assert evidence(seen) < 0.01
-    assert evidence(other) > 0.9
+    assert evidence(seen) > 5
+    assert evidence(other) < -3
 
 
 def test_zero_is_the_mean_over_speakers_not_over_clips():
@@ -166,20 +166,42 @@ def test_nothing_to_learn_from_is_said():
 
 
 def trials(count, seed=0):
-    """Draw trials whose posterior is too sure by a known factor in log odds."""
+    """Draw trials whose posterior is too sure by a known factor in log odds.
+
+    Estimates that are right miss by a normal error of 4 ms; their evidence says 8 ms.
+    """
     random = np.random.default_rng(seed)
     log_odds = random.uniform(-3, 6, count)
     right = random.random(count) < 1 / (1 + np.exp(-0.5 * log_odds))
-    mass = 1 / (1 + np.exp(-log_odds))
+    lags_s = np.arange(-50, 51) / 50
+    curve = LagCurve(lags_s, -0.5 * (lags_s / 0.008) ** 2, np.full(101, 1 / 101))
+    errors_s = np.where(right, random.normal(0, 0.004, count), 0.3)
     return [
-        Trial(f"speaker{i % 9}", 5.0, float(m), 5.0, 0.004 if ok else 0.3)
-        for i, (m, ok) in enumerate(zip(mass, right, strict=True))
+        Trial(f"speaker{i % 9}", 5.0, estimate(1 / (1 + np.exp(-odds)), curve), error_s)
+        for i, (odds, error_s) in enumerate(zip(log_odds, errors_s, strict=True))
     ]
+
+
+def estimate(mass, curve):
+    nothing = FeatureStream(np.zeros((0, 1), np.float32), np.zeros(0), np.zeros(0, bool), "x")
+    return Alignment(
+        audio_lag_s=0.0,
+        interval_s=(0.0, 0.0),
+        confidence=0.5,
+        at_edge=False,
+        path=np.zeros((0, 2), np.int32),
+        curve=curve,
+        agreement=nothing,
+        speech_s=5.0,
+        diagnostics={"mass_within_40_ms": mass, "match_log_odds": 1.0, "overlap_s": 4.0},
+    )
 
 
 def test_calibration_recovers_how_much_too_sure_the_posterior_is():
     fitted = fit_to_trials(trials(4000))
-    assert fitted.log_odds_weight == pytest.approx(0.5, abs=0.06)
+    assert fitted.lag_weight == pytest.approx(0.5, abs=0.06)
+    # Half of 4 ms normal errors are below 0.6745 deviations.
+    assert fitted.smallest_half_width_s == pytest.approx(0.0027, abs=0.0004)
     confidences = cross_validate(trials(900, seed=1))
     outcomes = np.array([trial.correct for trial in trials(900, seed=1)])
     for low in (0.2, 0.4, 0.6, 0.8):

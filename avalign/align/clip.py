@@ -19,15 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ANSWER_CONFIDENCE", "REPAIR_CONFIDENCE", "ClipAlignment", "align_streams"]
 
-# An estimate that is more likely wrong than right is no answer.
-ANSWER_CONFIDENCE = 0.5
+# An estimate of which less than this is expected to be right is no answer. Low on
+# purpose: the confidence says the rest, and nothing is written on the strength of it.
+ANSWER_CONFIDENCE = 0.2
 # A file is changed only where the answer is as good as certain.
 REPAIR_CONFIDENCE = 0.8
 
 # Less than this of speech with the lips in view decides nothing.
 _SHORTEST_SPEECH_S = 0.4
-# Above this posterior probability the sound is said not to be of these lips.
-_NO_MATCH = 0.5
+# Below these log odds of a match the sound is said not to be of these lips, unless one
+# lag stands out all the same.
+_NO_MATCH_LOG_ODDS = -4.6
+_OUTSTANDING_CONFIDENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +186,11 @@ def _doubt(alignment: Alignment, max_lag_s: float, *, several: bool) -> str | No
             f"the best lag lies at the edge of the search range of ±{max_lag_s:g} s; "
             "try a larger --max-lag"
         )
-    if alignment.confidence >= ANSWER_CONFIDENCE:
+    foreign = alignment.diagnostics["match_log_odds"] < _NO_MATCH_LOG_ODDS
+    needed = _OUTSTANDING_CONFIDENCE if foreign else ANSWER_CONFIDENCE
+    if alignment.confidence >= needed:
         return None
-    if alignment.diagnostics["posterior_no_match"] > _NO_MATCH:
+    if foreign:
         mouths = "any mouth in the picture" if several else "the mouth in the picture"
         return f"the voice does not fit {mouths}"
     if alignment.diagnostics.get("share_among_faces", 1.0) < 0.6:

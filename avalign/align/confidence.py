@@ -30,12 +30,14 @@ class Calibration:
     ----------
     intercept : float
         Constant term.
-    log_odds_weight : float
-        Weight of the log odds of the posterior mass within 40 ms of the peak.
-    log_overlap_weight : float
-        Weight of the logarithm of the overlap in seconds.
-    smallest_deviation_s : float
-        Standard deviation of the lag that remains however long the clip is.
+    lag_weight : float
+        Weight of how clearly one lag stands out (see `features`).
+    match_weight : float
+        Weight of how well sound and lips fit at all (see `features`).
+    interval_scale : float
+        Factor on the width of the tempered posterior's interval.
+    smallest_half_width_s : float
+        Half width of the interval that remains however long the clip is.
 
     References
     ----------
@@ -44,54 +46,58 @@ class Calibration:
     """
 
     intercept: float
-    log_odds_weight: float
-    log_overlap_weight: float
-    smallest_deviation_s: float
+    lag_weight: float
+    match_weight: float
+    interval_scale: float
+    smallest_half_width_s: float
 
-    def confidence(self, posterior_mass: float, overlap_s: float) -> float:
+    def confidence(
+        self, mass_within_40_ms: float, match_log_odds: float, overlap_s: float
+    ) -> float:
         """Probability that the lag is within 40 ms of the truth.
 
         Parameters
         ----------
-        posterior_mass : float
-            Posterior probability within 40 ms of the peak.
-        overlap_s : float
-            Seconds in which sound and lips overlap at the peak.
+        mass_within_40_ms, match_log_odds, overlap_s : float
+            As in `features`.
 
         Returns
         -------
         float
             The confidence, in 0..1.
         """
-        log_odds, log_overlap = self.features(posterior_mass, overlap_s)
-        score = (
-            self.intercept
-            + self.log_odds_weight * log_odds
-            + self.log_overlap_weight * log_overlap
-        )
+        lag, match = self.features(mass_within_40_ms, match_log_odds, overlap_s)
+        score = self.intercept + self.lag_weight * lag + self.match_weight * match
         return 1.0 / (1.0 + math.exp(-score))
 
     @staticmethod
-    def features(posterior_mass: float, overlap_s: float) -> tuple[float, float]:
-        """Return what the logistic map weighs: both bounded, both logarithmic.
+    def features(
+        mass_within_40_ms: float, match_log_odds: float, overlap_s: float
+    ) -> tuple[float, float]:
+        """Return the two things the logistic map weighs, both bounded.
+
+        A speaker may fit the model badly and still show one lag clearly, so the
+        two questions "which lag?" and "any match?" are kept apart.
 
         Parameters
         ----------
-        posterior_mass : float
-            Posterior probability within 40 ms of the peak.
+        mass_within_40_ms : float
+            Posterior probability within 40 ms of the peak, given a match.
+        match_log_odds : float
+            Log odds of a match at any lag against none.
         overlap_s : float
             Seconds in which sound and lips overlap at the peak.
 
         Returns
         -------
         tuple of float
-            Log odds of the mass and logarithm of the overlap.
+            Log odds of the mass; log odds of a match, per root of the overlap
+            (which is how their noise grows).
         """
-        mass = min(max(posterior_mass, 1e-9), 1.0 - 1e-9)
-        log_odds = min(max(math.log(mass / (1.0 - mass)), -4.0), 9.0)
-        # More than a minute says little more: what could be wrong by then is
-        # not the amount of evidence.
-        return log_odds, math.log(min(max(overlap_s, 0.1), 60.0))
+        mass = min(max(mass_within_40_ms, 1e-9), 1.0 - 1e-9)
+        lag = min(max(math.log(mass / (1.0 - mass)), -4.0), 9.0)
+        match = match_log_odds / math.sqrt(max(overlap_s, 0.3))
+        return lag, min(max(match, -6.0), 6.0)
 
     def to_json(self) -> str:
         """Write the calibration as JSON.
@@ -137,7 +143,6 @@ def tempered_interval(
     evidence: NDArray[np.float64],
     lag_s: float,
     confidence: float,
-    smallest_deviation_s: float,
     *,
     close_s: float = 0.040,
     coverage: float = 0.95,
@@ -146,7 +151,7 @@ def tempered_interval(
 
     The posterior is raised to the power at which its mass within `close_s` of
     the lag equals the confidence; the interval holds the central `coverage` of
-    it, widened by the deviation that no amount of evidence removes.
+    it.
 
     Parameters
     ----------
@@ -158,8 +163,6 @@ def tempered_interval(
         The estimate.
     confidence : float
         Calibrated probability that the estimate is within `close_s`.
-    smallest_deviation_s : float
-        Standard deviation that remains however much evidence there is.
     close_s : float, optional
         What the confidence calls close.
     coverage : float, optional
@@ -190,8 +193,4 @@ def tempered_interval(
     tail = (1.0 - coverage) / 2.0
     lower = float(lags_s[np.searchsorted(mass, tail)])
     upper = float(lags_s[min(int(np.searchsorted(mass, 1.0 - tail)), len(lags_s) - 1)])
-    floor = 1.96 * smallest_deviation_s
-    return (
-        lag_s - math.hypot(max(lag_s - lower, 0.0), floor),
-        lag_s + math.hypot(max(upper - lag_s, 0.0), floor),
-    )
+    return min(lower, lag_s), max(upper, lag_s)

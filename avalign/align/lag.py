@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from avalign.align.evidence import Evidence
 
-__all__ = ["CLOSE_S", "rigid_alignment", "sub_row_peak"]
+__all__ = ["CLOSE_S", "confidence_interval", "rigid_alignment", "sub_row_peak"]
 
 # Confidence is the probability that the lag is this close to the truth.
 CLOSE_S = 0.040
@@ -57,24 +57,21 @@ def rigid_alignment(
     """
     total = evidence.total
     lags_s = evidence.lags_s - zero_lag_s
-    posterior = _posterior(total, no_match)
     best = int(np.argmax(total))
     lag_s = sub_row_peak(lags_s, total, best)
-    close = float(posterior[np.abs(lags_s - lag_s) <= CLOSE_S + 1e-9].sum())
-    period = float(lags_s[1] - lags_s[0])
-    overlap_s = _overlap_rows(evidence, best) * period
-    confidence = calibration.confidence(close, overlap_s)
-    fine = np.arange(lags_s[0], lags_s[-1] + FINE_STEP_S / 2, FINE_STEP_S)
-    interval_s = tempered_interval(
-        fine,
-        _interpolate(fine, lags_s, total),
-        lag_s,
-        confidence,
-        calibration.smallest_deviation_s,
+    given_match = np.exp(total - total[best])
+    match_log_odds = float(
+        np.log(given_match.sum()) + total[best] - np.log(len(total)) - no_match
     )
+    given_match /= given_match.sum()
+    close = float(given_match[np.abs(lags_s - lag_s) <= CLOSE_S + 1e-9].sum())
+    match = 1.0 / (1.0 + np.exp(-min(max(match_log_odds, -700.0), 700.0)))
+    overlap_s = _overlap_rows(evidence, best) * float(lags_s[1] - lags_s[0])
+    confidence = calibration.confidence(close, match_log_odds, overlap_s)
+    curve = LagCurve(lags_s, total, given_match * match)
     return Alignment(
         audio_lag_s=lag_s,
-        interval_s=interval_s,
+        interval_s=confidence_interval(curve, lag_s, confidence, calibration),
         confidence=confidence,
         at_edge=best <= 1 or best >= len(total) - 2,
         path=_rigid_path(evidence, best),
@@ -84,23 +81,48 @@ def rigid_alignment(
             evidence.used,
             "agreement",
         ),
-        curve=LagCurve(lags_s, total, posterior),
+        curve=curve,
         speech_s=speech_s,
         diagnostics={
-            "posterior_within_40_ms": close,
-            "posterior_no_match": float(1.0 - posterior.sum()),
+            "mass_within_40_ms": close,
+            "match_log_odds": match_log_odds,
             "evidence": float(total[best]),
             "overlap_s": overlap_s,
         },
     )
 
 
-def _posterior(total: NDArray[np.float64], no_match: float) -> NDArray[np.float64]:
-    null = no_match + np.log(len(total))
-    top = max(float(total.max()), null)
-    weights = np.exp(total - top)
-    result: NDArray[np.float64] = weights / (weights.sum() + np.exp(null - top))
-    return result
+def confidence_interval(
+    curve: LagCurve, lag_s: float, confidence: float, calibration: Calibration
+) -> tuple[float, float]:
+    """Compute the 95 % interval of a lag.
+
+    Parameters
+    ----------
+    curve : LagCurve
+        Evidence over lags.
+    lag_s : float
+        The estimate.
+    confidence : float
+        Calibrated probability that it is within 40 ms.
+    calibration : Calibration
+        Scale and least width of the interval.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper end in seconds.
+    """
+    lags_s = curve.lags_s
+    fine = np.arange(lags_s[0], lags_s[-1] + FINE_STEP_S / 2, FINE_STEP_S)
+    lower, upper = tempered_interval(
+        fine, _interpolate(fine, lags_s, curve.score), lag_s, confidence
+    )
+    least = calibration.smallest_half_width_s
+    return (
+        lag_s - max(calibration.interval_scale * (lag_s - lower), least),
+        lag_s + max(calibration.interval_scale * (upper - lag_s), least),
+    )
 
 
 def sub_row_peak(lags_s: NDArray[np.float64], total: NDArray[np.float64], best: int) -> float:

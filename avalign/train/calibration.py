@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.align import Calibration, align_streams
-from avalign.align.lag import CLOSE_S
+from avalign.align.lag import CLOSE_S, confidence_interval
 from avalign.data.clips import load_clip
 from avalign.data.windows import SourceClip, cut_window, usable_starts
 from avalign.errors import AvalignError, ParameterError
+from avalign.types import Alignment
 
 if TYPE_CHECKING:
     import os
@@ -27,10 +28,10 @@ __all__ = ["Trial", "cross_validate", "fit_calibration", "fit_to_trials", "run_t
 LENGTHS_S = (1.0, 2.0, 5.0, 10.0)
 LARGEST_LAG_S = 0.8
 WINDOWS_PER_CLIP = 16
-# One window in five gets the sound of another clip: such files exist, and a
-# confidence that has never met them would trust them.
-WRONG_SHARE = 0.2
-NEUTRAL = Calibration(0.0, 1.0, 0.0, 0.0)
+# Some windows get the sound of another clip: such files exist, and a confidence that
+# has never met them would trust them.
+WRONG_SHARE = 0.07
+NEUTRAL = Calibration(0.0, 1.0, 0.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +44,27 @@ class Trial:
         Who is seen.
     length_s : float
         Length of the window.
-    posterior_mass, overlap_s : float
-        What the confidence is computed from.
+    found : Alignment
+        What was estimated.
     error_s : float
         Estimate minus truth; infinite for the sound of another clip.
     """
 
     speaker: str
     length_s: float
-    posterior_mass: float
-    overlap_s: float
+    found: Alignment
     error_s: float
+
+    @property
+    def features(self) -> tuple[float, float]:
+        """What the confidence is computed from."""
+        return Calibration.features(*self.evidence)
+
+    @property
+    def evidence(self) -> tuple[float, float, float]:
+        """Mass within 40 ms, log odds of a match, and overlap in seconds."""
+        known = self.found.diagnostics
+        return known["mass_within_40_ms"], known["match_log_odds"], known["overlap_s"]
 
     @property
     def correct(self) -> bool:
@@ -168,13 +179,7 @@ def _measure(
             found = align_streams(window, model=model, calibration=NEUTRAL).alignment
             if found is None:
                 continue
-            yield Trial(
-                speaker,
-                length_s,
-                found.diagnostics["posterior_within_40_ms"],
-                found.diagnostics["overlap_s"],
-                found.audio_lag_s - truth,
-            )
+            yield Trial(speaker, length_s, found, found.audio_lag_s - truth)
 
 
 def fit_to_trials(trials: Sequence[Trial]) -> Calibration:
@@ -201,19 +206,39 @@ def fit_to_trials(trials: Sequence[Trial]) -> Calibration:
             f"{len(trials)} windows are too few to calibrate on",
             "give the manifest rows with split=dev and role=in_sync",
         )
-    features = np.array(
-        [Calibration.features(trial.posterior_mass, trial.overlap_s) for trial in trials]
+    features = np.array([trial.features for trial in trials])
+    intercept, lag, match = (
+        float(weight) for weight in _logistic_regression(features, correct)
     )
-    weights = _logistic_regression(features, correct)
-    sure = [
-        abs(trial.error_s)
-        for trial in trials
-        if trial.correct and trial.posterior_mass > 0.99 and trial.length_s >= 2.0
+    # What a long clip leaves of the error; half of the longest windows miss by less.
+    longest_s = max(trial.length_s for trial in trials if trial.correct)
+    at_best = [
+        abs(trial.error_s) for trial in trials if trial.correct and trial.length_s == longest_s
     ]
-    # The median of a normal deviation's size is 0.6745 of it.
-    deviation_s = float(np.median(sure)) / 0.6745 if sure else CLOSE_S / 2
-    intercept, log_odds, log_overlap = (float(weight) for weight in weights)
-    return Calibration(intercept, log_odds, log_overlap, deviation_s)
+    least_s = float(np.quantile(at_best, 0.5))
+    unscaled = Calibration(intercept, lag, match, 1.0, 0.0)
+    return replace(
+        unscaled,
+        interval_scale=_interval_scale(trials, unscaled),
+        smallest_half_width_s=least_s,
+    )
+
+
+def _interval_scale(trials: Sequence[Trial], calibration: Calibration) -> float:
+    """Factor at which 95 % of the answers that are rather right than wrong are covered."""
+    ratios = []
+    for trial in trials:
+        confidence = calibration.confidence(*trial.evidence)
+        if np.isfinite(trial.error_s) and confidence >= 0.5:
+            found = trial.found
+            lower, upper = confidence_interval(
+                found.curve, found.audio_lag_s, confidence, calibration
+            )
+            # The truth lies on the lower side of an estimate that is too high.
+            late = trial.error_s > 0
+            width = found.audio_lag_s - lower if late else upper - found.audio_lag_s
+            ratios.append(abs(trial.error_s) / max(width, 1e-4))
+    return float(np.quantile(ratios, 0.95)) if ratios else 1.0
 
 
 def cross_validate(trials: Sequence[Trial]) -> NDArray[np.float64]:
@@ -234,7 +259,7 @@ def cross_validate(trials: Sequence[Trial]) -> NDArray[np.float64]:
         fitted = fit_to_trials([trial for trial in trials if trial.speaker != speaker])
         for number, trial in enumerate(trials):
             if trial.speaker == speaker:
-                confidences[number] = fitted.confidence(trial.posterior_mass, trial.overlap_s)
+                confidences[number] = fitted.confidence(*trial.evidence)
     return confidences
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from avalign.data.windows import SourceClip
 
-__all__ = ["Corpus", "TrainingClip", "training_clip"]
+__all__ = ["Corpus", "TrainingClip", "speaker_balanced_mean", "training_clip"]
 
 LIP_RATE_HZ = 50.0
 AUDIO_RATE_HZ = 100.0
@@ -115,6 +115,30 @@ def _at(wanted: NDArray[np.float64], stream: FeatureStream) -> NDArray[np.float3
     return np.stack(columns, axis=1).astype(np.float32)
 
 
+def speaker_balanced_mean(clips: Sequence[TrainingClip], values: NDArray[np.float64]) -> float:
+    """Mean over the speakers of anchoring clips of each one's mean.
+
+    Parameters
+    ----------
+    clips : sequence of TrainingClip
+        The clips.
+    values : ndarray of shape (clips,), float64
+        One value per clip.
+
+    Returns
+    -------
+    float
+        The mean; 0 if no clip anchors.
+    """
+    by_speaker: dict[str, list[float]] = defaultdict(list)
+    for clip, value in zip(clips, values, strict=True):
+        if clip.anchors:
+            by_speaker[clip.speaker].append(float(value))
+    if not by_speaker:
+        return 0.0
+    return float(np.mean([np.mean(of_speaker) for of_speaker in by_speaker.values()]))
+
+
 class Corpus:
     """All clips end to end, so that a batch of windows is one indexing.
 
@@ -147,27 +171,6 @@ class Corpus:
             weights[members] *= shares.get(group, 0.0) / weights[members].sum()
         result: NDArray[np.float64] = weights / weights.sum()
         return result
-
-    def speaker_balanced_mean(self, values: NDArray[np.float64]) -> float:
-        """Mean over the speakers of anchoring clips of each one's mean.
-
-        Parameters
-        ----------
-        values : ndarray of shape (clips,), float64
-            One value per clip.
-
-        Returns
-        -------
-        float
-            The mean.
-        """
-        by_speaker: dict[str, list[float]] = defaultdict(list)
-        for clip, value in zip(self.clips, values, strict=True):
-            if clip.anchors:
-                by_speaker[clip.speaker].append(float(value))
-        if not by_speaker:
-            return 0.0
-        return float(np.mean([np.mean(of_speaker) for of_speaker in by_speaker.values()]))
 
     def lip_components(self, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Principal components of how lips move about their clip's mean.

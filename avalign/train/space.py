@@ -28,7 +28,12 @@ from avalign.data.manifest import ManifestRow, read_manifest
 from avalign.errors import AvalignError, MediaError, MissingDependencyError, ParameterError
 from avalign.space.settings import SpaceSettings
 from avalign.train.augment import Augmentation, Batch, draw_batch
-from avalign.train.corpus import Corpus, TrainingClip, training_clip
+from avalign.train.corpus import (
+    Corpus,
+    TrainingClip,
+    speaker_balanced_mean,
+    training_clip,
+)
 from avalign.types import FeatureStream
 
 try:
@@ -88,7 +93,7 @@ class TrainingPlan:
         Same seed, same weights.
     """
 
-    members: int = 5
+    members: int = 8
     steps: int = 1200
     batch: int = 32
     lengths: tuple[int, ...] = (25, 30, 40, 50, 60, 75)
@@ -116,8 +121,10 @@ def train_space(
 ) -> SpaceModel:
     """Train the shared space on a manifest and write weights and calibration.
 
-    Rows of the split ``train`` with ``weights_ok`` are learnt from; the
-    calibration is fitted on the split ``dev`` and written beside the weights.
+    Rows of the split ``train`` with ``weights_ok`` are learnt from. The split
+    ``dev`` sets two things only: the zero of lags (the mean own lag over the
+    speakers of all ``in_sync`` clips, train and dev) and the calibration, which
+    is written beside the weights.
 
     Parameters
     ----------
@@ -159,11 +166,19 @@ def train_space(
         raise MediaError(f"{output} exists already", "use -y to overwrite it")
     tell = progress or (lambda _: None)
     table = read_manifest(manifest)
-    rows = table.select(split="train", weights_ok=True).rows
     clips = load_corpus_clips(
-        rows, plan.shares, cache_dir=cache_dir, progress=lambda f: tell(0.3 * f)
+        table.select(split="train", weights_ok=True).rows,
+        plan.shares,
+        cache_dir=cache_dir,
+        progress=lambda f: tell(0.2 * f),
     )
-    model = fit_space(clips, plan, progress=lambda f: tell(0.3 + 0.6 * f))
+    anchors = load_corpus_clips(
+        table.select(split="dev", weights_ok=True, role="in_sync").rows,
+        plan.shares,
+        cache_dir=cache_dir,
+        progress=lambda f: tell(0.2 + 0.1 * f),
+    )
+    model = fit_space(clips, plan, anchors=anchors, progress=lambda f: tell(0.3 + 0.6 * f))
     calibration = fit_calibration(
         model,
         table.select(split="dev").rows,
@@ -229,6 +244,7 @@ def fit_space(
     clips: Sequence[TrainingClip],
     plan: TrainingPlan,
     *,
+    anchors: Sequence[TrainingClip] = (),
     jobs: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> SpaceModel:
@@ -240,6 +256,8 @@ def fit_space(
         What to learn from.
     plan : TrainingPlan
         How to learn.
+    anchors : sequence of TrainingClip, optional
+        Clips not to learn from, but whose own lags take part in the zero.
     jobs : int, optional
         Members trained at a time, each on one core; default all cores. The
         result does not depend on it.
@@ -265,8 +283,9 @@ def fit_space(
     jobs = min(jobs or os.cpu_count() or 1, plan.members)
     members = (_train_here if jobs == 1 else _train_in_pool)(corpus, plan, jobs, tell)
     model = to_model(members)
-    lags_s = np.array([own_lag_s(model, clip) for clip in clips])
-    return to_model(members, corpus.speaker_balanced_mean(lags_s))
+    anchors = [*clips, *anchors]
+    lags_s = np.array([own_lag_s(model, clip) for clip in anchors])
+    return to_model(members, speaker_balanced_mean(anchors, lags_s))
 
 
 def own_lag_s(model: SpaceModel, clip: TrainingClip) -> float:
@@ -436,7 +455,9 @@ class _Trainer:
         if len(sampled):
             # One speaker, one recorder, one lag.
             lags_s[mass] = np.median(lags_s[sampled])
-        self.own_lag_rows = (lags_s - self.corpus.speaker_balanced_mean(lags_s)) * rate_hz
+        self.own_lag_rows = (
+            lags_s - speaker_balanced_mean(self.corpus.clips, lags_s)
+        ) * rate_hz
 
 
 def _mfcc_basis(columns: int) -> NDArray[np.float32]:
