@@ -106,12 +106,19 @@ def measure(
         # The file is named in the report already.
         report = replace(report, reason=str(error).removeprefix(f"{path}: "))
     else:
-        from avalign.align import align_streams
+        from avalign.align import VERDICT_CONFIDENCE, align_streams
 
         found = align_streams(streams, max_lag_s=max_lag_s)
         report = _describe(report, streams, found)
         if found.reason is None:
             report = believed(report, limits)
+            if found.alignment is not None and found.alignment.confidence < VERDICT_CONFIDENCE:
+                report = replace(
+                    report,
+                    verdict=None,
+                    reason="the evidence is too weak for a verdict",
+                    exit_code=NoAnswerError.exit_code,
+                )
     report = replace(report, elapsed_s=time.perf_counter() - started)
     return Measurement(report, streams, limits, Path(audio) if audio else None, audio_track)
 

@@ -217,6 +217,8 @@ def _decided(measurement: Measurement, force: bool) -> SyncReport:
         return believed(report, measurement.tolerance)
     if report.verdict == "in_sync" or answer.confidence >= REPAIR_CONFIDENCE:
         return report
+    if report.verdict is None:
+        return believed(report, measurement.tolerance) if force else report
     reason = f"a confidence of {answer.confidence:.2f} is too low to change a file by"
     return replace(report, reason=reason, exit_code=0 if force else NoAnswerError.exit_code)
 

@@ -170,6 +170,18 @@ class TestSync:
         assert (report.status, report.reason, report.exit_code) == ("ok", "too short", 0)
         assert Path(report.output).exists()
 
+    def test_an_answer_more_likely_wrong_than_right_has_no_verdict(
+        self, tmp_path, one_face, monkeypatch
+    ):
+        clip = late(tmp_path / "talk.mp4", 0.3)
+        plant(monkeypatch, lambda streams, **_: planted.answer(0.3, confidence=0.3))
+        report = avalign.sync(clip)
+        assert (report.status, report.verdict, report.exit_code) == ("ok", None, 4)
+        assert report.audio_lag_ms == pytest.approx(300)
+        assert "too weak" in report.reason
+        assert report.output is None
+        assert avalign.check(clip).exit_code == 4
+
     def test_changing_a_file_asks_for_more_confidence_than_telling(
         self, tmp_path, one_face, monkeypatch
     ):

@@ -3,6 +3,7 @@
 from avalign.align.clip import (
     ANSWER_CONFIDENCE,
     REPAIR_CONFIDENCE,
+    VERDICT_CONFIDENCE,
     ClipAlignment,
     align_streams,
 )
@@ -13,6 +14,7 @@ from avalign.align.lag import rigid_alignment
 __all__ = [
     "ANSWER_CONFIDENCE",
     "REPAIR_CONFIDENCE",
+    "VERDICT_CONFIDENCE",
     "Calibration",
     "ClipAlignment",
     "Evidence",

@@ -17,11 +17,19 @@ from avalign.vision import coverage, usable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ANSWER_CONFIDENCE", "REPAIR_CONFIDENCE", "ClipAlignment", "align_streams"]
+__all__ = [
+    "ANSWER_CONFIDENCE",
+    "REPAIR_CONFIDENCE",
+    "VERDICT_CONFIDENCE",
+    "ClipAlignment",
+    "align_streams",
+]
 
 # An estimate of which less than this is expected to be right is no answer. Low on
 # purpose: the confidence says the rest, and nothing is written on the strength of it.
 ANSWER_CONFIDENCE = 0.2
+# An estimate that is more likely wrong than right says nothing about in sync or not.
+VERDICT_CONFIDENCE = 0.5
 # A file is changed only where the answer is as good as certain.
 REPAIR_CONFIDENCE = 0.8
 
@@ -30,7 +38,6 @@ _SHORTEST_SPEECH_S = 0.4
 # Below these log odds of a match the sound is said not to be of these lips, unless one
 # lag stands out all the same.
 _NO_MATCH_LOG_ODDS = -4.6
-_OUTSTANDING_CONFIDENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +194,7 @@ def _doubt(alignment: Alignment, max_lag_s: float, *, several: bool) -> str | No
             "try a larger --max-lag"
         )
     foreign = alignment.diagnostics["match_log_odds"] < _NO_MATCH_LOG_ODDS
-    needed = _OUTSTANDING_CONFIDENCE if foreign else ANSWER_CONFIDENCE
+    needed = VERDICT_CONFIDENCE if foreign else ANSWER_CONFIDENCE
     if alignment.confidence >= needed:
         return None
     if foreign:

@@ -35,8 +35,11 @@ def line(report: SyncReport, *, planned: Path | None = None) -> str:
         return report.reason or "unknown error"
     sentences = [_finding(report)]
     if report.status == "ok" and report.reason is not None:
-        forced = "Not repaired" if report.exit_code else "Forced, although"
-        sentences.append(f"{forced}: {_sentence(report.reason)}")
+        if report.verdict is None:
+            sentences.append(_sentence(report.reason[:1].upper() + report.reason[1:]))
+        else:
+            forced = "Not repaired" if report.exit_code else "Forced, although"
+            sentences.append(f"{forced}: {_sentence(report.reason)}")
     if report.output is not None:
         sentences.append(f"Wrote {report.output}, {_residual(report.residual_ms)}.")
     elif (
@@ -86,6 +89,8 @@ def _finding(report: SyncReport) -> str:
         if guess is not None and not guess.at_edge:
             sentence += f" The best guess: {_lag(guess)}."
         return sentence
+    if report.verdict is None:
+        return f"unsure: {_lag(answer)}."
     lag_ms = 1000.0 * answer.audio_lag_s
     tolerance = Tolerance.parse(report.tolerance)
     if report.verdict == "in_sync":
