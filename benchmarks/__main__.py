@@ -58,6 +58,10 @@ def _run(options: argparse.Namespace) -> None:
             windows_per_clip=options.windows_per_clip,
             seed=options.seed,
         )
+    elif options.benchmark == "calibration":
+        from benchmarks.calibration import run_calibration
+
+        run_calibration(options.data, out=options.out, cache=options.cache, seed=options.seed)
     elif options.benchmark == "own-lags":
         from benchmarks.sync import run_own_lags
 
@@ -77,14 +81,18 @@ def _parser() -> argparse.ArgumentParser:
     cross = commands.add_parser(
         "cross-validate", help="the same, training anew without the speakers measured"
     )
+    calibration = commands.add_parser(
+        "calibration", help="reliability of the confidence, speaker by speaker left out"
+    )
     own_lags = commands.add_parser("own-lags", help="freeze the clips' own lags")
     speed = commands.add_parser("speed", help="speed of `avalign check`, and its memory")
-    for command in (sync, cross, own_lags):
+    for command in (sync, cross, calibration, own_lags):
         command.add_argument("--data", type=Path, required=True, help="manifest of the clips")
         command.add_argument("--cache", type=Path, help="folder for extracted clips")
     sync.add_argument("--split", default="dev", help="dev (default), train or all")
     for command in (sync, cross):
         command.add_argument("--windows-per-clip", type=_positive, default=12, metavar="N")
+    for command in (sync, cross, calibration):
         command.add_argument("--seed", type=int, default=0)
     cross.add_argument("--folds", type=_positive, default=4, help="models to train")
     sync.add_argument(
@@ -97,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument(
         "--memory", action="store_true", help="measure the peak on ten minutes instead"
     )
-    for command in (sync, cross, speed):
+    for command in (sync, cross, calibration, speed):
         command.add_argument(
             "--out", type=Path, default=Path("build/benchmarks"), help="folder for the results"
         )

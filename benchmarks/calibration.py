@@ -1,0 +1,67 @@
+"""``python -m benchmarks calibration``: the confidence, on speakers it was not fitted on.
+
+The windows are those the shipped calibration was fitted on (dev, some with the sound of
+another clip), but each speaker's confidences come from a calibration fitted without them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from avalign.data.manifest import read_manifest
+from avalign.report import plot_reliability
+from avalign.space import load_model
+from avalign.train.calibration import cross_validate, run_trials
+from benchmarks.statistics import expected_calibration_error, reliability
+from benchmarks.sync import console
+
+__all__ = ["run_calibration"]
+
+
+def run_calibration(
+    data: Path, *, out: Path, cache: Path | None = None, seed: int = 0
+) -> dict[str, float]:
+    """Print the expected calibration error and draw the reliability of the confidence.
+
+    Parameters
+    ----------
+    data : Path
+        Manifest of the clips; the split dev is used.
+    out : Path
+        Folder to write ``reliability.png`` to.
+    cache : Path, optional
+        Where extracted clips are kept.
+    seed : int
+        Fixes the windows; another one than 0 draws windows the calibration has not met.
+
+    Returns
+    -------
+    dict of str to float
+        Expected calibration error over all windows, and over those with their own sound.
+    """
+    rows = read_manifest(data).select(split="dev").rows
+    console.print("measuring windows")
+    trials = run_trials(load_model(), rows, cache_dir=cache, seed=seed)
+    confidences = cross_validate(trials)
+    correct = np.array([trial.correct for trial in trials])
+    own = np.isfinite([trial.error_s for trial in trials])
+    errors = {
+        "all windows": expected_calibration_error(confidences, correct),
+        "windows with their own sound": expected_calibration_error(
+            confidences[own], correct[own]
+        ),
+    }
+    for name, error in errors.items():
+        print(f"expected calibration error, {name}: {error:.3f}")
+    bins = reliability(confidences, correct)
+    out.mkdir(parents=True, exist_ok=True)
+    plot_reliability(
+        np.array([each.confidence for each in bins]),
+        np.array([each.accuracy for each in bins]),
+        np.array([each.cases for each in bins]),
+        out / "reliability.png",
+        overwrite=True,
+    )
+    return errors
