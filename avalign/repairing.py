@@ -215,11 +215,21 @@ def _decided(measurement: Measurement, force: bool) -> SyncReport:
         if not force or guess is None or guess.alignment is None or guess.alignment.at_edge:
             return report
         return believed(report, measurement.tolerance)
-    if report.verdict == "in_sync" or answer.confidence >= REPAIR_CONFIDENCE:
+    if report.verdict == "in_sync":
         return report
     if report.verdict is None:
         return believed(report, measurement.tolerance) if force else report
-    reason = f"a confidence of {answer.confidence:.2f} is too low to change a file by"
+    low_s, high_s = answer.interval_s
+    if answer.confidence < REPAIR_CONFIDENCE:
+        reason = f"a confidence of {answer.confidence:.2f} is too low to change a file by"
+    elif low_s <= 0.0 <= high_s:
+        # The likeliest lag may be right, and yet a shift may make things worse.
+        reason = (
+            "the file may be in sync as it is: the 95 % interval of the lag, "
+            f"{1000 * low_s:.0f} to {1000 * high_s:.0f} ms, holds 0"
+        )
+    else:
+        return report
     return replace(report, reason=reason, exit_code=0 if force else NoAnswerError.exit_code)
 
 

@@ -195,6 +195,15 @@ class TestSync:
         report = api.sync(clip, force=True)
         assert (report.exit_code, Path(report.output).exists()) == (0, True)
 
+    def test_what_may_be_in_sync_as_it_is_is_not_changed(self, tmp_path, one_face, monkeypatch):
+        clip = late(tmp_path / "talk.mp4", 0.2)
+        plant(monkeypatch, lambda streams, **_: planted.answer(0.2, half_width_s=0.3))
+        for dry_run in (True, False):
+            report = api.sync(clip, dry_run=dry_run)
+            assert (report.status, report.output, report.exit_code) == ("ok", None, 4)
+            assert "-100 to 500 ms, holds 0" in report.reason
+        assert Path(api.sync(clip, force=True).output).exists()
+
     def test_a_peak_at_the_edge_is_never_forced(self, tmp_path, one_face, monkeypatch):
         clip = late(tmp_path / "talk.mp4", 0.2)
         edge = planted.answer(1.0, reason="at the edge", confidence=0.3, at_edge=True)

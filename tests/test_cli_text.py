@@ -1,5 +1,6 @@
 """The lines people read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import planted
@@ -53,6 +54,13 @@ def test_in_sync_names_what_it_is_within():
         "ITU-R BT.1359 (45 ms early, 125 ms late)."
     )
     assert "audio is on time (±9 ms" in text.line(report(-0.4))
+
+
+def test_a_lopsided_interval_is_told_by_its_ends():
+    found = replace(planted.alignment(-0.734), interval_s=(-0.779, 0.920))
+    assert "734 ms early (779 ms early to 920 ms late, conf" in text.line(
+        report(-734, alignment=found)
+    )
 
 
 def test_a_dry_run_says_what_it_would_write():

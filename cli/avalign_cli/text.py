@@ -13,6 +13,9 @@ __all__ = ["STYLES", "details", "line", "summary"]
 
 KINDS = ("in_sync", "noticeable", "unacceptable", "no_answer", "error")
 
+# How far from its middle, in half widths, the estimate may be in an interval told as ±.
+LOPSIDED = 0.25
+
 STYLES = {"in_sync": "green", "noticeable": "yellow", "unacceptable": "red", None: "magenta"}
 
 
@@ -108,9 +111,18 @@ def _finding(report: SyncReport) -> str:
 def _lag(alignment: Alignment) -> str:
     lag_ms = round(1000.0 * alignment.audio_lag_s)
     side = "on time" if lag_ms == 0 else f"{abs(lag_ms)} ms {'late' if lag_ms > 0 else 'early'}"
-    low_s, high_s = alignment.interval_s
-    half_width_ms = 500.0 * (high_s - low_s)
-    return f"audio is {side} (±{half_width_ms:.0f} ms, confidence {alignment.confidence:.2f})"
+    return f"audio is {side} ({_interval(alignment)}, confidence {alignment.confidence:.2f})"
+
+
+def _interval(alignment: Alignment) -> str:
+    """Say ± where that is true, and both ends of a lopsided interval."""
+    low_ms, high_ms = (1000.0 * end_s for end_s in alignment.interval_s)
+    half_width_ms = (high_ms - low_ms) / 2
+    middle_ms = (low_ms + high_ms) / 2
+    if abs(middle_ms - 1000.0 * alignment.audio_lag_s) <= LOPSIDED * half_width_ms:
+        return f"±{half_width_ms:.0f} ms"
+    ends = (f"{abs(end):.0f} ms {'late' if end > 0 else 'early'}" for end in (low_ms, high_ms))
+    return " to ".join(ends)
 
 
 def _residual(residual_ms: float | None) -> str:
