@@ -16,6 +16,9 @@ from avalign.verdict import Tolerance
 
 __all__ = ["check_target", "repair", "sync", "synced_path"]
 
+# A file with a larger lag after the repair was not repaired.
+LARGEST_RESIDUAL_MS = 40.0
+
 
 def repair(
     measurement: Measurement,
@@ -52,7 +55,8 @@ def repair(
     SyncReport
         The report of the measurement, with ``output`` and ``residual_ms`` where
         a file was written. Nothing is written for a lag within the tolerance or
-        without an answer. A forced answer keeps its ``reason``.
+        without an answer, and nothing is left where the written file turns out not
+        to be in sync. A forced answer keeps its ``reason``.
 
     Raises
     ------
@@ -87,12 +91,23 @@ def repair(
         progress=progress,
     )
     residual_ms = _residual_ms(measurement, written.path)
+    report = replace(report, elapsed_s=report.elapsed_s + time.perf_counter() - started)
+    fits = residual_ms is not None and abs(residual_ms) <= LARGEST_RESIDUAL_MS
+    if not (fits or force):
+        # The measurement was wrong: the true lag may lie beyond the searched range.
+        written.path.unlink()
+        rest = "no lag" if residual_ms is None else f"a lag of {residual_ms:.0f} ms"
+        return replace(
+            report,
+            reason=f"after the shift, {rest} could be measured, so the file was removed again; "
+            "try a larger --max-lag",
+            exit_code=NoAnswerError.exit_code,
+        )
     return replace(
         report,
         output=str(written.path),
         residual_ms=residual_ms,
         notes=(*report.notes, *written.notes),
-        elapsed_s=report.elapsed_s + time.perf_counter() - started,
     )
 
 

@@ -204,6 +204,19 @@ class TestSync:
             assert "-100 to 500 ms, holds 0" in report.reason
         assert Path(api.sync(clip, force=True).output).exists()
 
+    @pytest.mark.parametrize("again", [planted.answer(0.1), planted.answer(1.0, at_edge=True)])
+    def test_a_repair_that_did_not_help_is_taken_back(
+        self, tmp_path, one_face, monkeypatch, again
+    ):
+        clip = late(tmp_path / "talk.mp4", 0.2)
+        for force in (False, True):
+            answers = iter([planted.answer(0.2), again])
+            plant(monkeypatch, lambda streams, answers=answers, **_: next(answers))
+            report = api.sync(clip, force=force)
+            assert report.exit_code == (0 if force else 4)
+            assert ("after the shift" in (report.reason or "")) is not force
+            assert (tmp_path / "talk.synced.mp4").exists() is force
+
     def test_a_peak_at_the_edge_is_never_forced(self, tmp_path, one_face, monkeypatch):
         clip = late(tmp_path / "talk.mp4", 0.2)
         edge = planted.answer(1.0, reason="at the edge", confidence=0.3, at_edge=True)
