@@ -206,7 +206,7 @@ def _words(report: SyncReport) -> tuple[str, str]:
     low_s, high_s = answer.interval_s
     parts = [
         _shortened(name, 60),
-        f"±{500 * (high_s - low_s):.0f} ms",
+        f"95 %: {1000 * low_s:.0f} to {1000 * high_s:.0f} ms",
         f"confidence {answer.confidence:.2f}",
         VERDICTS.get(report.verdict or "", ""),
     ]
