@@ -55,6 +55,7 @@ def _run(options: argparse.Namespace) -> None:
             out=options.out,
             cache=options.cache,
             folds=options.folds,
+            members=options.members,
             windows_per_clip=options.windows_per_clip,
             seed=options.seed,
         )
@@ -95,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     for command in (sync, cross, calibration):
         command.add_argument("--seed", type=int, default=0)
     cross.add_argument("--folds", type=_positive, default=4, help="models to train")
+    cross.add_argument(
+        "--members", type=_positive, help="members of each (default: as many as shipped)"
+    )
     sync.add_argument(
         "--estimator",
         choices=("avalign", "cca", "kernel-cca"),

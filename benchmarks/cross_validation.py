@@ -40,7 +40,7 @@ def run_cross_validation(
     folds: int = 4,
     windows_per_clip: int = 12,
     seed: int = 0,
-    plan: TrainingPlan | None = None,
+    members: int | None = None,
 ) -> tuple[Table, ...]:
     """Train and measure fold by fold, print the tables over all windows, and write them.
 
@@ -61,15 +61,17 @@ def run_cross_validation(
         Most windows per clip, task and length.
     seed : int
         Fixes the folds and the draws.
-    plan : TrainingPlan, optional
-        How to train; by default as shipped.
+    members : int, optional
+        Encoder pairs of each model; by default as many as shipped.
 
     Returns
     -------
     tuple of Table
         What was printed.
     """
-    plan = TrainingPlan() if plan is None else plan
+    plan = TrainingPlan()
+    if members is not None:
+        plan = replace(plan, members=members)
     manifest = read_manifest(data)
     rows = [row for row in benchmark_rows(manifest, "all") if not is_grid(row)]
     learnable = [row for row in manifest if row.weights_ok]
@@ -93,7 +95,12 @@ def run_cross_validation(
         results += measure_all(of_fold, cases, estimator)
     tables = make_tables(results, clips, {})
     print_tables(tables)
-    settings = {"folds": folds, "windows_per_clip": windows_per_clip, "seed": seed}
+    settings = {
+        "folds": folds,
+        "members": plan.members,
+        "windows_per_clip": windows_per_clip,
+        "seed": seed,
+    }
     write_results(tables, results, settings, out / "cross-validation")
     return tables
 

@@ -101,7 +101,9 @@ def test_a_face_seen_before_and_after_a_cut_counts_as_one():
 
 def test_agreement_is_there_where_the_sound_fits():
     found = align_streams(talking()).alignment
-    assert found.agreement.values.sum() == pytest.approx(found.curve.score.max(), rel=1e-4)
+    assert found.agreement.values.sum() == pytest.approx(
+        found.diagnostics["evidence"], rel=1e-4
+    )
     assert found.agreement.times_s[0] < 0.5
     assert found.agreement.times_s[-1] > 7.0
 

@@ -27,14 +27,14 @@ __all__ = [
 
 # An estimate of which less than this is expected to be right is no answer. Low on
 # purpose: the confidence says the rest, and nothing is written on the strength of it.
-ANSWER_CONFIDENCE = 0.2
+ANSWER_CONFIDENCE = 0.15
 # An estimate that is more likely wrong than right says nothing about in sync or not.
 VERDICT_CONFIDENCE = 0.5
 # A file is changed only where the answer is as good as certain.
 REPAIR_CONFIDENCE = 0.8
 
 # Less than this of speech with the lips in view decides nothing.
-_SHORTEST_SPEECH_S = 0.4
+_SHORTEST_SPEECH_S = 0.25
 # Below these log odds of a match the sound is said not to be of these lips, unless one
 # lag stands out all the same.
 _NO_MATCH_LOG_ODDS = -4.6
@@ -174,7 +174,7 @@ def _choose(
     rivals = [candidate for candidate in ranked if candidate not in joined]
     if rivals:
         # The voice belongs to one mouth: the faces share the probability.
-        margin = rivals[0].evidence.total.max() - alignment.curve.score.max()
+        margin = rivals[0].evidence.total.max() - alignment.diagnostics["evidence"]
         share = 1.0 / (1.0 + float(np.exp(min(margin, 0.0))))
         alignment = replace(
             alignment,

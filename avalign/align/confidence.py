@@ -97,7 +97,7 @@ class Calibration:
         mass = min(max(mass_within_40_ms, 1e-9), 1.0 - 1e-9)
         lag = min(max(math.log(mass / (1.0 - mass)), -4.0), 9.0)
         match = match_log_odds / math.sqrt(max(overlap_s, 0.3))
-        return lag, min(max(match, -6.0), 6.0)
+        return lag, min(max(match, -15.0), 6.0)
 
     def to_json(self) -> str:
         """Write the calibration as JSON.

@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.align.confidence import Calibration, tempered_interval
+from avalign.align.evidence import BLOCK_ROWS, Evidence
 from avalign.types import Alignment, FeatureStream, LagCurve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from avalign.align.evidence import Evidence
 
 __all__ = ["CLOSE_S", "confidence_interval", "rigid_alignment", "sub_row_peak"]
 
 # Confidence is the probability that the lag is this close to the truth.
 CLOSE_S = 0.040
+# Share of the rate of mismatch that is given back before the best lag is chosen.
+LAG_SHARE = 0.5
 # The curve is interpolated to this step before quantiles are read off it.
 FINE_STEP_S = 0.002
 
@@ -35,6 +37,11 @@ def rigid_alignment(
     With an even prior over the lags of the range, the evidence of a lag is the
     logarithm of its posterior up to a constant; sums, not means, over the
     overlap make a far lag with little overlap count for what little it says.
+
+    A face or voice unlike those the model has learnt from lowers the evidence of
+    all lags, by so much per row, and most where the overlap is longest. Half of
+    the rate at which a typical lag loses is therefore given back before the best
+    is chosen, and all of it before asking how clearly the best stands out.
 
     Parameters
     ----------
@@ -56,24 +63,26 @@ def rigid_alignment(
         The lag with its interval, confidence and path.
     """
     total = evidence.total
+    overlap = _overlap_rows(evidence)
+    rate = _mismatch_rate(total, overlap)
     lags_s = evidence.lags_s - zero_lag_s
-    best = int(np.argmax(total))
-    lag_s = sub_row_peak(lags_s, total, best)
-    given_match = np.exp(total - total[best])
-    match_log_odds = float(
-        np.log(given_match.sum()) + total[best] - np.log(len(total)) - no_match
-    )
-    given_match /= given_match.sum()
-    close = float(given_match[np.abs(lags_s - lag_s) <= CLOSE_S + 1e-9].sum())
-    match = 1.0 / (1.0 + np.exp(-min(max(match_log_odds, -700.0), 700.0)))
-    overlap_s = _overlap_rows(evidence, best) * float(lags_s[1] - lags_s[0])
-    confidence = calibration.confidence(close, match_log_odds, overlap_s)
-    curve = LagCurve(lags_s, total, given_match * match)
+    score = total - LAG_SHARE * rate * overlap
+    best = int(np.argmax(score))
+    lag_s = sub_row_peak(lags_s, score, best)
+    close = float(_softmax(total - rate * overlap)[np.abs(lags_s - lag_s) <= CLOSE_S].sum())
+    top = float(total.max())
+    match_log_odds = top + float(np.log(np.exp(total - top).mean())) - no_match
+    match = 0.5 * (1.0 + float(np.tanh(0.5 * match_log_odds)))
+    overlap_s = float(overlap[best] * (lags_s[1] - lags_s[0]))
+    # The true lag may lie beyond an edge, and then nothing here is close to it.
+    at_edge = best <= 1 or best >= len(total) - 2
+    confidence = 0.0 if at_edge else calibration.confidence(close, match_log_odds, overlap_s)
+    curve = LagCurve(lags_s, score, _softmax(score) * match)
     return Alignment(
         audio_lag_s=lag_s,
         interval_s=confidence_interval(curve, lag_s, confidence, calibration),
         confidence=confidence,
-        at_edge=best <= 1 or best >= len(total) - 2,
+        at_edge=at_edge,
         path=_rigid_path(evidence, best),
         agreement=FeatureStream(
             evidence.values[:, best, None].astype(np.float32),
@@ -166,10 +175,27 @@ def _interpolate(
     return result
 
 
-def _overlap_rows(evidence: Evidence, best: int) -> int:
+def _overlap_rows(evidence: Evidence) -> NDArray[np.int64]:
+    """Rows in which sound and lips overlap at each lag."""
     lip_rows, audio_rows = evidence.rows
-    shift = evidence.first_shift + best
-    return max(0, min(lip_rows, audio_rows - shift) - max(0, -shift))
+    shifts = evidence.first_shift + np.arange(len(evidence.lags_s))
+    overlap = np.minimum(lip_rows, audio_rows - shifts) - np.maximum(0, -shifts)
+    result: NDArray[np.int64] = np.maximum(overlap, 0)
+    return result
+
+
+def _mismatch_rate(total: NDArray[np.float64], overlap: NDArray[np.int64]) -> float:
+    """Evidence per row at a typical, so wrong, lag; never above 0."""
+    enough = overlap >= BLOCK_ROWS
+    if not enough.any():
+        return 0.0
+    return min(0.0, float(np.median(total[enough] / overlap[enough])))
+
+
+def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    weights = np.exp(scores - scores.max())
+    result: NDArray[np.float64] = weights / weights.sum()
+    return result
 
 
 def _rigid_path(evidence: Evidence, best: int) -> NDArray[np.int32]:

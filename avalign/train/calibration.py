@@ -28,9 +28,9 @@ __all__ = ["Trial", "cross_validate", "fit_calibration", "fit_to_trials", "run_t
 LENGTHS_S = (1.0, 2.0, 5.0, 10.0)
 LARGEST_LAG_S = 0.8
 WINDOWS_PER_CLIP = 16
-# Some windows get the sound of another clip: such files exist, and a confidence that
-# has never met them would trust them.
-WRONG_SHARE = 0.07
+# Every window is measured with the sound of another clip as well: such files exist, and a
+# confidence that has never met them would trust them. They count as this share of all.
+FOREIGN_SHARE = 0.07
 NEUTRAL = Calibration(0.0, 1.0, 0.0, 1.0, 0.0)
 
 
@@ -168,18 +168,34 @@ def _measure(
     for length_s in LENGTHS_S:
         starts = usable_starts(clip.streams, length_s)
         for start_s in random.choice(starts, min(len(starts), WINDOWS_PER_CLIP), replace=False):
-            lag_s = float(random.uniform(-LARGEST_LAG_S, LARGEST_LAG_S))
-            source, truth = clip, whole.audio_lag_s + lag_s
-            if others and random.random() < WRONG_SHARE:
-                other = others[random.integers(len(others))]
-                source, truth = replace(clip, audio=other.audio), np.inf
-            window = cut_window(
-                source, start_s=float(start_s), length_s=length_s, audio_lag_s=lag_s
+            start_s, lag_s = (
+                float(start_s),
+                float(random.uniform(-LARGEST_LAG_S, LARGEST_LAG_S)),
             )
-            found = align_streams(window, model=model, calibration=NEUTRAL).alignment
-            if found is None:
-                continue
-            yield Trial(speaker, length_s, found, found.audio_lag_s - truth)
+            windows = [(clip, lag_s, whole.audio_lag_s + lag_s)]
+            if others:
+                other = others[random.integers(len(others))]
+                windows.append((_dubbed(clip, other, start_s, length_s, random), 0.0, np.inf))
+            for source, moved_s, truth_s in windows:
+                window = cut_window(
+                    source, start_s=start_s, length_s=length_s, audio_lag_s=moved_s
+                )
+                found = align_streams(window, model=model, calibration=NEUTRAL).alignment
+                if found is not None and not found.at_edge:
+                    yield Trial(speaker, length_s, found, found.audio_lag_s - truth_s)
+
+
+def _dubbed(
+    clip: SourceClip,
+    other: SourceClip,
+    start_s: float,
+    length_s: float,
+    random: np.random.Generator,
+) -> SourceClip:
+    """Put any piece of another clip's sound under a window."""
+    spare_s = max(0.0, other.audio.duration_s - length_s)
+    audio = replace(other.audio, start_s=start_s - float(random.uniform(0, spare_s)))
+    return replace(clip, audio=audio)
 
 
 def fit_to_trials(trials: Sequence[Trial]) -> Calibration:
@@ -207,8 +223,12 @@ def fit_to_trials(trials: Sequence[Trial]) -> Calibration:
             "give the manifest rows with split=dev and role=in_sync",
         )
     features = np.array([trial.features for trial in trials])
+    foreign = np.array([np.isinf(trial.error_s) for trial in trials])
+    counts = np.where(foreign, FOREIGN_SHARE / max(foreign.mean(), 1e-9), 1.0)
+    if foreign.any():
+        counts[~foreign] = (1.0 - FOREIGN_SHARE) / (1.0 - foreign.mean())
     intercept, lag, match = (
-        float(weight) for weight in _logistic_regression(features, correct)
+        float(weight) for weight in _logistic_regression(features, correct, counts)
     )
     # What a long clip leaves of the error; half of the longest windows miss by less.
     longest_s = max(trial.length_s for trial in trials if trial.correct)
@@ -264,7 +284,10 @@ def cross_validate(trials: Sequence[Trial]) -> NDArray[np.float64]:
 
 
 def _logistic_regression(
-    features: NDArray[np.float64], outcomes: NDArray[np.float64], ridge: float = 1e-2
+    features: NDArray[np.float64],
+    outcomes: NDArray[np.float64],
+    counts: NDArray[np.float64],
+    ridge: float = 1e-2,
 ) -> NDArray[np.float64]:
     """Newton's method on the ridge-penalised likelihood; intercept first."""
     rows = np.column_stack([np.ones(len(features)), features])
@@ -272,8 +295,8 @@ def _logistic_regression(
     penalty = ridge * np.diag([0.0, *np.ones(features.shape[1])])
     for _ in range(50):
         chance = 1.0 / (1.0 + np.exp(-rows @ weights))
-        gradient = rows.T @ (outcomes - chance) - penalty @ weights
-        curvature = (rows * (chance * (1 - chance))[:, None]).T @ rows + penalty
+        gradient = rows.T @ (counts * (outcomes - chance)) - penalty @ weights
+        curvature = (rows * (counts * chance * (1 - chance))[:, None]).T @ rows + penalty
         step = np.linalg.solve(curvature, gradient)
         weights += step
         if np.abs(step).max() < 1e-8:
