@@ -179,6 +179,16 @@ def test_damaged_weights_are_refused(tmp_path, change):
 def test_files_that_are_no_weights_are_refused(tmp_path):
     (tmp_path / "text.safetensors").write_text("hello")
     write_weights(tmp_path / "alien.safetensors", metadata={"settings": '{"members": "x"}'})
-    for name in ("text.safetensors", "alien.safetensors", "absent.safetensors"):
+    write_weights(tmp_path / "deep.safetensors", metadata={"settings": "[" * 100_000})
+    vast = '{"members": 1000000000, "audio": {"kernels": [3], "dilations": [1], "stride": 2}, '
+    vast += '"lips": {"kernels": [3], "dilations": [1], "stride": 1}}'
+    write_weights(tmp_path / "vast.safetensors", metadata={"settings": vast})
+    for name in (
+        "deep.safetensors",
+        "vast.safetensors",
+        "text.safetensors",
+        "alien.safetensors",
+        "absent.safetensors",
+    ):
         with pytest.raises(MediaError):
             load_model(tmp_path / name)

@@ -79,6 +79,29 @@ class SpaceSettings:
     audio: EncoderSettings = EncoderSettings((9, 7, 7), (1, 2, 2), stride=2)
     lips: EncoderSettings = EncoderSettings((7, 5, 5), (1, 1, 2))
 
+    def check(self) -> None:
+        """Refuse settings that no trained model has.
+
+        Raises
+        ------
+        ValueError
+            If a number is out of bounds.
+        """
+        counts = (
+            *(self.members, self.audio_columns, self.lip_components),
+            *(self.channels, self.dimensions, self.audio.stride, self.lips.stride),
+            *(*self.audio.kernels, *self.audio.dilations),
+            *(*self.lips.kernels, *self.lips.dilations),
+        )
+        if not all(isinstance(count, int) and 1 <= count <= 1024 for count in counts):
+            raise ValueError("a size is not from 1 to 1024")
+        numbers = (
+            *(self.rate_hz, self.audio_rate_hz, self.normalisation_s),
+            *(self.prior_rows_audio, self.prior_rows_lips, self.zero_lag_s, self.no_match),
+        )
+        if not all(abs(number) < 1e6 for number in numbers) or min(numbers[:3]) <= 0:
+            raise ValueError("a rate, span or offset is out of bounds")
+
     def to_json(self) -> str:
         """Write the settings as JSON.
 
@@ -117,8 +140,10 @@ class SpaceSettings:
                     tuple(int(spacing) for spacing in encoder["dilations"]),
                     int(encoder["stride"]),
                 )
-            return cls(**fields)
-        except (ValueError, TypeError, KeyError) as error:
+            settings = cls(**fields)
+            settings.check()
+            return settings
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise MediaError(
                 f"the weights' settings cannot be read: {error}",
                 "use weights written by `avalign train space`",
