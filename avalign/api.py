@@ -7,12 +7,13 @@ the picture, so a positive lag means that the audio is late.
 """
 
 from avalign.extraction import extract, is_streams_file
-from avalign.measurement import Measurement, check, failed, measure
+from avalign.measurement import Measurement, check, check_options, failed, measure
 from avalign.repairing import check_target, repair, sync, synced_path
 
 __all__ = [
     "Measurement",
     "check",
+    "check_options",
     "check_target",
     "extract",
     "failed",

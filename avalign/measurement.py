@@ -16,7 +16,15 @@ from avalign.verdict import Tolerance
 if TYPE_CHECKING:
     from avalign.align import ClipAlignment
 
-__all__ = ["MAX_LAG_S", "Measurement", "believed", "check", "failed", "measure"]
+__all__ = [
+    "MAX_LAG_S",
+    "Measurement",
+    "believed",
+    "check",
+    "check_options",
+    "failed",
+    "measure",
+]
 
 MAX_LAG_S = 15.0
 OUT_OF_TOLERANCE = 1
@@ -90,12 +98,7 @@ def measure(
         If an argument cannot be used, or there is no such sound track.
     """
     started = time.perf_counter()
-    limits = Tolerance.parse(tolerance)
-    if not 0 < max_lag_s <= MAX_LAG_S:
-        raise ParameterError(
-            f"the largest lag to search for is {max_lag_s} s",
-            f"take more than 0 and at most {MAX_LAG_S:g} s",
-        )
+    limits = check_options(tolerance, max_lag_s)
     streams = None
     report = SyncReport(str(path), "no_answer", limits.name, exit_code=NoAnswerError.exit_code)
     try:
@@ -121,6 +124,35 @@ def measure(
                 )
     report = replace(report, elapsed_s=time.perf_counter() - started)
     return Measurement(report, streams, limits, Path(audio) if audio else None, audio_track)
+
+
+def check_options(tolerance: str | Tolerance, max_lag_s: float) -> Tolerance:
+    """Refuse options that no file could be measured with.
+
+    Parameters
+    ----------
+    tolerance : str or Tolerance
+        Name of a tolerance, or ``EARLY/LATE`` in ms.
+    max_lag_s : float
+        Largest lag to search for.
+
+    Returns
+    -------
+    Tolerance
+        The tolerance.
+
+    Raises
+    ------
+    ParameterError
+        If one of them cannot be used.
+    """
+    limits = Tolerance.parse(tolerance)
+    if not 0 < max_lag_s <= MAX_LAG_S:
+        raise ParameterError(
+            f"the largest lag to search for is {max_lag_s} s",
+            f"take more than 0 and at most {MAX_LAG_S:g} s",
+        )
+    return limits
 
 
 def check(

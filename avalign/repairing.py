@@ -9,7 +9,7 @@ from pathlib import Path
 
 from avalign.errors import MediaError, NoAnswerError, ParameterError
 from avalign.extraction import AnyPath, Progress, is_streams_file, sound_features
-from avalign.measurement import Measurement, believed, measure
+from avalign.measurement import Measurement, believed, check_options, measure
 from avalign.schema import best_guess
 from avalign.types import SyncReport
 from avalign.verdict import Tolerance
@@ -149,6 +149,7 @@ def sync(
         If an argument cannot be used, there is no such sound track, or there
         is no video to repair (the input is a ``.npz`` file).
     """
+    check_options(tolerance, max_lag_s)
     if not dry_run:
         # Better now than after minutes of measuring.
         check_target(path, output or synced_path(path), overwrite=overwrite)

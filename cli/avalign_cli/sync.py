@@ -98,6 +98,7 @@ def sync(
     report = SyncReport(video, "error", tolerance)
     try:
         # Better now than after minutes of measuring.
+        api.check_options(tolerance, max_lag)
         for target in filter(None, (None if dry_run else planned, plot, overlay)):
             api.check_target(video, target, overwrite=overwrite)
         if overlay is not None and api.is_streams_file(video):
