@@ -88,3 +88,20 @@ def test_one_clean_line_in_a_process_of_its_own(tmp_path):
     assert done.returncode == 0
     assert done.stderr == ""
     assert "Viewers notice (ITU-R BT.1359: 125 ms). Wrote out.mp4, residual" in done.stdout
+
+
+def test_measuring_loads_neither_torch_nor_librosa():
+    done = subprocess.run(
+        [
+            *PROGRAM[:2],
+            "import sys; from avalign_cli.main import main;"
+            "code = main(sys.argv[1:]);"
+            "heavy = {'torch', 'librosa', 'sklearn'} & set(sys.modules);"
+            "sys.exit(f'{code} {heavy}' if code or heavy else 0)",
+            *("check", str(SAMPLES / "talking.mp4")),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
