@@ -38,6 +38,7 @@ _SHORTEST_SPEECH_S = 0.25
 # Below these log odds of a match the sound is said not to be of these lips, unless one
 # lag stands out all the same.
 _NO_MATCH_LOG_ODDS = -4.6
+_OUTSTANDING_CONFIDENCE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,7 @@ def _doubt(alignment: Alignment, max_lag_s: float, *, several: bool) -> str | No
             "try a larger --max-lag"
         )
     foreign = alignment.diagnostics["match_log_odds"] < _NO_MATCH_LOG_ODDS
-    needed = VERDICT_CONFIDENCE if foreign else ANSWER_CONFIDENCE
+    needed = _OUTSTANDING_CONFIDENCE if foreign else ANSWER_CONFIDENCE
     if alignment.confidence >= needed:
         return None
     if foreign:

@@ -67,15 +67,15 @@ def _convolve(
     dilation: int,
     stride: int,
 ) -> NDArray[np.float32]:
-    # One matrix product per tap: no copy of the input per tap is ever made.
     padded = np.pad(rows, ((padding, padding), (0, 0)))
-    count = (len(rows) - 1) // stride + 1
-    result = np.broadcast_to(bias, (count, len(bias))).copy()
-    for tap in range(kernel.shape[2]):
-        start = tap * dilation
-        result += (
-            padded[start : start + (count - 1) * stride + 1 : stride] @ kernel[:, :, tap].T
-        )
+    width = kernel.shape[2]
+    span = dilation * (width - 1) + 1
+    windows = np.lib.stride_tricks.sliding_window_view(padded, span, axis=0)
+    # Rows of (tap, column): one matrix product for the whole layer.
+    taps = windows[::stride, :, ::dilation].transpose(0, 2, 1).reshape(-1, width * rows.shape[1])
+    weights = kernel.transpose(2, 1, 0).reshape(width * rows.shape[1], -1)
+    result: NDArray[np.float32] = taps @ weights
+    result += bias
     return result
 
 
