@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import avalign
-from avalign.align import align_streams
+from avalign.align import VERDICT_CONFIDENCE, align_streams
 from avalign.types import FeatureStream
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -66,7 +66,8 @@ def test_a_wide_search_finds_a_lag_of_seconds_and_a_narrow_one_does_not_pretend(
     own = align_streams(streams).alignment
     assert wide.alignment.audio_lag_s == pytest.approx(own.audio_lag_s + 2.5, abs=0.003)
     narrow = align_streams(late)
-    assert narrow.reason is not None
+    # Nothing that would carry a verdict, let alone a repair.
+    assert narrow.alignment.confidence < VERDICT_CONFIDENCE
 
 
 def test_the_mouth_that_speaks_is_found_and_named_by_its_place():
@@ -111,8 +112,7 @@ def test_agreement_is_there_where_the_sound_fits():
 def test_sound_that_does_not_fit_gets_no_answer():
     streams = talking()
     answer = align_streams(replace(streams, mfcc=backwards(streams.mfcc)))
-    assert answer.alignment.confidence < 0.8
-    assert answer.reason is not None
+    assert answer.alignment.confidence < VERDICT_CONFIDENCE
 
 
 def test_reasons_say_what_is_missing():
