@@ -72,8 +72,9 @@ def _convolve(
     span = dilation * (width - 1) + 1
     windows = np.lib.stride_tricks.sliding_window_view(padded, span, axis=0)
     # Rows of (tap, column): one matrix product for the whole layer.
-    taps = windows[::stride, :, ::dilation].transpose(0, 2, 1).reshape(-1, width * rows.shape[1])
-    weights = kernel.transpose(2, 1, 0).reshape(width * rows.shape[1], -1)
+    size = width * rows.shape[1]
+    taps = windows[::stride, :, ::dilation].transpose(0, 2, 1).reshape(-1, size)
+    weights = kernel.transpose(2, 1, 0).reshape(size, -1)
     result: NDArray[np.float32] = taps @ weights
     result += bias
     return result
