@@ -92,7 +92,7 @@ def test_numpy_encoders_equal_the_torch_network():
     rows = 120
     sound = random.normal(0, 10, (2 * rows, 13)).astype(np.float32)
     shape = random.normal(0, 0.1, (rows, 123)).astype(np.float32)
-    heard, seen = random.random(2 * rows) < 2, random.random(rows) < 2
+    heard, seen = np.ones(2 * rows, bool), np.ones(rows, bool)
     mfcc = stream(sound, np.arange(2 * rows) / 100, heard, "mfcc")
     lips = stream(shape, np.arange(rows) / 50, seen)
     ours = model.embed_audio(mfcc).values @ model.embed_lips(lips).values.T
