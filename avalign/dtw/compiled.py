@@ -1,0 +1,74 @@
+"""One way to compile: exact arithmetic, no GIL, and machine code that outlives the process."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache
+
+__all__ = ["EUCLIDEAN", "MANHATTAN", "SQEUCLIDEAN", "njit"]
+
+# How kernels are told the local cost. On one-dimensional series the last two agree.
+SQEUCLIDEAN = 0
+EUCLIDEAN = 1
+MANHATTAN = 2
+
+
+@functools.cache
+def _package_stamp() -> str:
+    """Return a digest of the package's sources, on which every kernel may depend."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode())
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+class _PackageCache(FunctionCache):
+    """Numba's cache on disk, but stale when any module of the package changed.
+
+    Numba looks at the one file that holds a function. Kernels here inline functions of
+    other modules, whose changes must count too. A disk that cannot be written or read
+    only costs the compilation.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file._source_stamp = _package_stamp()
+
+    @contextmanager
+    def _guard_against_spurious_io_errors(self) -> Iterator[None]:
+        with suppress(OSError, EOFError):
+            yield
+
+
+def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Compile a kernel on its first call, and keep the machine code on disk.
+
+    Parameters
+    ----------
+    function : callable, optional
+        The kernel. Without it, a decorator is returned.
+    **options
+        Passed on to :func:`numba.njit`, such as ``forceinline=True`` for helpers that
+        kernels call in their loops. There is no ``fastmath``: it assumes that there is no
+        infinity, and the recurrences of this package need it.
+
+    Returns
+    -------
+    callable
+        The compiled function; it releases the GIL while it runs.
+    """
+    if function is None:
+        return functools.partial(njit, **options)
+    dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    # Without a directory that can be written, numba refuses to cache: compile each time.
+    with suppress(RuntimeError, OSError):
+        dispatcher._cache = _PackageCache(function)
+    return dispatcher
