@@ -18,6 +18,7 @@ __all__ = [
     "shift_down",
     "shift_up",
     "splat",
+    "square_root",
     "store",
 ]
 
@@ -74,12 +75,12 @@ def absolute(builder: Any, a: Any) -> Any:
 
 def fused_multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
     """Return `a * b + c` with one rounding."""
-    suffix = f"v{a.type.count}f{_width(a.type.element)}"
-    signature = ir.FunctionType(a.type, [a.type] * 3)
-    function = builder.module.globals.get(f"llvm.fma.{suffix}") or ir.Function(
-        builder.module, signature, f"llvm.fma.{suffix}"
-    )
-    return builder.call(function, [a, b, c])
+    return _call(builder, "fma", a, b, c)
+
+
+def square_root(builder: Any, a: Any) -> Any:
+    """Return the square root of each lane, correctly rounded."""
+    return _call(builder, "sqrt", a)
 
 
 def shift_down(builder: Any, a: Any, entering: Any) -> Any:
@@ -96,6 +97,17 @@ def shift_up(builder: Any, a: Any, entering: Any) -> Any:
 def mask_bits(builder: Any, mask: Any) -> Any:
     """Return a mask as an integer with as many bits, lane 0 the lowest."""
     return builder.bitcast(mask, ir.IntType(mask.type.count))
+
+
+def _call(builder: Any, operation: str, *vectors: Any) -> Any:
+    """Call one of LLVM's intrinsic operations on vectors of one type."""
+    vector = vectors[0].type
+    name = f"llvm.{operation}.v{vector.count}f{_width(vector.element)}"
+    function = builder.module.globals.get(name)
+    if function is None:
+        signature = ir.FunctionType(vector, [vector] * len(vectors))
+        function = ir.Function(builder.module, signature, name)
+    return builder.call(function, vectors)
 
 
 def _order(lanes: Sequence[int]) -> Any:
