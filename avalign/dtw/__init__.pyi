@@ -1,0 +1,9 @@
+from avalign.dtw import windows as windows
+from avalign.dtw.result import DtwResult as DtwResult
+from avalign.dtw.result import Match as Match
+from avalign.dtw.steps import STEP_PATTERNS as STEP_PATTERNS
+from avalign.dtw.steps import StepPattern as StepPattern
+from avalign.dtw.steps import rabiner_juang as rabiner_juang
+from avalign.dtw.verbs import cost_matrix as cost_matrix
+from avalign.dtw.verbs import distance as distance
+from avalign.dtw.verbs import path as path

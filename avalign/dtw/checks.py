@@ -1,0 +1,233 @@
+"""From what a caller passes to a checked problem: every refusal is one line with a remedy."""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import suppress
+from operator import index
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from avalign.dtw.problem import METRIC_CODES, Problem
+from avalign.dtw.steps import StepPattern, step_pattern
+from avalign.errors import ParameterError
+
+__all__ = ["memory", "no_path", "problem", "radius_or_none", "series", "whole"]
+
+_SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def problem(
+    x: ArrayLike,
+    y: ArrayLike | None,
+    metric: str = "sqeuclidean",
+    radius: int | None = None,
+    window: ArrayLike | None = None,
+    pattern: str | StepPattern = "symmetric1",
+    open_begin: bool = False,
+    open_end: bool = False,
+    weights: ArrayLike | None = None,
+) -> Problem:
+    """Check the arguments that all verbs share, and lay the series out for the engines."""
+    if metric not in METRIC_CODES:
+        raise ParameterError(f"no metric {metric!r}", f"take one of {', '.join(METRIC_CODES)}")
+    left = series(x, "x")
+    if metric == "precomputed":
+        right = None
+        if y is not None or left.ndim != 2:
+            raise ParameterError(
+                f"precomputed costs of shape {left.shape}, y {'' if y is None else 'not '}None",
+                "pass the (N, M) matrix of local costs as x, and no y",
+            )
+    elif y is None:
+        raise ParameterError("y is missing", "only metric='precomputed' goes without")
+    else:
+        left, right = _matched(left, series(y, "y"))
+        if metric == "cosine":
+            left, right = _unit_rows(left, "x"), _unit_rows(right, "y")
+    checked = Problem(
+        left,
+        right,
+        metric,
+        -1 if radius is None else whole(radius, "radius"),
+        None,
+        step_pattern(pattern),
+        open_begin,
+        open_end,
+        None,
+    )
+    if weights is not None:
+        checked.weights = _weights(weights, checked)
+    if window is not None:
+        if radius is not None:
+            raise ParameterError(
+                f"both a radius ({radius}) and a window are given",
+                "pass one; windows.sakoe_chiba(N, M, radius) makes a window to change",
+            )
+        checked.window = _window(window, checked)
+    return checked
+
+
+def series(values: ArrayLike, name: str) -> NDArray[Any]:
+    """Return a series as a contiguous float array of one or two dimensions."""
+    try:
+        array = np.asarray(values)
+    except (ValueError, TypeError) as error:
+        raise ParameterError(
+            f"{name} is no array: {error}", "give rows of equal length"
+        ) from None
+    if array.dtype != _SINGLE and array.dtype != _DOUBLE:
+        if array.dtype.kind not in "fiub":
+            raise ParameterError(
+                f"{name} holds {array.dtype}", "give real numbers in one rectangular array"
+            )
+        array = array.astype(_DOUBLE)
+    if array.ndim != 1:
+        if array.ndim != 2:
+            raise ParameterError(
+                f"{name} has shape {array.shape}",
+                "give (rows,) or (rows, features), time first",
+            )
+        if array.shape[1] == 1:
+            array = array[:, 0]
+    if array.size == 0:
+        raise ParameterError(
+            f"{name} is empty, of shape {array.shape}", "give at least one row of one feature"
+        )
+    array = np.ascontiguousarray(array)
+    flat = array.ravel()
+    # Squares carry any NaN and infinity into their sum, and so does overflow: look twice.
+    if not math.isfinite(np.dot(flat, flat)) and not np.isfinite(flat).all():
+        at = int(np.argmin(np.isfinite(flat)))
+        raise ParameterError(
+            f"{name} is {flat[at]} in row {at // (flat.size // len(array))}",
+            "drop or interpolate such rows first",
+        )
+    return array
+
+
+def _matched(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return both series in one type, if they have as many features."""
+    if x.shape[1:] != y.shape[1:]:
+        features = [1 if array.ndim == 1 else array.shape[1] for array in (x, y)]
+        raise ParameterError(
+            f"x has {features[0]} features a row, y {features[1]}",
+            "rows are time: transpose arrays that come features first",
+        )
+    if x.dtype != y.dtype:
+        return x.astype(_DOUBLE, copy=False), y.astype(_DOUBLE, copy=False)
+    return x, y
+
+
+def _unit_rows(array: NDArray[Any], name: str) -> NDArray[Any]:
+    if array.ndim == 1:
+        raise ParameterError(
+            f"the cosine of {name}, which has one feature a row", "give two or more features"
+        )
+    # Scaled by their largest entry first, squares of rows neither overflow nor vanish.
+    largest = np.abs(array).max(axis=1, keepdims=True)
+    if not largest.all():
+        raise ParameterError(
+            f"row {int(np.argmin(largest))} of {name} is all zeros, which have no direction",
+            "drop such rows, or take another metric than cosine",
+        )
+    rows = array / largest
+    rows /= np.sqrt((rows * rows).sum(axis=1, keepdims=True))
+    return rows
+
+
+def whole(number: object, name: str, *, least: int = 0) -> int:
+    """Return a whole number that is large enough."""
+    try:
+        value = None if isinstance(number, bool) else index(number)  # type: ignore[arg-type]
+    except TypeError:
+        value = None
+    if value is None or value < least:
+        raise ParameterError(f"{name} is {number!r}", f"give a whole number, {least} or more")
+    return value
+
+
+def _weights(weights: ArrayLike, checked: Problem) -> NDArray[Any]:
+    array = series(weights, "weights")
+    longest = max(checked.shape)
+    if array.ndim != 1 or len(array) < longest or array.min() < 0:
+        raise ParameterError(
+            f"weights of shape {array.shape}, the least {array.min()}",
+            f"give one weight, 0 or more, for each |i - j| of 0 to {longest - 1}",
+        )
+    return array.astype(checked.x.dtype, copy=False)
+
+
+def _window(window: ArrayLike, checked: Problem) -> NDArray[np.int64]:
+    rows, columns = checked.shape
+    array = np.asarray(window)
+    if array.shape != (rows, 2) or array.dtype.kind not in "iu":
+        raise ParameterError(
+            f"a window of shape {array.shape} and type {array.dtype}",
+            f"give integers of shape ({rows}, 2): the [first, stop) columns of each row",
+        )
+    array = array.astype(np.int64)
+    first, stop = array[:, 0], array[:, 1]
+    wrong = (first < 0) | (stop > columns) | (first >= stop)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ParameterError(
+            f"row {row} of the window allows columns [{first[row]}, {stop[row]})",
+            f"each row needs 0 <= first < stop <= {columns}",
+        )
+    return array
+
+
+def no_path(checked: Problem) -> NoReturn:
+    """Say why the distance came out infinite."""
+    rows, columns = checked.shape
+    scale = _largest(checked.x)
+    if checked.y is not None:
+        features = 1 if checked.x.ndim == 1 else checked.x.shape[1]
+        scale += _largest(checked.y)
+        if checked.metric == "sqeuclidean":
+            scale *= scale
+        scale *= features
+    if checked.weights is not None:
+        scale *= _largest(checked.weights)
+    heaviest = max(weight for move in checked.pattern.moves for *_, weight in move)
+    if scale * max(heaviest, 1) * (rows + columns) > np.finfo(checked.x.dtype).max:
+        raise ParameterError(
+            f"the costs overflow {checked.x.dtype}: values reach {_largest(checked.x):.3g}",
+            "scale the series down, or pass float64",
+        )
+    within = "the window" if checked.window is not None else f"{rows} x {columns} cells"
+    if checked.radius >= 0:
+        within += f" and radius {checked.radius}"
+    raise ParameterError(
+        f"no path of step pattern {checked.pattern.name} fits {within}",
+        "widen the window, open an end, or take a pattern with steeper slopes",
+    )
+
+
+def _largest(array: NDArray[Any]) -> float:
+    return float(max(array.max(), -array.min()))
+
+
+def memory(needed: int, what: str, remedy: str) -> None:
+    """Refuse what would not fit into this machine's memory, before it is allocated."""
+    available = _memory_bytes()
+    if available is not None and needed > available:
+        raise ParameterError(
+            f"{what} needs {needed / 2**30:,.1f} GiB of the {available / 2**30:,.1f} GiB here",
+            remedy,
+        )
+
+
+def _memory_bytes() -> int | None:
+    """Return how much memory there is, as far as the system tells."""
+    limits = []
+    with suppress(AttributeError, ValueError, OSError):
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with suppress(OSError, ValueError):  # a container's share; "max" where there is none
+        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
+    return min(limits, default=None)
