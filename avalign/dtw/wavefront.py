@@ -1,0 +1,212 @@
+"""One step of the recurrence for a whole strip of rows, held in vector registers.
+
+A *strip* is ``HEIGHT = VECTORS * lanes`` consecutive rows of the cost matrix. It walks along
+the columns skewed in time: at step ``t`` its row ``r`` computes column ``t - r``, so that all
+its cells of one step lie on an anti-diagonal and do not depend on each other. Row
+``r = VECTORS * k + v`` lives in vector ``v``, in the ``k``-th lane from the top. The row
+above is then the vector before, one step ago: nothing moves between lanes, except that the
+last vector, one lane further down, is the row above the first. There the bottom row leaves
+the strip (lane 0) and the row above the strip, the *boundary*, enters (last lane).
+
+The state between two steps is a tuple of ``2 * VECTORS + 1`` vectors: the values of the step
+before, those of the step before that, and what then entered above the first vector.
+
+The other series is laid out so that vector ``v`` of step ``t`` finds the columns of its
+lanes in one load; see :func:`avalign.dtw.layout.lay_out_columns`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from avalign.dtw import emission
+from avalign.dtw.compiled import SQEUCLIDEAN
+from avalign.dtw.vectors import VectorType, element_pointer
+
+__all__ = [
+    "STATE",
+    "VECTORS",
+    "load_rows",
+    "load_state",
+    "step",
+    "step_and_trace",
+    "store_state",
+]
+
+# Enough independent vectors to hide the latency of the recurrence; few enough for rows and
+# state to stay in registers, and for the corners that the skew wastes to stay small.
+VECTORS = 6
+STATE = 2 * VECTORS + 1
+
+
+def _offset(builder: Any, pointer: Any, elements: int) -> Any:
+    return builder.gep(pointer, [ir.Constant(ir.IntType(64), elements)])
+
+
+def _loader(count: int) -> Any:
+    """Make an intrinsic that loads `count` consecutive vectors as a tuple."""
+
+    def load(typing_context: Any, array: Any) -> Any:
+        vector = VectorType(array.dtype)
+        result = types.UniTuple(vector, count)
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            (array_type,) = signature.args
+            data = element_pointer(context, builder, array_type, arguments[0], _zero())
+            loaded = [
+                emission.load(builder, _offset(builder, data, i * vector.lanes), vector.lanes)
+                for i in range(count)
+            ]
+            return context.make_tuple(builder, result, loaded)
+
+        return result(array), generate
+
+    return intrinsic(load)
+
+
+load_rows = _loader(VECTORS)
+load_state = _loader(STATE)
+
+
+@intrinsic
+def store_state(typing_context: Any, array: Any, state: Any) -> Any:
+    """Store the state of a strip in an array."""
+    lanes = VectorType(array.dtype).lanes
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = element_pointer(context, builder, signature.args[0], arguments[0], _zero())
+        for i in range(STATE):
+            vector = builder.extract_value(arguments[1], i)
+            emission.store(builder, vector, _offset(builder, data, i * lanes))
+        return context.get_dummy_value()
+
+    return types.void(array, state), generate
+
+
+@intrinsic(prefer_literal=True)
+def step(
+    typing_context: Any,
+    state: Any,
+    rows: Any,
+    columns: Any,
+    boundary: Any,
+    time: Any,
+    metric: Any,
+) -> Any:
+    """Advance a strip by one step.
+
+    Takes the state, the rows' values (from :func:`load_rows`), the columns laid out, the
+    boundary, the step ``t`` and the metric; returns the state. The boundary's column ``j``
+    stands at index ``j + HEIGHT``. Column ``t`` is read from it, and in place of column
+    ``t - HEIGHT`` goes what the strip's own bottom row got there one step ago.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wave = _Wave(context, builder, signature, arguments)
+        return wave.pack(wave.advance())
+
+    return state(state, rows, columns, boundary, time, metric), generate
+
+
+@intrinsic(prefer_literal=True)
+def step_and_trace(
+    typing_context: Any,
+    state: Any,
+    rows: Any,
+    columns: Any,
+    boundary: Any,
+    time: Any,
+    metric: Any,
+    directions: Any,
+    at: Any,
+) -> Any:
+    """Advance a strip by one step, and write down where each cell's minimum came from.
+
+    Two masks for each vector go to ``directions[at]`` and ``directions[at + 1]`` and so on:
+    whether the cell does *not* come from its diagonal, and whether, if so, it comes from the
+    left rather than from above. Ties go to the diagonal first, then to above.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wave = _Wave(context, builder, signature, arguments)
+        out = element_pointer(context, builder, signature.args[6], *arguments[6:8])
+
+        def trace(v: int, up: Any, diagonal: Any, left: Any) -> None:
+            straight = emission.minimum_of_nonnegative(builder, up, left)
+            masks = (
+                emission.less_of_nonnegative(builder, straight, diagonal),
+                emission.less_of_nonnegative(builder, left, up),
+            )
+            for i, mask in enumerate(masks):
+                builder.store(
+                    emission.mask_bits(builder, mask), _offset(builder, out, 2 * v + i)
+                )
+
+        return wave.pack(wave.advance(trace))
+
+    result = state(state, rows, columns, boundary, time, metric, directions, at)
+    return result, generate
+
+
+class _Wave:
+    """Emits a step, given the arguments that both kinds of step begin with."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        self.context, self.builder = context, builder
+        self.state_type, _, columns_type, boundary_type = signature.args[:4]
+        self.metric = signature.args[5].literal_value
+        self.lanes = self.state_type.dtype.lanes
+        state, rows, columns, boundary, time = arguments[:5]
+        unpacked = [builder.extract_value(state, i) for i in range(STATE)]
+        self.newest, self.older = unpacked[:VECTORS], unpacked[VECTORS:-1]
+        self.entered = unpacked[-1]
+        self.rows = [builder.extract_value(rows, v) for v in range(VECTORS)]
+        first = builder.mul(time, ir.Constant(ir.IntType(64), self.lanes))
+        self.columns = element_pointer(context, builder, columns_type, columns, first)
+        self.boundary = element_pointer(context, builder, boundary_type, boundary, time)
+
+    def advance(self, trace: Any = None) -> list[Any]:
+        builder, last = self.builder, self.newest[-1]
+        # A whole vector is loaded for its first lane: a shift can take it from memory.
+        entering_from = _offset(builder, self.boundary, VECTORS * self.lanes)
+        above = emission.load(builder, entering_from, self.lanes)
+        builder.store(
+            builder.extract_element(last, ir.Constant(ir.IntType(32), 0)), self.boundary
+        )
+        entering = emission.shift_down(builder, last, above)
+        values: list[Any] = [None] * VECTORS
+        for v in reversed(range(VECTORS)):
+            up = self.newest[v - 1] if v else entering
+            diagonal = self.older[v - 1] if v else self.entered
+            left = self.newest[v]
+            if trace is not None:
+                trace(v, up, diagonal, left)
+            least = emission.minimum_of_nonnegative(builder, diagonal, left)
+            values[v] = builder.fadd(self._cost(v), self._least(v, least, up))
+        return [*values, *self.newest, entering]
+
+    def pack(self, state: list[Any]) -> Any:
+        return self.context.make_tuple(self.builder, self.state_type, state)
+
+    def _cost(self, v: int) -> Any:
+        address = _offset(self.builder, self.columns, (VECTORS - v) * self.lanes)
+        column = emission.load(self.builder, address, self.lanes)
+        difference = self.builder.fsub(self.rows[v], column)
+        if self.metric == SQEUCLIDEAN:
+            return self.builder.fmul(difference, difference)
+        return emission.absolute(self.builder, difference)
+
+    def _least(self, v: int, a: Any, b: Any) -> Any:
+        # Comparing bits and comparing numbers run on different ports of the processor:
+        # double precision is fastest when both share the work.
+        if v % 2 and self.rows[v].type.element == ir.DoubleType():
+            return emission.minimum(self.builder, a, b)
+        return emission.minimum_of_nonnegative(self.builder, a, b)
+
+
+def _zero() -> Any:
+    return ir.Constant(ir.IntType(64), 0)
