@@ -69,6 +69,17 @@ def test_a_dry_run_says_what_it_would_write():
     assert "Would" not in text.line(report(12), planned=planned)
 
 
+def test_of_several_faces_the_line_names_the_one_that_matches():
+    found = planted.alignment(0.16)
+    faces = (
+        planted.face(0, planted.alignment(0.5), place="left"),
+        planted.face(1, found, place="upper right"),
+    )
+    assert text.line(report(160, alignment=found, face=1, faces=faces)).startswith(
+        "talk.mp4: audio is 160 ms late (±9 ms, confidence 0.97; face: upper right). Viewers"
+    )
+
+
 def test_no_answer_gives_the_reason_and_the_guess():
     found = planted.alignment(0.3, confidence=0.31)
     doubtful = SyncReport(

@@ -10,6 +10,7 @@ import numpy as np
 from avalign.align.confidence import Calibration, load_calibration
 from avalign.align.evidence import Evidence, add_evidence, gather_evidence
 from avalign.align.lag import rigid_alignment
+from avalign.align.places import median_box, name_places
 from avalign.space import SpaceModel, load_model
 from avalign.types import Alignment, ClipStreams, FaceAlignment, FeatureStream, LipStream
 from avalign.vision import coverage, usable
@@ -111,7 +112,7 @@ def align_streams(
     # The voice belongs to one mouth at most: faces share the odds of a match.
     no_match = model.settings.no_match + float(np.log(len(streams.lips)))
     audio = model.embed_audio(streams.mfcc) if streams.mfcc.valid.any() else None
-    for lips in streams.lips:
+    for lips, place in zip(streams.lips, name_places(streams.lips), strict=True):
         seen = usable(lips)
         candidate = None
         if audio is not None and len(audio) > 1 and np.count_nonzero(seen) > 1:
@@ -120,7 +121,7 @@ def align_streams(
             alignment = _rigid(evidence, speech_s, no_match, model, calibration)
             candidate = _Candidate(lips, seen, evidence, alignment)
             candidates.append(candidate)
-        faces.append(_describe(lips, candidate))
+        faces.append(_describe(lips, place, candidate))
     if not candidates:
         return ClipAlignment(tuple(faces), None, None, _unusable(streams))
 
@@ -227,12 +228,8 @@ def _speech_in_view(speech: FeatureStream, lips: LipStream, seen: NDArray[np.boo
     return float(np.count_nonzero(heard & inside & seen[nearest])) * period
 
 
-def _describe(lips: LipStream, candidate: _Candidate | None) -> FaceAlignment:
-    boxes = lips.boxes[lips.valid]
-    box = np.median(boxes, axis=0) if len(boxes) else np.zeros(4)
-    left, top, right, bottom = (float(edge) for edge in box)
-    middle = (left + right) / 2
-    place = "left" if middle < 0.4 else "right" if middle > 0.6 else "centre"
+def _describe(lips: LipStream, place: str, candidate: _Candidate | None) -> FaceAlignment:
+    left, top, right, bottom = (float(edge) for edge in median_box(lips))
     return FaceAlignment(
         lips.track_id,
         place,

@@ -85,33 +85,37 @@ def details(report: SyncReport) -> list[str]:
 
 def _finding(report: SyncReport) -> str:
     answer = report.alignment
+    face = best_guess(report)
+    # One face needs no telling which.
+    place = face.place if face and len(report.faces) > 1 else None
     if answer is None:
         sentence = f"no reliable answer: {_sentence(report.reason)}"
-        face = best_guess(report)
         guess = face.alignment if face else None
         if guess is not None and not guess.at_edge:
-            sentence += f" The best guess: {_lag(guess)}."
+            sentence += f" The best guess: {_lag(guess, place)}."
         return sentence
     if report.verdict is None:
-        return f"unsure: {_lag(answer)}."
+        return f"unsure: {_lag(answer, place)}."
     lag_ms = 1000.0 * answer.audio_lag_s
     tolerance = Tolerance.parse(report.tolerance)
     if report.verdict == "in_sync":
         limits = f"{tolerance.early_ms:g} ms early, {tolerance.late_ms:g} ms late"
-        return f"in sync: {_lag(answer)}, within {tolerance.source} ({limits})."
+        return f"in sync: {_lag(answer, place)}, within {tolerance.source} ({limits})."
     if report.verdict == "unacceptable":
         judged, tolerance = "Viewers object", ACCEPTABLE
     elif tolerance.name == "itu":
         judged = "Viewers notice"
     else:
         judged = "Out of tolerance"
-    return f"{_lag(answer)}. {judged} ({tolerance.source}: {tolerance.limit_ms(lag_ms):g} ms)."
+    limit = f"{tolerance.source}: {tolerance.limit_ms(lag_ms):g} ms"
+    return f"{_lag(answer, place)}. {judged} ({limit})."
 
 
-def _lag(alignment: Alignment) -> str:
+def _lag(alignment: Alignment, place: str | None = None) -> str:
     lag_ms = round(1000.0 * alignment.audio_lag_s)
     side = "on time" if lag_ms == 0 else f"{abs(lag_ms)} ms {'late' if lag_ms > 0 else 'early'}"
-    return f"audio is {side} ({_interval(alignment)}, confidence {alignment.confidence:.2f})"
+    measured = f"{_interval(alignment)}, confidence {alignment.confidence:.2f}"
+    return f"audio is {side} ({measured}{f'; face: {place}' if place else ''})"
 
 
 def _interval(alignment: Alignment) -> str:
