@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 from numba import literally
 
-from avalign.dtw import layout, vectors
+from avalign.dtw import layout
 from avalign.dtw.compiled import MANHATTAN, SQEUCLIDEAN, njit
-from avalign.dtw.wavefront import STATE, VECTORS, load_rows, load_state, step, store_state
+from avalign.dtw.wavefront import (
+    STATE,
+    VECTORS,
+    load_rows,
+    load_state,
+    put_row,
+    step,
+    store_state,
+)
 
 __all__ = ["distance"]
 
@@ -68,7 +76,7 @@ def _distance(x: Any, y: Any, radius: Any, metric: Any) -> Any:
     before, after = reach(x.size, y.size, radius)
     columns = layout.lay_out_columns(y)
     boundary = layout.empty_boundary(y.size, x)
-    strip = layout.aligned(2 * rows, x)
+    strip, inside = layout.aligned(rows, x), layout.aligned(rows, x)
     state = layout.aligned(STATE * rows // VECTORS, x)
     for first in range(0, x.size, rows):
         layout.lay_out_rows(x, first, strip)
@@ -77,7 +85,7 @@ def _distance(x: Any, y: Any, radius: Any, metric: Any) -> Any:
         if last == x.size - 1:
             end = y.size + last - first
         enter(state, boundary, begin, rows)
-        run(strip, columns, boundary, state, first, begin, end, before, after, metric)
+        run(strip, inside, columns, boundary, state, first, begin, end, before, after, metric)
     # The number of steps is even, so the last may be one beyond the end of the matrix.
     bank = (end - begin) % 2
     return state[bank * rows + layout.lane_of(last - first, rows // VECTORS)]
@@ -100,6 +108,7 @@ def enter(state: Any, boundary: Any, begin: Any, rows: Any) -> None:
 @njit
 def run(
     strip: Any,
+    inside: Any,
     columns: Any,
     boundary: Any,
     state: Any,
@@ -112,10 +121,11 @@ def run(
 ) -> None:
     """Run a strip over steps ``begin <= t < end``, one more if their number is odd.
 
-    Where the band cuts off part of its rows, at both ends, these cost infinity.
+    Where the band cuts off part of its rows, at both ends, these cost infinity; `inside` is
+    room for the rows that remain.
     """
     literally(metric)
-    rows = strip.size // 2
+    rows = strip.size
     # Row r is inside the band from step `opening + 2 r` to before step `closing + 2 r`.
     opening, closing = first - before, first + after + 1
     ramp_end = min(max(begin, opening + 2 * rows - 2), end)
@@ -123,10 +133,12 @@ def run(
     ramp_end += (ramp_end - begin) % 2
     body_end -= (body_end - begin) % 2
     if ramp_end < body_end:
-        _run_ramp(strip, columns, boundary, state, begin, ramp_end, opening, closing, metric)
+        _run_ramp(
+            strip, inside, columns, boundary, state, begin, ramp_end, opening, closing, metric
+        )
         _run_body(strip, columns, boundary, state, ramp_end, body_end, metric)
         begin = body_end
-    _run_ramp(strip, columns, boundary, state, begin, end, opening, closing, metric)
+    _run_ramp(strip, inside, columns, boundary, state, begin, end, opening, closing, metric)
 
 
 @njit
@@ -145,6 +157,7 @@ def _run_body(
 @njit
 def _run_ramp(
     strip: Any,
+    inside: Any,
     columns: Any,
     boundary: Any,
     state: Any,
@@ -155,50 +168,20 @@ def _run_ramp(
     metric: Any,
 ) -> None:
     literally(metric)
-    if begin >= end:
-        return
-    rows = strip.size // 2
-    inside = strip[rows:]
+    rows = strip.size
+    outside = strip.dtype.type(np.inf)
     for row in range(rows):
         place = layout.lane_of(row, rows // VECTORS)
-        if opening + 2 * row < begin < closing + 2 * row:
-            inside[place] = strip[place]
-        else:
-            inside[place] = np.inf
+        now = opening + 2 * row < begin < closing + 2 * row
+        inside[place] = strip[place] if now else outside
     registers = load_state(state)
-    for t in range(begin, end, 2):
-        _cross(strip, inside, t, opening, closing)
-        values = load_rows(inside)
-        registers = step(registers, values, columns, boundary, t, metric)
-        _cross(strip, inside, t + 1, opening, closing)
-        values = load_rows(inside)
-        registers = step(registers, values, columns, boundary, t + 1, metric)
+    for pair in range(begin, end, 2):
+        for t in range(pair, pair + 2):
+            entering, leaving = t - opening, t - closing
+            if entering % 2 == 0 and 0 <= entering < 2 * rows:
+                row = entering // 2
+                put_row(inside, row, strip[layout.lane_of(row, rows // VECTORS)])
+            if leaving % 2 == 0 and 0 <= leaving < 2 * rows:
+                put_row(inside, leaving // 2, outside)
+            registers = step(registers, load_rows(inside), columns, boundary, t, metric)
     store_state(state, registers)
-
-
-@njit(forceinline=True)
-def _cross(strip: Any, inside: Any, t: Any, opening: Any, closing: Any) -> None:
-    """Let the row enter, and that leave, whose first step inside or outside is `t`."""
-    rows = inside.size
-    entering, leaving = t - opening, t - closing
-    if entering % 2 == 0 and 0 <= entering < 2 * rows:
-        _replace(inside, entering // 2, strip)
-    if leaving % 2 == 0 and 0 <= leaving < 2 * rows:
-        _replace(inside, leaving // 2, None)
-
-
-@njit(forceinline=True)
-def _replace(inside: Any, row: Any, strip: Any) -> None:
-    # Whole vectors: the next step loads what was stored, which is quick only if alike.
-    lanes = inside.size // VECTORS
-    start = (row % VECTORS) * lanes
-    old = vectors.load(inside, start)
-    if strip is None:
-        new = vectors.splat(inside.dtype.type(np.inf))
-    else:
-        new = vectors.load(strip, start)
-    lane = vectors.splat(inside.dtype.type(lanes - 1 - row // VECTORS))
-    numbers = vectors.lane_numbers(old)
-    same = vectors.less_equal(numbers, lane)
-    below = vectors.less(numbers, lane)
-    vectors.store(inside, start, vectors.select(below, old, vectors.select(same, new, old)))

@@ -32,6 +32,7 @@ __all__ = [
     "VECTORS",
     "load_rows",
     "load_state",
+    "put_row",
     "step",
     "step_and_trace",
     "store_state",
@@ -85,6 +86,32 @@ def store_state(typing_context: Any, array: Any, state: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, state), generate
+
+
+@intrinsic
+def put_row(typing_context: Any, rows: Any, row: Any, value: Any) -> Any:
+    """Set the value of one row among those of a strip.
+
+    The whole vector is stored, because the next step loads it: a processor forwards what is
+    still on its way to memory only to loads of the same size.
+    """
+    lanes = VectorType(rows.dtype).lanes
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, row, value = arguments
+        number = row.type
+        count = ir.Constant(number, VECTORS)
+        start = builder.mul(builder.urem(row, count), ir.Constant(number, lanes))
+        pointer = element_pointer(context, builder, signature.args[0], array, start)
+        lane = builder.sub(ir.Constant(number, lanes - 1), builder.udiv(row, count))
+        numbers = emission.constant(number, range(lanes))
+        chosen = builder.icmp_signed("==", numbers, emission.splat(builder, lane, lanes))
+        old = emission.load(builder, pointer, lanes)
+        new = builder.select(chosen, emission.splat(builder, value, lanes), old)
+        emission.store(builder, new, pointer)
+        return context.get_dummy_value()
+
+    return types.void(rows, types.intp, rows.dtype), generate
 
 
 @intrinsic(prefer_literal=True)
