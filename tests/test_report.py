@@ -146,6 +146,22 @@ def test_a_plot_marks_the_lag_it_was_given(tmp_path: Path) -> None:
         assert columns.mean() / width == pytest.approx(share, abs=0.02)
 
 
+@pytest.mark.parametrize("lag_s", [-0.06, 0.01, 0.16])
+def test_the_lag_is_written_clear_of_the_tolerance(tmp_path: Path, lag_s: float) -> None:
+    plot_sync(report_of(lag_s), streams_of(lag_s), tmp_path / "lag.png")
+    image = image_of(tmp_path / "lag.png")[..., :3]
+    panel = image[int(0.175 * len(image)) : int(0.46 * len(image))]
+    red, green, blue = np.moveaxis(panel, -1, 0)
+    band = (green > red + 0.03) & (green > blue + 0.02)
+    rows, columns = np.flatnonzero(band.any(axis=1)), np.flatnonzero(band.any(axis=0))
+    # The curves end below the top fifth, where the lag is written.
+    top = panel[rows[0] : rows[0] + len(rows) // 6]
+    dark = (top.max(axis=2) < 0.5).sum(axis=0)
+    line = dark > len(top) // 2
+    assert dark[~line].sum() > 100
+    assert dark[columns[0] : columns[-1]][~line[columns[0] : columns[-1]]].sum() < 20
+
+
 @pytest.mark.usefixtures("no_warnings")
 @pytest.mark.parametrize(
     "case",

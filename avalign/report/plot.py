@@ -32,6 +32,7 @@ EMPTY = "#f4f5f6"
 SHOWN_S = 8.0
 SHOWN_AT_LEAST_S = 0.2
 MARGIN = 0.04
+LAG_LABEL_SHARE = 0.11  # of the width of the panel
 
 VERDICTS = {
     "in_sync": "in sync",
@@ -165,20 +166,35 @@ def _draw_curve(axes: Any, alignment: Alignment, tolerance: Tolerance) -> None:
     lag_ms = 1e3 * alignment.audio_lag_s
     axes.axvline(lag_ms, color=INK, linewidth=1.0, linestyle=(0, (3, 2)))
     axes.set(xlim=(lags_ms[0], lags_ms[-1]), ylim=(0, 1.22), yticks=[])
-    left = lag_ms < (lags_ms[0] + lags_ms[-1]) / 2
+    _write_lag(axes, lag_ms, [(low_ms, high_ms), (-tolerance.early_ms, tolerance.late_ms)])
+    axes.set_xlabel("audio lag [ms]  (left: audio early, right: audio late)", color=INK)
+    _legend_above(axes, "lower left")
+
+
+def _write_lag(axes: Any, lag_ms: float, bands_ms: list[tuple[float, float]]) -> None:
+    """Write the lag beside its line and clear of the bands about it, if there is room."""
+    first_ms, last_ms = axes.get_xlim()
+    width_ms = LAG_LABEL_SHARE * (last_ms - first_ms)
+    left_ms, right_ms = lag_ms, lag_ms
+    for low_ms, high_ms in bands_ms:
+        if low_ms - width_ms < lag_ms < high_ms + width_ms and high_ms - low_ms < 2 * width_ms:
+            left_ms, right_ms = min(left_ms, low_ms), max(right_ms, high_ms)
+    rightwards = right_ms - lag_ms <= lag_ms - left_ms
+    if rightwards and right_ms + width_ms > last_ms:
+        rightwards = False
+    elif not rightwards and left_ms - width_ms < first_ms:
+        rightwards = True
     axes.annotate(
-        f"{lag_ms:+.0f} ms".replace("-", "\N{MINUS SIGN}"),
-        (lag_ms, 1.1),
-        xytext=(6 if left else -6, 0),
+        _signed(lag_ms),
+        (right_ms if rightwards else left_ms, 1.1),
+        xytext=(6 if rightwards else -6, 0),
         textcoords="offset points",
-        ha="left" if left else "right",
+        ha="left" if rightwards else "right",
         va="center",
         fontsize=11,
         fontweight="bold",
         color=INK,
     )
-    axes.set_xlabel("audio lag [ms]  (left: audio early, right: audio late)", color=INK)
-    _legend_above(axes, "lower left")
 
 
 def _legend_above(axes: Any, corner: str) -> None:
@@ -206,7 +222,7 @@ def _words(report: SyncReport) -> tuple[str, str]:
     low_s, high_s = answer.interval_s
     parts = [
         _shortened(name, 60),
-        f"95 %: {1000 * low_s:.0f} to {1000 * high_s:.0f} ms",
+        f"95 %: {_signed(1e3 * low_s)} to {_signed(1e3 * high_s)}",
         f"confidence {answer.confidence:.2f}",
         VERDICTS.get(report.verdict or "", ""),
     ]
@@ -230,6 +246,10 @@ def _milliseconds(
     if milliseconds == 0:
         return zero
     return f"{abs(milliseconds)} ms{after if milliseconds > 0 else before}"
+
+
+def _signed(milliseconds: float) -> str:
+    return f"{round(milliseconds):+d} ms".replace("-", "\N{MINUS SIGN}").replace("+0", "0")
 
 
 def _say(axes: Any, words: str) -> None:
