@@ -14,14 +14,19 @@ import importlib
 
 # No module bears the name of a verb: importing it would put it in the verb's place.
 _HOMES = {
+    "matches": ("subsequence",),
+    "matrices": ("pairwise",),
+    "multiscale": ("multiscale_path",),
+    "online": ("OnlineDtw",),
     "result": ("DtwResult", "Match"),
     "steps": ("STEP_PATTERNS", "StepPattern", "rabiner_juang"),
+    "variants": ("derivative", "logistic_weights"),
     "verbs": ("cost_matrix", "distance", "path"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = ("windows",)
 
-__all__ = [*sorted(_HOME_OF), *_MODULES]  # noqa: PLE0604
+__all__ = [*sorted(_HOME_OF), *_MODULES]
 
 
 def __getattr__(name: str) -> object:

@@ -1,9 +1,15 @@
 from avalign.dtw import windows as windows
+from avalign.dtw.matches import subsequence as subsequence
+from avalign.dtw.matrices import pairwise as pairwise
+from avalign.dtw.multiscale import multiscale_path as multiscale_path
+from avalign.dtw.online import OnlineDtw as OnlineDtw
 from avalign.dtw.result import DtwResult as DtwResult
 from avalign.dtw.result import Match as Match
 from avalign.dtw.steps import STEP_PATTERNS as STEP_PATTERNS
 from avalign.dtw.steps import StepPattern as StepPattern
 from avalign.dtw.steps import rabiner_juang as rabiner_juang
+from avalign.dtw.variants import derivative as derivative
+from avalign.dtw.variants import logistic_weights as logistic_weights
 from avalign.dtw.verbs import cost_matrix as cost_matrix
 from avalign.dtw.verbs import distance as distance
 from avalign.dtw.verbs import path as path

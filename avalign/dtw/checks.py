@@ -16,7 +16,7 @@ from avalign.dtw.problem import METRIC_CODES, Problem
 from avalign.dtw.steps import StepPattern, step_pattern
 from avalign.errors import ParameterError
 
-__all__ = ["memory", "no_path", "problem", "radius_or_none", "series", "whole"]
+__all__ = ["memory", "no_path", "problem", "series", "whole"]
 
 _SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -98,7 +98,9 @@ def series(values: ArrayLike, name: str) -> NDArray[Any]:
         raise ParameterError(
             f"{name} is empty, of shape {array.shape}", "give at least one row of one feature"
         )
-    array = np.ascontiguousarray(array)
+    if not array.flags.carray:
+        # Kernels are compiled for contiguous, aligned, writable arrays, and only for them.
+        array = np.array(array, order="C")
     flat = array.ravel()
     # Squares carry any NaN and infinity into their sum, and so does overflow: look twice.
     if not math.isfinite(np.dot(flat, flat)) and not np.isfinite(flat).all():

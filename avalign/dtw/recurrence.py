@@ -23,7 +23,15 @@ from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN, njit
 from avalign.dtw.problem import PRECOMPUTED, Problem
 from avalign.dtw.steps import Steps, compiled
 
-__all__ = ["cost_matrix", "distance", "last_row", "path", "path_bytes"]
+__all__ = [
+    "classic_row",
+    "cost_matrix",
+    "distance",
+    "fill_costs",
+    "last_row",
+    "path",
+    "path_bytes",
+]
 
 Matrix = NDArray[np.floating]
 
@@ -37,7 +45,7 @@ TILE = 512
 
 
 @njit
-def _fill_costs(  # type: ignore[no-untyped-def]
+def fill_costs(  # type: ignore[no-untyped-def]
     x, y, metric, weights, i, first, costs
 ):
     """Write the local costs of row i from column `first` on; y is (features, columns)."""
@@ -46,7 +54,8 @@ def _fill_costs(  # type: ignore[no-untyped-def]
         for k in range(n):
             costs[k] = x[i, first + k]
     else:
-        costs[:] = 0
+        for k in range(n):
+            costs[k] = 0
         for feature in range(x.shape[1]):
             value = x[i, feature]
             other = y[feature, first : first + n]
@@ -66,7 +75,7 @@ def _fill_costs(  # type: ignore[no-untyped-def]
 
 
 @njit
-def _classic_row(diagonal, above, costs, into, begins, directions):  # type: ignore[no-untyped-def]
+def classic_row(diagonal, above, costs, into, begins, directions):  # type: ignore[no-untyped-def]
     """One row of c + min(diagonal, above, left); `directions` may be empty."""
     n = costs.shape[0]
     last = into.dtype.type(np.inf)
@@ -80,67 +89,85 @@ def _classic_row(diagonal, above, costs, into, begins, directions):  # type: ign
         for k in range(n):
             rises = above[k] < diagonal[k]
             into[k] = above[k] if rises else diagonal[k]
-            directions[k] = BEGINS_HERE if begins else np.uint8(rises)
+            directions[k] = np.uint8(BEGINS_HERE) if begins else np.uint8(rises)
         for k in range(n):
-            if last < into[k]:
-                into[k] = last
-                directions[k] = 2
-            last = costs[k] + into[k]
+            level = last < into[k]
+            directions[k] = np.uint8(2) if level else directions[k]
+            last = costs[k] + (last if level else into[k])
             into[k] = last
 
 
 @njit
 def _moves_from_above(  # type: ignore[no-untyped-def]
-    totals, costs, steps, i, left, n, best, directions, scratch
+    totals, costs, steps, i, left, best, directions, scratch
 ):
-    """Take the cheapest move from earlier rows, n columns from ring position `left` on."""
-    ring = totals.shape[0]
+    """Take the cheapest move from earlier rows, from ring position `left` on."""
+    ring, n = totals.shape[0], best.shape[0]
     for move in range(steps.rising):
         if steps.rows[move] > i:
             continue
-        start = left - steps.columns[move]
-        before = totals[(i - steps.rows[move]) % ring, start : start + n]
-        for k in range(n):
-            scratch[k] = before[k]
-        for cell in range(steps.first_cell[move], steps.first_cell[move + 1]):
-            start = left - steps.columns_back[cell]
-            cost = costs[(i - steps.rows_back[cell]) % ring, start : start + n]
+        at = left - steps.columns[move]
+        value = totals[(i - steps.rows[move]) % ring][at : at + n]
+        last = steps.first_cell[move + 1] - 1
+        for cell in range(steps.first_cell[move], last + 1):
+            at = left - steps.columns_back[cell]
+            cost = costs[(i - steps.rows_back[cell]) % ring][at : at + n]
             weight = steps.weights[cell]
             # Outside the window costs are infinite; should the weight be 0, the product
             # is NaN, which is not less than anything either.
-            for k in range(n):
-                scratch[k] += weight * cost[k]
-        if directions.shape[0] == 0:
-            for k in range(n):
-                best[k] = scratch[k] if scratch[k] < best[k] else best[k]
-        else:
-            for k in range(n):
-                better = scratch[k] < best[k]
-                best[k] = scratch[k] if better else best[k]
-                directions[k] = np.uint8(move) if better else directions[k]
+            if cell < last:
+                for k in range(n):
+                    scratch[k] = value[k] + weight * cost[k]
+                value = scratch
+            elif directions.shape[0] == 0:
+                for k in range(n):
+                    total = value[k] + weight * cost[k]
+                    best[k] = total if total < best[k] else best[k]
+            else:
+                for k in range(n):
+                    total = value[k] + weight * cost[k]
+                    better = total < best[k]
+                    best[k] = total if better else best[k]
+                    directions[k] = np.uint8(move) if better else directions[k]
 
 
 @njit
 def _moves_within_row(  # type: ignore[no-untyped-def]
-    totals, costs, steps, left, n, directions
+    totals, costs, steps, left, right, directions
 ):
     """Take moves along one row of the ring, cell by cell, where they are cheaper still."""
-    for k in range(left, left + n):
-        best = totals[k]
-        for move in range(steps.rising, steps.rows.shape[0]):
+    moves = steps.rows.shape[0]
+    if moves == steps.rising + 1 and steps.columns[moves - 1] == 1:
+        # One step to the right is all there is: carry the total along in a register.
+        move, weight, last = np.uint8(steps.rising), steps.weights[-1], totals[left - 1]
+        for k in range(left, right):
+            value = last + weight * costs[k]
+            better = value < totals[k]
+            last = value if better else totals[k]
+            totals[k] = last
+            if directions.shape[0] > 0:
+                directions[k - left] = move if better else directions[k - left]
+        return
+    for k in range(left, right):
+        for move in range(steps.rising, moves):
             value = totals[k - steps.columns[move]]
             for cell in range(steps.first_cell[move], steps.first_cell[move + 1]):
                 value += steps.weights[cell] * costs[k - steps.columns_back[cell]]
-            if value < best:
-                best = value
+            if value < totals[k]:
+                totals[k] = value
                 if directions.shape[0] > 0:
                     directions[k - left] = move
-        totals[k] = best
+
+
+@njit
+def _fill(row, first, stop, value):  # type: ignore[no-untyped-def]
+    for k in range(first, stop):
+        row[k] = value
 
 
 @njit
 def _sweep(  # type: ignore[no-untyped-def]
-    x, y, metric, weights, steps, classic, open_begin,
+    x, y, metric, weights, steps, pad, classic, open_begin,
     first, stop, window, base, totals, costs, directions, origins, matrix,
 ):  # fmt: skip
     """Accumulate rows [first, stop) of the cost matrix.
@@ -153,54 +180,59 @@ def _sweep(  # type: ignore[no-untyped-def]
     `matrix` gets copies of the totals.
     """
     ring = totals.shape[0]
-    pad = steps.columns.max()
+    kept = min(directions.shape[1], 1)
+    before = np.empty(totals.shape[1] if first == 0 else 0, totals.dtype)
     scratch = np.empty(TILE, totals.dtype)
-    for i in range(max(0, first - ring + 2), first):
-        left, n = pad + window[i, 0] - base, window[i, 1] - window[i, 0]
-        _fill_costs(x, y, metric, weights, i, window[i, 0], costs[i % ring, left : left + n])
-    for i in range(first, stop):
-        now, cost = totals[i % ring], costs[i % ring]
+    for i in range(max(0, first - ring + 2), stop):
+        slot = i % ring
+        now, cost = totals[slot], costs[slot]
+        left, right = window[i, 0] - base + pad, window[i, 1] - base + pad
         if i > first and i >= ring:
-            stale, until = pad + window[i - ring] - base
-            now[stale:until] = np.inf
-            cost[stale:until] = np.inf
-        left, n = pad + window[i, 0] - base, window[i, 1] - window[i, 0]
-        right = left + n
-        row = directions[(i - first) % directions.shape[0], :n]
-        row[:] = BEGINS_HERE
-        _fill_costs(x, y, metric, weights, i, window[i, 0], cost[left:right])
+            _fill(
+                now, window[i - ring, 0] - base + pad, window[i - ring, 1] - base + pad, np.inf
+            )
+            _fill(
+                cost, window[i - ring, 0] - base + pad, window[i - ring, 1] - base + pad, np.inf
+            )
+        fill_costs(x, y, metric, weights, i, window[i, 0], cost[left:right])
+        if i < first:
+            continue  # the costs are all that is missing of the rows before
+        row = directions[(i - first) % directions.shape[0], : kept * (right - left)]
         if classic:
+            here, below, above = cost[left:right], before[left:right], before[left:right]
             if i > 0:
-                above = totals[(i - 1) % ring]
-                _classic_row(above[left - 1 : right - 1], above[left:right],
-                             cost[left:right], now[left:right], False, row)  # fmt: skip
+                last = totals[(i - 1) % ring]
+                below, above = last[left - 1 : right - 1], last[left:right]
             else:
                 # What lies before the first row costs nothing where a path may begin.
-                before = np.full(n, 0 if open_begin else np.inf, totals.dtype)
+                _fill(before, left, right, 0 if open_begin else np.inf)
                 if window[0, 0] == 0:
-                    before[:1] = 0
-                _classic_row(before, before, cost[left:right], now[left:right], True, row)
+                    before[left] = 0
+            classic_row(below, above, here, now[left:right], i == 0, row)
         else:
+            _fill(row, 0, row.shape[0], BEGINS_HERE)
             if i == 0:
                 # A path counts the cell that it begins with once.
-                begin = right if open_begin else left + min(n, window[0, 0] == 0)
-                now[left:begin] = cost[left:begin]
+                for k in range(left, right):
+                    if open_begin or k == pad - base:
+                        now[k] = cost[k]
             for tile in range(left, right, TILE):
-                n = min(TILE, right - tile)
-                _moves_from_above(totals, costs, steps, i, tile, n, now[tile : tile + n],
-                                  row[tile - left : tile - left + n], scratch)  # fmt: skip
-            if steps.rising < steps.rows.shape[0]:
-                _moves_within_row(now, cost, steps, left, right - left, row)
+                until = min(tile + TILE, right)
+                _moves_from_above(totals, costs, steps, i, tile, now[tile:until],
+                                  row[kept * (tile - left) : kept * (until - left)],
+                                  scratch)  # fmt: skip
+            _moves_within_row(now, cost, steps, left, right, row)
         if origins.shape[0] > 0:
             for k in range(left, right):
                 move = row[k - left]
                 if move == BEGINS_HERE:
-                    origins[i % ring, k] = k + base - pad
+                    origins[slot, k] = k + base - pad
                 else:
-                    before_row = (i - steps.rows[move]) % ring
-                    origins[i % ring, k] = origins[before_row, k - steps.columns[move]]
+                    reached = (i - steps.rows[move]) % ring
+                    origins[slot, k] = origins[reached, k - steps.columns[move]]
         if matrix.shape[0] > 0:
-            matrix[i, window[i, 0] : window[i, 1]] = now[left:right]
+            for k in range(left, right):
+                matrix[i, k + base - pad] = now[k]
 
 
 @njit
@@ -283,7 +315,7 @@ class _Sweeper:
             directions = np.empty((1, shape[1] if origins else 0), np.uint8)
         starts = np.zeros(shape if origins else (0, 0), np.int64)
         _sweep(
-            self.x, self.y, self.problem.metric_code, self.weights, self.steps,
+            self.x, self.y, self.problem.metric_code, self.weights, self.steps, pad,
             self.problem.pattern.is_classic, self.problem.open_begin, first, stop,
             self.window, base, totals, costs, directions, starts,
             np.empty((0, 0), dtype) if matrix is None else matrix,

@@ -110,6 +110,15 @@ class StepPattern:
         """Whether these are the three unit steps, all with weight 1, diagonal first."""
         return self.moves == CLASSIC
 
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether exchanging x and y changes no distance."""
+        swapped = {
+            tuple((columns, rows, weight) for rows, columns, weight in move)
+            for move in self.moves
+        }
+        return swapped == set(self.moves)
+
 
 class Steps(NamedTuple):
     """A step pattern as the arrays that the engine reads; moves within a row come last.

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avalign.dtw import checks, recurrence
-from avalign.dtw.problem import Problem
+from avalign.dtw import checks, dispatch, recurrence
 from avalign.dtw.result import DtwResult
 from avalign.dtw.steps import StepPattern
 from avalign.errors import ParameterError
@@ -84,11 +82,8 @@ def distance(
         x, y, metric, radius, window, step_pattern, open_begin, open_end, weights
     )
     if engine != "numba":
-        return _reference(engine).distance(problem)
-    found = _distance(problem) * problem.scale
-    if not found < math.inf:
-        checks.no_path(problem)
-    return found
+        return _other(engine).distance(problem) * problem.scale
+    return dispatch.solved_distance(problem)
 
 
 def path(
@@ -135,10 +130,7 @@ def path(
     problem = checks.problem(
         x, y, metric, radius, window, step_pattern, open_begin, open_end, weights
     )
-    if engine != "numba":
-        cost, cells = _reference(engine).path(problem)
-    else:
-        cost, cells = _path(problem)
+    cost, cells = (_other(engine) or dispatch).path(problem)
     cost *= problem.scale
     if not cost < math.inf:
         checks.no_path(problem)
@@ -196,26 +188,14 @@ def cost_matrix(
         f"a cost matrix of {rows} x {columns}",
         "call distance or path, whose memory is linear, or lower the rate of the series",
     )
-    if engine != "numba":
-        return _reference(engine).cost_matrix(problem)
-    matrix = recurrence.cost_matrix(problem)
+    matrix = (_other(engine) or recurrence).cost_matrix(problem)
     return matrix * matrix.dtype.type(problem.scale) if problem.scale != 1 else matrix
 
 
-def _distance(problem: Problem) -> float:
-    return recurrence.distance(problem)[0]
-
-
-def _path(problem: Problem) -> tuple[float, NDArray[np.int32]]:
-    checks.memory(
-        recurrence.path_bytes(problem),
-        "the path",
-        "give a radius, or call multiscale_path, whose memory is linear",
-    )
-    return recurrence.path(problem)
-
-
-def _reference(engine: str) -> Any:
+def _other(engine: str) -> Any:
+    """Return the module of another engine, None for avalign's own."""
+    if engine == "numba":
+        return None
     if engine != "dtaidistance":
         raise ParameterError(f"no engine {engine!r}", "take 'numba' or 'dtaidistance'")
     from avalign.dtw import reference

@@ -108,7 +108,9 @@ def itakura(rows: int, columns: int, max_slope: float = 2.0) -> Window:
     return _connected(np.ceil(first - slack), np.floor(last + slack) + 1, columns)
 
 
-def around(path: NDArray[np.integer], rows: int, columns: int, radius: int) -> Window:
+def around(
+    path: NDArray[np.integer], rows: int, columns: int, radius: int, *, factor: int = 1
+) -> Window:
     """Return the cells at most `radius` rows and columns away from a path.
 
     Parameters
@@ -119,6 +121,8 @@ def around(path: NDArray[np.integer], rows: int, columns: int, radius: int) -> W
         Lengths of x and y.
     radius : int
         How far the window reaches, in both directions.
+    factor : int
+        How many rows and columns each cell of the path stands for.
 
     Returns
     -------
@@ -127,16 +131,22 @@ def around(path: NDArray[np.integer], rows: int, columns: int, radius: int) -> W
     """
     _check_lengths(rows, columns)
     _check_radius(radius)
-    i = np.arange(rows)
+    i = np.arange(-(-rows // factor))
     begin = np.searchsorted(path[:, 0], i, side="left")
     end = np.searchsorted(path[:, 0], i, side="right") - 1
-    if len(path) == 0 or (end < begin).any():
-        raise ParameterError("the path misses rows", f"visit every row of 0 to {rows - 1}")
-    first = path[begin, 1].astype(np.int64) - radius
-    stop = path[end, 1].astype(np.int64) + radius + 1
-    first = first[np.maximum(i - radius, 0)]
-    stop = stop[np.minimum(i + radius, rows - 1)]
-    return np.stack([np.maximum(first, 0), np.minimum(stop, columns)], axis=1)
+    if (end < begin).any():
+        raise ParameterError("the path misses rows", f"visit every row of 0 to {len(i) - 1}")
+    first = path[begin, 1].astype(np.int64) * factor - radius
+    stop = (path[end, 1].astype(np.int64) + 1) * factor + radius
+    i = np.arange(rows)
+    window = np.stack(
+        [
+            first[np.maximum(i - radius, 0) // factor],
+            stop[np.minimum(i + radius, rows - 1) // factor],
+        ],
+        axis=1,
+    )
+    return window.clip(0, columns)
 
 
 def _connected(first: NDArray[np.float64], stop: NDArray[np.float64], columns: int) -> Window:

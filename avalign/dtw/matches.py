@@ -1,0 +1,124 @@
+"""Finding a query in a longer series."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from avalign.dtw import checks, dispatch
+from avalign.dtw.result import Match
+from avalign.dtw.steps import StepPattern
+from avalign.errors import ParameterError
+
+__all__ = ["subsequence"]
+
+
+def subsequence(
+    query: ArrayLike,
+    series: ArrayLike,
+    *,
+    metric: str = "sqeuclidean",
+    step_pattern: str | StepPattern = "symmetric1",
+    top_k: int | None = None,
+    max_distance: float | None = None,
+    exclusion: int | None = None,
+) -> list[Match]:
+    """Find where a query fits best in a longer series.
+
+    Every row of the series is a possible end; the best path that ends there gives its cost
+    and its start. Matches are taken best first, each of which rules out its neighbours.
+
+    Parameters
+    ----------
+    query : array-like, shape (N,) or (N, D)
+        What to look for, time first.
+    series : array-like, shape (M,) or (M, D)
+        Where to look for it.
+    metric : {"sqeuclidean", "euclidean", "manhattan", "cosine"}
+        The local cost.
+    step_pattern : str or StepPattern
+        The moves, by name or one's own.
+    top_k : int, optional
+        At most so many matches.
+    max_distance : float, optional
+        No match that costs more.
+    exclusion : int, optional
+        Ends of matches lie more than so many rows apart; 0 gives a match for every row.
+        By default no row of the series belongs to two matches.
+
+    Returns
+    -------
+    list of Match
+        Best first. Empty if none is as cheap as `max_distance`.
+
+    Raises
+    ------
+    ParameterError
+        If an argument cannot be used.
+
+    References
+    ----------
+    .. [1] M. Müller, "Information Retrieval for Music and Motion", 2007, section 4.4.
+
+    Examples
+    --------
+    >>> found = subsequence([1.0, 2.0, 1.0], [0.0, 0.0, 1.0, 2.0, 2.0, 1.0, 0.0], top_k=1)
+    >>> found[0].start, found[0].stop, found[0].distance
+    (2, 6, 0.0)
+    """
+    if metric == "precomputed":
+        raise ParameterError(
+            "subsequence takes no precomputed costs",
+            "call path(costs, metric='precomputed', open_begin=True, open_end=True)",
+        )
+    if max_distance is not None and not max_distance >= 0:
+        raise ParameterError(f"max_distance is {max_distance}", "give a cost, 0 or more")
+    problem = checks.problem(
+        query, series, metric, pattern=step_pattern, open_begin=True, open_end=True
+    )
+    costs, starts = dispatch.last_row(problem)
+    costs = costs * costs.dtype.type(problem.scale)
+    ends = _spread(
+        costs,
+        starts,
+        limit=None if top_k is None else checks.whole(top_k, "top_k", least=1),
+        worst=np.inf if max_distance is None else max_distance,
+        exclusion=None if exclusion is None else checks.whole(exclusion, "exclusion"),
+    )
+    assert problem.y is not None
+    return [
+        Match(
+            start=int(starts[end]),
+            stop=end + 1,
+            distance=float(costs[end]),
+            query=problem.x,
+            series=problem.y,
+            metric=metric,
+            step_pattern=problem.pattern,
+        )
+        for end in ends
+    ]
+
+
+def _spread(
+    costs: NDArray[np.floating],
+    starts: NDArray[np.int64],
+    *,
+    limit: int | None,
+    worst: float,
+    exclusion: int | None,
+) -> list[int]:
+    """Return the ends of matches, best first, of which none is too near to a better one."""
+    chosen: list[int] = []
+    taken = np.zeros(len(costs), dtype=bool)
+    for end in np.argsort(costs, kind="stable").tolist():
+        if len(chosen) == limit or not costs[end] <= worst or costs[end] == np.inf:
+            break
+        start = starts[end]
+        if taken[end] or (exclusion is None and taken[start:end].any()):
+            continue
+        chosen.append(end)
+        if exclusion is not None:
+            start, end = max(end - exclusion, 0), end + exclusion
+        taken[start : end + 1] = True
+    return chosen
