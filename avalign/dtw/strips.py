@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import literally
+import numpy.typing as npt
 
 from avalign.dtw import layout
-from avalign.dtw.compiled import MANHATTAN, SQEUCLIDEAN, njit
+from avalign.dtw.compiled import SQEUCLIDEAN, njit
 from avalign.dtw.wavefront import (
     STATE,
     VECTORS,
+    AbsoluteDifference,
+    SquaredDifference,
     load_rows,
     load_state,
     put_row,
@@ -19,10 +21,34 @@ from avalign.dtw.wavefront import (
     store_state,
 )
 
-__all__ = ["distance"]
+__all__ = ["Workspace", "distance", "enter", "outcome", "reach", "run", "span", "workspace"]
 
 
-def distance(x: Any, y: Any, radius: int, metric: int) -> float:
+class Workspace(NamedTuple):
+    """What the strips of one matrix work with, one after the other.
+
+    Parameters
+    ----------
+    rows : array, shape (height,)
+        Values of the current strip's rows, laid out.
+    inside : array, shape (height,)
+        The same, infinite where a row is outside of the band.
+    columns : array
+        The other series, laid out.
+    boundary : array
+        Row of the matrix above the strip; in its place, the strip leaves its bottom row.
+    state : array
+        Registers of the strip between two runs.
+    """
+
+    rows: Any
+    inside: Any
+    columns: Any
+    boundary: Any
+    state: Any
+
+
+def distance(x: npt.NDArray[Any], y: npt.NDArray[Any], radius: int, metric: int) -> float:
     """Return the DTW distance of two univariate series (steps (1, 1), (1, 0), (0, 1)).
 
     The result is that of the plain recurrence to the last bit: nothing is reordered or
@@ -44,8 +70,8 @@ def distance(x: Any, y: Any, radius: int, metric: int) -> float:
     float
         Sum of the costs along the best path.
     """
-    # The distance is symmetric; the fewer columns, the less is wasted on the skew.
-    if x.size < y.size:
+    # The distance is symmetric; the fewer strips, the less is wasted on their ends.
+    if x.size > y.size:
         x, y = y, x
     kernel = _distance_squared if metric == SQEUCLIDEAN else _distance_absolute
     return float(kernel(x, y, radius))
@@ -53,12 +79,38 @@ def distance(x: Any, y: Any, radius: int, metric: int) -> float:
 
 @njit
 def _distance_squared(x: Any, y: Any, radius: Any) -> Any:
-    return _distance(x, y, radius, SQEUCLIDEAN)
+    return _distance(x, y, radius, SquaredDifference())
 
 
 @njit
 def _distance_absolute(x: Any, y: Any, radius: Any) -> Any:
-    return _distance(x, y, radius, MANHATTAN)
+    return _distance(x, y, radius, AbsoluteDifference())
+
+
+@njit
+def _distance(x: Any, y: Any, radius: Any, metric: Any) -> Any:
+    before, after = reach(x.size, y.size, radius)
+    work = workspace(x, y)
+    rows = work.rows.size
+    for first in range(0, x.size, rows):
+        begin, end = span(first, x.size, y.size, rows, before, after)
+        layout.lay_out_rows(x, first, work.rows)
+        enter(work, begin)
+        run(work, first, begin, end, before, after, metric)
+    return outcome(work, x.size - 1 - first, end - begin)
+
+
+@njit
+def workspace(x: Any, y: Any) -> Any:
+    """Allocate what the strips of a matrix work with, and lay out its columns."""
+    rows = layout.height(x)
+    return Workspace(
+        layout.aligned(rows, x),
+        layout.aligned(rows, x),
+        layout.lay_out_columns(y),
+        layout.empty_boundary(y.size, x),
+        layout.aligned(STATE * rows // VECTORS, x),
+    )
 
 
 @njit
@@ -70,118 +122,96 @@ def reach(rows: Any, columns: Any, radius: Any) -> Any:
 
 
 @njit
-def _distance(x: Any, y: Any, radius: Any, metric: Any) -> Any:
-    literally(metric)
-    rows = layout.height(x)
-    before, after = reach(x.size, y.size, radius)
-    columns = layout.lay_out_columns(y)
-    boundary = layout.empty_boundary(y.size, x)
-    strip, inside = layout.aligned(rows, x), layout.aligned(rows, x)
-    state = layout.aligned(STATE * rows // VECTORS, x)
-    for first in range(0, x.size, rows):
-        layout.lay_out_rows(x, first, strip)
-        begin, end = span(first, rows, y.size, before, after)
-        last = min(first + rows, x.size) - 1
-        if last == x.size - 1:
-            end = y.size + last - first
-        enter(state, boundary, begin, rows)
-        run(strip, inside, columns, boundary, state, first, begin, end, before, after, metric)
-    # The number of steps is even, so the last may be one beyond the end of the matrix.
-    bank = (end - begin) % 2
-    return state[bank * rows + layout.lane_of(last - first, rows // VECTORS)]
+def span(first: Any, total: Any, columns: Any, rows: Any, before: Any, after: Any) -> Any:
+    """Return the first step of a strip, an even one, and the one after its last.
 
-
-@njit
-def span(first: Any, rows: Any, columns: Any, before: Any, after: Any) -> Any:
-    """Return the steps of a strip: from its first column on, until its last row is out."""
+    A strip begins with its first column. It ends when its bottom row has left one column
+    behind the band in the boundary, where the row below reads infinity; the last strip of
+    all, when it has computed the last cell of the matrix.
+    """
     begin = max(0, first - before)
-    return begin, min(columns, first + rows + after) + rows
+    end = min(columns, first + rows + after + 1) + rows
+    if first + rows >= total:
+        end = columns + total - 1 - first
+    return begin - begin % 2, end
 
 
 @njit
-def enter(state: Any, boundary: Any, begin: Any, rows: Any) -> None:
+def enter(work: Any, begin: Any) -> None:
     """Set the state before a strip's first step."""
-    state[:] = np.inf
-    state[-1] = boundary[begin - 1 + rows]
+    work.state[:] = np.inf
+    work.state[-1] = work.boundary[begin - 1 + work.rows.size]
+
+
+@njit
+def outcome(work: Any, row: Any, steps: Any) -> Any:
+    """Return what a row of the strip had at the last of `steps` steps.
+
+    Steps are run in pairs, so the state may be one step ahead.
+    """
+    lanes = work.rows.size // VECTORS
+    return work.state[steps % 2 * VECTORS * lanes + layout.lane_of(row, lanes)]
 
 
 @njit
 def run(
-    strip: Any,
-    inside: Any,
-    columns: Any,
-    boundary: Any,
-    state: Any,
-    first: Any,
-    begin: Any,
-    end: Any,
-    before: Any,
-    after: Any,
-    metric: Any,
+    work: Any, first: Any, begin: Any, end: Any, before: Any, after: Any, metric: Any
 ) -> None:
-    """Run a strip over steps ``begin <= t < end``, one more if their number is odd.
+    """Run a strip over steps ``begin <= t < end``, and one more if their number is odd.
 
-    Where the band cuts off part of its rows, at both ends, these cost infinity; `inside` is
-    room for the rows that remain.
+    Where the band cuts off part of its rows, at both ends, these cost infinity.
     """
-    literally(metric)
-    rows = strip.size
     # Row r is inside the band from step `opening + 2 r` to before step `closing + 2 r`.
     opening, closing = first - before, first + after + 1
-    ramp_end = min(max(begin, opening + 2 * rows - 2), end)
-    body_end = max(ramp_end, min(end, closing))
-    ramp_end += (ramp_end - begin) % 2
-    body_end -= (body_end - begin) % 2
-    if ramp_end < body_end:
-        _run_ramp(
-            strip, inside, columns, boundary, state, begin, ramp_end, opening, closing, metric
-        )
-        _run_body(strip, columns, boundary, state, ramp_end, body_end, metric)
-        begin = body_end
-    _run_ramp(strip, inside, columns, boundary, state, begin, end, opening, closing, metric)
+    all_in = min(max(begin, opening + 2 * work.rows.size - 2), end)
+    all_in += (all_in - begin) % 2
+    some_out = min(end, closing)
+    some_out -= (some_out - begin) % 2
+    if all_in < some_out:
+        _run_ramp(work, begin, all_in, opening, closing, metric)
+        _run_body(work, all_in, some_out, metric)
+        begin = some_out
+    _run_ramp(work, begin, end, opening, closing, metric)
 
 
 @njit
-def _run_body(
-    strip: Any, columns: Any, boundary: Any, state: Any, begin: Any, end: Any, metric: Any
-) -> None:
-    literally(metric)
-    values = load_rows(strip)
-    registers = load_state(state)
+def _run_body(work: Any, begin: Any, end: Any, metric: Any) -> None:
+    columns, boundary = work.columns, work.boundary
+    rows = load_rows(work.rows)
+    state = load_state(work.state)
     for t in range(begin, end, 2):
-        registers = step(registers, values, columns, boundary, t, metric)
-        registers = step(registers, values, columns, boundary, t + 1, metric)
-    store_state(state, registers)
+        state = step(state, rows, columns, boundary, t, metric)
+        state = step(state, rows, columns, boundary, t + 1, metric)
+    store_state(work.state, state)
 
 
 @njit
-def _run_ramp(
-    strip: Any,
-    inside: Any,
-    columns: Any,
-    boundary: Any,
-    state: Any,
-    begin: Any,
-    end: Any,
-    opening: Any,
-    closing: Any,
-    metric: Any,
-) -> None:
-    literally(metric)
-    rows = strip.size
-    outside = strip.dtype.type(np.inf)
-    for row in range(rows):
-        place = layout.lane_of(row, rows // VECTORS)
-        now = opening + 2 * row < begin < closing + 2 * row
-        inside[place] = strip[place] if now else outside
-    registers = load_state(state)
+def _run_ramp(work: Any, begin: Any, end: Any, opening: Any, closing: Any, metric: Any) -> None:
+    if begin >= end:
+        return
+    rows, inside, columns, boundary, _ = work
+    keep_inside(work, begin, opening, closing)
+    state = load_state(work.state)
     for pair in range(begin, end, 2):
         for t in range(pair, pair + 2):
+            # In this loop, calls that take arrays would cost more than the step.
             entering, leaving = t - opening, t - closing
-            if entering % 2 == 0 and 0 <= entering < 2 * rows:
+            if entering % 2 == 0 and 0 <= entering < 2 * rows.size:
                 row = entering // 2
-                put_row(inside, row, strip[layout.lane_of(row, rows // VECTORS)])
-            if leaving % 2 == 0 and 0 <= leaving < 2 * rows:
-                put_row(inside, leaving // 2, outside)
-            registers = step(registers, load_rows(inside), columns, boundary, t, metric)
-    store_state(state, registers)
+                put_row(inside, row, rows[layout.lane_of(row, rows.size // VECTORS)])
+            if leaving % 2 == 0 and 0 <= leaving < 2 * rows.size:
+                put_row(inside, leaving // 2, inside.dtype.type(np.inf))
+            state = step(state, load_rows(inside), columns, boundary, t, metric)
+    store_state(work.state, state)
+
+
+@njit
+def keep_inside(work: Any, begin: Any, opening: Any, closing: Any) -> None:
+    """Select the rows that are inside the band right before step `begin`."""
+    rows = work.rows.size
+    for row in range(rows):
+        place = layout.lane_of(row, rows // VECTORS)
+        if opening + 2 * row < begin <= closing + 2 * row:
+            work.inside[place] = work.rows[place]
+        else:
+            work.inside[place] = np.inf

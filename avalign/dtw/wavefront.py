@@ -17,19 +17,20 @@ lanes in one load; see :func:`avalign.dtw.layout.lay_out_columns`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
 from avalign.dtw import emission
-from avalign.dtw.compiled import SQEUCLIDEAN
 from avalign.dtw.vectors import VectorType, element_pointer
 
 __all__ = [
     "STATE",
     "VECTORS",
+    "AbsoluteDifference",
+    "SquaredDifference",
     "load_rows",
     "load_state",
     "put_row",
@@ -42,6 +43,20 @@ __all__ = [
 # state to stay in registers, and for the corners that the skew wastes to stay small.
 VECTORS = 6
 STATE = 2 * VECTORS + 1
+
+
+# Local costs are told apart by their types, so that kernels are compiled for each. Numba
+# knows no empty tuples by name: the field is there for it.
+class SquaredDifference(NamedTuple):
+    """Local cost of squared Euclidean DTW."""
+
+    power: int = 2
+
+
+class AbsoluteDifference(NamedTuple):
+    """Local cost of Euclidean and of Manhattan DTW, which agree on single numbers."""
+
+    power: int = 1
 
 
 def _offset(builder: Any, pointer: Any, elements: int) -> Any:
@@ -114,7 +129,7 @@ def put_row(typing_context: Any, rows: Any, row: Any, value: Any) -> Any:
     return types.void(rows, types.intp, rows.dtype), generate
 
 
-@intrinsic(prefer_literal=True)
+@intrinsic
 def step(
     typing_context: Any,
     state: Any,
@@ -139,7 +154,7 @@ def step(
     return state(state, rows, columns, boundary, time, metric), generate
 
 
-@intrinsic(prefer_literal=True)
+@intrinsic
 def step_and_trace(
     typing_context: Any,
     state: Any,
@@ -153,14 +168,15 @@ def step_and_trace(
 ) -> Any:
     """Advance a strip by one step, and write down where each cell's minimum came from.
 
-    Two masks for each vector go to ``directions[at]`` and ``directions[at + 1]`` and so on:
-    whether the cell does *not* come from its diagonal, and whether, if so, it comes from the
-    left rather than from above. Ties go to the diagonal first, then to above.
+    Two masks for each vector go to the bytes from ``directions[at]`` on: whether the cell
+    does *not* come from its diagonal, and whether, if so, it comes from the left rather than
+    from above. Ties go to the diagonal first, then to above.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         wave = _Wave(context, builder, signature, arguments)
-        out = element_pointer(context, builder, signature.args[6], *arguments[6:8])
+        first = element_pointer(context, builder, signature.args[6], *arguments[6:8])
+        out = builder.bitcast(first, ir.IntType(wave.lanes).as_pointer())
 
         def trace(v: int, up: Any, diagonal: Any, left: Any) -> None:
             straight = emission.minimum_of_nonnegative(builder, up, left)
@@ -185,7 +201,7 @@ class _Wave:
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
         self.context, self.builder = context, builder
         self.state_type, _, columns_type, boundary_type = signature.args[:4]
-        self.metric = signature.args[5].literal_value
+        self.metric = signature.args[5].instance_class
         self.lanes = self.state_type.dtype.lanes
         state, rows, columns, boundary, time = arguments[:5]
         unpacked = [builder.extract_value(state, i) for i in range(STATE)]
@@ -223,7 +239,7 @@ class _Wave:
         address = _offset(self.builder, self.columns, (VECTORS - v) * self.lanes)
         column = emission.load(self.builder, address, self.lanes)
         difference = self.builder.fsub(self.rows[v], column)
-        if self.metric == SQEUCLIDEAN:
+        if self.metric is SquaredDifference:
             return self.builder.fmul(difference, difference)
         return emission.absolute(self.builder, difference)
 
