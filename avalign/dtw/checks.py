@@ -38,6 +38,8 @@ def problem(
     left = series(x, "x")
     if metric == "precomputed":
         right = None
+        if np.ndim(x) == 2:  # a single column stays one
+            left = left.reshape(len(left), -1)
         if y is not None or left.ndim != 2:
             raise ParameterError(
                 f"precomputed costs of shape {left.shape}, y {'' if y is None else 'not '}None",
