@@ -20,7 +20,20 @@ CORE = [
 ]
 TORCH = ["torch>=2.4"]
 REPORT = ["matplotlib>=3.8"]
-BENCH = ["dtaidistance>=2.3", "psutil>=5.9"]
+# aeon, synctoolbox and linmdtw are compared as well where they are installed, but cannot be
+# asked for here: see benchmarks/dtw/optional-peers.txt.
+BENCH = [
+    *TORCH,
+    *REPORT,
+    "dtaidistance>=2.3",
+    "dtw-python>=1.5",
+    "fastdtw>=0.3.4",
+    "librosa>=0.10.2",
+    "psutil>=5.9",
+    "pysdtw>=0.0.5",
+    "pyts>=0.13",
+    "tslearn>=0.6.3",
+]
 TEST = [
     *TORCH,
     *REPORT,

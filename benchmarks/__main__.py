@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from avalign.errors import AvalignError
+from benchmarks.dtw.options import add_dtw_options
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,8 +23,15 @@ def main(arguments: list[str] | None = None) -> int:
     int
         Exit code.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
     try:
+        if options.benchmark == "dtw":
+            from benchmarks.dtw.run import run_dtw
+
+            return run_dtw(
+                arguments[1:], threads=options.threads, avx2=options.avx2, out=options.out
+            )
         _run(options)
     except AvalignError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
@@ -87,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     own_lags = commands.add_parser("own-lags", help="freeze the clips' own lags")
     speed = commands.add_parser("speed", help="speed of `avalign check`, and its memory")
+    dtw = commands.add_parser("dtw", help="speed of avalign.dtw, against other libraries")
+    add_dtw_options(dtw)
     for command in (sync, cross, calibration, own_lags):
         command.add_argument("--data", type=Path, required=True, help="manifest of the clips")
         command.add_argument("--cache", type=Path, help="folder for extracted clips")
@@ -109,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument(
         "--memory", action="store_true", help="measure the peak on ten minutes instead"
     )
-    for command in (sync, cross, calibration, speed):
+    for command in (sync, cross, calibration, speed, dtw):
         command.add_argument(
             "--out", type=Path, default=Path("build/benchmarks"), help="folder for the results"
         )

@@ -1,0 +1,1 @@
+"""The speed of dynamic time warping, against every library that is installed."""
