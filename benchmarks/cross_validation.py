@@ -11,12 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from avalign.align import Calibration, ClipAlignment, align_streams, load_calibration
 from avalign.data.manifest import read_manifest, speaker_folds
-from avalign.space import SpaceModel
 from avalign.train.space import TrainingPlan, fit_space, load_corpus_clips
-from avalign.types import ClipStreams
-from benchmarks.cases import SEARCH_S, Clip, Estimator, Result, make_cases
+from benchmarks.cases import SEARCH_S, Clip, Result, make_cases
+from benchmarks.estimators import avalign_estimator
 from benchmarks.own_lags import OwnLag
 from benchmarks.sync import (
     benchmark_rows,
@@ -84,7 +82,7 @@ def run_cross_validation(
         speakers = {row.speaker for row in held_out}
         known = [row for row in natural if row.speaker not in speakers] + read
         model = fit_space(load_corpus_clips(known, plan.shares, cache_dir=cache), plan)
-        estimator = _estimator(model, load_calibration())
+        estimator = avalign_estimator(model)
         unknown = {manifest.name_of(row): OwnLag(0.0, 0.0, 0.0, 0.0) for row in held_out}
         for clip in load_clips(manifest, held_out, unknown, cache=cache):
             whole = estimator(clip.source.streams, SEARCH_S).alignment
@@ -103,10 +101,3 @@ def run_cross_validation(
     }
     write_results(tables, results, settings, out / "cross-validation")
     return tables
-
-
-def _estimator(model: SpaceModel, calibration: Calibration) -> Estimator:
-    def estimate(streams: ClipStreams, max_lag_s: float) -> ClipAlignment:
-        return align_streams(streams, max_lag_s=max_lag_s, model=model, calibration=calibration)
-
-    return estimate

@@ -24,6 +24,7 @@ from avalign.data.manifest import Manifest, ManifestRow, read_manifest
 from avalign.errors import NoAnswerError, ParameterError
 from avalign.media import atomic_output
 from benchmarks.cases import SEARCH_S, Case, Clip, Estimator, Result, make_cases, measure
+from benchmarks.estimators import avalign_estimator, baseline_estimator
 from benchmarks.own_lags import OwnLag, measure_own_lag, read_own_lags, write_own_lags
 from benchmarks.tables import Row, Table, make_tables
 
@@ -36,19 +37,6 @@ TRUE_SAMPLE_LAG_S = {"talking.mp4": 0.0, "talking-late160.mp4": 0.160}
 TABLE_WIDTH = 120
 
 console = Console(stderr=True)
-
-
-def avalign_estimator() -> Estimator:
-    """Return what is shipped: `avalign.align.align_streams`.
-
-    Returns
-    -------
-    callable
-        Takes streams and the range of lags to search in seconds.
-    """
-    from avalign.align import align_streams
-
-    return lambda streams, max_lag_s: align_streams(streams, max_lag_s=max_lag_s)
 
 
 def make_estimator(name: str, manifest: Manifest, *, cache: Path | None = None) -> Estimator:
@@ -72,7 +60,6 @@ def make_estimator(name: str, manifest: Manifest, *, cache: Path | None = None) 
     if name == "avalign":
         return avalign_estimator()
     from avalign.train.baseline import BaselinePlan, train_baseline
-    from benchmarks.baseline import baseline_estimator
 
     plan = BaselinePlan(kernel=name == "kernel-cca")
     with console.status(f"fitting {name}"):
@@ -120,8 +107,7 @@ def run_sync(
         raise ParameterError(f"{data} holds no clips of the split {split!r} to measure")
     cases = make_cases(clips, windows_per_clip=windows_per_clip, seed=seed)
     estimate = make_estimator(estimator, manifest, cache=cache)
-    measured = measure(clips, cases, estimate)
-    results = list(track(measured, "measuring windows", total=len(cases), console=console))
+    results = measure_all(clips, cases, estimate)
     tables = make_tables(results, clips, measure_samples(estimate, cache=cache))
     print_tables(tables)
     settings = {

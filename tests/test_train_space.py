@@ -11,7 +11,8 @@ from avalign.space import EncoderSettings, SpaceSettings  # noqa: E402
 from avalign.train.augment import Augmentation, draw_batch  # noqa: E402
 from avalign.train.calibration import Trial, cross_validate, fit_to_trials  # noqa: E402
 from avalign.train.corpus import Corpus, TrainingClip  # noqa: E402
-from avalign.train.space import TrainingPlan, fit_space, own_lag_s  # noqa: E402
+from avalign.train.space import TrainingPlan, fit_space  # noqa: E402
+from avalign.train.trainer import clip_own_lag_s  # noqa: E402
 from avalign.types import Alignment, FeatureStream, LagCurve  # noqa: E402
 
 SHARES = {"natural": 0.7, "read": 0.3, "mass": 0.0}
@@ -112,9 +113,9 @@ def test_disturbed_windows_keep_their_shapes_and_stay_finite():
 
 def test_a_trained_model_finds_the_lag_of_a_clip_it_has_not_seen(planted_model):
     clip = planted_clip(50, lag_rows=7)
-    assert own_lag_s(planted_model, clip) - planted_model.settings.zero_lag_s == pytest.approx(
-        0.140, abs=0.010
-    )
+    assert clip_own_lag_s(
+        planted_model, clip
+    ) - planted_model.settings.zero_lag_s == pytest.approx(0.140, abs=0.010)
 
 
 def test_foreign_sound_is_no_match(planted_model):
@@ -144,8 +145,8 @@ def test_zero_is_the_mean_over_speakers_not_over_clips():
     clips = [planted_clip(seed, lag_rows=3, speaker="a") for seed in range(3)]
     clips.append(planted_clip(9, lag_rows=0, speaker="b"))
     model = fit_space(clips, small_plan())
-    late = own_lag_s(model, clips[0]) - model.settings.zero_lag_s
-    early = own_lag_s(model, clips[3]) - model.settings.zero_lag_s
+    late = clip_own_lag_s(model, clips[0]) - model.settings.zero_lag_s
+    early = clip_own_lag_s(model, clips[3]) - model.settings.zero_lag_s
     assert late - early == pytest.approx(0.060, abs=0.012)
     assert late + early == pytest.approx(0.0, abs=0.012)
 

@@ -11,7 +11,7 @@ from avalign.align.confidence import Calibration, load_calibration
 from avalign.align.evidence import Evidence, add_evidence, gather_evidence
 from avalign.align.lag import rigid_alignment
 from avalign.align.places import median_box, name_places
-from avalign.space import SpaceModel, load_model
+from avalign.space import Space, load_model
 from avalign.types import Alignment, ClipStreams, FaceAlignment, FeatureStream, LipStream
 from avalign.vision import coverage, usable
 
@@ -76,7 +76,7 @@ def align_streams(
     streams: ClipStreams,
     *,
     max_lag_s: float = 1.0,
-    model: SpaceModel | None = None,
+    model: Space | None = None,
     calibration: Calibration | None = None,
 ) -> ClipAlignment:
     """Find how late the sound of a clip is against the lips it belongs to.
@@ -87,7 +87,7 @@ def align_streams(
         Sound and faces of the clip.
     max_lag_s : float, optional
         Search lags of plus and minus this much; up to 15 s.
-    model : SpaceModel, optional
+    model : Space, optional
         Shared space; default the shipped one.
     calibration : Calibration, optional
         Calibration that belongs to `model`; default the shipped one.
@@ -110,7 +110,7 @@ def align_streams(
     candidates: list[_Candidate] = []
     faces: list[FaceAlignment] = []
     # The voice belongs to one mouth at most: faces share the odds of a match.
-    no_match = model.settings.no_match + float(np.log(len(streams.lips)))
+    no_match = model.no_match + float(np.log(len(streams.lips)))
     audio = model.embed_audio(streams.mfcc) if streams.mfcc.valid.any() else None
     for lips, place in zip(streams.lips, name_places(streams.lips), strict=True):
         seen = usable(lips)
@@ -134,13 +134,13 @@ def _rigid(
     evidence: Evidence,
     speech_s: float,
     no_match: float,
-    model: SpaceModel,
+    model: Space,
     calibration: Calibration,
 ) -> Alignment:
     return rigid_alignment(
         evidence,
         no_match=no_match,
-        zero_lag_s=model.settings.zero_lag_s,
+        zero_lag_s=model.zero_lag_s,
         speech_s=speech_s,
         calibration=calibration,
     )
@@ -149,7 +149,7 @@ def _rigid(
 def _choose(
     candidates: list[_Candidate],
     no_match: float,
-    model: SpaceModel,
+    model: Space,
     calibration: Calibration,
 ) -> tuple[_Candidate, Alignment]:
     """Pick the face the sound belongs to; it may be several tracks, one after another.

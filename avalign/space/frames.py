@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.errors import ParameterError
-from avalign.space.grid import to_uniform
+from avalign.space.grid import require_lips, require_mfcc, to_uniform, uniform_stream
+from avalign.space.protocol import Space
 from avalign.types import FeatureStream
 
 if TYPE_CHECKING:
@@ -108,8 +108,7 @@ def lip_frames(lips: FeatureStream, usable: NDArray[np.bool_] | None = None) -> 
     ParameterError
         If the stream has the wrong number of columns.
     """
-    if lips.values.ndim != 2 or lips.values.shape[1] != 123:
-        raise ParameterError(f"the lip stream has shape {lips.values.shape}, not (T, 123)")
+    require_lips(lips)
     valid = lips.valid if usable is None else lips.valid & usable
     measures = FeatureStream(lip_measures(lips.values), lips.times_s, valid, lips.kind)
     values, valid, start_s = to_uniform(measures, RATE_HZ)
@@ -137,10 +136,7 @@ def sound_frames(mfcc: FeatureStream) -> FeatureStream:
     ParameterError
         If the stream has too few columns.
     """
-    if mfcc.values.ndim != 2 or mfcc.values.shape[1] < MFCC_COLUMNS:
-        raise ParameterError(
-            f"the MFCC stream has shape {mfcc.values.shape}, not (T, {MFCC_COLUMNS}) or wider"
-        )
+    require_mfcc(mfcc, MFCC_COLUMNS)
     values, valid, start_s = to_uniform(mfcc, AUDIO_RATE_HZ)
     rows = _standardise(values[:, :MFCC_COLUMNS], valid)
     return _frames(rows, valid, start_s, SOUND_CONTEXT, AUDIO_RATE_HZ)
@@ -189,11 +185,11 @@ def _frames(
     places = np.arange(len(rows))
     around = [rows[np.clip(places + step, 0, len(rows) - 1)] for step in context]
     values = np.concatenate(around, axis=1) * valid[:, None]
-    return FeatureStream(values, start_s + places / rate_hz, valid, "frames")
+    return uniform_stream(values, valid, start_s, rate_hz, "frames")
 
 
 @dataclass(frozen=True, slots=True)
-class FrameSpace:
+class FrameSpace(Space):
     """A space in which frames of sound and lips are compared by their canonical scores.
 
     Where a pair of scores is jointly Gaussian with correlation rho, what their product
@@ -206,65 +202,32 @@ class FrameSpace:
         Fitted on sound frames as X and lip frames as Y.
     zero_lag_s : float
         Lag the space shows on average for clips in sync, to be taken off estimates.
+    no_match : float
+        Log prior odds of "sound and lips do not belong together" against all lags.
     """
 
     model: CCA
     zero_lag_s: float = 0.0
+    no_match: float = 0.0
 
-    def embed_audio(self, mfcc: FeatureStream) -> FeatureStream:
-        """Map MFCCs to the space.
-
-        Parameters
-        ----------
-        mfcc : FeatureStream
-            MFCCs, 13 columns or more.
-
-        Returns
-        -------
-        FeatureStream
-            ``"embedding"`` rows, 50 per second.
-
-        Raises
-        ------
-        ParameterError
-            If the stream has too few columns.
-        """
+    def embed_audio(self, mfcc: FeatureStream) -> FeatureStream:  # noqa: D102 (as in `Space`)
         frames = sound_frames(mfcc)
         every = slice(None, None, round(AUDIO_RATE_HZ / RATE_HZ))
         scores = self.model.transform(X=frames.values[every])
-        return _embedding(scores, frames.times_s[every], frames.valid[every])
+        return _embedding(scores, frames, every)
 
-    def embed_lips(
+    def embed_lips(  # noqa: D102 (as in `Space`)
         self, lips: FeatureStream, usable: NDArray[np.bool_] | None = None
     ) -> FeatureStream:
-        """Map a lip stream to the space.
-
-        Parameters
-        ----------
-        lips : FeatureStream
-            A lip stream: 123 columns, any frame rate.
-        usable : ndarray of shape (T,), bool, optional
-            Rows to use; default all valid ones.
-
-        Returns
-        -------
-        FeatureStream
-            ``"embedding"`` rows, 50 per second.
-
-        Raises
-        ------
-        ParameterError
-            If the stream has the wrong number of columns.
-        """
         frames = lip_frames(lips, usable)
         correlations = np.minimum(self.model.correlations_, LARGEST_CORRELATION)
         weights = correlations / (1.0 - correlations**2)
-        scores = self.model.transform(Y=frames.values) * weights
-        return _embedding(scores, frames.times_s, frames.valid)
+        return _embedding(self.model.transform(Y=frames.values) * weights, frames)
 
 
 def _embedding(
-    scores: NDArray[np.float64], times_s: NDArray[np.float64], valid: NDArray[np.bool_]
+    scores: NDArray[np.float64], frames: FeatureStream, every: slice = slice(None)
 ) -> FeatureStream:
+    valid = frames.valid[every]
     values = (scores * valid[:, None]).astype(np.float32)
-    return FeatureStream(values, times_s, valid, "embedding")
+    return FeatureStream(values, frames.times_s[every], valid, "embedding")

@@ -6,12 +6,61 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from avalign.errors import ParameterError
+from avalign.types import FeatureStream
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from avalign.types import FeatureStream
+__all__ = [
+    "LIP_COLUMNS",
+    "normalise",
+    "require_lips",
+    "require_mfcc",
+    "to_uniform",
+    "uniform_stream",
+]
 
-__all__ = ["normalise", "to_uniform"]
+# The 40 lip points and the chin, three coordinates each.
+LIP_COLUMNS = 123
+
+
+def require_mfcc(stream: FeatureStream, columns: int) -> None:
+    """Refuse a stream of sound with fewer columns than a space reads.
+
+    Parameters
+    ----------
+    stream : FeatureStream
+        What was given.
+    columns : int
+        Columns that are read.
+
+    Raises
+    ------
+    ParameterError
+        If there are fewer.
+    """
+    shape = stream.values.shape
+    if len(shape) != 2 or shape[1] < columns:
+        raise ParameterError(f"the MFCC stream has shape {shape}, not (T, {columns}) or wider")
+
+
+def require_lips(stream: FeatureStream) -> None:
+    """Refuse a stream that does not hold lip points.
+
+    Parameters
+    ----------
+    stream : FeatureStream
+        What was given.
+
+    Raises
+    ------
+    ParameterError
+        If it has another number of columns.
+    """
+    shape = stream.values.shape
+    if len(shape) != 2 or shape[1] != LIP_COLUMNS:
+        raise ParameterError(f"the lip stream has shape {shape}, not (T, {LIP_COLUMNS})")
 
 
 def to_uniform(
@@ -55,6 +104,37 @@ def to_uniform(
     on_a_row = (share[:, 0] < 1e-3) | (share[:, 0] > 1 - 1e-3)
     valid = (gap <= 0.2) | on_a_row
     return np.where(valid[:, None], values, 0).astype(np.float32), valid, start_s
+
+
+def uniform_stream(
+    values: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    start_s: float,
+    rate_hz: float,
+    kind: str,
+) -> FeatureStream:
+    """Give rows on a uniform clock their times, the inverse of `to_uniform`.
+
+    Parameters
+    ----------
+    values : ndarray of shape (T, D), float32
+        Rows on a uniform clock.
+    valid : ndarray of shape (T,), bool
+        Rows that count.
+    start_s : float
+        Time of the first row.
+    rate_hz : float
+        Rows per second.
+    kind : str
+        What the rows are.
+
+    Returns
+    -------
+    FeatureStream
+        The stream.
+    """
+    times_s = start_s + np.arange(len(values)) / rate_hz
+    return FeatureStream(values, times_s, valid, kind)
 
 
 def normalise(

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.errors import MediaError, ParameterError
+from avalign.errors import MediaError
 from avalign.space.encoder import encode
-from avalign.space.grid import normalise, to_uniform
+from avalign.space.grid import (
+    LIP_COLUMNS,
+    normalise,
+    require_lips,
+    require_mfcc,
+    to_uniform,
+    uniform_stream,
+)
+from avalign.space.protocol import Space
 from avalign.space.settings import EncoderSettings, SpaceSettings
 from avalign.types import FeatureStream
 
@@ -27,13 +35,8 @@ _LARGEST_WEIGHTS_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class SpaceModel:
+class SpaceModel(Space):
     """Two encoders that map sound and lips to one space.
-
-    The inner product of an audio row and a lip row estimates the logarithm of
-    how much likelier the two are to have occurred together than apart (their
-    pointwise mutual information), so that sums of it over time are evidence for
-    a lag.
 
     Parameters
     ----------
@@ -52,31 +55,18 @@ class SpaceModel:
     settings: SpaceSettings
     weights: Mapping[str, NDArray[np.float32]]
 
-    def embed_audio(self, mfcc: FeatureStream) -> FeatureStream:
-        """Map MFCCs to the shared space.
+    @property
+    def zero_lag_s(self) -> float:  # noqa: D102 (as in `Space`)
+        return self.settings.zero_lag_s
 
-        Parameters
-        ----------
-        mfcc : FeatureStream
-            MFCCs, 13 columns or more, 10 ms apart.
+    @property
+    def no_match(self) -> float:  # noqa: D102 (as in `Space`)
+        return self.settings.no_match
 
-        Returns
-        -------
-        FeatureStream
-            ``"embedding"`` rows on the model's clock, shape (T, D).
-
-        Raises
-        ------
-        ParameterError
-            If the stream has too few columns.
-        """
+    def embed_audio(self, mfcc: FeatureStream) -> FeatureStream:  # noqa: D102 (as in `Space`)
         settings = self.settings
         columns = settings.audio_columns
-        if mfcc.values.ndim != 2 or mfcc.values.shape[1] < columns:
-            raise ParameterError(
-                f"the MFCC stream has shape {mfcc.values.shape}; "
-                f"the space model needs (T, {columns}) or wider"
-            )
+        require_mfcc(mfcc, columns)
         values, valid, start_s = to_uniform(mfcc, settings.audio_rate_hz)
         rows = normalise(
             values[:, :columns],
@@ -90,37 +80,14 @@ class SpaceModel:
         mask = np.broadcast_to(kept[:, None, None], (*encoded.shape[:2], 1))
         return self._stream(np.concatenate([encoded, mask], axis=2), kept, start_s)
 
-    def embed_lips(
+    def embed_lips(  # noqa: D102 (as in `Space`)
         self, lips: FeatureStream, usable: NDArray[np.bool_] | None = None
     ) -> FeatureStream:
-        """Map normalised lip points to the shared space.
-
-        Parameters
-        ----------
-        lips : FeatureStream
-            A lip stream: 123 columns, any frame rate.
-        usable : ndarray of shape (T,), bool, optional
-            Rows to use; default all valid ones.
-
-        Returns
-        -------
-        FeatureStream
-            ``"embedding"`` rows on the model's clock, shape (T, D).
-
-        Raises
-        ------
-        ParameterError
-            If the stream has the wrong number of columns.
-        """
+        require_lips(lips)
         settings = self.settings
-        components = self.weights["lip_components"]
-        if lips.values.ndim != 2 or lips.values.shape[1] != len(components):
-            raise ParameterError(
-                f"the lip stream has shape {lips.values.shape}; "
-                f"the space model needs (T, {len(components)})"
-            )
         valid = lips.valid if usable is None else lips.valid & usable
-        reduced = FeatureStream(lips.values @ components, lips.times_s, valid, lips.kind)
+        components = lips.values @ self.weights["lip_components"]
+        reduced = FeatureStream(components, lips.times_s, valid, lips.kind)
         values, valid, start_s = to_uniform(reduced, settings.rate_hz)
         rows = normalise(
             values,
@@ -156,16 +123,15 @@ class SpaceModel:
     def _stream(
         self, values: NDArray[np.float32], valid: NDArray[np.bool_], start_s: float
     ) -> FeatureStream:
-        times_s = start_s + np.arange(len(values)) / self.settings.rate_hz
         flat = values.reshape(len(values), -1).astype(np.float32)
-        return FeatureStream(flat, times_s, valid, "embedding")
+        return uniform_stream(flat, valid, start_s, self.settings.rate_hz, "embedding")
 
 
 def expected_shapes(settings: SpaceSettings) -> dict[str, tuple[int, ...]]:
     """Name and shape of every array a model of these settings holds."""
     shapes: dict[str, tuple[int, ...]] = {
         "audio_scale": (settings.audio_columns,),
-        "lip_components": (123, settings.lip_components),
+        "lip_components": (LIP_COLUMNS, settings.lip_components),
         "lip_scale": (settings.lip_components,),
         "score_scale": (settings.members,),
     }

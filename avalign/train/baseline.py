@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.align import gather_evidence
-from avalign.align.lag import sub_row_peak
 from avalign.data.clips import load_clip
 from avalign.errors import AvalignError, ParameterError
 from avalign.space.cca import CCA
@@ -25,6 +23,7 @@ from avalign.space.frames import (
     sound_frames,
 )
 from avalign.space.kernel_cca import KernelCCA
+from avalign.train.own_lag import own_lag_s, speaker_balanced_mean
 from avalign.vision import usable
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["BaselineClip", "BaselinePlan", "baseline_clip", "fit_baseline", "train_baseline"]
 
 ROLES = ("in_sync", "in_sync_unverified")
-# A clip's own lag is looked for within this.
-OWN_LAG_S = 0.2
 SHORTEST_S = 0.8
 
 
@@ -231,8 +228,10 @@ def fit_baseline(clips: Sequence[BaselineClip], plan: BaselinePlan | None = None
                 np.concatenate(weights),
             )
         )
-        own_lags_s = np.array([own_lag_s(space, clip) for clip in clips])
-        zero_s = _speaker_balanced_mean(clips, own_lags_s)
+        own_lags_s = np.array(
+            [own_lag_s(space, clip.mfcc, clip.lips, clip.seen) for clip in clips]
+        )
+        zero_s = speaker_balanced_mean([clip.speaker for clip in clips], own_lags_s)
     return replace(space, zero_lag_s=zero_s)
 
 
@@ -256,31 +255,3 @@ def _pair(
     inside = lips.valid & (rows >= 0) & (rows < len(sound))
     inside[inside] = sound.valid[rows[inside]]
     return sound.values[rows[inside]], lips.values[inside]
-
-
-def own_lag_s(space: FrameSpace, clip: BaselineClip) -> float:
-    """Lag a clip has by itself, as a space sees it.
-
-    Parameters
-    ----------
-    space : FrameSpace
-        The space.
-    clip : BaselineClip
-        The clip.
-
-    Returns
-    -------
-    float
-        Lag in seconds, within plus and minus 0.2 s; the space's zero is not taken off.
-    """
-    audio, lips = space.embed_audio(clip.mfcc), space.embed_lips(clip.lips, clip.seen)
-    evidence = gather_evidence(audio, lips, OWN_LAG_S)
-    total = evidence.total
-    return sub_row_peak(evidence.lags_s, total, int(np.argmax(total)))
-
-
-def _speaker_balanced_mean(clips: Sequence[BaselineClip], values: NDArray[np.float64]) -> float:
-    by_speaker: dict[str, list[float]] = defaultdict(list)
-    for clip, value in zip(clips, values, strict=True):
-        by_speaker[clip.speaker].append(float(value))
-    return float(np.mean([np.mean(of_speaker) for of_speaker in by_speaker.values()]))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from avalign.data.manifest import ManifestRow
-    from avalign.space.model import SpaceModel
+    from avalign.space import Space
 
 __all__ = ["Trial", "cross_validate", "fit_calibration", "fit_to_trials", "run_trials"]
 
@@ -73,7 +73,7 @@ class Trial:
 
 
 def fit_calibration(
-    model: SpaceModel,
+    model: Space,
     rows: Sequence[ManifestRow],
     *,
     cache_dir: str | os.PathLike[str] | None = None,
@@ -84,7 +84,7 @@ def fit_calibration(
 
     Parameters
     ----------
-    model : SpaceModel
+    model : Space
         The model.
     rows : sequence of ManifestRow
         Rows to measure on; those in sync of every data set but read sentences.
@@ -111,7 +111,7 @@ def fit_calibration(
 
 
 def run_trials(
-    model: SpaceModel,
+    model: Space,
     rows: Sequence[ManifestRow],
     *,
     cache_dir: str | os.PathLike[str] | None = None,
@@ -122,7 +122,7 @@ def run_trials(
 
     Parameters
     ----------
-    model : SpaceModel
+    model : Space
         The model.
     rows : sequence of ManifestRow
         Where the windows come from.
@@ -156,7 +156,7 @@ def run_trials(
 
 
 def _measure(
-    model: SpaceModel,
+    model: Space,
     speaker: str,
     clip: SourceClip,
     others: Sequence[SourceClip],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from avalign.data.windows import SourceClip
 
-__all__ = ["Corpus", "TrainingClip", "speaker_balanced_mean", "training_clip"]
+__all__ = ["Corpus", "TrainingClip", "training_clip"]
 
 LIP_RATE_HZ = 50.0
 AUDIO_RATE_HZ = 100.0
@@ -113,30 +112,6 @@ def training_clip(
 def _at(wanted: NDArray[np.float64], stream: FeatureStream) -> NDArray[np.float32]:
     columns = [np.interp(wanted, stream.times_s, column) for column in stream.values.T]
     return np.stack(columns, axis=1).astype(np.float32)
-
-
-def speaker_balanced_mean(clips: Sequence[TrainingClip], values: NDArray[np.float64]) -> float:
-    """Mean over the speakers of anchoring clips of each one's mean.
-
-    Parameters
-    ----------
-    clips : sequence of TrainingClip
-        The clips.
-    values : ndarray of shape (clips,), float64
-        One value per clip.
-
-    Returns
-    -------
-    float
-        The mean; 0 if no clip anchors.
-    """
-    by_speaker: dict[str, list[float]] = defaultdict(list)
-    for clip, value in zip(clips, values, strict=True):
-        if clip.anchors:
-            by_speaker[clip.speaker].append(float(value))
-    if not by_speaker:
-        return 0.0
-    return float(np.mean([np.mean(of_speaker) for of_speaker in by_speaker.values()]))
 
 
 class Corpus:
