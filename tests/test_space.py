@@ -74,7 +74,9 @@ def test_sliding_normalisation_equals_the_obvious_one(length, span, seed):
     )
 
 
-def test_numpy_encoders_equal_the_torch_network():
+@pytest.fixture(scope="module")
+def encoders():
+    """Two members that nobody has trained, as torch networks and as the NumPy model."""
     torch = pytest.importorskip("torch")
     from avalign.space.network import SpaceNetwork, to_model
 
@@ -86,24 +88,61 @@ def test_numpy_encoders_equal_the_torch_network():
         random.uniform(0.5, 2, 6).astype(np.float32),
         random.uniform(5, 20, 13).astype(np.float32),
     )
-    members = [SpaceNetwork(settings, *fixed).eval() for _ in range(2)]
-    model = to_model(members)
+    members = [SpaceNetwork(settings, *fixed, score_scale=1.0).eval() for _ in range(2)]
+    for member in members:
+        for name, array in member.named_parameters():
+            if name.endswith(("weight", "bias")):
+                # As far from zero as training leaves them, lest anything pass for equal.
+                array.data *= 3.0
+    return to_model(members), members
 
-    rows = 120
-    sound = random.normal(0, 10, (2 * rows, 13)).astype(np.float32)
-    shape = random.normal(0, 0.1, (rows, 123)).astype(np.float32)
-    heard, seen = np.ones(2 * rows, bool), np.ones(rows, bool)
-    mfcc = stream(sound, np.arange(2 * rows) / 100, heard, "mfcc")
-    lips = stream(shape, np.arange(rows) / 50, seen)
-    ours = model.embed_audio(mfcc).values @ model.embed_lips(lips).values.T
+
+def gaps(rows, *spans):
+    """Rows that are there but for these spans."""
+    there = np.ones(rows, bool)
+    for start, end in spans:
+        there[start:end] = False
+    return there
+
+
+ROWS = 120
+
+
+@pytest.mark.parametrize(
+    ("heard", "seen"),
+    [
+        (gaps(2 * ROWS), gaps(ROWS)),
+        (gaps(2 * ROWS, (40, 90), (171, 230)), gaps(ROWS)),
+        (gaps(2 * ROWS), gaps(ROWS, (30, 60), (99, 119))),
+        (gaps(2 * ROWS, (61, 120), (180, 239)), gaps(ROWS, (1, 40), (50, 75))),
+    ],
+    ids=["whole", "gaps in the sound", "gaps in the lips", "gaps in both"],
+)
+def test_numpy_encoders_equal_the_torch_network(encoders, heard, seen):
+    torch = pytest.importorskip("torch")
+    model, members = encoders
+    random = np.random.default_rng(1)
+    # What stands in a gap must not matter to either.
+    sound = np.where(heard[:, None], random.normal(0, 10, (2 * ROWS, 13)), 1e3)
+    shape = np.where(seen[:, None], random.normal(0, 0.1, (ROWS, 123)), -50.0)
+    sound, shape = sound.astype(np.float32), shape.astype(np.float32)
+    audio = model.embed_audio(stream(sound, np.arange(2 * ROWS) / 100, heard, "mfcc"))
+    lips = model.embed_lips(stream(shape, np.arange(ROWS) / 50, seen))
+    np.testing.assert_array_equal(audio.valid, heard[::2])
+    np.testing.assert_array_equal(lips.valid, seen)
+    assert (audio.values[~audio.valid] == 0).all()
+    assert (lips.values[~lips.valid] == 0).all()
+
     theirs = 0
     for member in members:
         with torch.no_grad():
-            audio, mouth = member.embed(
+            sounds, mouths = member.embed(
                 *(torch.as_tensor(array)[None] for array in (sound, heard, shape, seen))
             )
-        theirs = theirs + (audio[0] @ mouth[0].T).numpy() / len(members)
-    assert ours.shape == (rows, rows)
+        theirs = theirs + (sounds[0] @ mouths[0].T).numpy() / len(members)
+    ours = audio.values @ lips.values.T
+    assert ours.shape == (ROWS, ROWS)
+    assert np.abs(ours[audio.valid][:, lips.valid]).max() > 5
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
