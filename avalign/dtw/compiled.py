@@ -12,7 +12,7 @@ from typing import Any
 import numba
 from numba.core.caching import FunctionCache
 
-__all__ = ["EUCLIDEAN", "MANHATTAN", "SQEUCLIDEAN", "njit"]
+__all__ = ["EUCLIDEAN", "MANHATTAN", "SQEUCLIDEAN", "helper", "njit"]
 
 # How kernels are told the local cost. On one-dimensional series the last two agree.
 SQEUCLIDEAN = 0
@@ -48,6 +48,35 @@ class _PackageCache(FunctionCache):
             yield
 
 
+def _compile(**options: Any) -> Any:
+    # Nobody calls kernels from C: without entries for it they compile sooner.
+    return numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)
+
+
+def helper(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Compile what only kernels call.
+
+    It has no entry from Python and no place on disk of its own, which would take longer to
+    make than the function itself: it is kept with the kernels that call it.
+
+    Parameters
+    ----------
+    function : callable, optional
+        The helper. Without it, a decorator is returned.
+    **options
+        Passed on to :func:`numba.njit`. With ``inline="always"``, for what is a line or two,
+        the caller is compiled as if that stood in its place.
+
+    Returns
+    -------
+    callable
+        The compiled function.
+    """
+    if function is None:
+        return functools.partial(helper, **options)
+    return _compile(no_cpython_wrapper=True, **options)(function)
+
+
 def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Compile a kernel on its first call, and keep the machine code on disk.
 
@@ -67,7 +96,7 @@ def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
     if function is None:
         return functools.partial(njit, **options)
-    dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
+    dispatcher = _compile(**options)(function)
     # Without a directory that can be written, numba refuses to cache: compile each time.
     with suppress(RuntimeError, OSError):
         dispatcher._cache = _PackageCache(function)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from avalign.dtw import vectors
-from avalign.dtw.compiled import njit
+from avalign.dtw.compiled import helper
 from avalign.dtw.wavefront import VECTORS
 
 __all__ = ["aligned", "empty_boundary", "height", "lane_of", "lay_out_columns", "lay_out_rows"]
@@ -16,13 +16,13 @@ __all__ = ["aligned", "empty_boundary", "height", "lane_of", "lay_out_columns", 
 MARGIN = 2 * vectors.LANES_FLOAT32
 
 
-@njit(forceinline=True)
+@helper(inline="always")
 def height(series: Any) -> Any:
     """Return how many rows a strip has for this type of number."""
     return VECTORS * vectors.BYTES // series.itemsize
 
 
-@njit(forceinline=True)
+@helper(inline="always")
 def aligned(size: Any, like: Any) -> Any:
     """Allocate `size` numbers where no vector straddles two lines of the cache."""
     buffer = np.empty(size + vectors.BYTES // like.itemsize, like.dtype)
@@ -30,7 +30,7 @@ def aligned(size: Any, like: Any) -> Any:
     return buffer[start : start + size]
 
 
-@njit
+@helper
 def lay_out_columns(y: Any) -> Any:
     """Lay a series out for the steps of a strip, infinite before it and after it.
 
@@ -54,13 +54,13 @@ def lay_out_columns(y: Any) -> Any:
     return columns
 
 
-@njit(forceinline=True)
+@helper(inline="always")
 def lane_of(row: Any, lanes: Any) -> Any:
     """Return where a row of a strip stands among its ``VECTORS * lanes`` values."""
     return (row % VECTORS) * lanes + lanes - 1 - row // VECTORS
 
 
-@njit
+@helper
 def lay_out_rows(x: Any, first: Any, rows: Any) -> None:
     """Write the rows of the strip that begins at ``x[first]``, zero after the last."""
     lanes = vectors.BYTES // x.itemsize
@@ -69,7 +69,7 @@ def lay_out_rows(x: Any, first: Any, rows: Any) -> None:
         rows[lane_of(row, lanes)] = value
 
 
-@njit
+@helper
 def empty_boundary(columns: Any, like: Any) -> Any:
     """Return the row above the matrix: 0 before column 0, and infinity everywhere else.
 

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avalign.dtw import layout, strips
-from avalign.dtw.compiled import SQEUCLIDEAN, njit
+from avalign.dtw.compiled import SQEUCLIDEAN, helper, njit
 from avalign.dtw.vectors import BYTES
 from avalign.dtw.wavefront import (
     STATE,
@@ -78,7 +78,7 @@ class Tiling(NamedTuple):
 def plan(rows: int, columns: int, radius: int, itemsize: int) -> Tiling:
     """Choose the tiles for a path.
 
-    Small tiles leave little to compute again and much to remember. A side of a twentieth
+    Small tiles leave little to compute again and much to remember. A side of an eighteenth
     of the matrix costs a fifth of the distance's time and 400 bytes per column. As soon as
     that is more than 8 MB, and 64 bytes per row or column, memory decides.
 
@@ -107,7 +107,7 @@ def plan(rows: int, columns: int, radius: int, itemsize: int) -> Tiling:
         per_cell = itemsize + STATE * BYTES / height / 1.5
         affordable = rows * width * per_cell / (2**23 + 64 * max(rows, columns))
         least = (rows * width * per_cell * 4 / 3) ** (1 / 3)
-        side = max(width / 20, 2 * height, min(affordable, least))
+        side = max(width / 18, 2 * height, min(affordable, least))
         group, steps = round(side / height) * height, 2 * round(0.75 * side)
     strip = min(columns, before + after + height + 3) + height + 2
     return Tiling(group, steps, -(-rows // group), -(-strip // steps) + 1, strip, before, after)
@@ -151,14 +151,15 @@ def _path_absolute(x: Any, y: Any, tiling: Any, cells: Any) -> Any:
     return _path(x, y, tiling, cells, AbsoluteDifference())
 
 
-@njit
+@helper(inline="always")
 def _path(x: Any, y: Any, tiling: Any, cells: Any, metric: Any) -> Any:
     work = strips.workspace(x, y)
     rows = work.rows.size
     tops = np.empty((tiling.groups, tiling.top), x.dtype)
     if tiling.groups == 1 and tiling.steps >= tiling.top + tiling.rows:
         checkpoints = np.empty((0, 0, 0), x.dtype)
-        tops[0] = work.boundary[rows - 1 : rows - 1 + tiling.top]
+        for column in range(tiling.top):
+            tops[0, column] = work.boundary[rows - 1 + column]
     else:
         count = tiling.groups * tiling.rows // rows
         checkpoints = np.empty((count, tiling.slabs, work.state.size), x.dtype)
@@ -176,7 +177,7 @@ def _path(x: Any, y: Any, tiling: Any, cells: Any, metric: Any) -> Any:
     return distance, unused
 
 
-@njit
+@helper(inline="always")
 def _remember(
     work: Any, x: Any, y: Any, tiling: Any, tops: Any, checkpoints: Any, metric: Any
 ) -> None:
@@ -185,8 +186,8 @@ def _remember(
     for first in range(0, x.size, rows):
         begin, end = strips.span(first, x.size, y.size, rows, before, after)
         if first % tiling.rows == 0:
-            top = work.boundary[begin - 1 + rows : end + rows]
-            tops[first // tiling.rows, : top.size] = top
+            for column in range(begin - 1, end):
+                tops[first // tiling.rows, column + 1 - begin] = work.boundary[column + rows]
             group_begin = begin
         layout.lay_out_rows(x, first, work.rows)
         strips.enter(work, begin)
@@ -194,7 +195,8 @@ def _remember(
         since = (begin + first % tiling.rows - group_begin) % slab
         for kept in range(tiling.slabs):
             if since == 0:
-                checkpoints[first // rows, kept] = work.state
+                for place in range(work.state.size):
+                    checkpoints[first // rows, kept, place] = work.state[place]
             stop = min(end, begin + slab - since)
             strips.run(work, first, begin, stop, before, after, metric)
             begin, since = stop, 0
@@ -202,7 +204,7 @@ def _remember(
                 break
 
 
-@njit
+@helper(inline="always")
 def _retrace(
     work: Any,
     x: Any,
@@ -226,9 +228,9 @@ def _retrace(
     tile_begin = now - (now - group_begin) % slab
     # The first strip reads the boundary that was kept; each of the others, that of the last.
     stop = min(now + 1, group_end)
-    work.boundary[tile_begin - 1 + rows : stop + rows] = tops[
-        top // tiling.rows, tile_begin - group_begin : stop + 1 - group_begin
-    ]
+    for column in range(tile_begin - 1, stop):
+        kept = tops[top // tiling.rows, column + 1 - group_begin]
+        work.boundary[column + rows] = kept
     value = x.dtype.type(np.inf)
     for first in range(top, i + 1, rows):
         begin, end = strips.span(first, x.size, y.size, rows, before, after)
@@ -240,14 +242,16 @@ def _retrace(
         if begin > slab_begin or tile_begin == group_begin == begin:
             strips.enter(work, begin)
         else:
-            work.state[:] = checkpoints[first // rows, (slab_begin - begin + slab - 1) // slab]
+            number = (slab_begin - begin + slab - 1) // slab
+            for place in range(work.state.size):
+                work.state[place] = checkpoints[first // rows, number, place]
         at = ((first - top) // rows * slab + time - slab_begin) * (rows // 4)
         _run_traced(work, first, time, stop, before, after, metric, directions, at)
         value = strips.outcome(work, min(i - first, rows - 1), stop - time)
     return value, tile_begin
 
 
-@njit
+@helper
 def _run_traced(
     work: Any,
     first: Any,
@@ -279,7 +283,7 @@ def _run_traced(
     store_state(work.state, state)
 
 
-@njit
+@helper
 def _follow(
     i: Any,
     j: Any,

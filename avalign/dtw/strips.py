@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from avalign.dtw import layout
-from avalign.dtw.compiled import SQEUCLIDEAN, njit
+from avalign.dtw.compiled import SQEUCLIDEAN, helper, njit
 from avalign.dtw.wavefront import (
     STATE,
     VECTORS,
@@ -87,7 +87,7 @@ def _distance_absolute(x: Any, y: Any, radius: Any) -> Any:
     return _distance(x, y, radius, AbsoluteDifference())
 
 
-@njit
+@helper(inline="always")
 def _distance(x: Any, y: Any, radius: Any, metric: Any) -> Any:
     before, after = reach(x.size, y.size, radius)
     work = workspace(x, y)
@@ -100,7 +100,7 @@ def _distance(x: Any, y: Any, radius: Any, metric: Any) -> Any:
     return outcome(work, x.size - 1 - first, end - begin)
 
 
-@njit
+@helper
 def workspace(x: Any, y: Any) -> Any:
     """Allocate what the strips of a matrix work with, and lay out its columns."""
     rows = layout.height(x)
@@ -113,7 +113,7 @@ def workspace(x: Any, y: Any) -> Any:
     )
 
 
-@njit
+@helper
 def reach(rows: Any, columns: Any, radius: Any) -> Any:
     """Return how far a row reaches before and after its own number, in columns."""
     if radius < 0:
@@ -121,7 +121,7 @@ def reach(rows: Any, columns: Any, radius: Any) -> Any:
     return radius + max(0, rows - columns), radius + max(0, columns - rows)
 
 
-@njit
+@helper
 def span(first: Any, total: Any, columns: Any, rows: Any, before: Any, after: Any) -> Any:
     """Return the first step of a strip, an even one, and the one after its last.
 
@@ -136,14 +136,14 @@ def span(first: Any, total: Any, columns: Any, rows: Any, before: Any, after: An
     return begin - begin % 2, end
 
 
-@njit
+@helper
 def enter(work: Any, begin: Any) -> None:
     """Set the state before a strip's first step."""
     work.state[:] = np.inf
     work.state[-1] = work.boundary[begin - 1 + work.rows.size]
 
 
-@njit
+@helper
 def outcome(work: Any, row: Any, steps: Any) -> Any:
     """Return what a row of the strip had at the last of `steps` steps.
 
@@ -153,7 +153,7 @@ def outcome(work: Any, row: Any, steps: Any) -> Any:
     return work.state[steps % 2 * VECTORS * lanes + layout.lane_of(row, lanes)]
 
 
-@njit
+@helper(inline="always")
 def run(
     work: Any, first: Any, begin: Any, end: Any, before: Any, after: Any, metric: Any
 ) -> None:
@@ -174,7 +174,7 @@ def run(
     _run_ramp(work, begin, end, opening, closing, metric)
 
 
-@njit
+@helper
 def _run_body(work: Any, begin: Any, end: Any, metric: Any) -> None:
     columns, boundary = work.columns, work.boundary
     rows = load_rows(work.rows)
@@ -185,7 +185,7 @@ def _run_body(work: Any, begin: Any, end: Any, metric: Any) -> None:
     store_state(work.state, state)
 
 
-@njit
+@helper
 def _run_ramp(work: Any, begin: Any, end: Any, opening: Any, closing: Any, metric: Any) -> None:
     if begin >= end:
         return
@@ -205,7 +205,7 @@ def _run_ramp(work: Any, begin: Any, end: Any, opening: Any, closing: Any, metri
     store_state(work.state, state)
 
 
-@njit
+@helper
 def keep_inside(work: Any, begin: Any, opening: Any, closing: Any) -> None:
     """Select the rows that are inside the band right before step `begin`."""
     rows = work.rows.size
