@@ -23,6 +23,7 @@ __all__ = [
     "soft_distance",
     "soft_divergence",
     "solve",
+    "too_large",
 ]
 
 # Anti-diagonals that are kept at a time: a few rows of blocks stay in the cache.
@@ -322,7 +323,12 @@ def solve(
                 if output is not array:
                     output[...] = array
             return -gamma * math.log(2) * (exponent + math.log2(mantissa))
-    raise ParameterError(
+    raise too_large(gamma, exponent)
+
+
+def too_large(gamma: float, exponent: float) -> ParameterError:
+    """Return the complaint that the logarithms of sums, to base 2, reach this far."""
+    return ParameterError(
         f"costs of about {-gamma * math.log(2) * exponent:.3g} are too large for a gamma "
         f"of {gamma:g}",
         "raise gamma or scale the series down; for gamma = 0 call distance and path",
