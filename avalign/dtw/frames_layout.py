@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from avalign.dtw.compiled import njit
+from avalign.dtw.compiled import helper
 from avalign.dtw.frames_tile import COLUMNS, ROWS_PER_LANE
 from avalign.dtw.layout import aligned
 from avalign.dtw.vectors import BYTES
@@ -60,7 +60,7 @@ class Layout(NamedTuple):
     fence_width: int
 
 
-@njit
+@helper
 def lay_out(x: Any, y: Any, radius: int) -> Layout:
     """Lay two series out; a negative radius stands for no band."""
     n, dimensions = x.shape
@@ -81,12 +81,12 @@ def lay_out(x: Any, y: Any, radius: int) -> Layout:
     )  # fmt: skip
 
 
-@njit
+@helper
 def _lay_out_rows(x: Any, lanes: int) -> Any:
     n, dimensions = x.shape
     height = ROWS_PER_LANE * lanes
     rows = aligned((n + height - 1) // height * height * dimensions, x)
-    rows[-height * dimensions :] = 0
+    rows[:] = 0
     for i in range(n):
         row = i % height
         start = (i - row) * dimensions
@@ -96,7 +96,7 @@ def _lay_out_rows(x: Any, lanes: int) -> Any:
     return rows
 
 
-@njit
+@helper
 def _lay_out_columns(y: Any, shift: int, lanes: int) -> Any:
     m, dimensions = y.shape
     last_tile = (m - 1 + shift) // COLUMNS + lanes + 1
@@ -117,7 +117,7 @@ def _lay_out_columns(y: Any, shift: int, lanes: int) -> Any:
     return columns
 
 
-@njit
+@helper
 def _build_fence(like: Any, width: int, lanes: int) -> Any:
     diagonals = LAG + width + LAG * lanes + COLUMNS
     fence = aligned(diagonals * lanes, like)
@@ -128,13 +128,13 @@ def _build_fence(like: Any, width: int, lanes: int) -> Any:
     return fence
 
 
-@njit(forceinline=True)
+@helper(inline="always")
 def first_tile(layout: Layout, strip: int) -> int:
     """Return the first tile of a strip that reaches into the band."""
     return max(0, strip * layout.height - layout.lower + layout.shift) // COLUMNS
 
 
-@njit(forceinline=True)
+@helper(inline="always")
 def stop_tile(layout: Layout, strip: int) -> int:
     """Return the tile after the last one whose results are needed."""
     last_column = layout.m - 1 + layout.shift
@@ -145,7 +145,7 @@ def stop_tile(layout: Layout, strip: int) -> int:
     return min(last_column, reached) // COLUMNS + layout.lanes + 1
 
 
-@njit(forceinline=True)
+@helper(inline="always")
 def fence_index(layout: Layout, strip: int, tile: int) -> int:
     """Return where in the fence the main diagonal of a tile is."""
     inside = LAG * (layout.lanes - 1) + COLUMNS - 1

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from avalign.dtw.compiled import njit
+from avalign.dtw.compiled import helper, njit
 from avalign.dtw.frames_layout import Layout, fence_index, first_tile, lay_out, stop_tile
 from avalign.dtw.frames_strips import cross, first_boundary, last_cost, start
 from avalign.dtw.frames_tile import COLUMNS, ROWS_PER_LANE, STATE_VECTORS, advance_recording
@@ -44,7 +44,7 @@ class Checkpoints(NamedTuple):
         Strips of a group.
     rows : array (groups, columns)
         Boundaries above the groups, each from the first column of its first strip on.
-    states : array (strips, chunks, vectors)
+    states : array (strips, chunks, numbers)
         What strips remember before their chunks.
     """
 
@@ -52,6 +52,27 @@ class Checkpoints(NamedTuple):
     group: int
     rows: Any
     states: Any
+
+
+class Replay(NamedTuple):
+    """Working memory of the second pass.
+
+    Attributes
+    ----------
+    state : array
+        What the current strip remembers.
+    boundaries : array (strips of a group, columns of a chunk)
+        Rows above the strips of the current group, over the current chunk.
+    boundary : array
+        That of the current strip, with room for what it leaves behind.
+    choices : array (columns of a chunk, ROWS_PER_LANE, 2)
+        Best steps into the cells of the current strip and chunk.
+    """
+
+    state: Any
+    boundaries: Any
+    boundary: Any
+    choices: Any
 
 
 @njit
@@ -73,28 +94,21 @@ def path(x: Any, y: Any, radius: int, metric: int) -> Any:
         Pairs of a row of `x` and a row of `y`.
     """
     layout = lay_out(x, y, radius)
-    boundary = first_boundary(layout, x)
-    state = aligned(STATE_VECTORS * layout.lanes, x)
     checkpoints = _plan(layout, x)
-    for strip in range(layout.strips):
-        start(layout, strip, boundary, state)
-        begin, end = first_tile(layout, strip), stop_tile(layout, strip)
-        if strip % checkpoints.group == 0:
-            row = checkpoints.rows[strip // checkpoints.group]
-            column = COLUMNS * begin + 2 * layout.height
-            count = min(row.size, boundary.size - column)
-            row[:count] = boundary[column : column + count]
-        while begin < end:
-            checkpoints.states[strip, _kept(layout, checkpoints, strip, begin)] = state
-            number = _chunk(layout, checkpoints, strip, begin)
-            stop = min(end, _chunk_begin(layout, checkpoints, strip, number + 1))
-            cross(layout, strip, begin, stop, metric, boundary, -2 * layout.height, state)
-            begin = stop
+    state = aligned(STATE_VECTORS * layout.lanes, x)
+    _cross_all(layout, checkpoints, metric, first_boundary(layout, x), state)
     distance = last_cost(layout, state)
-    return distance, _replay(layout, checkpoints, metric, state)
+    width = COLUMNS * checkpoints.chunk
+    replay = Replay(
+        state,
+        np.empty((checkpoints.group, width), x.dtype),
+        np.empty(layout.height + width, x.dtype),
+        np.empty((width, ROWS_PER_LANE, 2), np.uint16),
+    )
+    return distance, _trace(layout, checkpoints, metric, replay)
 
 
-@njit
+@helper
 def _plan(layout: Layout, like: Any) -> Checkpoints:
     """Allocate checkpoints, as many as may be afforded."""
     tiles = 0
@@ -106,143 +120,151 @@ def _plan(layout: Layout, like: Any) -> Checkpoints:
     group = 1 + layout.strips * width // budget
     chunk = max(SHORTEST_CHUNK, 1 + layout.strips * tiles * size // budget)
     return Checkpoints(
-        chunk, group,
+        chunk,
+        group,
         np.empty(((layout.strips - 1) // group + 1, width), like.dtype),
         np.empty((layout.strips, tiles // chunk + 2, size), like.dtype),
-    )  # fmt: skip
+    )
 
 
-@njit(forceinline=True)
-def _chunk(layout: Layout, checkpoints: Checkpoints, strip: int, tile: int) -> int:
+@helper(inline="always")
+def _chunk_of(layout: Layout, checkpoints: Checkpoints, strip: int, tile: int) -> int:
     """Return the number of the chunk that has a tile."""
     return (tile + strip * layout.lanes) // checkpoints.chunk
 
 
-@njit(forceinline=True)
-def _chunk_begin(layout: Layout, checkpoints: Checkpoints, strip: int, number: int) -> int:
+@helper(inline="always")
+def _first_of(layout: Layout, checkpoints: Checkpoints, strip: int, chunk: int) -> int:
     """Return the first tile of a chunk; it may be before the first of the strip."""
-    return number * checkpoints.chunk - strip * layout.lanes
+    return chunk * checkpoints.chunk - strip * layout.lanes
 
 
-@njit(forceinline=True)
-def _kept(layout: Layout, checkpoints: Checkpoints, strip: int, tile: int) -> int:
-    """Return where the state before a tile's chunk is kept."""
-    first = _chunk(layout, checkpoints, strip, first_tile(layout, strip))
-    return _chunk(layout, checkpoints, strip, tile) - first
+@helper(inline="always")
+def _state_of(layout: Layout, checkpoints: Checkpoints, strip: int, chunk: int) -> Any:
+    """Return the place for what a strip remembers before a chunk."""
+    first = _chunk_of(layout, checkpoints, strip, first_tile(layout, strip))
+    return checkpoints.states[strip, chunk - first]
 
 
-@njit
-def _replay(layout: Layout, checkpoints: Checkpoints, metric: int, state: Any) -> Any:
+@helper(inline="always")
+def _copy(source: Any, start: int, target: Any, at: int, count: int) -> None:
+    for k in range(count):
+        target[at + k] = source[start + k]
+
+
+@helper
+def _cross_all(
+    layout: Layout, checkpoints: Checkpoints, metric: int, boundary: Any, state: Any
+) -> None:
+    """Cross all strips, and keep checkpoints."""
+    for strip in range(layout.strips):
+        start(layout, strip, boundary, state)
+        begin, end = first_tile(layout, strip), stop_tile(layout, strip)
+        if strip % checkpoints.group == 0:
+            row = checkpoints.rows[strip // checkpoints.group]
+            column = COLUMNS * begin + 2 * layout.height
+            _copy(boundary, column, row, 0, min(row.size, boundary.size - column))
+        while begin < end:
+            chunk = _chunk_of(layout, checkpoints, strip, begin)
+            _copy(state, 0, _state_of(layout, checkpoints, strip, chunk), 0, state.size)
+            stop = min(end, _first_of(layout, checkpoints, strip, chunk + 1))
+            cross(layout, strip, begin, stop, metric, boundary, -2 * layout.height, state)
+            begin = stop
+
+
+@helper
+def _trace(layout: Layout, checkpoints: Checkpoints, metric: int, replay: Replay) -> Any:
     """Follow the best steps from the last cell back to the first."""
-    width = COLUMNS * checkpoints.chunk
-    # Above each strip of the group, the boundary over one chunk.
-    boundaries = np.empty((checkpoints.group, width), state.dtype)
-    boundary = np.empty(layout.height + width, state.dtype)
-    choices = np.empty((width, ROWS_PER_LANE, 2), np.uint16)
     steps = np.empty((layout.n + layout.m - 1, 2), np.int32)
-    count = 0
+    free = steps.shape[0]
     i, j = layout.n - 1, layout.m - 1
-    known_group = known_number = -1
-    while True:
+    known_group = known_chunk = -1
+    while free == steps.shape[0] or i + j > 0:
         strip = i // layout.height
-        # The time at which the strip works on the cell, counted in columns.
+        group = strip // checkpoints.group
+        # When the strip works on the cell, counted in columns.
         time = j + layout.shift + i % layout.height
-        number = _chunk(layout, checkpoints, strip, time // COLUMNS)
-        top = strip - strip % checkpoints.group
-        if top != known_group or number != known_number:
-            known_group, known_number = top, number
-            _compute_boundaries(
-                layout, checkpoints, metric, strip, number, state, boundary, boundaries
-            )
-        begin = max(_chunk_begin(layout, checkpoints, strip, number), first_tile(layout, strip))
-        _record(
-            layout,
-            checkpoints,
-            metric,
-            strip,
-            begin,
-            time // COLUMNS + 1,
-            state,
-            boundary,
-            boundaries[strip - top],
-            choices,
-        )
-        while time >= COLUMNS * begin:
-            steps[count] = i, j
-            count += 1
-            row = i % layout.height
+        chunk = _chunk_of(layout, checkpoints, strip, time // COLUMNS)
+        if group != known_group or chunk != known_chunk:
+            _find_boundaries(layout, checkpoints, metric, strip, chunk, replay)
+            known_group, known_chunk = group, chunk
+        begin = max(_first_of(layout, checkpoints, strip, chunk), first_tile(layout, strip))
+        _record(layout, checkpoints, metric, strip, begin, time // COLUMNS + 1, replay)
+        top = strip * layout.height
+        while i >= top and time >= COLUMNS * begin:
+            free -= 1
+            steps[free, 0] = i
+            steps[free, 1] = j
+            row = i - top
             lane = layout.lanes - 1 - row // ROWS_PER_LANE
-            choice = choices[time - COLUMNS * begin, row % ROWS_PER_LANE]
+            choice = replay.choices[time - COLUMNS * begin, row % ROWS_PER_LANE]
+            diagonal = choice[0] >> lane & 1
+            down = diagonal | choice[1] >> lane & 1
+            right = diagonal | 1 - down
             if i == 0 or j == 0:
-                if i == 0 and j == 0:
-                    return steps[:count][::-1].copy()
-                down, right = j == 0, i == 0
-            elif choice[0] >> lane & 1:
-                down, right = True, True
-            else:
-                down = choice[1] >> lane & 1 == 1
-                right = not down
+                # Infinite costs may all be equal; stay inside of the matrix.
+                down, right = np.int64(i > 0), np.int64(j > 0)
             i -= down
             j -= right
             time -= down + right
-            if down and row == 0:
+            if down + right == 0:
                 break
+    return steps[free:]
 
 
-@njit
-def _compute_boundaries(
-    layout: Layout, checkpoints: Checkpoints, metric: int, last: int, number: int,
-    state: Any, boundary: Any, boundaries: Any,
-) -> None:  # fmt: skip
-    """Compute the upper boundaries of the strips of a group, up to `last`, over a chunk."""
+@helper
+def _find_boundaries(
+    layout: Layout, checkpoints: Checkpoints, metric: int, last: int, chunk: int, replay: Replay
+) -> None:
+    """Compute the rows above the strips of a group, down to strip `last`, over a chunk."""
     top = last - last % checkpoints.group
     row = checkpoints.rows[top // checkpoints.group]
-    offset = (
-        COLUMNS * (_chunk_begin(layout, checkpoints, top, number) - first_tile(layout, top)) + 1
-    )
-    for column in range(boundaries.shape[1]):
-        known = 0 <= column + offset < row.size
-        boundaries[0, column] = row[column + offset] if known else np.inf
+    tile = _first_of(layout, checkpoints, top, chunk) - first_tile(layout, top)
+    width = replay.boundaries.shape[1]
+    for k in range(width):
+        column = COLUMNS * tile + 1 + k
+        replay.boundaries[0, k] = row[column] if 0 <= column < row.size else np.inf
     for strip in range(top, last):
-        nominal = _chunk_begin(layout, checkpoints, strip, number)
+        nominal = _first_of(layout, checkpoints, strip, chunk)
         begin = max(nominal, first_tile(layout, strip))
         end = min(nominal + checkpoints.chunk, stop_tile(layout, strip))
-        below = boundaries[strip - top + 1]
+        below = replay.boundaries[strip - top + 1]
         below[:] = np.inf
         if begin < end:
-            boundary[layout.height :] = boundaries[strip - top]
-            state[:] = checkpoints.states[strip, _kept(layout, checkpoints, strip, begin)]
-            cross(
-                layout,
-                strip,
-                begin,
-                end,
-                metric,
-                boundary,
-                COLUMNS * nominal + 1 - layout.height,
-                state,
-            )
-            left = slice(COLUMNS * (begin - nominal), COLUMNS * (end - nominal))
-            below[left] = boundary[left]
+            origin = _restore(layout, checkpoints, strip, chunk, replay)
+            cross(layout, strip, begin, end, metric, replay.boundary, origin, replay.state)
+            left = COLUMNS * (begin - nominal)
+            _copy(replay.boundary, left, below, left, COLUMNS * (end - begin))
 
 
-@njit
+@helper
+def _restore(
+    layout: Layout, checkpoints: Checkpoints, strip: int, chunk: int, replay: Replay
+) -> int:
+    """Go back to the start of a chunk; return the column at the start of the boundary."""
+    state = _state_of(layout, checkpoints, strip, chunk)
+    _copy(state, 0, replay.state, 0, state.size)
+    above = replay.boundaries[strip % checkpoints.group]
+    _copy(above, 0, replay.boundary, layout.height, above.size)
+    return COLUMNS * _first_of(layout, checkpoints, strip, chunk) + 1 - layout.height
+
+
+@helper
 def _record(
     layout: Layout, checkpoints: Checkpoints, metric: int, strip: int, begin: int, end: int,
-    state: Any, boundary: Any, above: Any, choices: Any,
+    replay: Replay,
 ) -> None:  # fmt: skip
-    """Cross tiles of a chunk, from its first one on, and note the best steps."""
-    number = _chunk(layout, checkpoints, strip, begin)
-    origin = COLUMNS * _chunk_begin(layout, checkpoints, strip, number) + 1 - layout.height
-    boundary[layout.height :] = above
-    state[:] = checkpoints.states[strip, _kept(layout, checkpoints, strip, begin)]
+    """Cross tiles of a chunk, from its first one on, and record the best steps."""
+    chunk = _chunk_of(layout, checkpoints, strip, begin)
+    origin = _restore(layout, checkpoints, strip, chunk, replay)
     rows_at = strip * layout.dimensions * layout.height
     stride = 2 * layout.dimensions * layout.height
     for tile in range(begin, end):
         columns_at = tile // layout.lanes * stride + tile % layout.lanes
         fence_at = fence_index(layout, strip, tile)
         advance_recording(
-            state, 0, layout.rows, rows_at, layout.columns, columns_at, layout.fence, fence_at,
-            boundary, COLUMNS * tile - origin, layout.dimensions, metric,
-            choices, (tile - begin) * COLUMNS * ROWS_PER_LANE * 2,
+            replay.state, 0, layout.rows, rows_at, layout.columns, columns_at,
+            layout.fence, fence_at, replay.boundary, COLUMNS * tile - origin,
+            layout.dimensions, metric,
+            replay.choices, (tile - begin) * COLUMNS * ROWS_PER_LANE * 2,
         )  # fmt: skip

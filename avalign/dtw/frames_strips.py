@@ -6,29 +6,29 @@ from typing import Any
 
 import numpy as np
 
-from avalign.dtw.compiled import njit
+from avalign.dtw.compiled import helper
 from avalign.dtw.frames_layout import Layout, fence_index, first_tile
-from avalign.dtw.frames_tile import COLUMNS, ROWS_PER_LANE, STATE_VECTORS, advance
+from avalign.dtw.frames_tile import COLUMNS, ROWS_PER_LANE, advance
 
 __all__ = ["boundary_index", "cross", "first_boundary", "last_cost", "start"]
 
 
-@njit(forceinline=True)
+@helper(inline="always")
 def boundary_index(layout: Layout, column: int) -> int:
     """Return where a column is in the boundary of a whole matrix."""
     return column + layout.shift + 2 * layout.height
 
 
-@njit
+@helper
 def first_boundary(layout: Layout, like: Any) -> Any:
     """Return the row above the matrix: a start from nothing before the first column."""
-    width = boundary_index(layout, layout.m) + 2 * layout.height
-    boundary = np.full(width, np.inf, like.dtype)
+    boundary = np.empty(boundary_index(layout, layout.m) + 2 * layout.height, like.dtype)
+    boundary[:] = np.inf
     boundary[boundary_index(layout, -1)] = 0
     return boundary
 
 
-@njit
+@helper
 def start(layout: Layout, strip: int, boundary: Any, state: Any) -> None:
     """Set what a strip remembers to the left of its first tile.
 
@@ -40,7 +40,7 @@ def start(layout: Layout, strip: int, boundary: Any, state: Any) -> None:
     state[(2 * ROWS_PER_LANE + 1) * layout.lanes - 1] = boundary[column]
 
 
-@njit
+@helper
 def cross(
     layout: Layout, strip: int, begin: int, end: int, metric: int,
     boundary: Any, origin: int, state: Any,
@@ -61,7 +61,7 @@ def cross(
         )  # fmt: skip
 
 
-@njit
+@helper
 def last_cost(layout: Layout, state: Any) -> Any:
     """Return the accumulated cost of the last cell when the last strip has been crossed."""
     group, row = divmod((layout.n - 1) % layout.height, ROWS_PER_LANE)
