@@ -9,12 +9,14 @@ HERE = Path(__file__).parent
 
 CORE = [
     "av>=18",
+    "libtsm>=1.1.2",
     # The last release whose wheels hold the face mesh models. It also brings OpenCV, as
     # opencv-contrib-python: naming a second distribution of cv2 here would break both.
     "mediapipe==0.10.21",
     "numpy>=1.26,<2",
     "rich>=13",
     "safetensors>=0.4",
+    "scipy>=1.11",
     "soxr>=0.4",
     "typer>=0.28",
 ]

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "AlignReport",
     "Alignment",
     "AudioStream",
     "AudioTrack",
@@ -25,9 +26,11 @@ __all__ = [
     "FaceAlignment",
     "FeatureStream",
     "LagCurve",
+    "LagMap",
     "LipStream",
     "MediaClip",
     "SyncReport",
+    "TimeWarp",
     "VideoTrack",
 ]
 
@@ -247,23 +250,96 @@ class LagCurve:
 
 
 @dataclass(frozen=True, slots=True)
+class LagMap:
+    """The cost matrix of two streams around their path, by lag in place of column.
+
+    Parameters
+    ----------
+    lags_s : ndarray of shape (L,), float64
+        Time in the other stream minus time in the reference, increasing.
+    times_s : ndarray of shape (B,), float64
+        The reference's clock, increasing.
+    values : ndarray of shape (B, L), float64
+        Evidence for each lag at each time: minus the cost.
+    """
+
+    lags_s: NDArray[np.float64]
+    times_s: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeWarp:
+    """A map between two clocks that never goes back, straight between its knots.
+
+    Before the first knot and after the last one both clocks run alike.
+
+    Parameters
+    ----------
+    reference_s : ndarray of shape (K,), float64
+        Instants on the reference's clock, strictly increasing.
+    other_s : ndarray of shape (K,), float64
+        The same instants on the other recording's clock, strictly increasing.
+    """
+
+    reference_s: NDArray[np.float64]
+    other_s: NDArray[np.float64]
+
+    @property
+    def lag_s(self) -> NDArray[np.float64]:
+        """Time in the other recording minus time in the reference, at each knot."""
+        return self.other_s - self.reference_s
+
+    @property
+    def inverse(self) -> TimeWarp:
+        """The map from the other recording's clock to the reference's."""
+        return TimeWarp(self.other_s, self.reference_s)
+
+    def to_other(self, reference_s: ArrayLike) -> NDArray[np.float64]:
+        """Find when the other recording shows or sounds what the reference does.
+
+        Parameters
+        ----------
+        reference_s : array-like of float
+            Times on the reference's clock.
+
+        Returns
+        -------
+        ndarray of float64
+            Times on the other recording's clock, of the same shape.
+        """
+        import numpy as np
+
+        asked_s = np.asarray(reference_s, np.float64)
+        inside_s = np.clip(asked_s, self.reference_s[0], self.reference_s[-1])
+        moved_s = np.interp(inside_s, self.reference_s, self.other_s)
+        return np.asarray(moved_s + (asked_s - inside_s))
+
+
+@dataclass(frozen=True, slots=True)
 class Alignment:
     """A path through the cost matrix of two streams, and how far to trust it.
+
+    The streams are the lips and the sound of a clip or, where two recordings are
+    aligned, the reference (a picture or a sound) and the other recording's sound.
 
     Parameters
     ----------
     audio_lag_s : float
         Time of an event in the audio minus its time in the picture. Positive:
-        the audio is late.
+        the audio is late. Where the lag changes over time, its median.
     interval_s : tuple of float
-        95 % interval of the lag.
+        95 % interval of the lag; where it changes over time, the range that it
+        keeps to for 95 % of the time.
     confidence : float
-        Calibrated probability that the lag is within 40 ms of the truth.
+        Calibrated probability that the lag is within 40 ms of the truth; of two
+        recordings, that they hold the same words.
     at_edge : bool
         The best lag lies at the edge of the range that was searched, so the
         true one may lie beyond.
     path : ndarray of shape (K, 2), int32
-        Warping path: rows of the lip grid against rows of the audio grid.
+        Warping path: rows of the lip grid against rows of the audio grid, or rows
+        of the reference against rows of the other recording.
     curve : LagCurve
         Evidence over lags.
     agreement : FeatureStream
@@ -275,6 +351,10 @@ class Alignment:
         Change of the lag in parts per million; None where it was not modelled.
     segments : tuple or None
         Spans with one lag line each; None where they were not modelled.
+    warp : TimeWarp or None
+        The lag at every instant, smooth, of two recordings; else None.
+    model : str
+        How free the path is: ``"rigid"``, ``"drift"`` or ``"elastic"``.
     diagnostics : dict of str to float
         What the confidence was computed from.
     """
@@ -289,6 +369,8 @@ class Alignment:
     speech_s: float
     drift_ppm: float | None = None
     segments: tuple[object, ...] | None = None
+    warp: TimeWarp | None = None
+    model: str = "rigid"
     diagnostics: dict[str, float] = field(default_factory=dict)
 
 
@@ -375,3 +457,52 @@ class SyncReport:
     def audio_lag_ms(self) -> float | None:
         """Measured audio lag in milliseconds; positive means late."""
         return None if self.alignment is None else self.alignment.audio_lag_s * 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class AlignReport:
+    """The answer about two recordings; `avalign.to_json` turns it into a line of JSON.
+
+    Parameters
+    ----------
+    reference, other : str
+        The files as they were named.
+    to : str
+        ``"sound"`` or ``"lips"`` of the reference.
+    status : str
+        ``"ok"``, ``"no_answer"`` or ``"error"``.
+    reason : str or None
+        Why there is no answer, or what the error was.
+    alignment : Alignment or None
+        How the clock of the other recording runs against the reference's; None without
+        an answer.
+    confidence : float or None
+        Probability that both hold the same words, answer or not.
+    output : str or None
+        The file that plays the other recording by the reference's clock, where one was
+        written.
+    residual_ms : float or None
+        Median distance from the reference's clock, measured on the file that was written.
+    duration_s : float or None
+        Length of the reference.
+    notes : tuple of str
+        What the user should know besides.
+    exit_code : int
+        What the command line returns.
+    elapsed_s : float
+        Wall time spent.
+    """
+
+    reference: str
+    other: str
+    to: str
+    status: str
+    reason: str | None = None
+    alignment: Alignment | None = None
+    confidence: float | None = None
+    output: str | None = None
+    residual_ms: float | None = None
+    duration_s: float | None = None
+    notes: tuple[str, ...] = ()
+    exit_code: int = 0
+    elapsed_s: float = 0.0

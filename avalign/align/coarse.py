@@ -1,0 +1,73 @@
+"""One lag for two whole recordings, however far apart they start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avalign.align.factors import low_rank
+from avalign.types import LagCurve
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from avalign.types import FeatureStream
+
+__all__ = ["lag_curve"]
+
+# The lag wanders: evidence is gathered over lags this far apart.
+_SPREAD_S = 0.2
+# Overlaps shorter than this are judged as if they were this long.
+_SHORTEST_OVERLAP_S = 2.0
+
+
+def lag_curve(reference: FeatureStream, other: FeatureStream, max_lag_s: float) -> LagCurve:
+    """Sum the evidence along every diagonal at once, by the fast Fourier transform.
+
+    Parameters
+    ----------
+    reference, other : FeatureStream
+        Embeddings on uniform clocks of the same rate.
+    max_lag_s : float
+        Search lags of plus and minus this much; infinity searches all with an overlap.
+
+    Returns
+    -------
+    LagCurve
+        Score of each lag: the evidence beyond what unrelated rows give, in standard
+        deviations of an even scatter; the highest is the best lag. The posterior takes
+        the scores for those of normal deviates.
+    """
+    a, b = low_rank(reference.values, other.values)
+    size = 1 << (len(a) + len(b) - 2).bit_length()
+    shifts = np.arange(1 - len(a), len(b))
+    period = float(reference.times_s[1] - reference.times_s[0])
+    lags_s = float(other.times_s[0] - reference.times_s[0]) + period * shifts
+
+    total = _correlation(a, b, size)[shifts]
+    seen, heard = (stream.valid[:, None].astype(np.float32) for stream in (reference, other))
+    overlap = np.maximum(_correlation(seen, heard, size)[shifts], 0.0)
+    typical = a.sum(axis=0) @ b.sum(axis=0) / max(seen.sum() * heard.sum(), 1.0)
+    spread = np.hanning(max(1, round(_SPREAD_S / period)) + 2)
+    beyond = np.convolve(
+        total - typical * overlap, spread / np.linalg.norm(spread), mode="same"
+    )
+    score = beyond / np.sqrt(np.maximum(overlap, _SHORTEST_OVERLAP_S / period))
+    near = np.abs(lags_s) <= max_lag_s
+    lags_s, score = lags_s[near], score[near]
+    # The scatter of unrelated lags is that of most lags.
+    score = score / max(float(np.median(np.abs(score))) / 0.6745, 1e-9)
+    likelihood = np.exp(0.5 * (score.clip(min=0.0) ** 2 - score.max() ** 2))
+    return LagCurve(lags_s, score, likelihood / likelihood.sum())
+
+
+def _correlation(
+    a: NDArray[np.float32], b: NDArray[np.float32], size: int
+) -> NDArray[np.float64]:
+    """Inner products summed along each diagonal; entry k pairs row i with row i + k."""
+    product = np.zeros(size // 2 + 1, np.complex128)
+    for left, right in zip(a.T, b.T, strict=True):
+        product += np.conj(np.fft.rfft(left, size)) * np.fft.rfft(right, size)
+    result: NDArray[np.float64] = np.fft.irfft(product, size)
+    return result

@@ -1,0 +1,209 @@
+"""The elastic path: DTW of two embedded streams within a band of lags.
+
+Rows of both streams lie on clocks of one rate, and their inner products are log evidence.
+A path takes every row of the reference once and may begin and end anywhere in the other
+stream; where that stream has nothing, rows of zeros stand for "no evidence". Every step
+off the diagonal costs, because evidence per row is weak and takes keep their pace for a
+while; two diagonal steps must lie between two such steps, which bounds the local pace to
+2/3 and 3/2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avalign.align.factors import as_distances, low_rank
+from avalign.errors import ParameterError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from avalign.dtw import StepPattern
+    from avalign.types import FeatureStream
+
+__all__ = ["ElasticPath", "elastic_path"]
+
+# Rows that the sub-row peak looks at on either side of the path.
+_REACH = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ElasticPath:
+    """Where each row of the reference lies in the other stream.
+
+    Parameters
+    ----------
+    path : ndarray of shape (K, 2), int32
+        Rows of the reference against rows of the other stream, where there are both.
+    times_s : ndarray of shape (N,), float64
+        The reference's clock.
+    lag_s : ndarray of shape (N,), float64
+        Time in the other stream minus time in the reference, finer than a row.
+    evidence : ndarray of shape (N,), float64
+        Inner product along the path; 0 where a stream has nothing.
+    sharpness : ndarray of shape (N,), float64
+        How clearly the lag stands out against those beside it, at least 0.
+    at_edge : bool
+        The path follows the edge of the band.
+    """
+
+    path: NDArray[np.int32]
+    times_s: NDArray[np.float64]
+    lag_s: NDArray[np.float64]
+    evidence: NDArray[np.float64]
+    sharpness: NDArray[np.float64]
+    at_edge: bool
+
+
+def elastic_path(
+    reference: FeatureStream,
+    other: FeatureStream,
+    *,
+    centre_s: float,
+    band_s: float,
+    step_cost: float,
+    window_s: float,
+) -> ElasticPath:
+    """Find the path of most evidence among those that stay in the band.
+
+    Parameters
+    ----------
+    reference, other : FeatureStream
+        Embeddings on uniform clocks of the same rate; zeros where nothing is known.
+    centre_s : float
+        Lag in the middle of the band: time in `other` minus time in `reference`.
+    band_s : float
+        Half width of the band in seconds.
+    step_cost : float
+        Evidence that a step off the diagonal must be worth.
+    window_s : float
+        Length over which evidence is averaged to find the lag between rows.
+
+    Returns
+    -------
+    ElasticPath
+        The path, row by row.
+
+    Raises
+    ------
+    ParameterError
+        If a stream has fewer than two rows, the columns differ, or the band is not wider
+        than one row.
+    """
+    # Importing Numba takes a while, and most commands do without.
+    from avalign import dtw
+
+    for stream in (reference, other):
+        if len(stream) < 2:
+            raise ParameterError(
+                f"a stream has {len(stream)} rows", "two recordings of some length are needed"
+            )
+    if reference.values.shape[1] != other.values.shape[1]:
+        raise ParameterError(
+            f"the streams have {reference.values.shape[1]} and {other.values.shape[1]} columns",
+            "embed both with the same model",
+        )
+    period = float(reference.times_s[1] - reference.times_s[0])
+    half = round(band_s / period)
+    if half < 1:
+        raise ParameterError(f"a band of {band_s:g} s holds one lag", "widen the band")
+    rows = len(reference)
+    # Row i of the reference meets rows i + first ... i + first + 2 * half of the other.
+    lead_s = float(other.times_s[0] - reference.times_s[0])
+    first = round((centre_s - lead_s) / period) - half
+    a, b = low_rank(reference.values, other.values)
+    window = _slice_with_zeros(b, first, rows + 2 * half)
+
+    x, y, largest = as_distances(a, window)
+    found = dtw.path(
+        x,
+        y,
+        metric="sqeuclidean",
+        # The other stream is longer by twice the half width: the plain diagonal band.
+        radius=0,
+        step_pattern=_steps(step_cost / max(largest, 1e-9)),
+        open_begin=True,
+        open_end=True,
+    ).path
+    columns = _column_of_row(found, rows)
+    offsets, evidence, sharpness = _between_rows(a, window, columns, round(window_s / period))
+    lag_s = lead_s + period * (columns + offsets - np.arange(rows) + first)
+    band = found[:, 1] - found[:, 0]
+    exists = (found[:, 1] + first >= 0) & (found[:, 1] + first < len(other))
+    path = found[exists] + np.array([0, first], np.int32)
+    at_edge = (band == 0) | (band == 2 * half)
+    return ElasticPath(
+        path.astype(np.int32),
+        reference.times_s,
+        lag_s,
+        evidence,
+        sharpness,
+        bool(np.mean(at_edge[exists] if exists.any() else at_edge) > 0.02),
+    )
+
+
+def _steps(off_diagonal: float) -> StepPattern:
+    """Every row weighs 1 in all; a step off the diagonal weighs `off_diagonal` more."""
+    from avalign.dtw import StepPattern
+
+    diagonal = (1, 1, 1.0)
+    return StepPattern(
+        "gentle",
+        (
+            (diagonal,),
+            (diagonal, diagonal, (1, 0, 1.0 + off_diagonal)),
+            (diagonal, diagonal, (0, 1, off_diagonal)),
+        ),
+    )
+
+
+def _slice_with_zeros(rows: NDArray[np.float32], first: int, count: int) -> NDArray[np.float32]:
+    """Take `count` rows from row `first` on; rows that are not there are zeros."""
+    taken = np.zeros((count, rows.shape[1]), np.float32)
+    begin, end = max(first, 0), min(first + count, len(rows))
+    if end > begin:
+        taken[begin - first : end - first] = rows[begin:end]
+    return taken
+
+
+def _column_of_row(path: NDArray[np.int32], rows: int) -> NDArray[np.float64]:
+    """Mean column of each row of a path."""
+    counts = np.bincount(path[:, 0], minlength=rows)
+    sums = np.bincount(path[:, 0], weights=path[:, 1], minlength=rows)
+    result: NDArray[np.float64] = sums / np.maximum(counts, 1)
+    return result
+
+
+def _between_rows(
+    a: NDArray[np.float32], b: NDArray[np.float32], columns: NDArray[np.float64], span: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Refine each row's column to the vertex of a parabola through the evidence beside it."""
+    nearest = np.rint(columns).astype(np.intp)
+    beside = np.arange(-_REACH, _REACH + 1)
+    products = np.empty((len(beside), len(a)))
+    for row, step in enumerate(beside):
+        at = np.clip(nearest + step, 0, len(b) - 1)
+        products[row] = np.einsum("ij,ij->i", a, b[at])
+    averaged = _moving_mean(products, span)
+    best = 1 + np.argmax(averaged[1:-1], axis=0)
+    everywhere = np.arange(len(a))
+    left, middle, right = (averaged[best + step, everywhere] for step in (-1, 0, 1))
+    bend = left - 2 * middle + right
+    peaked = bend < 0
+    vertex = np.where(peaked, 0.5 * (left - right) / np.where(peaked, bend, 1.0), 0.0)
+    offsets = nearest - columns + (best - _REACH) + np.clip(vertex, -1.0, 1.0)
+    return offsets, products[_REACH], np.maximum(-bend, 0.0)
+
+
+def _moving_mean(values: NDArray[np.float64], span: int) -> NDArray[np.float64]:
+    """Mean along time over `span` values, fewer at the ends."""
+    half = max(span // 2, 0)
+    count = values.shape[1]
+    sums = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
+    begin = np.clip(np.arange(count) - half, 0, count)
+    end = np.clip(np.arange(count) + half + 1, 0, count)
+    result: NDArray[np.float64] = (sums[:, end] - sums[:, begin]) / (end - begin)
+    return result

@@ -1,0 +1,333 @@
+"""Two recordings of the same words: how the second one's clock runs against the first's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from avalign.align.coarse import lag_curve
+from avalign.align.common_space import sound_beside_lips, sound_embedding
+from avalign.align.elastic import ElasticPath, elastic_path
+from avalign.align.evidence import BLOCK_ROWS, LARGEST_LAG_S, gather_evidence
+from avalign.align.warp import Model, choose_model, fit_warp, weighted_quantile
+from avalign.errors import NoAnswerError, ParameterError
+from avalign.space import load_model
+from avalign.types import Alignment, FeatureStream, LagMap, TimeWarp
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from avalign.space import SpaceModel
+    from avalign.types import LagCurve, LipStream
+
+__all__ = [
+    "MATCH_CONFIDENCE",
+    "EmbeddedPair",
+    "WarpModel",
+    "align_pair",
+    "exchange_other",
+    "lag_map",
+    "pair_lips",
+    "pair_sounds",
+]
+
+WarpModel = Literal["auto", "rigid", "drift", "elastic"]
+
+# Below this probability of the same words, two recordings are said to have none in common.
+MATCH_CONFIDENCE = 0.7
+# Less than this decides nothing.
+_SHORTEST_S = 1.0
+_WIDEST_BAND_S = 120.0
+# Evidence is told in blocks of this length.
+_BLOCK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """Logistic map from what stands out to the probability of the same words.
+
+    ``peak`` is the score of the best lag in standard deviations, ``gain`` the evidence
+    along the path beyond that along paths through the other recording played backwards,
+    per root of the rows. Fitted on the clips of the benchmark's split ``train``.
+    """
+
+    intercept: float
+    peak_weight: float
+    gain_weight: float
+
+    def probability(self, peak: float, gain: float) -> float:
+        score = self.intercept + self.peak_weight * peak + self.gain_weight * gain
+        return 1.0 / (1.0 + math.exp(-min(max(score, -60.0), 60.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How sound is embedded, how strong its evidence is, how far it must be averaged."""
+
+    embed: Callable[[FeatureStream, SpaceModel | None], FeatureStream]
+    step_cost: float
+    window_s: float
+    smoothing_s: float
+    tolerance_s: float
+    band_s: float
+    max_lag_s: float
+    match: _Match
+
+
+_SOUND = _Kind(
+    embed=sound_embedding,
+    step_cost=0.4,
+    window_s=0.2,
+    smoothing_s=0.5,
+    tolerance_s=0.010,
+    band_s=5.0,
+    max_lag_s=math.inf,
+    match=_Match(-11.6, 0.66, 3.18),
+)
+_LIPS = _Kind(
+    embed=sound_beside_lips,
+    step_cost=0.4,
+    window_s=1.0,
+    smoothing_s=3.0,
+    tolerance_s=0.040,
+    band_s=1.5,
+    max_lag_s=10.0,
+    match=_Match(-9.5, 2.1, 1.45),
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddedPair:
+    """Two recordings in one space: inner products of rows tell what belongs together.
+
+    Parameters
+    ----------
+    reference, other : FeatureStream
+        ``"embedding"`` rows on uniform clocks of one rate.
+    kind : object
+        How strong evidence of this kind is; set by `pair_sounds` and `pair_lips`.
+    """
+
+    reference: FeatureStream
+    other: FeatureStream
+    kind: _Kind
+
+
+def pair_sounds(
+    reference: FeatureStream, other: FeatureStream, *, space: SpaceModel | None = None
+) -> EmbeddedPair:
+    """Prepare a recording for the alignment with another one of the same words.
+
+    Parameters
+    ----------
+    reference, other : FeatureStream
+        MFCC of both.
+    space : SpaceModel, optional
+        Shared space; default the shipped one.
+
+    Returns
+    -------
+    EmbeddedPair
+        What `align_pair` takes.
+    """
+    return EmbeddedPair(
+        sound_embedding(reference, space), sound_embedding(other, space), _SOUND
+    )
+
+
+def pair_lips(
+    lips: LipStream,
+    usable: NDArray[np.bool_],
+    other: FeatureStream,
+    *,
+    space: SpaceModel | None = None,
+) -> EmbeddedPair:
+    """Prepare a face for the alignment with a recording of the same words.
+
+    Parameters
+    ----------
+    lips : LipStream
+        The face.
+    usable : ndarray of shape (T,), bool
+        Pictures to use.
+    other : FeatureStream
+        MFCC of the recording.
+    space : SpaceModel, optional
+        Shared space; default the shipped one.
+
+    Returns
+    -------
+    EmbeddedPair
+        What `align_pair` takes.
+    """
+    model = load_model() if space is None else space
+    return EmbeddedPair(model.embed_lips(lips, usable), sound_beside_lips(other, model), _LIPS)
+
+
+def exchange_other(
+    pair: EmbeddedPair, other: FeatureStream, *, space: SpaceModel | None = None
+) -> EmbeddedPair:
+    """Keep the reference of a pair, and put another recording beside it.
+
+    Parameters
+    ----------
+    pair : EmbeddedPair
+        The pair.
+    other : FeatureStream
+        MFCC of the recording.
+    space : SpaceModel, optional
+        The shared space the pair was prepared with; default the shipped one.
+
+    Returns
+    -------
+    EmbeddedPair
+        The new pair.
+    """
+    return replace(pair, other=pair.kind.embed(other, space))
+
+
+def align_pair(
+    pair: EmbeddedPair, *, model: WarpModel = "auto", band_s: float | None = None
+) -> Alignment:
+    """Find how the clock of a recording runs against that of the reference.
+
+    One lag is found for the whole recordings first, then DTW within a band around it,
+    then the smooth warp that explains its path.
+
+    Parameters
+    ----------
+    pair : EmbeddedPair
+        Both recordings.
+    model : {"auto", "rigid", "drift", "elastic"}
+        One lag, a lag that changes steadily, or a free one; auto takes the simplest that
+        explains the lags.
+    band_s : float, optional
+        How far the lag may be from its most frequent value, in seconds; default 5 for
+        sound and 1.5 for lips.
+
+    Returns
+    -------
+    Alignment
+        With a `warp` from the reference's clock to the other recording's. Its confidence
+        says whether to believe it: below `MATCH_CONFIDENCE` there are no common words.
+
+    Raises
+    ------
+    NoAnswerError
+        If one of them holds next to nothing, or they cannot overlap.
+    ParameterError
+        If an argument cannot be used.
+    """
+    kind, reference, other = pair.kind, pair.reference, pair.other
+    if model not in get_args(WarpModel):
+        raise ParameterError(
+            f"no model {model!r} of a warp", f"take {', '.join(get_args(WarpModel))}"
+        )
+    if band_s is not None and not 0.1 <= band_s <= _WIDEST_BAND_S:
+        raise ParameterError(f"a band of {band_s:g} s", f"take 0.1 to {_WIDEST_BAND_S:g} s")
+    kind = kind if band_s is None else replace(kind, band_s=band_s)
+    for stream in (reference, other):
+        _check_length(stream)
+    period = float(reference.times_s[1] - reference.times_s[0])
+    curve = lag_curve(reference, other, kind.max_lag_s)
+    found = _path(reference, other, curve, kind)
+    backwards = replace(other, values=np.ascontiguousarray(other.values[::-1]))
+    chance = float(_path(reference, backwards, curve, kind).evidence.sum())
+
+    weights = found.sharpness * reference.valid
+    chosen: Model = (
+        choose_model(found.times_s, found.lag_s, weights, tolerance_s=kind.tolerance_s)
+        if model == "auto"
+        else model
+    )
+    warp = fit_warp(found.times_s, found.lag_s, weights, chosen, smoothing_s=kind.smoothing_s)
+    rows = max(len(np.unique(found.path[:, 0])), 1)
+    peak = float(curve.score.max())
+    gain = (float(found.evidence.sum()) - chance) / math.sqrt(rows)
+    sound = not found.at_edge and rows * period >= _SHORTEST_S
+    lags_s = warp.to_other(found.times_s) - found.times_s
+    low_s, middle_s, high_s = (
+        weighted_quantile(lags_s, weights, share) for share in (0.025, 0.5, 0.975)
+    )
+    return Alignment(
+        audio_lag_s=middle_s,
+        interval_s=(low_s, high_s),
+        confidence=kind.match.probability(peak, gain) if sound else 0.0,
+        at_edge=found.at_edge,
+        path=found.path,
+        curve=curve,
+        agreement=_agreement(found, reference.valid, period),
+        speech_s=rows * period,
+        drift_ppm=None if chosen == "elastic" else _drift_ppm(warp),
+        warp=warp,
+        model=chosen,
+        diagnostics={"peak": peak, "gain": gain, "overlap_s": rows * period},
+    )
+
+
+def lag_map(pair: EmbeddedPair, alignment: Alignment, *, band_s: float = 1.0) -> LagMap:
+    """Lay out the cost matrix around the path: evidence for every lag over time.
+
+    Parameters
+    ----------
+    pair : EmbeddedPair
+        Both recordings.
+    alignment : Alignment
+        What `align_pair` made of them.
+    band_s : float, optional
+        How far beyond the lags of the path the map reaches, up to 15 s in all.
+
+    Returns
+    -------
+    LagMap
+        Mean evidence per row in blocks of time.
+    """
+    low_s, high_s = (float(end(alignment.warp.lag_s)) for end in (np.min, np.max))
+    centre_s = (low_s + high_s) / 2
+    reach_s = min((high_s - low_s) / 2 + band_s, LARGEST_LAG_S)
+    moved = replace(pair.other, times_s=pair.other.times_s - centre_s)
+    gathered = gather_evidence(moved, pair.reference, reach_s)
+    return LagMap(gathered.lags_s + centre_s, gathered.times_s, gathered.values / BLOCK_ROWS)
+
+
+def _check_length(stream: FeatureStream) -> None:
+    period = float(np.diff(stream.times_s[:2]).sum())
+    if np.count_nonzero(stream.valid) * period < _SHORTEST_S:
+        raise NoAnswerError(
+            f"a recording holds less than {_SHORTEST_S:g} s to align", "give a longer one"
+        )
+
+
+def _path(
+    reference: FeatureStream, other: FeatureStream, curve: LagCurve, kind: _Kind
+) -> ElasticPath:
+    return elastic_path(
+        reference,
+        other,
+        centre_s=float(curve.lags_s[np.argmax(curve.score)]),
+        band_s=kind.band_s,
+        step_cost=kind.step_cost,
+        window_s=kind.window_s,
+    )
+
+
+def _drift_ppm(warp: TimeWarp) -> float:
+    change_s = float(warp.lag_s[-1] - warp.lag_s[0])
+    return 1e6 * change_s / float(warp.reference_s[-1] - warp.reference_s[0])
+
+
+def _agreement(found: ElasticPath, valid: NDArray[np.bool_], period: float) -> FeatureStream:
+    """Mean evidence along the path, block by block."""
+    size = max(1, round(_BLOCK_S / period))
+    starts = np.arange(0, len(found.times_s), size)
+    counts = np.diff(np.append(starts, len(found.times_s)))
+    means = np.add.reduceat(found.evidence, starts) / counts
+    seen = np.add.reduceat(valid.astype(int), starts) > 0
+    middles = np.minimum(starts + size // 2, len(found.times_s) - 1)
+    return FeatureStream(
+        means[:, None].astype(np.float32), found.times_s[middles], seen, "agreement"
+    )

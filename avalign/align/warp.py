@@ -1,0 +1,184 @@
+"""From a lag per row to a warp: one lag, a line, or a smooth curve.
+
+The curve is Whittaker's: of all curves, the one that strikes the best balance between
+following the lags where they are sharp and bending little.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from avalign.types import TimeWarp
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Model", "choose_model", "fit_warp", "weighted_quantile"]
+
+Model = Literal["rigid", "drift", "elastic"]
+
+# A warp may not run slower or faster than this.
+SLOWEST, FASTEST = 0.5, 2.0
+# Knots of a curve are this far apart; shorter bends are smoothed away long before.
+KNOT_S = 0.1
+# Rounds of reweighting that take the pull from rows far off the line.
+_ROUNDS = 8
+
+
+def fit_warp(
+    times_s: NDArray[np.float64],
+    lag_s: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    model: Model,
+    *,
+    smoothing_s: float,
+) -> TimeWarp:
+    """Fit a warp to a lag per row.
+
+    Parameters
+    ----------
+    times_s : ndarray of shape (N,), float64
+        The reference's clock, evenly spaced.
+    lag_s : ndarray of shape (N,), float64
+        Time in the other recording minus time in the reference.
+    weights : ndarray of shape (N,), float64
+        How far each row is to be trusted, at least 0.
+    model : {"rigid", "drift", "elastic"}
+        One lag, a straight line, or a smooth curve.
+    smoothing_s : float
+        Waves of the lag of this length keep half of their height; shorter ones vanish.
+
+    Returns
+    -------
+    TimeWarp
+        Never slower than half, never faster than twice the reference's pace.
+
+    References
+    ----------
+    .. [1] E. T. Whittaker, "On a new method of graduation", Proceedings of the Edinburgh
+       Mathematical Society 41, 1922.
+    .. [2] P. H. C. Eilers, "A perfect smoother", Analytical Chemistry 75 (14), 2003.
+    """
+    ends = np.array([0, len(times_s) - 1])
+    if model == "rigid":
+        lag = weighted_quantile(lag_s, weights, 0.5)
+        return TimeWarp(times_s[ends], times_s[ends] + lag)
+    if model == "drift":
+        line = _straight_line(times_s, lag_s, weights)
+        return TimeWarp(times_s[ends], times_s[ends] + line[ends])
+    period = float(times_s[1] - times_s[0])
+    curve = _smooth(lag_s, weights, smoothing_s / period)
+    knots = np.unique(np.append(np.arange(0, len(times_s), round(KNOT_S / period)), ends))
+    return _bounded(times_s[knots], times_s[knots] + curve[knots])
+
+
+def choose_model(
+    times_s: NDArray[np.float64],
+    lag_s: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    *,
+    tolerance_s: float,
+) -> Model:
+    """Choose the simplest model that explains the lags.
+
+    Parameters
+    ----------
+    times_s, lag_s, weights : ndarray of shape (N,), float64
+        As for `fit_warp`.
+    tolerance_s : float
+        Nine rows in ten, by weight, must lie within this much of the model.
+
+    Returns
+    -------
+    {"rigid", "drift", "elastic"}
+        The model.
+    """
+    lag = weighted_quantile(lag_s, weights, 0.5)
+    if weighted_quantile(np.abs(lag_s - lag), weights, 0.9) <= tolerance_s:
+        return "rigid"
+    line = _straight_line(times_s, lag_s, weights)
+    if weighted_quantile(np.abs(lag_s - line), weights, 0.9) <= tolerance_s:
+        return "drift"
+    return "elastic"
+
+
+def weighted_quantile(
+    values: NDArray[np.float64], weights: NDArray[np.float64], share: float
+) -> float:
+    """Find the value below which a share of the weight lies.
+
+    Parameters
+    ----------
+    values, weights : ndarray of shape (N,), float64
+        Numbers and what they weigh; where all weigh nothing, all weigh the same.
+    share : float
+        From 0 to 1.
+
+    Returns
+    -------
+    float
+        One of the values.
+    """
+    order = np.argsort(values, kind="stable")
+    mass = np.cumsum(weights[order] if weights.any() else np.ones(len(values)))
+    place = int(np.searchsorted(mass, share * mass[-1]))
+    return float(values[order[min(place, len(values) - 1)]])
+
+
+def _straight_line(
+    times_s: NDArray[np.float64], lag_s: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Least absolute distances, by reweighted least squares."""
+    middle = float(times_s.mean())
+    design = np.column_stack([np.ones(len(times_s)), times_s - middle])
+    even = weights if weights.any() else np.ones(len(times_s))
+    pull, line = even, np.zeros(len(times_s))
+    for _ in range(_ROUNDS):
+        normal = design.T @ (design * pull[:, None])
+        line = design @ np.linalg.solve(
+            normal + 1e-12 * np.trace(normal) * np.eye(2), design.T @ (pull * lag_s)
+        )
+        pull = even / np.maximum(np.abs(lag_s - line), 1e-3)
+    return line
+
+
+def _smooth(
+    values: NDArray[np.float64], weights: NDArray[np.float64], wave_rows: float
+) -> NDArray[np.float64]:
+    """Minimise ``sum w (values - s)^2 + stiffness * sum (second difference of s)^2``."""
+    from scipy.linalg import solveh_banded
+
+    count = len(values)
+    if count < 3:
+        return values
+    # A wave of this length loses half its height where all rows weigh 1.
+    stiffness = (wave_rows / (2 * np.pi)) ** 4
+    typical = float(weights[weights > 0].mean()) if weights.any() else 1.0
+    # A little weight everywhere carries the curve through what says nothing.
+    pull = np.maximum(weights / typical, 1e-3)
+    second = np.zeros((3, count))
+    for shift, products in enumerate(_second_difference_products(count)):
+        second[2 - shift, shift:] = stiffness * products
+    second[2] += pull
+    result: NDArray[np.float64] = solveh_banded(second, pull * values)
+    return result
+
+
+def _second_difference_products(count: int) -> tuple[NDArray[np.float64], ...]:
+    """Diagonals 0, 1 and 2 of D'D, where D takes second differences."""
+    main, beside = np.zeros(count), np.zeros(count - 1)
+    for place, weight in enumerate((1.0, 4.0, 1.0)):
+        main[place : place + count - 2] += weight
+    beside[: count - 2] -= 2.0
+    beside[1:] -= 2.0
+    return main, beside, np.ones(count - 2)
+
+
+def _bounded(reference_s: NDArray[np.float64], other_s: NDArray[np.float64]) -> TimeWarp:
+    """Hold the pace within its bounds, and the middle of the curve where it is."""
+    steps = np.diff(reference_s)
+    paces = np.clip(np.diff(other_s) / steps, SLOWEST, FASTEST)
+    held = np.concatenate([[0.0], np.cumsum(paces * steps)])
+    return TimeWarp(reference_s, held + float(np.median(other_s - held)))

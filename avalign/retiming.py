@@ -1,0 +1,521 @@
+"""From two recordings of the same words to one that keeps the other's time."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from avalign.errors import (
+    AvalignError,
+    MediaError,
+    NoAnswerError,
+    NoAudioError,
+    NoFaceError,
+    ParameterError,
+)
+from avalign.extraction import AnyPath, Progress, sound_features
+from avalign.types import AlignReport, FeatureStream
+
+if TYPE_CHECKING:
+    from avalign.align import EmbeddedPair, WarpModel
+    from avalign.types import Alignment, LagMap, MediaClip, TimeWarp
+
+__all__ = [
+    "AlignTo",
+    "AlignedPair",
+    "align_failed",
+    "align_files",
+    "aligned_path",
+    "check_output",
+    "compare",
+    "retime",
+]
+
+AlignTo = Literal["sound", "lips"]
+
+WAV = ".wav"
+# Softer than this, in decibels of full scale, is no recording of anything.
+SILENCE_DB = -75.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AlignedPair:
+    """A report on two recordings, and what it was measured on.
+
+    Parameters
+    ----------
+    report : AlignReport
+        The answer.
+    pair : EmbeddedPair or None
+        Both recordings in one space; None where they could not be compared.
+    reference_track, other_track : int
+        Sound tracks that were compared.
+    """
+
+    report: AlignReport
+    pair: EmbeddedPair | None
+    reference_track: int = 0
+    other_track: int = 0
+
+    def lag_map(self) -> LagMap | None:
+        """Lay out the evidence for every lag over time.
+
+        Returns
+        -------
+        LagMap or None
+            None without an answer.
+        """
+        from avalign.align import lag_map
+
+        if self.pair is None or self.report.alignment is None:
+            return None
+        return lag_map(self.pair, self.report.alignment)
+
+
+def compare(
+    reference: AnyPath,
+    other: AnyPath,
+    *,
+    to: AlignTo = "sound",
+    model: WarpModel = "auto",
+    band_s: float | None = None,
+    reference_track: int = 0,
+    other_track: int = 0,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> AlignedPair:
+    """Find how the clock of one recording runs against that of another one.
+
+    Parameters
+    ----------
+    reference : str or Path
+        The file whose time counts: a video or, for its sound, a sound file.
+    other : str or Path
+        The file to be aligned, such as a take of a dub; its sound is what counts.
+    to : {"sound", "lips"}
+        What in `reference` to align with.
+    model : {"auto", "rigid", "drift", "elastic"}
+        One lag, a lag that changes steadily, or a free one; auto takes the simplest that
+        explains what was found.
+    band_s : float, optional
+        How far the lag may be from its most frequent value, in seconds; default 5 for
+        sound, 1.5 for lips.
+    reference_track, other_track : int
+        Which sound track of each, from 0.
+    jobs : int, optional
+        Cores to spread the picture over; all of them by default.
+    progress : callable, optional
+        Called with the share of the work that is done, 0 to 1.
+
+    Returns
+    -------
+    AlignedPair
+        The report and what it was measured on. Where the recordings have no words in
+        common, the status of the report is ``"no_answer"`` and its reason says so.
+
+    Raises
+    ------
+    MediaError
+        If a file cannot be read.
+    ParameterError
+        If an argument cannot be used, or there is no such sound track.
+    """
+    started = time.perf_counter()
+    if to not in get_args(AlignTo):
+        raise ParameterError(f"cannot align with the {to!r} of a file", "take sound or lips")
+    report = AlignReport(
+        str(reference), str(other), to, "no_answer", exit_code=NoAnswerError.exit_code
+    )
+    pair = None
+    try:
+        clip = _probed(reference, other, to)
+        report = replace(report, duration_s=clip.duration_s)
+        sound = _sound(other, other_track)
+        pairs = (
+            _pairs_with_faces(reference, sound, jobs, progress)
+            if to == "lips"
+            else _pairs_with_sound(_sound(reference, reference_track), sound)
+        )
+        pair, alignment = _best(pairs, model, band_s)
+        report = _judged(report, alignment)
+    except NoAnswerError as error:
+        report = replace(report, reason=str(error))
+    report = replace(report, elapsed_s=time.perf_counter() - started)
+    return AlignedPair(report, pair, reference_track, other_track)
+
+
+def retime(
+    aligned: AlignedPair,
+    output: AnyPath | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> AlignReport:
+    """Write the other recording so that it plays by the reference's clock.
+
+    Its pitch stays as it is. With one lag it is only moved, with a steady drift it is
+    resampled, and along a warp it is stretched.
+
+    Parameters
+    ----------
+    aligned : AlignedPair
+        What `compare` returned.
+    output : str or Path, optional
+        The file to write; by default `aligned_path` of the other recording. A ``.wav``
+        begins at time 0 of the reference and is as long as it is, 24 bits deep. Any other
+        ending names a video: the reference's, pictures copied bit for bit, with this
+        sound in place of its own.
+    overwrite : bool
+        Replace a file that exists.
+    progress : callable, optional
+        Called with the share of the work that is done, 0 to 1.
+
+    Returns
+    -------
+    AlignReport
+        With ``output`` and ``residual_ms``; unchanged without an answer.
+
+    Raises
+    ------
+    MediaError
+        If the output exists already, or a file cannot be read or written.
+    NoFaceError
+        If a video is to be written and the reference has no picture.
+    ParameterError
+        If the output is one of the inputs, or has an ending that cannot be written.
+    """
+    from avalign.media import shift_audio
+
+    started = time.perf_counter()
+    report = aligned.report
+    if report.alignment is None or report.alignment.warp is None:
+        return report
+    target = Path(output) if output is not None else aligned_path(report.other)
+    check_output(report.reference, report.other, target, overwrite=overwrite)
+    warp = report.alignment.warp
+    duration_s = report.duration_s or float(warp.reference_s[-1])
+    if target.suffix.lower() == WAV:
+        _write_wav(aligned, warp, target, duration_s, overwrite, progress)
+        notes: tuple[str, ...] = ()
+    else:
+        with _beside(target) as sound:
+            _write_wav(aligned, warp, sound, duration_s, True, progress)
+            notes = shift_audio(
+                report.reference,
+                target,
+                audio_lag_s=0.0,
+                audio_file=sound,
+                overwrite=overwrite,
+            ).notes
+    report = replace(
+        report,
+        output=str(target),
+        residual_ms=_residual_ms(aligned, target),
+        notes=(*report.notes, *notes),
+    )
+    return replace(report, elapsed_s=report.elapsed_s + time.perf_counter() - started)
+
+
+def align_files(
+    reference: AnyPath,
+    other: AnyPath,
+    output: AnyPath | None = None,
+    *,
+    to: AlignTo = "sound",
+    model: WarpModel = "auto",
+    band_s: float | None = None,
+    reference_track: int = 0,
+    other_track: int = 0,
+    jobs: int | None = None,
+    dry_run: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> AlignReport:
+    """Align a recording with another one of the same words, and write it in its time.
+
+    Parameters
+    ----------
+    reference, other, to, model, band_s, reference_track, other_track, jobs
+        As for `compare`.
+    output, overwrite
+        As for `retime`.
+    dry_run : bool
+        Align, but write nothing.
+    progress : callable, optional
+        Called with the share of the comparison that is done, 0 to 1.
+
+    Returns
+    -------
+    AlignReport
+        The answer, and what was written.
+
+    Raises
+    ------
+    MediaError
+        If the output exists already, or a file cannot be read or written.
+    ParameterError
+        If an argument cannot be used.
+    """
+    if not dry_run:
+        # Better now than after minutes of measuring.
+        planned = Path(output) if output is not None else aligned_path(other)
+        check_output(reference, other, planned, overwrite=overwrite)
+    aligned = compare(
+        reference,
+        other,
+        to=to,
+        model=model,
+        band_s=band_s,
+        reference_track=reference_track,
+        other_track=other_track,
+        jobs=jobs,
+        progress=progress,
+    )
+    return aligned.report if dry_run else retime(aligned, output, overwrite=overwrite)
+
+
+def align_failed(report: AlignReport, error: BaseException) -> AlignReport:
+    """Note in a report that an error ended the work.
+
+    Parameters
+    ----------
+    report : AlignReport
+        What was known before.
+    error : BaseException
+        What happened.
+
+    Returns
+    -------
+    AlignReport
+        Status ``"error"`` with the error as its reason and its exit code.
+    """
+    if isinstance(error, AvalignError):
+        return replace(report, status="error", reason=str(error), exit_code=error.exit_code)
+    reason = f"a defect in avalign: {type(error).__name__}: {error}"
+    return replace(report, status="error", reason=reason, exit_code=AvalignError.exit_code)
+
+
+def aligned_path(other: AnyPath) -> Path:
+    """Name the file that stands beside a recording once it is aligned.
+
+    Parameters
+    ----------
+    other : str or Path
+        The recording, such as ``take3.wav``.
+
+    Returns
+    -------
+    Path
+        Its name with ``.aligned.wav``, such as ``take3.aligned.wav``.
+    """
+    other = Path(other)
+    return other.with_name(f"{other.stem}.aligned{WAV}")
+
+
+def check_output(
+    reference: AnyPath, other: AnyPath, target: AnyPath, *, overwrite: bool = False
+) -> None:
+    """Refuse early a file that could not be written in the end.
+
+    Parameters
+    ----------
+    reference, other : str or Path
+        The inputs.
+    target : str or Path
+        The file to write.
+    overwrite : bool
+        Whether a file that exists may be replaced.
+
+    Raises
+    ------
+    MediaError
+        If an input is missing, or the target exists already, is a folder, or its folder
+        is missing.
+    NoFaceError
+        If a video is to be written and the reference has no picture.
+    ParameterError
+        If the target is an input, or has an ending that cannot be written.
+    """
+    from avalign.media import probe
+    from avalign.media.containers import container_for
+    from avalign.media.opening import local_file
+
+    target = Path(target)
+    for source in map(local_file, (reference, other)):
+        if target.exists() and target.samefile(source):
+            raise ParameterError(
+                f"{target}: is an input, which avalign never changes",
+                "name another file to write",
+            )
+    if target.is_dir():
+        raise MediaError(f"{target}: is a folder", "name a file in it")
+    if target.exists() and not overwrite:
+        raise MediaError(
+            f"{target}: exists already", "overwrite it with -y, or name another file"
+        )
+    if not target.parent.is_dir():
+        raise MediaError(f"{target.parent}: is no folder", "make it, or name another file")
+    if target.suffix.lower() == WAV:
+        return
+    clip = probe(reference)
+    if not clip.video_tracks:
+        raise NoFaceError(
+            f"{reference}: has no picture to put the sound to", "write a .wav instead"
+        )
+    container_for(target, clip)
+
+
+def _probed(reference: AnyPath, other: AnyPath, to: AlignTo) -> MediaClip:
+    from avalign.media import probe
+
+    clip = probe(reference)
+    if to == "lips" and not clip.video_tracks:
+        raise NoFaceError(f"{reference}: has no picture", "align it with the sound instead")
+    if to == "sound" and not clip.audio_tracks:
+        raise NoAudioError(f"{reference}: has no sound track", "align it with --to lips")
+    if not probe(other).audio_tracks:
+        raise NoAudioError(f"{other}: has no sound track", "name a file with sound")
+    return clip
+
+
+def _sound(path: AnyPath, track: int) -> FeatureStream:
+    """MFCC of a sound track that holds something."""
+    from avalign.media import iter_audio
+
+    mfcc, _ = sound_features(iter_audio(path, track=track))
+    # The zeroth coefficient is the mean of 40 bands in decibels, times the root of 40.
+    loudest_db = float(mfcc.values[:, 0].max(initial=-1e3)) / 40**0.5
+    if loudest_db < SILENCE_DB:
+        raise NoAnswerError(f"{path}: is silent", "name another file or sound track")
+    return mfcc
+
+
+def _pairs_with_sound(reference: FeatureStream, other: FeatureStream) -> Iterator[EmbeddedPair]:
+    from avalign.align import pair_sounds
+
+    yield pair_sounds(reference, other)
+
+
+def _pairs_with_faces(
+    reference: AnyPath, other: FeatureStream, jobs: int | None, progress: Progress | None
+) -> Iterator[EmbeddedPair]:
+    from avalign.align import pair_lips
+    from avalign.vision import lip_streams, usable
+
+    for lips in lip_streams(reference, jobs=jobs, progress=progress):
+        seen = usable(lips)
+        if seen.sum() > 1:
+            yield pair_lips(lips, seen, other)
+
+
+def _best(
+    pairs: Iterator[EmbeddedPair], model: WarpModel, band_s: float | None
+) -> tuple[EmbeddedPair, Alignment]:
+    """Align each face, and keep the one that fits best."""
+    from avalign.align import align_pair
+
+    best: tuple[EmbeddedPair, Alignment] | None = None
+    reason: NoAnswerError = NoFaceError("no usable face in the picture")
+    for pair in pairs:
+        try:
+            alignment = align_pair(pair, model=model, band_s=band_s)
+        except NoAnswerError as error:
+            reason = error
+            continue
+        if best is None or alignment.confidence > best[1].confidence:
+            best = pair, alignment
+    if best is None:
+        raise reason
+    return best
+
+
+def _judged(report: AlignReport, alignment: Alignment) -> AlignReport:
+    from avalign.align import MATCH_CONFIDENCE
+
+    report = replace(report, confidence=alignment.confidence)
+    if alignment.at_edge:
+        return replace(
+            report, reason="the lag reaches the edge of the band; try a larger --band"
+        )
+    if alignment.confidence < MATCH_CONFIDENCE:
+        what = (
+            "the lips do not speak these words"
+            if report.to == "lips"
+            else ("the recordings have no words in common")
+        )
+        return replace(report, reason=what)
+    return replace(report, status="ok", alignment=alignment, exit_code=0)
+
+
+def _write_wav(
+    aligned: AlignedPair,
+    warp: TimeWarp,
+    target: Path,
+    duration_s: float,
+    overwrite: bool,
+    progress: Progress | None,
+) -> None:
+    from avalign.audio import laid_out, stretched
+    from avalign.media import open_channels, open_wav_writer
+
+    report = aligned.report
+    straight = len(warp.reference_s) == 2
+    pace = _pace(warp) if straight else 1.0
+    with (
+        open_channels(report.other, track=aligned.other_track, pace=pace) as sound,
+        open_wav_writer(
+            target,
+            sample_rate_hz=sound.sample_rate_hz,
+            layout=sound.layout,
+            overwrite=overwrite,
+        ) as write,
+    ):
+        rate = sound.sample_rate_hz
+        if straight:
+            first_s = warp.reference_s[0] + (sound.start_s - warp.other_s[0]) / pace
+            blocks = laid_out(sound.blocks, rate, float(first_s), duration_s)
+        else:
+            blocks = stretched(sound.blocks, rate, sound.start_s, warp, duration_s)
+        done_s = 0.0
+        for block in blocks:
+            write(block)
+            done_s += block.shape[1] / rate
+            if progress is not None:
+                progress(min(1.0, done_s / duration_s))
+
+
+def _pace(warp: TimeWarp) -> float:
+    """Seconds of the other recording per second of the reference, of a straight warp."""
+    pace = float(warp.other_s[1] - warp.other_s[0])
+    pace /= float(warp.reference_s[1] - warp.reference_s[0])
+    # Less than a sample in an hour is no drift.
+    return 1.0 if abs(pace - 1.0) < 1e-9 else pace
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Name a sound file that lies beside the target until the block ends."""
+    with tempfile.TemporaryDirectory(prefix=".avalign-", dir=target.parent) as folder:
+        yield Path(folder) / f"{target.stem}{WAV}"
+
+
+def _residual_ms(aligned: AlignedPair, written: Path) -> float | None:
+    """Align the file that was written with the reference again."""
+    from avalign.align import align_pair, exchange_other
+
+    if aligned.pair is None:
+        return None
+    try:
+        again = align_pair(exchange_other(aligned.pair, _sound(written, 0)))
+    except NoAnswerError:
+        return None
+    if again.warp is None:
+        return None
+    return 1e3 * float(np.median(np.abs(again.warp.lag_s)))
