@@ -36,6 +36,7 @@ __all__ = [
     "put_row",
     "step",
     "step_and_trace",
+    "step_in_lanes",
     "store_state",
 ]
 
@@ -155,6 +156,30 @@ def step(
 
 
 @intrinsic
+def step_in_lanes(
+    typing_context: Any,
+    state: Any,
+    rows: Any,
+    columns: Any,
+    boundary: Any,
+    time: Any,
+    metric: Any,
+) -> Any:
+    """Advance `VECTORS` rows of as many matrices as there are lanes by one step.
+
+    As :func:`step`, but every lane belongs to a matrix of its own: nothing moves between
+    lanes, and the boundary holds a vector for each column, that of column ``j`` at ``j +
+    VECTORS``.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wave = _WaveOfLanes(context, builder, signature, arguments)
+        return wave.pack(wave.advance())
+
+    return state(state, rows, columns, boundary, time, metric), generate
+
+
+@intrinsic
 def step_and_trace(
     typing_context: Any,
     state: Any,
@@ -212,7 +237,8 @@ class _Wave:
         self.columns = element_pointer(context, builder, columns_type, columns, first)
         self.boundary = element_pointer(context, builder, boundary_type, boundary, time)
 
-    def advance(self, trace: Any = None) -> list[Any]:
+    def exchange(self) -> Any:
+        """Leave the bottom row in the boundary, and return what is above the first vector."""
         builder, last = self.builder, self.newest[-1]
         # A whole vector is loaded for its first lane: a shift can take it from memory.
         entering_from = _offset(builder, self.boundary, VECTORS * self.lanes)
@@ -220,7 +246,10 @@ class _Wave:
         builder.store(
             builder.extract_element(last, ir.Constant(ir.IntType(32), 0)), self.boundary
         )
-        entering = emission.shift_down(builder, last, above)
+        return emission.shift_down(builder, last, above)
+
+    def advance(self, trace: Any = None) -> list[Any]:
+        builder, entering = self.builder, self.exchange()
         values: list[Any] = [None] * VECTORS
         for v in reversed(range(VECTORS)):
             up = self.newest[v - 1] if v else entering
@@ -249,6 +278,24 @@ class _Wave:
         if v % 2 and self.rows[v].type.element == ir.DoubleType():
             return emission.minimum(self.builder, a, b)
         return emission.minimum_of_nonnegative(self.builder, a, b)
+
+
+class _WaveOfLanes(_Wave):
+    """Emits a step in which every lane belongs to a matrix of its own."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        super().__init__(context, builder, signature, arguments)
+        first = builder.mul(arguments[4], ir.Constant(ir.IntType(64), self.lanes))
+        self.boundary = element_pointer(
+            context, builder, signature.args[3], arguments[3], first
+        )
+
+    def exchange(self) -> Any:
+        """Leave the bottom row in the boundary, and return the row above the first."""
+        entering_from = _offset(self.builder, self.boundary, VECTORS * self.lanes)
+        entering = emission.load(self.builder, entering_from, self.lanes)
+        emission.store(self.builder, self.newest[-1], self.boundary)
+        return entering
 
 
 def _zero() -> Any:
