@@ -7,7 +7,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from avalign.dtw import checks, recurrence, strips
+from avalign.dtw import checks, frames, recurrence, replay, strips
 from avalign.dtw.problem import Problem
 
 __all__ = ["distance", "last_row", "path", "solved_distance"]
@@ -15,9 +15,11 @@ __all__ = ["distance", "last_row", "path", "solved_distance"]
 
 def distance(problem: Problem) -> float:
     """Return the distance before scaling, infinite where no path fits."""
-    if problem.is_plain and problem.x.ndim == 1:
-        return strips.distance(problem.x, problem.y, problem.radius, problem.metric_code)
-    return recurrence.distance(problem)[0]
+    if not problem.is_plain:
+        return recurrence.distance(problem)[0]
+    kernel = strips if problem.x.ndim == 1 else frames
+    found = kernel.distance(problem.x, problem.y, problem.radius, problem.metric_code)
+    return float(found)
 
 
 def solved_distance(problem: Problem) -> float:
@@ -30,6 +32,9 @@ def solved_distance(problem: Problem) -> float:
 
 def path(problem: Problem) -> tuple[float, NDArray[np.int32]]:
     """Return the distance before scaling, and its path."""
+    if problem.is_plain:
+        kernel = replay if problem.x.ndim == 1 else frames
+        return kernel.path(problem.x, problem.y, problem.radius, problem.metric_code)
     checks.memory(
         recurrence.path_bytes(problem),
         "the path",

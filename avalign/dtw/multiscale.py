@@ -15,9 +15,8 @@ from avalign.errors import ParameterError
 
 __all__ = ["multiscale_path"]
 
-# Problems of so few cells are solved exactly.
-EXACT_CELLS = 1 << 22
-# Local costs that the lower bound may take.
+# Cells times features that are worth an exact solution, and worth a lower bound.
+EXACT_COSTS = 1 << 27
 BOUND_COSTS = 1 << 27
 
 
@@ -83,11 +82,10 @@ def multiscale_path(
         )
     problem = checks.problem(x, y, metric)
     radius = checks.whole(radius, "radius")
-    rows, columns = problem.shape
     cost, path = _refined(problem, radius)
     if not cost < np.inf:
         checks.no_path(problem)
-    if rows * columns <= EXACT_CELLS:
+    if _is_small(problem):
         least = cost
     else:
         least = min(_lower_bound(problem), cost) if bounded else 0.0
@@ -105,13 +103,19 @@ def multiscale_path(
 
 
 def _refined(problem: Problem, radius: int) -> tuple[float, NDArray[np.int32]]:
-    rows, columns = problem.shape
-    if rows * columns <= EXACT_CELLS or min(rows, columns) == 1:
+    if _is_small(problem):
         return dispatch.path(problem)
+    rows, columns = problem.shape
     coarse = _replaced(problem, _halved(problem.x), _halved(problem.y))
     _, path = _refined(coarse, radius)
     window = windows.around(path, rows, columns, radius, factor=2)
     return recurrence.path(_replaced(problem, problem.x, problem.y, window))
+
+
+def _is_small(problem: Problem) -> bool:
+    """Whether the exact path is cheap, as it always is where one series has one row."""
+    assert problem.y is not None
+    return problem.x.size * len(problem.y) <= EXACT_COSTS or min(problem.shape) == 1
 
 
 def _replaced(
