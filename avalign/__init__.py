@@ -15,7 +15,18 @@ import importlib
 __version__ = "0.1.0"
 
 _HOMES = {
-    "api": ("Measurement", "check", "extract", "measure", "repair", "sync"),
+    "api": (
+        "AlignedPair",
+        "Measurement",
+        "align_files",
+        "check",
+        "compare",
+        "extract",
+        "measure",
+        "repair",
+        "retime",
+        "sync",
+    ),
     "batch": ("check_many",),
     "errors": (
         "AvalignError",
@@ -27,10 +38,18 @@ _HOMES = {
     "align": ("align_streams",),
     "audio": ("mfcc",),
     "media": ("probe", "read_audio"),
-    "report": ("plot_sync",),
+    "report": ("plot_sync", "plot_warp"),
     "schema": ("to_dict", "to_json"),
     "streams": ("load_streams", "save_streams"),
-    "types": ("Alignment", "ClipStreams", "FeatureStream", "LipStream", "SyncReport"),
+    "types": (
+        "AlignReport",
+        "Alignment",
+        "ClipStreams",
+        "FeatureStream",
+        "LipStream",
+        "SyncReport",
+        "TimeWarp",
+    ),
     "verdict": ("Tolerance",),
     "vision": ("lip_streams",),
 }

@@ -1,9 +1,13 @@
 from avalign.align import align_streams as align_streams
+from avalign.api import AlignedPair as AlignedPair
 from avalign.api import Measurement as Measurement
+from avalign.api import align_files as align_files
 from avalign.api import check as check
+from avalign.api import compare as compare
 from avalign.api import extract as extract
 from avalign.api import measure as measure
 from avalign.api import repair as repair
+from avalign.api import retime as retime
 from avalign.api import sync as sync
 from avalign.audio import mfcc as mfcc
 from avalign.batch import check_many as check_many
@@ -15,15 +19,18 @@ from avalign.errors import ParameterError as ParameterError
 from avalign.media import probe as probe
 from avalign.media import read_audio as read_audio
 from avalign.report import plot_sync as plot_sync
+from avalign.report import plot_warp as plot_warp
 from avalign.schema import to_dict as to_dict
 from avalign.schema import to_json as to_json
 from avalign.streams import load_streams as load_streams
 from avalign.streams import save_streams as save_streams
 from avalign.types import Alignment as Alignment
+from avalign.types import AlignReport as AlignReport
 from avalign.types import ClipStreams as ClipStreams
 from avalign.types import FeatureStream as FeatureStream
 from avalign.types import LipStream as LipStream
 from avalign.types import SyncReport as SyncReport
+from avalign.types import TimeWarp as TimeWarp
 from avalign.verdict import Tolerance as Tolerance
 from avalign.vision import lip_streams as lip_streams
 

@@ -14,13 +14,13 @@ import numpy as np
 
 from avalign.errors import (
     AvalignError,
-    MediaError,
     NoAnswerError,
     NoAudioError,
     NoFaceError,
     ParameterError,
 )
 from avalign.extraction import AnyPath, Progress, sound_features
+from avalign.targets import check_target
 from avalign.types import AlignReport, FeatureStream
 
 if TYPE_CHECKING:
@@ -345,23 +345,9 @@ def check_output(
     """
     from avalign.media import probe
     from avalign.media.containers import container_for
-    from avalign.media.opening import local_file
 
     target = Path(target)
-    for source in map(local_file, (reference, other)):
-        if target.exists() and target.samefile(source):
-            raise ParameterError(
-                f"{target}: is an input, which avalign never changes",
-                "name another file to write",
-            )
-    if target.is_dir():
-        raise MediaError(f"{target}: is a folder", "name a file in it")
-    if target.exists() and not overwrite:
-        raise MediaError(
-            f"{target}: exists already", "overwrite it with -y, or name another file"
-        )
-    if not target.parent.is_dir():
-        raise MediaError(f"{target.parent}: is no folder", "make it, or name another file")
+    check_target((reference, other), target, overwrite=overwrite)
     if target.suffix.lower() == WAV:
         return
     clip = probe(reference)

@@ -10,9 +10,17 @@ from importlib import metadata, resources
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from avalign.types import Alignment, FaceAlignment, SyncReport
+    from avalign.types import Alignment, AlignReport, FaceAlignment, SyncReport
 
-__all__ = ["SCHEMA", "best_guess", "model_name", "to_dict", "to_json", "versions"]
+__all__ = [
+    "SCHEMA",
+    "align_to_dict",
+    "best_guess",
+    "model_name",
+    "to_dict",
+    "to_json",
+    "versions",
+]
 
 SCHEMA = 1
 MODEL_FILES = ("space.safetensors", "calibration.json")
@@ -62,20 +70,68 @@ def to_dict(report: SyncReport) -> dict[str, Any]:
     }
 
 
-def to_json(report: SyncReport) -> str:
+def align_to_dict(report: AlignReport) -> dict[str, Any]:
+    """Turn a report on two recordings into a plain object.
+
+    Parameters
+    ----------
+    report : AlignReport
+        The answer about two recordings.
+
+    Returns
+    -------
+    dict
+        Plain numbers, strings, lists and dictionaries, as of `to_dict`. A positive lag
+        means that the other recording is late against the reference.
+    """
+    answer = report.alignment
+    warp = answer.warp if answer else None
+    paces = None
+    if warp is not None:
+        steps = (warp.other_s[1:] - warp.other_s[:-1]) / (
+            warp.reference_s[1:] - warp.reference_s[:-1]
+        )
+        paces = [_number(float(steps.min()), 4), _number(float(steps.max()), 4)]
+    return {
+        "schema": SCHEMA,
+        "reference": report.reference,
+        "other": report.other,
+        "to": report.to,
+        "status": report.status,
+        "reason": report.reason,
+        "model": answer.model if answer else None,
+        "lag_ms": _milliseconds(answer),
+        "lag_range_ms": _interval_ms(answer),
+        "pace_range": paces,
+        "drift_ppm": _number(answer.drift_ppm if answer else None, 1),
+        "confidence": _number(report.confidence, 4),
+        "output": report.output,
+        "residual_ms": _number(report.residual_ms, 1),
+        "duration_s": _number(report.duration_s, 3),
+        "overlap_s": _number(answer.diagnostics["overlap_s"] if answer else None, 2),
+        "notes": list(report.notes),
+        "versions": dict(versions()),
+        "elapsed_s": _number(report.elapsed_s, 3),
+    }
+
+
+def to_json(report: SyncReport | AlignReport) -> str:
     """Write a report as one line of JSON.
 
     Parameters
     ----------
-    report : SyncReport
-        The answer about one file.
+    report : SyncReport or AlignReport
+        The answer about one file, or about two recordings.
 
     Returns
     -------
     str
-        The object of `to_dict`, without a line break.
+        The object of `to_dict` or `align_to_dict`, without a line break.
     """
-    return json.dumps(to_dict(report), ensure_ascii=False, allow_nan=False)
+    from avalign.types import AlignReport
+
+    plain = align_to_dict(report) if isinstance(report, AlignReport) else to_dict(report)
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False)
 
 
 def best_guess(report: SyncReport) -> FaceAlignment | None:

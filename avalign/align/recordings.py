@@ -286,7 +286,9 @@ def lag_map(pair: EmbeddedPair, alignment: Alignment, *, band_s: float = 1.0) ->
     LagMap
         Mean evidence per row in blocks of time.
     """
-    low_s, high_s = (float(end(alignment.warp.lag_s)) for end in (np.min, np.max))
+    warp = alignment.warp
+    lags_s = np.array([alignment.audio_lag_s]) if warp is None else warp.lag_s
+    low_s, high_s = float(lags_s.min()), float(lags_s.max())
     centre_s = (low_s + high_s) / 2
     reach_s = min((high_s - low_s) / 2 + band_s, LARGEST_LAG_S)
     moved = replace(pair.other, times_s=pair.other.times_s - centre_s)

@@ -137,9 +137,9 @@ def _straight_line(
     pull, line = even, np.zeros(len(times_s))
     for _ in range(_ROUNDS):
         normal = design.T @ (design * pull[:, None])
-        line = design @ np.linalg.solve(
-            normal + 1e-12 * np.trace(normal) * np.eye(2), design.T @ (pull * lag_s)
-        )
+        steadied = normal + 1e-12 * np.trace(normal) * np.eye(2)
+        coefficients = np.linalg.solve(steadied, design.T @ (pull * lag_s))
+        line = coefficients[0] + coefficients[1] * (times_s - middle)
         pull = even / np.maximum(np.abs(lag_s - line), 1e-3)
     return line
 

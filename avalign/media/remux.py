@@ -232,7 +232,9 @@ class _Plan:
         copied = None
         if not sound.encode:
             with suppress(ValueError):
-                copied = add_copied_stream(self.out, container, stream, self._keep_tags)
+                # Every family of containers numbers codecs in its own way.
+                keep_tag = self._keep_tags and same_family(container, self._kind)
+                copied = add_copied_stream(self.out, container, stream, keep_tag)
         if copied is None:
             self._add_encoded(sound, stream)
             return

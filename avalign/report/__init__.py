@@ -3,5 +3,6 @@
 from avalign.report.overlay import write_overlay
 from avalign.report.plot import plot_sync
 from avalign.report.reliability import plot_reliability
+from avalign.report.warp_plot import plot_warp
 
-__all__ = ["plot_reliability", "plot_sync", "write_overlay"]
+__all__ = ["plot_reliability", "plot_sync", "plot_warp", "write_overlay"]

@@ -1,69 +1,25 @@
-"""The program: its sub-commands, and what becomes of errors."""
+"""The program as the shell meets it: how it starts, and what becomes of errors.
+
+Little is imported here, so that Ctrl-C finds this program in charge from the start.
+"""
 
 import io
 import os
+import signal
 import sys
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
-import typer
+__all__ = ["main"]
 
-from avalign_cli import check, doctor, extract, sync, train
-from avalign_cli.ui import show_error
-
-__all__ = ["app", "main"]
-
-WRONG_USAGE = 2
 CANNOT_WRITE = 3
 MISSING_DEPENDENCY = 5
 DEFECT = 70
 INTERRUPTED = 130
 
-EXAMPLES = """\b
-Examples:
-  avalign sync talk.mp4            measure, and write talk.synced.mp4 if needed
-  avalign check takes/ --json      measure a folder, write nothing
-  avalign doctor                   what is installed, what is missing
-"""
-
-app = typer.Typer(
-    name="avalign",
-    epilog=EXAMPLES,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    invoke_without_command=True,
-    rich_markup_mode=None,  # boxes around the help would triple its time
-    pretty_exceptions_enable=False,
-)
-app.command(epilog=sync.EXAMPLES)(sync.sync)
-app.command(epilog=check.EXAMPLES)(check.check)
-app.command(epilog=extract.EXAMPLES)(extract.extract)
-training = typer.Typer(rich_markup_mode=None)
-training.command("space", epilog=train.SPACE_EXAMPLES)(train.train_space)
-app.add_typer(training, name="train", help="Fit models anew.")
-app.command()(doctor.doctor)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        from avalign import __version__
-
-        typer.echo(f"avalign {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def avalign(
-    context: typer.Context,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the version."
-        ),
-    ] = False,
-) -> None:
-    """Line up the sound and the picture of a talking person."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-        raise typer.Exit(WRONG_USAGE)
+# Signals that ask a program to end: by `kill` and `timeout`, and by a terminal that closes.
+ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,26 +35,72 @@ def main(arguments: list[str] | None = None) -> int:
     int
         The exit code.
     """
+    words = sys.argv[1:] if arguments is None else arguments
+    with _endings() as received:
+        try:
+            result = _run(words)
+        except KeyboardInterrupt:
+            result = INTERRUPTED
+        if received:
+            _say("ended from outside")
+            return 128 + received[0]
+    if result == INTERRUPTED:
+        _say("interrupted")
+    return result
+
+
+def _run(arguments: Sequence[str]) -> int:
+    from avalign_cli.app import app
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # File names may hold bytes that are no text.
             stream.reconfigure(errors="backslashreplace")
     try:
         result = app(arguments, prog_name="avalign", standalone_mode=False)
-    except KeyboardInterrupt:
-        result = INTERRUPTED
     except Exception as error:
         if os.environ.get("AVALIGN_DEBUG"):
             sys.excepthook(type(error), error, error.__traceback__)
-        return _explain(error)
-    if result == INTERRUPTED:
-        show_error("interrupted")
+        return _explain(error, arguments)
     return result if isinstance(result, int) else 0
 
 
-def _explain(error: Exception) -> int:
+@contextmanager
+def _endings() -> Iterator[list[int]]:
+    """Turn signals that end the program into Ctrl-C, so that everything is tidied up.
+
+    Yields
+    ------
+    list of int
+        The signals that came.
+    """
+    received: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    # One that is ignored, as below `nohup`, stays so.
+    taken = [one for one in ENDINGS if signal.getsignal(one) is signal.SIG_DFL]
+    try:
+        for one in taken:
+            signal.signal(one, end)
+    except ValueError:  # only the main thread may
+        taken = []
+    try:
+        yield received
+    finally:
+        for one in taken:
+            signal.signal(one, signal.SIG_DFL)
+
+
+def _explain(error: Exception, arguments: Sequence[str]) -> int:
     """Print what an error means to the user, and choose the exit code."""
+    import typer
+
     from avalign.errors import AvalignError
+    from avalign_cli.ui import show_error
+    from avalign_cli.usage import hint_of_dash
 
     if isinstance(error, AvalignError):
         show_error(error.message, error.hint)
@@ -106,7 +108,8 @@ def _explain(error: Exception) -> int:
     if isinstance(error, typer.TyperException):
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "avalign"
-        show_error(error.format_message(), f"{command} --help shows how it is used")
+        hint = hint_of_dash(arguments) or f"{command} --help shows how it is used"
+        show_error(error.format_message(), hint)
         return error.exit_code
     if isinstance(error, ImportError) and not (error.name or "").startswith("avalign"):
         show_error(f"a package does not load: {error}", "avalign doctor shows how to get it")
@@ -120,3 +123,7 @@ def _explain(error: Exception) -> int:
         "AVALIGN_DEBUG=1 shows the traceback; please report it",
     )
     return DEFECT
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(f"avalign: {words}\n")
