@@ -23,11 +23,16 @@ from avalign.dtw.wavefront import (
     load_rows,
     load_state,
     step_in_lanes,
+    store_state,
 )
 
 __all__ = ["pairwise"]
 
 Array = npt.NDArray[Any]
+
+# Steps after which the next rows take over, an even number: their columns and boundary
+# take half of the fastest cache.
+SLAB = 128
 
 
 def pairwise(
@@ -108,11 +113,11 @@ def _block(
     longest = lengths.max()
     block = _lay_out_block(columns, lengths, longest, rows)
     boundary = layout.aligned((longest + 2 * VECTORS + 2) * lanes, rows)
-    values = layout.aligned(VECTORS * lanes, rows)
-    state = layout.aligned(STATE * lanes, rows)
     for row in range(ends.size):
         first = ends[row - 1] if row else 0
-        _run(rows, first, ends[row], block, boundary, values, state, longest, metric)
+        strips = -(-(ends[row] - first) // VECTORS)
+        states = layout.aligned(strips * STATE * lanes, rows).reshape(strips, STATE * lanes)
+        _run(rows, first, ends[row], block, boundary, states, longest, metric)
         for lane in range(lengths.size):
             place = (lengths[lane] - 1 + VECTORS) * lanes + lane
             matrix[row, start + lane] = boundary[place]
@@ -139,8 +144,7 @@ def _run(
     end: Any,
     block: Any,
     boundary: Any,
-    values: Any,
-    state: Any,
+    states: Any,
     longest: Any,
     metric: Any,
 ) -> None:
@@ -149,23 +153,33 @@ def _run(
     Rows are taken from the end, so that the last is a bottom row, which stays in the
     boundary. Above the first there may be some that cost infinity; the matrix begins at the
     step where the first meets column 0, with a zero diagonally before it.
+
+    A slab of steps is run by all rows, before the next: what they share stays in the
+    fastest cache. Slabs lean back by one step per row, so that all they need is done.
     """
-    lanes = values.size // VECTORS
+    lanes = vectors.BYTES // rows.itemsize
+    nothing = vectors.splat(rows.dtype.type(np.inf))
     boundary[:] = np.inf
-    state[:] = np.inf
+    states[:] = np.inf
     missing = (first - end) % VECTORS
-    corner = VECTORS + missing - 1 if missing else 2 * VECTORS
-    for lane in range(lanes):
-        state[corner * lanes + lane] = 0
-    begin = missing
-    for top in range(first - missing, end, VECTORS):
-        for v in range(VECTORS):
-            value = rows[top + v] if top + v >= first else rows.dtype.type(np.inf)
-            for lane in range(lanes):
-                values[v * lanes + lane] = value
-        registers, loaded = load_state(state), load_rows(values)
-        for t in range(begin, longest + VECTORS, 2):
-            registers = step_in_lanes(registers, loaded, block, boundary, t, metric)
-            registers = step_in_lanes(registers, loaded, block, boundary, t + 1, metric)
-        state[:] = np.inf
-        begin = 0
+    # The zero is in the values of the step before, or before that: steps are run in pairs.
+    corner = missing - 1 if missing % 2 else missing - 1 + VECTORS if missing else 2 * VECTORS
+    vectors.store(states[0], corner * lanes, vectors.splat(rows.dtype.type(0)))
+    count = (end - first + missing) // VECTORS
+    values = np.empty(VECTORS * lanes, rows.dtype)
+    last = longest + VECTORS
+    for slab in range(0, last + count * VECTORS, SLAB):
+        for strip in range(count):
+            begin = max(0 if strip else missing - missing % 2, slab - strip * VECTORS)
+            stop = min(last, slab + SLAB - strip * VECTORS)
+            if begin >= stop:
+                continue
+            for v in range(VECTORS):
+                row = first - missing + strip * VECTORS + v
+                value = vectors.splat(rows[row]) if row >= first else nothing
+                vectors.store(values, v * lanes, value)
+            state, loaded = load_state(states[strip]), load_rows(values)
+            for t in range(begin, stop, 2):
+                state = step_in_lanes(state, loaded, block, boundary, t, metric)
+                state = step_in_lanes(state, loaded, block, boundary, t + 1, metric)
+            store_state(states[strip], state)
