@@ -179,7 +179,7 @@ def _trace(layout: Layout, checkpoints: Checkpoints, metric: int, replay: Replay
     free = steps.shape[0]
     i, j = layout.n - 1, layout.m - 1
     known_group = known_chunk = -1
-    while free == steps.shape[0] or i + j > 0:
+    while True:
         strip = i // layout.height
         group = strip // checkpoints.group
         # When the strip works on the cell, counted in columns.
@@ -195,6 +195,8 @@ def _trace(layout: Layout, checkpoints: Checkpoints, metric: int, replay: Replay
             free -= 1
             steps[free, 0] = i
             steps[free, 1] = j
+            if i == 0 and j == 0:
+                return steps[free:]
             row = i - top
             lane = layout.lanes - 1 - row // ROWS_PER_LANE
             choice = replay.choices[time - COLUMNS * begin, row % ROWS_PER_LANE]
@@ -207,9 +209,6 @@ def _trace(layout: Layout, checkpoints: Checkpoints, metric: int, replay: Replay
             i -= down
             j -= right
             time -= down + right
-            if down + right == 0:
-                break
-    return steps[free:]
 
 
 @helper
