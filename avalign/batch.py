@@ -12,12 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from avalign.api import check, failed
+from avalign.api import check, check_options, failed
 from avalign.errors import MediaError, ParameterError
 from avalign.types import SyncReport
 from avalign.verdict import Tolerance
 
 __all__ = ["check_many"]
+
+# Exit code of a process that was to measure and met an unguarded `check_many` instead.
+UNGUARDED = 78
 
 
 def check_many(
@@ -62,7 +65,9 @@ def check_many(
     Raises
     ------
     ParameterError
-        If the tolerance or the number of jobs cannot be used.
+        If the tolerance, the largest lag or the number of jobs cannot be used; or
+        if processes are needed and the main script calls this without a guard, see
+        below.
 
     Notes
     -----
@@ -71,7 +76,7 @@ def check_many(
     ``if __name__ == "__main__":``.
     """
     files = [str(path) for path in paths]
-    limits = Tolerance.parse(tolerance)
+    limits = check_options(tolerance, max_lag_s)
     if jobs is not None and jobs < 1:
         raise ParameterError(f"jobs is {jobs}", "name at least one, or leave it out")
     settings: dict[str, Any] = {
@@ -103,6 +108,9 @@ def _run(
 def _run_in_pool(
     files: list[str], settings: dict[str, Any], jobs: int, in_order: bool
 ) -> Iterator[SyncReport]:
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # This process was started to measure, and is importing the main script for it.
+        raise SystemExit(UNGUARDED)
     left = Counter(files)
     try:
         with _process_pool(min(jobs, len(files))) as pool:
@@ -162,11 +170,22 @@ def _process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
     try:
+        with _interrupts_held():
+            pool.submit(int)  # starts the first process
+        first = set(multiprocessing.active_children()) - others
         yield pool
-    except BaseException:
+    except BaseException as error:
         # Ctrl-C, or a caller who wants no more reports: what runs is dropped.
         for process in set(multiprocessing.active_children()) - others:
             process.terminate()
+        if isinstance(error, BrokenExecutor) and any(
+            process.exitcode == UNGUARDED for process in first
+        ):
+            raise ParameterError(
+                "check_many starts processes, each of which imports the main script anew, "
+                "and the script would start more of them",
+                'call it below if __name__ == "__main__":, or with jobs=1',
+            ) from None
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

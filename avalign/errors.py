@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "AvalignError",
+    "InstallationError",
     "MediaError",
     "MissingDependencyError",
     "NoAnswerError",
@@ -71,7 +72,11 @@ class NoFaceError(NoAnswerError):
     """The file has no picture, or no usable face in it."""
 
 
-class MissingDependencyError(AvalignError, ImportError):
-    """An optional dependency is absent or does not load on this machine."""
+class InstallationError(AvalignError):
+    """Something that belongs to avalign is not on this machine, or is damaged."""
 
     exit_code = 5
+
+
+class MissingDependencyError(InstallationError, ImportError):
+    """An optional dependency is absent or does not load on this machine."""

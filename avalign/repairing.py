@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
 
-from avalign.errors import MediaError, NoAnswerError, ParameterError
-from avalign.extraction import AnyPath, Progress, is_streams_file, sound_features
+from avalign.errors import NoAnswerError
+from avalign.extraction import AnyPath, Progress, sound_features
 from avalign.measurement import Measurement, believed, check_options, measure
 from avalign.schema import best_guess
+from avalign.targets import check_video_target, require_video, synced_path
 from avalign.types import SyncReport
 from avalign.verdict import Tolerance
 
-__all__ = ["check_target", "repair", "sync", "synced_path"]
+__all__ = ["repair", "sync"]
 
 # A file with a larger lag after the repair was not repaired.
 LARGEST_RESIDUAL_MS = 40.0
@@ -70,16 +70,13 @@ def repair(
 
     started = time.perf_counter()
     report = _decided(measurement, force)
-    if not dry_run and is_streams_file(report.file):
-        raise ParameterError(
-            f"{report.file}: holds streams, so there is no video to repair",
-            "add --dry-run to measure only, or name the video",
-        )
+    if not dry_run:
+        require_video(report.file)
     answer = report.alignment
     if dry_run or answer is None or report.verdict == "in_sync" or report.exit_code:
         return report
     target = output or synced_path(report.file)
-    check_target(report.file, target, overwrite=overwrite)
+    check_video_target(report.file, target, audio=measurement.audio, overwrite=overwrite)
     written = shift_audio(
         report.file,
         target,
@@ -152,7 +149,7 @@ def sync(
     check_options(tolerance, max_lag_s)
     if not dry_run:
         # Better now than after minutes of measuring.
-        check_target(path, output or synced_path(path), overwrite=overwrite)
+        check_video_target(path, output or synced_path(path), audio=audio, overwrite=overwrite)
     measurement = measure(
         path,
         tolerance=tolerance,
@@ -163,60 +160,6 @@ def sync(
         progress=progress,
     )
     return repair(measurement, output, force=force, dry_run=dry_run, overwrite=overwrite)
-
-
-def synced_path(path: AnyPath) -> Path:
-    """Name the repaired file that stands beside a file.
-
-    Parameters
-    ----------
-    path : str or Path
-        The input, such as ``talk.mp4``.
-
-    Returns
-    -------
-    Path
-        Its name with ``.synced`` before the suffix, such as ``talk.synced.mp4``.
-    """
-    stem, suffix = os.path.splitext(path)
-    return Path(f"{stem}.synced{suffix}")
-
-
-def check_target(path: AnyPath, target: AnyPath, *, overwrite: bool = False) -> None:
-    """Refuse early a file that could not be written after minutes of measuring.
-
-    Parameters
-    ----------
-    path : str or Path
-        The input.
-    target : str or Path
-        The file to write.
-    overwrite : bool
-        Whether a file that exists may be replaced.
-
-    Raises
-    ------
-    MediaError
-        If there is no such input, or the target exists already, is a folder, or
-        its folder is missing.
-    ParameterError
-        If the target is the input.
-    """
-    from avalign.media.opening import local_file
-
-    source, target = local_file(path), Path(target)
-    if target.exists() and target.samefile(source):
-        raise ParameterError(
-            f"{target}: is the input, which avalign never changes", "name another file to write"
-        )
-    if target.is_dir():
-        raise MediaError(f"{target}: is a folder", "name a file in it")
-    if target.exists() and not overwrite:
-        raise MediaError(
-            f"{target}: exists already", "overwrite it with -y, or name another file"
-        )
-    if not target.parent.is_dir():
-        raise MediaError(f"{target.parent}: is no folder", "make it, or name another file")
 
 
 def _decided(measurement: Measurement, force: bool) -> SyncReport:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import MediaError
-from avalign.space.model import SHIPPED_WEIGHTS
+from avalign.space.model import SHIPPED_WEIGHTS, blame_installation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,14 +128,18 @@ def load_calibration(path: Path | str = SHIPPED_CALIBRATION) -> Calibration:
     ------
     MediaError
         If the file is not one.
+    InstallationError
+        If the shipped one is not one.
     """
-    try:
-        fields = json.loads(Path(path).read_text(encoding="utf-8"))
-        return Calibration(**{name: float(value) for name, value in fields.items()})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise MediaError(
-            f"{path}: cannot read the calibration: {error}", "reinstall avalign"
-        ) from None
+    with blame_installation(path == SHIPPED_CALIBRATION):
+        try:
+            fields = json.loads(Path(path).read_text(encoding="utf-8"))
+            return Calibration(**{name: float(value) for name, value in fields.items()})
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise MediaError(
+                f"{path}: cannot read the calibration: {error}",
+                "name one written by `avalign train space`",
+            ) from None
 
 
 def tempered_interval(

@@ -8,10 +8,28 @@ from typing import Any
 
 from avalign.errors import MissingDependencyError
 
-__all__ = ["FAINT", "INK", "LIPS", "SOUND", "new_figure", "save_png"]
+__all__ = ["FAINT", "INK", "LIPS", "SOUND", "new_figure", "require_matplotlib", "save_png"]
 
 LIPS, SOUND, INK, FAINT = "#c8375a", "#2f6690", "#22252a", "#8a9099"
 DOTS_PER_INCH = 150
+
+
+def require_matplotlib() -> None:
+    """Say at once that nothing can be drawn, where that is so.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib is not installed or does not load.
+    """
+    try:
+        import matplotlib.backends.backend_agg
+        import matplotlib.figure  # noqa: F401
+    except (ImportError, OSError) as error:
+        raise MissingDependencyError(
+            f"drawing needs matplotlib, which does not load: {error}",
+            "pip install 'avalign[report]'",
+        ) from error
 
 
 def new_figure(width: float, height: float) -> Any:
@@ -32,14 +50,10 @@ def new_figure(width: float, height: float) -> Any:
     MissingDependencyError
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"drawing needs matplotlib, which does not load: {error}",
-            "pip install 'avalign[report]'",
-        ) from error
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, facecolor="white")
     FigureCanvasAgg(figure)
     return figure

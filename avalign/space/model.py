@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.errors import MediaError
+from avalign.errors import InstallationError, MediaError
 from avalign.space.encoder import encode
 from avalign.space.grid import (
     LIP_COLUMNS,
@@ -24,11 +25,18 @@ from avalign.space.settings import EncoderSettings, SpaceSettings
 from avalign.types import FeatureStream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
-__all__ = ["SHIPPED_WEIGHTS", "SpaceModel", "expected_shapes", "load_model", "save_model"]
+__all__ = [
+    "SHIPPED_WEIGHTS",
+    "SpaceModel",
+    "blame_installation",
+    "expected_shapes",
+    "load_model",
+    "save_model",
+]
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "space.safetensors"
 _LARGEST_WEIGHTS_BYTES = 32 * 1024 * 1024
@@ -185,11 +193,41 @@ def load_model(path: Path | str = SHIPPED_WEIGHTS) -> SpaceModel:
     ------
     MediaError
         If the file is missing, too large, or not such a file.
+    InstallationError
+        If that is so of the shipped one.
     """
+    with blame_installation(path == SHIPPED_WEIGHTS):
+        return _read_model(Path(path))
+
+
+@contextmanager
+def blame_installation(shipped: bool) -> Iterator[None]:
+    """Turn the damage of a file that avalign brings along into what the user can mend.
+
+    Parameters
+    ----------
+    shipped : bool
+        Whether it is such a file.
+
+    Raises
+    ------
+    InstallationError
+        In place of the `MediaError` that the block raises, if `shipped`.
+    """
+    try:
+        yield
+    except MediaError as error:
+        if not shipped:
+            raise
+        raise InstallationError(
+            f"avalign is not installed whole: {error.message}", "reinstall avalign"
+        ) from None
+
+
+def _read_model(path: Path) -> SpaceModel:
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
-    hint = "reinstall avalign, or name weights written by `avalign train space`"
+    hint = "name weights written by `avalign train space`"
     try:
         if path.stat().st_size > _LARGEST_WEIGHTS_BYTES:
             raise MediaError(f"{path}: too large for weights of the shared space", hint)

@@ -1,6 +1,8 @@
 """`avalign check`: measure many files, write nothing."""
 
+import os
 import sys
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -22,7 +24,7 @@ Exit codes, the first that applies:
   1  a file is out of tolerance
   4  a file gave no reliable answer
   0  all files are in sync
-  (2 wrong usage, 5 a package is missing)
+  (2 wrong usage, 5 a package is missing: see avalign doctor)
 """
 
 # What is worst comes first; a defect outranks all.
@@ -50,15 +52,25 @@ def check(
     One line per file. A file that cannot be read never stops the rest.
     """
     from avalign import batch, schema
+    from avalign.api import failed
+    from avalign.types import SyncReport
     from avalign_cli import text
-    from avalign_cli.inputs import expand
+    from avalign_cli.inputs import expand, no_media_in
 
     screen = Screen(json, quiet, verbose)
     files = expand(paths, sys.stdin)
     if not files:
         raise typer.BadParameter("the list on stdin is empty", param_hint="PATH")
-    reports = batch.check_many(
-        files, tolerance=tolerance, max_lag_s=max_lag, audio_track=audio_track, jobs=jobs
+    folders = [file for file in files if os.path.isdir(file)]
+    reports = chain(
+        (failed(SyncReport(path, "error", tolerance), no_media_in(path)) for path in folders),
+        batch.check_many(
+            [file for file in files if file not in folders],
+            tolerance=tolerance,
+            max_lag_s=max_lag,
+            audio_track=audio_track,
+            jobs=jobs,
+        ),
     )
     counts: dict[str, int] = {}
     exit_codes = set()

@@ -5,8 +5,10 @@ import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import import_module, metadata, resources
+from typing import Annotated
 
-from avalign_cli import options
+import typer
+
 from avalign_cli.ui import Screen
 
 __all__ = ["doctor"]
@@ -55,7 +57,12 @@ class Finding:
     remedy: str | None = None
 
 
-def doctor(json: options.Json = False) -> int:
+def doctor(
+    json: Annotated[
+        bool,
+        typer.Option("--json", help='Print one JSON object: "works" and the "findings".'),
+    ] = False,
+) -> int:
     """Show what is installed, what is missing, how to get it.
 
     The exit code is 0 if avalign can measure and repair, else 5.

@@ -48,7 +48,8 @@ def extract(
 
     screen = Screen(quiet=quiet, verbose=verbose)
     target = output or Path(f"{os.path.splitext(video)[0]}.npz")
-    api.check_target(video, target, overwrite=overwrite)
+    sources: tuple[str | Path, ...] = (video,) if audio is None else (video, audio)
+    api.check_target(sources, target, overwrite=overwrite, suffix=".npz")
     with screen.progress(f"Reading {video}") as progress:
         streams = api.extract(
             video, audio=audio, audio_track=audio_track, jobs=jobs, progress=progress

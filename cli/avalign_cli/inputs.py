@@ -6,8 +6,12 @@ import glob
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["MEDIA_SUFFIXES", "expand"]
+if TYPE_CHECKING:
+    from avalign.errors import MediaError
+
+__all__ = ["MEDIA_SUFFIXES", "expand", "no_media_in"]
 
 MEDIA_SUFFIXES = {
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".ts"),
@@ -30,7 +34,7 @@ def expand(arguments: Iterable[str], listed: Iterable[str] = ()) -> list[str]:
     -------
     list of str
         Paths. What matches nothing stays as it is, so that it is reported when
-        it is opened.
+        it is opened; so does a folder without media files.
     """
     found: dict[str, None] = {}
     for argument in arguments:
@@ -39,6 +43,27 @@ def expand(arguments: Iterable[str], listed: Iterable[str] = ()) -> list[str]:
         else:
             found |= dict.fromkeys(_matches(argument) or [argument])
     return list(found)
+
+
+def no_media_in(folder: str) -> MediaError:
+    """Say what was looked for in a folder in vain.
+
+    Parameters
+    ----------
+    folder : str
+        The folder.
+
+    Returns
+    -------
+    MediaError
+        To be reported.
+    """
+    from avalign.errors import MediaError
+
+    return MediaError(
+        f"{folder}: the folder holds no media files",
+        f"name a file, or a folder with {' '.join(sorted(MEDIA_SUFFIXES))}",
+    )
 
 
 def _matches(argument: str) -> list[str]:

@@ -40,7 +40,7 @@ Overwrite = Annotated[
 ]
 Json = Annotated[
     bool,
-    typer.Option("--json", help="Print one JSON object per line (schema 1)."),
+    typer.Option("--json", help="Print one JSON object per file and line (schema 1)."),
 ]
 Quiet = Annotated[
     bool,

@@ -9,7 +9,8 @@ from avalign_cli import options
 from avalign_cli.ui import Screen
 
 if TYPE_CHECKING:
-    from avalign.types import ClipStreams, SyncReport
+    from avalign.api import Measurement
+    from avalign.types import SyncReport
 
 __all__ = ["EXAMPLES", "sync"]
 
@@ -26,7 +27,7 @@ Exit codes:
   2  wrong usage
   3  a file cannot be read or written, or the output exists
   4  no reliable answer; no video was written
-  5  an optional package is missing
+  5  a package is missing; avalign doctor says how to get it
 """
 
 
@@ -89,7 +90,7 @@ def sync(
     bit. Where the lag is within the tolerance, nothing is written.
     """
     from avalign import api, schema
-    from avalign.errors import AvalignError, ParameterError
+    from avalign.errors import AvalignError
     from avalign.types import SyncReport
     from avalign_cli import text
 
@@ -99,10 +100,9 @@ def sync(
     try:
         # Better now than after minutes of measuring.
         api.check_options(tolerance, max_lag)
-        for target in filter(None, (None if dry_run else planned, plot, overlay)):
-            api.check_target(video, target, overwrite=overwrite)
-        if overlay is not None and api.is_streams_file(video):
-            raise ParameterError(f"{video}: holds streams, so there is no video to draw on")
+        if not dry_run:
+            api.check_video_target(video, planned, audio=audio, overwrite=overwrite)
+        _check_drawings(video, audio, planned, plot, overlay, overwrite)
         with screen.progress(f"Reading {video}") as progress:
             measurement = api.measure(
                 video,
@@ -134,27 +134,62 @@ def sync(
     screen.result(text.line(report, planned=would_write), text.STYLES[report.verdict])
     for detail in text.details(report):
         screen.detail(detail)
-    if measurement.streams is not None:
-        _draw(screen, report, measurement.streams, plot, overlay, overwrite)
+    _draw(screen, report, measurement, plot, overlay, overwrite)
     return report.exit_code
+
+
+def _check_drawings(
+    video: str,
+    audio: Path | None,
+    planned: Path,
+    plot: Path | None,
+    overlay: Path | None,
+    overwrite: bool,
+) -> None:
+    from avalign import api
+    from avalign.errors import ParameterError
+    from avalign.report.figures import require_matplotlib
+
+    sources: tuple[str | Path, ...] = (video,) if audio is None else (video, audio)
+    if plot is not None:
+        require_matplotlib()
+        api.check_target(sources, plot, overwrite=overwrite, suffix=".png")
+    if overlay is not None:
+        if api.is_streams_file(video):
+            raise ParameterError(f"{video}: holds streams, so there is no video to draw on")
+        api.check_target(sources, overlay, overwrite=overwrite, suffix=".mp4")
+        if overlay.absolute() == planned.absolute():
+            raise ParameterError(
+                f"{overlay}: is to hold the repaired video", "name another file for the overlay"
+            )
 
 
 def _draw(
     screen: Screen,
     report: "SyncReport",
-    streams: "ClipStreams",
+    measurement: "Measurement",
     plot: Path | None,
     overlay: Path | None,
     overwrite: bool,
 ) -> None:
     from avalign.report import plot_sync, write_overlay
 
+    streams = measurement.streams
+    if streams is None:
+        return
     if plot is not None:
         plot_sync(report, streams, plot, overwrite=overwrite)
         screen.note(f"Drew {plot}")
     if overlay is not None:
         with screen.progress(f"Drawing {overlay}") as progress:
             write_overlay(
-                report, streams, report.file, overlay, overwrite=overwrite, progress=progress
+                report,
+                streams,
+                report.file,
+                overlay,
+                audio=measurement.audio,
+                audio_track=measurement.audio_track,
+                overwrite=overwrite,
+                progress=progress,
             )
         screen.note(f"Drew {overlay}")

@@ -1,0 +1,58 @@
+"""How a command shows its usage, and what helps who got it wrong."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from typer.core import TyperCommand
+
+from avalign_cli.inputs import MEDIA_SUFFIXES
+
+__all__ = ["Command", "hint_of_dash"]
+
+
+class Command(TyperCommand):
+    """A command whose help names its arguments as people write them.
+
+    That is ``VIDEO`` and ``PATH...``, not ``{VIDEO}`` and ``PATH <list[str]>``.
+    """
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: D102 (as typer's)
+        pieces = super().collect_usage_pieces(ctx)
+        return [piece.replace("{", "").replace("}", "") for piece in pieces]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: D102 (as typer's)
+        records: dict[str, list[tuple[str, str]]] = {"argument": [], "option": []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                name, text = record
+                records[parameter.param_type_name].append((name.partition(" <")[0], text))
+        for kind, listed in records.items():
+            if listed:
+                with formatter.section(f"{kind.capitalize()}s"):
+                    formatter.write_dl(listed)
+
+
+def hint_of_dash(arguments: Sequence[str]) -> str | None:
+    """Find a file name that was taken for options, because it begins with a dash.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What follows the program's name.
+
+    Returns
+    -------
+    str or None
+        How to write that name; None where there is none.
+    """
+    for word in arguments:
+        if word == "--":
+            return None
+        suffix = os.path.splitext(word)[1].lower()
+        if word.startswith("-") and (
+            os.path.lexists(word) or (suffix in MEDIA_SUFFIXES and "=" not in word)
+        ):
+            return f"a file whose name begins with a dash is written ./{word}, or after --"
+    return None
