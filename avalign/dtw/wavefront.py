@@ -35,6 +35,7 @@ __all__ = [
     "load_state",
     "put_row",
     "step",
+    "step_and_spot",
     "step_and_trace",
     "step_in_lanes",
     "store_state",
@@ -156,6 +157,61 @@ def step(
 
 
 @intrinsic
+def step_and_spot(
+    typing_context: Any,
+    state: Any,
+    starts: Any,
+    rows: Any,
+    counted: Any,
+    columns: Any,
+    boundary: Any,
+    starts_boundary: Any,
+    time: Any,
+    metric: Any,
+) -> Any:
+    """Advance a strip by one step, and carry along in which column each path began.
+
+    `starts` and `starts_boundary` are to the paths' first columns what state and boundary
+    are to their costs. `counted` holds a mask for each row: all bits set, or none for a row
+    that costs nothing. Returns both the state and the starts.
+    """
+    result = types.Tuple((state, starts))
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        state_type, starts_type, rows_type = signature.args[:3]
+        state, starts, rows, counted, columns, boundary, starts_boundary, time, _ = arguments
+        costs = _Wave(
+            context,
+            builder,
+            types.void(state_type, rows_type, *signature.args[4:6], *signature.args[7:]),
+            (state, rows, columns, boundary, time),
+        )
+        costs.counted = [builder.extract_value(counted, v) for v in range(VECTORS)]
+        began = _Wave(
+            context,
+            builder,
+            types.void(starts_type, rows_type, *signature.args[4:5], *signature.args[6:]),
+            (starts, rows, columns, starts_boundary, time),
+        )
+        entering = began.exchange()
+        first_columns: list[Any] = [None] * VECTORS
+
+        def carry(v: int, up: Any, diagonal: Any, left: Any) -> None:
+            straight, leftward = _came_from(builder, up, diagonal, left)
+            start_up = began.newest[v - 1] if v else entering
+            start_diagonal = began.older[v - 1] if v else began.entered
+            start = builder.select(leftward, began.newest[v], start_up)
+            first_columns[v] = builder.select(straight, start, start_diagonal)
+
+        packed = costs.pack(costs.advance(carry))
+        packed_starts = began.pack([*first_columns, *began.newest, entering])
+        return context.make_tuple(builder, result, [packed, packed_starts])
+
+    arguments = (state, starts, rows, counted, columns, boundary, starts_boundary, time, metric)
+    return result(*arguments), generate
+
+
+@intrinsic
 def step_in_lanes(
     typing_context: Any,
     state: Any,
@@ -204,12 +260,7 @@ def step_and_trace(
         out = builder.bitcast(first, ir.IntType(wave.lanes).as_pointer())
 
         def trace(v: int, up: Any, diagonal: Any, left: Any) -> None:
-            straight = emission.minimum_of_nonnegative(builder, up, left)
-            masks = (
-                emission.less_of_nonnegative(builder, straight, diagonal),
-                emission.less_of_nonnegative(builder, left, up),
-            )
-            for i, mask in enumerate(masks):
+            for i, mask in enumerate(_came_from(builder, up, diagonal, left)):
                 builder.store(
                     emission.mask_bits(builder, mask), _offset(builder, out, 2 * v + i)
                 )
@@ -218,6 +269,15 @@ def step_and_trace(
 
     result = state(state, rows, columns, boundary, time, metric, directions, at)
     return result, generate
+
+
+def _came_from(builder: Any, up: Any, diagonal: Any, left: Any) -> tuple[Any, Any]:
+    """Tell where cells do not come from the diagonal, and where, if so, from the left."""
+    straight = emission.minimum_of_nonnegative(builder, up, left)
+    return (
+        emission.less_of_nonnegative(builder, straight, diagonal),
+        emission.less_of_nonnegative(builder, left, up),
+    )
 
 
 class _Wave:
@@ -236,6 +296,7 @@ class _Wave:
         first = builder.mul(time, ir.Constant(ir.IntType(64), self.lanes))
         self.columns = element_pointer(context, builder, columns_type, columns, first)
         self.boundary = element_pointer(context, builder, boundary_type, boundary, time)
+        self.counted: list[Any] | None = None
 
     def exchange(self) -> Any:
         """Leave the bottom row in the boundary, and return what is above the first vector."""
@@ -269,8 +330,13 @@ class _Wave:
         column = emission.load(self.builder, address, self.lanes)
         difference = self.builder.fsub(self.rows[v], column)
         if self.metric is SquaredDifference:
-            return self.builder.fmul(difference, difference)
-        return emission.absolute(self.builder, difference)
+            cost = self.builder.fmul(difference, difference)
+        else:
+            cost = emission.absolute(self.builder, difference)
+        if self.counted is None:
+            return cost
+        bits = self.builder.bitcast(cost, self.counted[v].type)
+        return self.builder.bitcast(self.builder.and_(bits, self.counted[v]), cost.type)
 
     def _least(self, v: int, a: Any, b: Any) -> Any:
         # Comparing bits and comparing numbers run on different ports of the processor:
