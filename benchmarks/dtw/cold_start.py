@@ -1,4 +1,7 @@
-"""From the start of a process to its first distance."""
+"""From the start of a process to its first distance.
+
+As everywhere, processor time counts; the wall time is given beside it.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +19,22 @@ import numpy as np
 from benchmarks.dtw.contest import Judgement
 from benchmarks.dtw.peers import SUBJECT, Peer
 from benchmarks.dtw.timing import Spread
-from benchmarks.dtw.workloads import Bar
+from benchmarks.dtw.workloads import BASELINE, Bar
 
 ROWS = 1000
+ROUNDS = 7
+QUICK_ROUNDS = 3
 CACHED_BAR = Bar("seconds", 1.2, 0.8)
 FIRST_EVER_BAR = Bar("seconds", 3.0, 3.0)
 
-# Time of day, as the clocks of two processes need not agree otherwise.
+# The time of day, as other clocks of two processes need not agree.
 PROGRAM = """
 import numpy as np
 rng = np.random.default_rng(0)
 x, y = rng.standard_normal((2, {rows}))
 {first_distance}
 import time
-print(time.time())
+print(time.process_time(), time.time())
 """
 
 
@@ -42,29 +47,26 @@ class ColdStart:
     peer : str
         Whose.
     first_ever_s : float
-        With nothing compiled before.
-    cached : Spread
-        Later processes, in seconds.
+        Processor time with nothing compiled before.
+    cached, cached_wall : Spread
+        Later processes: processor time and wall time, in seconds.
     """
 
     peer: str
     first_ever_s: float
     cached: Spread
+    cached_wall: Spread
 
 
-def measure(
-    peers: Iterable[Peer], *, rounds: int, slow_imports: bool
-) -> tuple[list[ColdStart], list[Judgement]]:
+def measure(peers: Iterable[Peer], *, quick: bool) -> tuple[list[ColdStart], list[Judgement]]:
     """Start each library in turn, with a fresh cache of machine code.
 
     Parameters
     ----------
     peers : iterable of Peer
         Whose start; those without one, or that are absent, are left out.
-    rounds : int
-        How many processes of each, beside the first.
-    slow_imports : bool
-        Admit libraries that take tens of seconds to load.
+    quick : bool
+        Only avalign and the baseline, fewer times.
 
     Returns
     -------
@@ -76,21 +78,22 @@ def measure(
     runners = [
         peer
         for peer in peers
-        if peer.first_distance and peer.version() and (slow_imports or not peer.slow_import)
+        if peer.first_distance
+        and peer.version()
+        and (not quick or peer.name in (SUBJECT, BASELINE))
     ]
     programs = {
         peer.name: PROGRAM.format(rows=ROWS, first_distance=peer.first_distance)
         for peer in runners
     }
     with tempfile.TemporaryDirectory() as cache:
-        first_ever = {name: _start(program, cache) for name, program in programs.items()}
-        # What was read from disk for the first time may have come slowly.
-        samples: dict[str, list[float]] = {name: [] for name in programs}
-        for _ in range(rounds):
+        first_ever = {name: _start(program, cache)[0] for name, program in programs.items()}
+        samples: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
+        for _ in range(QUICK_ROUNDS if quick else ROUNDS):
             for name, program in programs.items():
                 samples[name].append(_start(program, cache))
     starts = [
-        ColdStart(name, first_ever[name], Spread.of(np.array(samples[name])))
+        ColdStart(name, first_ever[name], *map(Spread.of, np.array(samples[name]).T))
         for name in programs
     ]
     judgements = []
@@ -110,10 +113,11 @@ def _first_of_both() -> float:
         rows=ROWS, first_distance="from avalign import dtw; dtw.distance(x, y); dtw.path(x, y)"
     )
     with tempfile.TemporaryDirectory() as cache:
-        return _start(program, cache)
+        return _start(program, cache)[0]
 
 
-def _start(program: str, cache: str) -> float:
+def _start(program: str, cache: str) -> tuple[float, float]:
+    """Run a program; return processor time and wall time up to its end."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
     started = time.time()
     done = subprocess.run(
@@ -124,5 +128,6 @@ def _start(program: str, cache: str) -> float:
         env=environment,
     )
     if done.returncode:
-        return math.nan
-    return float(done.stdout.split()[-1]) - started
+        return math.nan, math.nan
+    processor, ended = map(float, done.stdout.split()[-2:])
+    return processor, ended - started

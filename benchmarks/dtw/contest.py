@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from benchmarks.dtw import memory, reference
 from benchmarks.dtw.peers import SUBJECT, Call, Peer
@@ -36,7 +37,7 @@ class Limits:
     slow_imports : bool
         Admit libraries that take tens of seconds to load.
     least_rounds : int
-        How many rounds there are at least, whatever they take.
+        In how many rounds everybody takes part, whatever that takes.
     """
 
     budget_s: float = 15.0
@@ -157,7 +158,6 @@ def hold(workload: Workload, peers: Iterable[Peer], limits: Limits) -> Outcome:
         least_rounds=limits.least_rounds,
         wall=[name for name, (peer, _) in entered.items() if peer.threads > 1],
     )
-    nothing = np.full(1, np.nan)
     baseline = samples.get(workload.baseline)
     for name, times in samples.items():
         seconds = Spread.of(times)
@@ -171,11 +171,7 @@ def hold(workload: Workload, peers: Iterable[Peer], limits: Limits) -> Outcome:
             workload.cells / seconds.median,
             memory.measure(entered[name][0], workload) if workload.memory else None,
         )
-    subject = samples.get(SUBJECT, nothing)
-    judgements = [
-        _judge(bar, standings.get(SUBJECT), ratio(samples.get(bar.against, nothing), subject))
-        for bar in workload.bars
-    ]
+    judgements = [_judge(bar, standings.get(SUBJECT), samples) for bar in workload.bars]
     return Outcome(workload, sorted(standings.values(), key=_rank), judgements, cpu_share)
 
 
@@ -190,7 +186,9 @@ def _refusal(peer: Peer, workload: Workload, limits: Limits) -> Standing | None:
     needed = peer.memory(workload)
     if needed > min(MOST_BYTES, psutil.virtual_memory().available / 2):
         return Standing(peer.name, "left out", f"takes {needed / 1e9:.3g} GB")
-    if (seconds := workload.cells / peer.cells_per_second) > limits.call_s:
+    seconds = workload.cells / peer.cells_per_second
+    # Without the baseline there would be no ratios.
+    if seconds > limits.call_s and peer.name != workload.baseline:
         return Standing(peer.name, "left out", f"may take {seconds:.0f} s a call")
     if fault := peer.fault():
         return Standing(peer.name, "absent", fault)
@@ -225,11 +223,14 @@ def _examine(
     return call, Standing(peer.name, "timed")
 
 
-def _judge(bar: Bar, subject: Standing | None, against: Spread) -> Judgement:
+def _judge(
+    bar: Bar, subject: Standing | None, samples: Mapping[str, NDArray[np.float64]]
+) -> Judgement:
     value = math.nan
     if subject is not None and subject.state == "timed":
         if bar.measure == "ratio":
-            value = against.median
+            if bar.against in samples:
+                value = ratio(samples[bar.against], samples[SUBJECT]).median
         elif bar.measure == "seconds":
             value = subject.seconds.median
         elif subject.peak is not None:

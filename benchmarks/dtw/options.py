@@ -21,6 +21,12 @@ def add_dtw_options(command: argparse.ArgumentParser) -> None:
         help="workloads by name or letter, such as a,c-5000; no scaling, no cold start",
     )
     command.add_argument(
+        "--peers",
+        type=lambda text: text.split(","),
+        metavar="LIBRARY,...",
+        help="compare with these only, by the name they are installed by",
+    )
+    command.add_argument(
         "--threads", type=_positive, default=1, metavar="N", help="also time avalign on N"
     )
     command.add_argument("--avx2", action="store_true", help="keep Numba from AVX-512")

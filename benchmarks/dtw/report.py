@@ -81,7 +81,8 @@ class Report:
             "## Bars",
             self._bars(),
             "## All contenders",
-            "Times as fast as the baseline (1.00); quartiles of the rounds in brackets.",
+            "Times as fast as the baseline, 1.00; in brackets where approximate. Further down "
+            "with 95 % intervals over the rounds.",
             self._matrix(),
             *(self._details(each) for each in self.outcomes),
         ]
@@ -167,10 +168,15 @@ class Report:
 
     def _cold_start(self) -> str:
         rows = [
-            [each.peer, _seconds(each.cached), f"{each.first_ever_s:.2f} s"]
+            [
+                each.peer,
+                _seconds(each.cached),
+                _seconds(each.cached_wall),
+                f"{each.first_ever_s:.2f} s",
+            ]
             for each in self.cold_starts
         ]
-        return _table(["", "cached", "first ever"], rows)
+        return _table(["", "cached", "cached, wall time", "first ever"], rows)
 
 
 def versions(peers: Iterable[Peer]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -59,33 +60,33 @@ def measure(options: argparse.Namespace) -> None:
     """
     try:
         from benchmarks.dtw import cold_start, contest, figure, limit, scaling, workloads
-        from benchmarks.dtw.peers import PEERS, threaded
+        from benchmarks.dtw.peers import choose, threaded
         from benchmarks.dtw.report import Report, versions
     except ImportError as error:
         raise MissingDependencyError(
             f"the benchmark needs {error.name}", "pip install 'avalign[bench]'"
         ) from error
     chosen = workloads.select(options.only, quick=options.quick)
-    peers = [*PEERS, *([threaded(options.threads)] if options.threads > 1 else [])]
+    peers = choose(options.peers)
+    if options.threads > 1:
+        peers.append(threaded(options.threads))
     whole = not options.only
     machine.pin(options.threads)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     load_before = machine.load_average()
     limits = contest.Limits(budget_s=15.0)
     if options.quick:
-        limits = contest.Limits(budget_s=2.0, call_s=1.5, slow_imports=False)
+        limits = contest.Limits(budget_s=2.0, call_s=0.7, slow_imports=False, least_rounds=1)
     best = [_step(f"limit, {d}", limit.measure, d) for d in ("float64", "float32")]
     outcomes = [_step(each.name, contest.hold, each, peers, limits) for each in chosen]
     curves: list[scaling.Curve] = []
     starts: list[cold_start.ColdStart] = []
     judgements: list[contest.Judgement] = []
     if whole:
-        curves = _step("scaling", lambda: scaling.measure(PEERS, quick=options.quick))
+        curves = _step("scaling", lambda: scaling.measure(peers, quick=options.quick))
         starts, judgements = _step(
             "cold start",
-            lambda: cold_start.measure(
-                PEERS, rounds=2 if options.quick else 7, slow_imports=not options.quick
-            ),
+            lambda: cold_start.measure(peers, quick=options.quick),
         )
     report = Report(
         started,
@@ -111,8 +112,11 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def _step(name: str, function: Callable[..., Result], *arguments: object) -> Result:
+    started = time.perf_counter()
     with console.status(name):
-        return function(*arguments)
+        result = function(*arguments)
+    console.print(f"{name}: {time.perf_counter() - started:.1f} s")
+    return result
 
 
 def _write(path: Path, text: str) -> None:

@@ -55,7 +55,7 @@ def measure(peers: Iterable[Peer], *, quick: bool) -> list[Curve]:
     peers = list(peers)
     limits = Limits(
         budget_s=1.0 if quick else 3.0,
-        call_s=0.6 if quick else 10.0,
+        call_s=0.3 if quick else 10.0,
         slow_imports=not quick,
         least_rounds=1,
     )

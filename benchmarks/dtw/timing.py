@@ -15,19 +15,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.statistics import bootstrap
+
 # A sample is at least so long, so that the clock and the first cache misses do not count.
 SAMPLE_S = 0.002
-MOST_ROUNDS = 41
+RESAMPLES = 300
+LEAST_ROUNDS, MOST_ROUNDS = 3, 41
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A median between its quartiles.
+    """A median, or a ratio of medians, and how sure it is.
 
     Parameters
     ----------
     median, low, high : float
-        The 50th, 25th and 75th percentile; NaN if nothing was measured.
+        Of times, the 50th, 25th and 75th percentile. Of ratios, the ratio of the medians
+        and its 95 % interval. NaN if nothing was measured.
     rounds : int
         How many samples there were.
     """
@@ -58,14 +62,17 @@ def ratio(reference: NDArray[np.float64], samples: NDArray[np.float64]) -> Sprea
     Returns
     -------
     Spread
-        The ratio of the medians, between the quartiles of the ratios round by round.
+        The ratio of the medians with its 95 % interval, by bootstrap over the rounds.
     """
-    both = np.isfinite(reference) & np.isfinite(samples)
-    rounds = Spread.of(reference[both] / samples[both])
-    if not both.any():
-        return rounds
-    value = float(np.median(reference[both]) / np.median(samples[both]))
-    return Spread(value, rounds.low, rounds.high, rounds.rounds)
+    both = np.flatnonzero(np.isfinite(reference) & np.isfinite(samples))
+    found = bootstrap(
+        [str(each) for each in both],
+        lambda drawn: float(
+            np.median(reference[both[drawn]]) / np.median(samples[both[drawn]])
+        ),
+        resamples=RESAMPLES,
+    )
+    return Spread(found.value, found.low, found.high, found.cases)
 
 
 def interleave(
@@ -88,7 +95,7 @@ def interleave(
     always : tuple of str
         Who takes part in every round, such as those that ratios are about.
     least_rounds : int
-        How many rounds there are at least, for everybody.
+        In how many rounds everybody takes part, whatever that takes.
     wall : collection of str
         Whose wall time counts, not their processor time.
 
@@ -104,7 +111,7 @@ def interleave(
     cost = {name: estimates[name] * repeats[name] for name in calls}
     present = [name for name in always if name in calls]
     each_round = sum(cost[name] for name in present) or sum(cost.values())
-    rounds = int(np.clip(budget_s / each_round / 2, least_rounds, MOST_ROUNDS))
+    rounds = int(np.clip(budget_s / each_round / 2, LEAST_ROUNDS, MOST_ROUNDS))
     share = budget_s / max(1, len(calls))
     samples = {name: np.full(rounds, np.nan) for name in calls}
     total_wall = total_processor = 0.0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from avalign.errors import ParameterError
 from benchmarks.dtw.peers import (
     aeon,
     avalign,
@@ -18,7 +21,7 @@ from benchmarks.dtw.peers import (
 from benchmarks.dtw.peers.avalign import threaded
 from benchmarks.dtw.peers.record import Call, Peer
 
-__all__ = ["PEERS", "SUBJECT", "Call", "Peer", "find", "threaded"]
+__all__ = ["PEERS", "SUBJECT", "Call", "Peer", "choose", "find", "threaded"]
 
 # What is compared with all others.
 SUBJECT = "avalign"
@@ -36,6 +39,34 @@ PEERS: tuple[Peer, ...] = (
     *pysdtw.PEERS,
     *linmdtw.PEERS,
 )
+
+
+def choose(distributions: Sequence[str] | None) -> list[Peer]:
+    """Choose peers by the names they are installed by.
+
+    Parameters
+    ----------
+    distributions : sequence of str, optional
+        Such as ``["aeon"]``; all if left out. avalign is always one.
+
+    Returns
+    -------
+    list of Peer
+        In the order of `PEERS`.
+
+    Raises
+    ------
+    ParameterError
+        If a name is none of them.
+    """
+    known = {peer.distribution for peer in PEERS}
+    wanted = known if distributions is None else {SUBJECT, *distributions}
+    if unknown := wanted - known:
+        raise ParameterError(
+            f"the benchmark knows no library {min(unknown)!r}",
+            f"choose of {', '.join(sorted(known))}",
+        )
+    return [peer for peer in PEERS if peer.distribution in wanted]
 
 
 def find(name: str) -> Peer:

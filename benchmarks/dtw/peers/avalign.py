@@ -51,6 +51,7 @@ def _subsequence(task: Task) -> Call:
 
 def _soft(task: Task) -> Call:
     import torch
+
     from avalign.dtw.soft_torch import soft_dtw
 
     x, y = (torch.from_numpy(each) for each in task.series)

@@ -61,6 +61,7 @@ PEERS = (
         "librosa.sequence",
         {"distance": _distance, "path": _path, "subsequence": _subsequence},
         memory=full_matrix(28),
+        cells_per_second=3e7,
         note="Numba, keeps matrices of costs, sums and steps",
         first_distance=(
             "from librosa.sequence import dtw;"

@@ -26,6 +26,7 @@ PEERS = (
         {"path": _path},
         bands=False,
         memory=full_matrix(24),
+        cells_per_second=2e7,
         note="Numba, keeps matrices of costs, sums and steps",
     ),
 )
