@@ -1,6 +1,8 @@
 """Many files: every one gets its report, whatever happens to the others."""
 
 import multiprocessing
+import subprocess
+import sys
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -119,6 +121,21 @@ def test_a_process_pool_reports_and_leaves_nothing_behind(tmp_path):
     assert [report.file for report in reports] == paths
     assert [report.exit_code for report in reports] == [3, 3]
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.slow
+def test_an_unguarded_script_is_told_what_it_lacks(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import avalign\nprint(list(avalign.check_many(['a', 'b'], jobs=2)))\n")
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("Traceback") == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("avalign.errors.ParameterError: check_many starts processes")
+    assert 'if __name__ == "__main__"' in last
 
 
 @pytest.mark.slow

@@ -187,8 +187,13 @@ def test_foreign_stream_files_exit_3(make, here, capfd):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("end", "code", "words"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "ended from outside")],
+    ids=["Ctrl-C", "kill"],
+)
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_ctrl_c_ends_everything_at_once(jobs, here):
+def test_who_ends_it_ends_everything_at_once(jobs, end, code, words, here):
     for number in range(4):
         os.symlink(SAMPLES / "talking.mp4", here / f"{number}.mp4")
     process = subprocess.Popen(
@@ -199,11 +204,13 @@ def test_ctrl_c_ends_everything_at_once(jobs, here):
     )  # fmt: skip
     assert "missing.mp4" in process.stderr.readline()  # by now the others are being read
     time.sleep(0.5)
-    os.killpg(process.pid, signal.SIGINT)
+    # A terminal sends Ctrl-C to all processes, `kill` ends the one that it names.
+    (os.killpg if end == signal.SIGINT else os.kill)(process.pid, end)
     _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert err.splitlines()[-1] == "avalign: interrupted"
+    assert process.returncode == code
+    assert err.splitlines()[-1] == f"avalign: {words}"
     assert "Traceback" not in err
+    assert "leaked" not in err
     assert _ends(process.pid)
 
 

@@ -118,6 +118,22 @@ def test_a_list_on_stdin(here, capsys, monkeypatch):
     assert "stdin is empty" in capsys.readouterr().err
 
 
+def test_a_folder_without_media_says_so_and_stops_nothing(here, capsys):
+    (here / "empty").mkdir()
+    (here / "empty" / "notes.txt").touch()
+    late(here / "good.mp4", 0.0)
+    assert check("empty", "good.mp4") == 3
+    out, err = capsys.readouterr()
+    assert out.startswith("good.mp4: in sync")
+    assert err.startswith("avalign: empty: the folder holds no media files (")
+    assert all(suffix in err for suffix in (".mp4", ".mkv", ".mov"))
+
+
+def test_a_search_too_wide_is_told_once(here, capsys):
+    assert check("a.mp4", "b.mp4", "--max-lag", "16") == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
 def test_nothing_is_ever_written(here):
     late(here / "late.mp4", 0.3)
     check(".")

@@ -51,6 +51,40 @@ def test_every_help_has_examples(command, flag, capsys):
     assert f"avalign {' '.join(command)} " in help_text.split("Example")[1]
 
 
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("sync", "sync [OPTIONS] VIDEO\n"),
+        ("check", "check [OPTIONS] PATH...\n"),
+        ("extract", "extract [OPTIONS] VIDEO\n"),
+    ],
+)
+def test_usage_names_arguments_as_people_write_them(command, usage, capsys):
+    assert main([command, "--help"]) == 0
+    help_text = capsys.readouterr().out
+    assert help_text.startswith(f"Usage: avalign {usage}")
+    assert not set("{}<") & set(help_text)
+
+
+def test_the_json_of_doctor_is_not_called_schema_1(capsys):
+    assert main(["doctor", "--help"]) == 0
+    assert "schema" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["sync", "check", "extract"])
+@pytest.mark.parametrize("name", ["-dash.mp4", "-old.mp4", "-jack.mp4", "--cut.mov"])
+def test_a_name_that_begins_with_a_dash_gets_a_hint(
+    command, name, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).touch()
+    assert main([command, name]) == 2
+    assert f"is written ./{name}, or after --" in capsys.readouterr().err
+    for arguments in ([f"./{name}"], ["--", name]):
+        assert main([command, *arguments]) == 3
+        assert "is empty" in capsys.readouterr().err
+
+
 def test_the_exit_codes_are_in_the_help(capsys):
     for command in ("sync", "check"):
         main([command, "--help"])
@@ -138,6 +172,23 @@ def test_debug_shows_the_traceback(capsys, monkeypatch):
     monkeypatch.setenv("AVALIGN_DEBUG", "1")
     assert main(["sync", "x.mp4", "-n"]) == 70
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_it_starts_shows_no_traceback():
+    code = """
+import sys
+class Impatient:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Impatient())
+from avalign_cli.main import main
+sys.exit(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "avalign: interrupted\n")
 
 
 def test_a_reader_who_leaves_is_no_error(tmp_path):

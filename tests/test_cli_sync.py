@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import os
+import signal
 from contextlib import contextmanager
+from pathlib import Path
 
 import planted
 import pytest
@@ -10,6 +13,7 @@ from avalign_cli.main import main
 from avalign_cli.ui import Screen
 from planted import late, plant
 
+from avalign.errors import MediaError
 from avalign.media import probe
 
 
@@ -98,15 +102,59 @@ def test_no_answer_exits_4_and_force_overrules(here, capsys, monkeypatch):
     assert "Forced, although: too short. Wrote talk.synced.mp4" in capsys.readouterr().out
 
 
-def test_a_repair_that_fails_keeps_the_measured_lag(here, capsys):
+def test_a_repair_that_fails_keeps_the_measured_lag(here, capsys, monkeypatch):
+    def fail(*arguments, **settings):
+        raise MediaError("talk.synced.mp4: not written, the disk is full")
+
+    monkeypatch.setattr("avalign.media.shift_audio", fail)
     late(here / "talk.mp4", 0.2)
-    assert main(["sync", "talk.mp4", "--json", "-o", "talk.xyz"]) == 2
+    assert main(["sync", "talk.mp4", "--json"]) == 3
     out, err = capsys.readouterr()
     value = json.loads(out)
     assert value["status"] == "error"
     assert value["audio_lag_ms"] == pytest.approx(200, abs=25)
-    assert ".xyz" in value["reason"]
-    assert err.startswith("avalign: talk.xyz")
+    assert "disk is full" in value["reason"]
+    assert err.startswith("avalign: talk.synced.mp4")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["sync", "talk.mp4", "-o", "talk.xyz"], "cannot write a video with the ending '.xyz'"),
+        (["sync", "talk.mp4", "-o", "talk.avi"], ".avi is written only from .avi"),
+        (["sync", "talk.mp4", "-n", "--plot", "lag.jpg"], "needs the ending .png"),
+        (["sync", "talk.mp4", "-n", "--overlay", "lips.mkv"], "needs the ending .mp4"),
+        (["sync", "talk.mp4", "-o", "x.mp4", "--overlay", "x.mp4"], "the repaired video"),
+        (["sync", "talk.mp4", "--audio", "x.wav", "-y", "-o", "x.wav"], "is the input"),
+        (["sync", "talk.npz"], "no video to repair"),
+        (["extract", "talk.mp4", "-o", "talk.json"], "needs the ending .npz"),
+    ],
+)
+def test_outputs_that_make_no_sense_are_told_before_measuring(
+    arguments, words, here, capsys, monkeypatch
+):
+    late(here / "talk.mp4", 0.2)
+    for name in ("talk.npz", "x.wav"):
+        (here / name).write_text("never read")
+    before = sorted(here.iterdir())
+
+    def fail(*arguments, **settings):
+        raise AssertionError("measured all the same")
+
+    monkeypatch.setattr("avalign.api.measure", fail)
+    monkeypatch.setattr("avalign.api.extract", fail)
+    assert main(arguments) == 2
+    assert words in capsys.readouterr().err
+    assert sorted(here.iterdir()) == before
+
+
+def test_the_overlay_has_the_sound_that_was_measured(here, monkeypatch):
+    seen = {}
+    monkeypatch.setattr("avalign.report.write_overlay", lambda *_, **given: seen.update(given))
+    late(here / "talk.mp4", 0.2)
+    planted.make_clip(here / "sound.mka", picture=False)
+    assert main(["sync", "-n", "talk.mp4", "--audio", "sound.mka", "--overlay", "x.mp4"]) == 0
+    assert (seen["audio"], seen["audio_track"]) == (Path("sound.mka"), 0)
 
 
 def test_streams_stand_in_for_the_video(here, capsys):
@@ -128,19 +176,29 @@ def test_streams_stand_in_for_the_video(here, capsys):
     assert "no video to repair" in capsys.readouterr().err
 
 
-def test_ctrl_c_while_writing_leaves_no_file(here, capsys, monkeypatch):
+def interrupt(done):
+    raise KeyboardInterrupt
+
+
+def terminate(done):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "words"),
+    [(interrupt, 130, "interrupted"), (terminate, 143, "ended from outside")],
+)
+def test_who_ends_it_while_it_writes_finds_no_file(end, code, words, here, capsys, monkeypatch):
     clip = late(here / "talk.mp4", 0.2)
     before = digest(clip)
 
-    def interrupt(done):
-        raise KeyboardInterrupt
-
     @contextmanager
     def progress(self, label, total=1.0):
-        yield interrupt if label.startswith("Writing") else lambda done: None
+        yield end if label.startswith("Writing") else lambda done: None
 
     monkeypatch.setattr(Screen, "progress", progress)
-    assert main(["sync", "talk.mp4"]) == 130
-    assert capsys.readouterr().err == "avalign: interrupted\n"
+    assert main(["sync", "talk.mp4"]) == code
+    assert capsys.readouterr().err == f"avalign: {words}\n"
     assert [path.name for path in here.iterdir()] == ["talk.mp4"]
     assert digest(clip) == before
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from avalign.errors import MediaError, ParameterError
+from avalign.align import confidence
+from avalign.errors import InstallationError, MediaError, ParameterError
 from avalign.space import SpaceSettings, load_model
+from avalign.space import model as model_module
 from avalign.space.grid import normalise, to_uniform
 from avalign.space.model import expected_shapes, save_model
 from avalign.types import FeatureStream
@@ -231,3 +233,20 @@ def test_files_that_are_no_weights_are_refused(tmp_path):
     ):
         with pytest.raises(MediaError):
             load_model(tmp_path / name)
+
+
+def test_shipped_files_that_are_damaged_are_a_fault_of_the_installation(tmp_path, monkeypatch):
+    damaged = tmp_path / "damaged"
+    damaged.write_text("hello")
+    for module, name, load in (
+        (model_module, "SHIPPED_WEIGHTS", load_model),
+        (confidence, "SHIPPED_CALIBRATION", confidence.load_calibration),
+    ):
+        with pytest.raises(MediaError) as named:
+            load(damaged)
+        assert named.value.exit_code == 3
+        monkeypatch.setattr(module, name, damaged)
+        with pytest.raises(InstallationError, match="not installed whole") as shipped:
+            load(damaged)
+        assert shipped.value.exit_code == 5
+        assert shipped.value.hint == "reinstall avalign"
