@@ -1,0 +1,168 @@
+"""What avalign.dtw refuses: one line, with the value met and the remedy."""
+
+import numpy as np
+import pytest
+
+from avalign import dtw
+from avalign.dtw import checks, windows
+from avalign.errors import ParameterError
+
+GOOD = [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("verb", [dtw.distance, dtw.path, dtw.cost_matrix])
+@pytest.mark.parametrize(
+    ("x", "y", "arguments", "message"),
+    [
+        ([0.0, np.nan], GOOD, {}, r"x is nan in row 1 \(drop or interpolate"),
+        (GOOD, [[1, 1], [1, -np.inf], [1, 1]], {}, "y is -inf in row 1"),
+        ([], GOOD, {}, r"x is empty, of shape \(0,\)"),
+        (GOOD, np.empty((4, 0)), {}, r"y is empty, of shape \(4, 0\)"),
+        ([0.0, [1.0, 2.0]], GOOD, {}, "x is no array: .* rows of equal length"),
+        ([object()], GOOD, {}, "x holds object"),
+        (["1"], GOOD, {}, "x holds <U1"),
+        ([1j], GOOD, {}, "x holds complex128"),
+        (None, GOOD, {}, "x holds object"),
+        (np.zeros((2, 2, 2)), GOOD, {}, r"x has shape \(2, 2, 2\) .* time first"),
+        (1.0, GOOD, {}, r"x has shape \(\)"),
+        (np.zeros((5, 13)), np.zeros((13, 5)), {}, "x has 13 features a row, y 5 .*transpose"),
+        (GOOD, None, {}, "y is missing"),
+        (GOOD, GOOD, {"metric": "l2"}, "no metric 'l2' .*sqeuclidean, euclidean"),
+        (GOOD, GOOD, {"metric": "cosine"}, "one feature a row"),
+        (np.eye(3), np.zeros((2, 3)), {"metric": "cosine"}, "row 0 of y is all zeros"),
+        (np.eye(3), GOOD, {"metric": "precomputed"}, "and no y"),
+        (GOOD, None, {"metric": "precomputed"}, r"costs of shape \(3,\)"),
+        (GOOD, GOOD, {"radius": -1}, "radius is -1 .*0 or more"),
+        (GOOD, GOOD, {"radius": 1.5}, "radius is 1.5"),
+        (GOOD, GOOD, {"radius": True}, "radius is True"),
+        (GOOD, GOOD, {"radius": 1, "window": [[0, 3]] * 3}, "both a radius .* and a window"),
+        (GOOD, GOOD, {"window": [[0, 3]] * 2}, r"a window of shape \(2, 2\)"),
+        (GOOD, GOOD, {"window": [[0.0, 3.0]] * 3}, "type float64 .*give integers"),
+        (GOOD, GOOD, {"window": [[0, 3], [1, 1], [0, 3]]}, r"row 1 .*columns \[1, 1\)"),
+        (GOOD, GOOD, {"window": [[0, 3], [1, 2], [-1, 3]]}, r"row 2 .*columns \[-1, 3\)"),
+        (GOOD, GOOD, {"window": [[0, 4], [1, 2], [0, 3]]}, r"row 0 .*columns \[0, 4\)"),
+        (GOOD, GOOD, {"step_pattern": "symmetric3"}, "no step pattern 'symmetric3'"),
+        (GOOD, GOOD, {"step_pattern": 2}, "no step pattern 2"),
+        (GOOD, GOOD, {"weights": [1.0]}, r"weights of shape \(1,\).* 0 to 2"),
+        (GOOD, GOOD, {"weights": [1.0, -1, 1]}, "the least -1.0"),
+        ([1e200], [-1e200], {}, "costs overflow float64: values reach 1e[+]200 .*scale"),
+        (np.float32([1e30]), np.float32([0]), {}, "costs overflow float32.*pass float64"),
+    ],
+)
+def test_bad_input_is_one_line_with_a_remedy(verb, x, y, arguments, message):
+    if verb is dtw.cost_matrix and "overflow" in message:
+        pytest.skip("a matrix may hold infinity")
+    with pytest.raises(ParameterError, match=message) as caught:
+        verb(x, y, **arguments)
+    assert caught.value.hint
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("verb", [dtw.distance, dtw.path])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"window": [[0, 1], [2, 3], [2, 3]]}, "pattern symmetric1 fits the window"),
+        ({"window": [[1, 3], [1, 3], [1, 3]]}, "widen the window, open an end"),
+        ({"window": [[0, 2], [0, 2], [0, 2]]}, "fits the window"),
+        ({"step_pattern": "symmetricP2", "radius": 0}, None),
+    ],
+)
+def test_infeasible_windows(verb, arguments, message):
+    if message is None:
+        assert verb(GOOD, GOOD, **arguments) is not None
+        return
+    with pytest.raises(ParameterError, match=message):
+        verb(GOOD, GOOD, **arguments)
+
+
+def test_a_pattern_that_cannot_stretch_so_far_says_so():
+    with pytest.raises(ParameterError, match="no path of step pattern asymmetric fits 3 x 9"):
+        dtw.distance(GOOD, np.zeros(9), step_pattern="asymmetric")
+    with pytest.raises(ParameterError, match="symmetricP1 fits 9 x 3 cells and radius 2"):
+        dtw.path(np.zeros(9), GOOD, step_pattern="symmetricP1", radius=2)
+
+
+def test_a_matrix_that_exceeds_the_machine_is_refused_before_it_is_allocated(monkeypatch):
+    monkeypatch.setattr(checks, "_memory_bytes", lambda: 1 << 30)
+    series = np.zeros(20_000)
+    with pytest.raises(ParameterError, match=r"20000 x 20000 needs 3\.0 GiB of the 1\.0 GiB"):
+        dtw.cost_matrix(series, series)
+    with pytest.raises(ParameterError, match="call distance or path, whose memory is linear"):
+        dtw.cost_matrix(series, series)
+    monkeypatch.setattr(checks, "_memory_bytes", lambda: 1 << 20)
+    with pytest.raises(ParameterError, match=r"give a radius, or call multiscale_path"):
+        dtw.path(series, series, step_pattern="symmetric2")
+    monkeypatch.setattr(checks, "_memory_bytes", lambda: None)
+    assert dtw.cost_matrix(GOOD, GOOD).shape == (3, 3)
+
+
+def test_the_memory_of_this_machine_is_known_where_the_system_tells():
+    available = checks._memory_bytes()
+    assert available is None or available > 1 << 26
+    checks.memory(1 << 20, "a little", "nothing to do")
+
+
+class TestOthers:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"X": []}, "X holds no series"),
+            ({"X": 3}, "X holds no series"),
+            ({"X": [GOOD], "Y": []}, "Y holds no series"),
+            ({"X": [GOOD, [np.nan]]}, r"X\[1\] is nan in row 0"),
+            ({"X": [GOOD, np.zeros((3, 2))]}, "1 features a row, y 2"),
+            ({"X": [GOOD], "n_jobs": 0}, "n_jobs is 0"),
+            ({"X": [GOOD], "n_jobs": -2}, "n_jobs is -2"),
+            ({"X": [GOOD], "radius": -1}, "radius is -1"),
+            ({"X": [GOOD], "metric": "precomputed"}, "pass series"),
+            ({"X": [GOOD, np.zeros(9)], "step_pattern": "asymmetric"}, "no path"),
+        ],
+    )
+    def test_pairwise(self, arguments, message):
+        with pytest.raises(ParameterError, match=message):
+            dtw.pairwise(**arguments)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"metric": "precomputed"}, "call path"),
+            ({"top_k": 0}, "top_k is 0"),
+            ({"max_distance": -1.0}, "max_distance is -1.0"),
+            ({"max_distance": np.nan}, "max_distance is nan"),
+            ({"exclusion": -3}, "exclusion is -3"),
+        ],
+    )
+    def test_subsequence(self, arguments, message):
+        with pytest.raises(ParameterError, match=message):
+            dtw.subsequence(GOOD, GOOD, **arguments)
+
+    def test_online(self):
+        follower = dtw.OnlineDtw(np.zeros((5, 2)))
+        with pytest.raises(ParameterError, match=r"rows have shape \(2,\), the reference 2"):
+            follower.push([0.0, 0.0])
+        with pytest.raises(ParameterError, match="rows is nan"):
+            follower.push([[0.0, np.nan]])
+        assert follower.rows_seen == 0
+        with pytest.raises(ParameterError, match="no online metric 'cosine'"):
+            dtw.OnlineDtw(GOOD, metric="cosine")
+        with pytest.raises(ParameterError, match="radius is 0"):
+            dtw.OnlineDtw(GOOD, radius=0)
+
+    def test_multiscale(self):
+        with pytest.raises(ParameterError, match="which it can halve"):
+            dtw.multiscale_path(GOOD, GOOD, metric="precomputed")
+        with pytest.raises(ParameterError, match="radius is -1"):
+            dtw.multiscale_path(GOOD, GOOD, radius=-1)
+
+    def test_windows(self):
+        for call in (windows.sakoe_chiba, windows.slanted):
+            with pytest.raises(ParameterError, match="radius is -1"):
+                call(3, 3, -1)
+            with pytest.raises(ParameterError, match="a window of 0 x 3 cells"):
+                call(0, 3, 1)
+        for slope in (0.5, np.nan, np.inf):
+            with pytest.raises(ParameterError, match="max_slope is"):
+                windows.itakura(3, 3, slope)
+        with pytest.raises(ParameterError, match="misses rows"):
+            windows.around(np.array([[0, 0], [2, 2]]), 3, 3, 1)
