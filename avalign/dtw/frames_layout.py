@@ -60,7 +60,7 @@ class Layout(NamedTuple):
     fence_width: int
 
 
-@helper
+@helper(inline="always")
 def lay_out(x: Any, y: Any, radius: int) -> Layout:
     """Lay two series out; a negative radius stands for no band."""
     n, dimensions = x.shape
@@ -69,7 +69,8 @@ def lay_out(x: Any, y: Any, radius: int) -> Layout:
     height = ROWS_PER_LANE * lanes
     strips = (n + height - 1) // height
     shift = -(n + m - 1) % COLUMNS
-    if radius < 0:
+    if radius < 0 or radius > n + m:
+        # All of the matrix, and nowhere near the borders of the band.
         radius = n + m + 4 * height
     lower = radius + max(0, n - m)
     upper = radius + max(0, m - n)
@@ -81,7 +82,7 @@ def lay_out(x: Any, y: Any, radius: int) -> Layout:
     )  # fmt: skip
 
 
-@helper
+@helper(inline="always")
 def _lay_out_rows(x: Any, lanes: int) -> Any:
     n, dimensions = x.shape
     height = ROWS_PER_LANE * lanes
@@ -96,7 +97,7 @@ def _lay_out_rows(x: Any, lanes: int) -> Any:
     return rows
 
 
-@helper
+@helper(inline="always")
 def _lay_out_columns(y: Any, shift: int, lanes: int) -> Any:
     m, dimensions = y.shape
     last_tile = (m - 1 + shift) // COLUMNS + lanes + 1
@@ -117,7 +118,7 @@ def _lay_out_columns(y: Any, shift: int, lanes: int) -> Any:
     return columns
 
 
-@helper
+@helper(inline="always")
 def _build_fence(like: Any, width: int, lanes: int) -> Any:
     diagonals = LAG + width + LAG * lanes + COLUMNS
     fence = aligned(diagonals * lanes, like)

@@ -108,7 +108,7 @@ def path(x: Any, y: Any, radius: int, metric: int) -> Any:
     return distance, _trace(layout, checkpoints, metric, replay)
 
 
-@helper
+@helper(inline="always")
 def _plan(layout: Layout, like: Any) -> Checkpoints:
     """Allocate checkpoints, as many as may be afforded."""
     tiles = 0
@@ -152,7 +152,7 @@ def _copy(source: Any, start: int, target: Any, at: int, count: int) -> None:
         target[at + k] = source[start + k]
 
 
-@helper
+@helper(inline="always")
 def _cross_all(
     layout: Layout, checkpoints: Checkpoints, metric: int, boundary: Any, state: Any
 ) -> None:
@@ -172,7 +172,7 @@ def _cross_all(
             begin = stop
 
 
-@helper
+@helper(inline="always")
 def _trace(layout: Layout, checkpoints: Checkpoints, metric: int, replay: Replay) -> Any:
     """Follow the best steps from the last cell back to the first."""
     steps = np.empty((layout.n + layout.m - 1, 2), np.int32)

@@ -19,7 +19,7 @@ def boundary_index(layout: Layout, column: int) -> int:
     return column + layout.shift + 2 * layout.height
 
 
-@helper
+@helper(inline="always")
 def first_boundary(layout: Layout, like: Any) -> Any:
     """Return the row above the matrix: a start from nothing before the first column."""
     boundary = np.empty(boundary_index(layout, layout.m) + 2 * layout.height, like.dtype)
@@ -28,7 +28,7 @@ def first_boundary(layout: Layout, like: Any) -> Any:
     return boundary
 
 
-@helper
+@helper(inline="always")
 def start(layout: Layout, strip: int, boundary: Any, state: Any) -> None:
     """Set what a strip remembers to the left of its first tile.
 
@@ -61,7 +61,7 @@ def cross(
         )  # fmt: skip
 
 
-@helper
+@helper(inline="always")
 def last_cost(layout: Layout, state: Any) -> Any:
     """Return the accumulated cost of the last cell when the last strip has been crossed."""
     group, row = divmod((layout.n - 1) % layout.height, ROWS_PER_LANE)
