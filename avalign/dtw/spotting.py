@@ -22,9 +22,15 @@ from avalign.dtw.wavefront import (
     load_rows,
     load_state,
     step_and_spot,
+    store_state,
 )
 
 __all__ = ["last_row"]
+
+# Steps after which the next strip takes over, an even number: their columns stay in a near
+# cache. Each strip leans back against the one above by its height, so that all it needs is
+# there.
+SLAB = 2048
 
 
 def last_row(
@@ -77,20 +83,28 @@ def _last_row(query: Any, series: Any, like: Any, metric: Any) -> Any:
     boundary[:] = 0
     for place in range(starts.size):
         starts[place] = place - rows + 1 + added
+    count = (query.size + added) // rows
+    size = STATE * rows // VECTORS
+    states = layout.aligned(count * size, series).reshape(count, size)
+    began = layout.aligned(count * size, like).reshape(count, size)
     values = layout.aligned(rows, series)
     counted = layout.aligned(rows, like)
-    state = layout.aligned(STATE * rows // VECTORS, series)
-    began = layout.aligned(state.size, like)
-    for first in range(-added, query.size, rows):
-        for row in range(rows):
-            place = layout.lane_of(row, rows // VECTORS)
-            inside = first + row >= 0
-            values[place] = query[first + row] if inside else series.dtype.type(0)
-            counted[place] = -1 if inside else 0
-        _enter(state, began, boundary, starts, -first, added)
-        _run(
-            values, counted, columns, boundary, starts, state, began, series.size + rows, metric
-        )
+    last = series.size + rows
+    for slab in range(0, last + count * rows, SLAB):
+        for strip in range(count):
+            first = strip * rows - added
+            begin, stop = max(0, slab - strip * rows), min(last, slab + SLAB - strip * rows)
+            if begin >= stop:
+                continue
+            for row in range(rows):
+                place = layout.lane_of(row, rows // VECTORS)
+                inside = first + row >= 0
+                values[place] = query[first + row] if inside else series.dtype.type(0)
+                counted[place] = -1 if inside else 0
+            state, firsts = states[strip], began[strip]
+            if begin == 0:
+                _enter(state, firsts, boundary, starts, -first, added)
+            _run(values, counted, columns, boundary, starts, state, firsts, begin, stop, metric)
     return boundary[rows : rows + series.size], starts[rows : rows + series.size]
 
 
@@ -125,15 +139,18 @@ def _run(
     starts: Any,
     state: Any,
     began: Any,
-    steps: Any,
+    begin: Any,
+    end: Any,
     metric: Any,
 ) -> None:
     rows, mask = load_rows(values), load_rows(counted)
     costs, firsts = load_state(state), load_state(began)
-    for t in range(0, steps, 2):
+    for t in range(begin, end, 2):
         costs, firsts = step_and_spot(
             costs, firsts, rows, mask, columns, boundary, starts, t, metric
         )
         costs, firsts = step_and_spot(
             costs, firsts, rows, mask, columns, boundary, starts, t + 1, metric
         )
+    store_state(state, costs)
+    store_state(began, firsts)

@@ -196,8 +196,7 @@ def step_and_spot(
         entering = began.exchange()
         first_columns: list[Any] = [None] * VECTORS
 
-        def carry(v: int, up: Any, diagonal: Any, left: Any) -> None:
-            straight, leftward = _came_from(builder, up, diagonal, left)
+        def carry(v: int, straight: Any, leftward: Any) -> None:
             start_up = began.newest[v - 1] if v else entering
             start_diagonal = began.older[v - 1] if v else began.entered
             start = builder.select(leftward, began.newest[v], start_up)
@@ -259,25 +258,15 @@ def step_and_trace(
         first = element_pointer(context, builder, signature.args[6], *arguments[6:8])
         out = builder.bitcast(first, ir.IntType(wave.lanes).as_pointer())
 
-        def trace(v: int, up: Any, diagonal: Any, left: Any) -> None:
-            for i, mask in enumerate(_came_from(builder, up, diagonal, left)):
-                builder.store(
-                    emission.mask_bits(builder, mask), _offset(builder, out, 2 * v + i)
-                )
+        def trace(v: int, straight: Any, leftward: Any) -> None:
+            for i, mask in enumerate((straight, leftward)):
+                bits = emission.mask_bits(builder, mask)
+                builder.store(bits, _offset(builder, out, 2 * v + i))
 
         return wave.pack(wave.advance(trace))
 
     result = state(state, rows, columns, boundary, time, metric, directions, at)
     return result, generate
-
-
-def _came_from(builder: Any, up: Any, diagonal: Any, left: Any) -> tuple[Any, Any]:
-    """Tell where cells do not come from the diagonal, and where, if so, from the left."""
-    straight = emission.minimum_of_nonnegative(builder, up, left)
-    return (
-        emission.less_of_nonnegative(builder, straight, diagonal),
-        emission.less_of_nonnegative(builder, left, up),
-    )
 
 
 class _Wave:
@@ -316,10 +305,15 @@ class _Wave:
             up = self.newest[v - 1] if v else entering
             diagonal = self.older[v - 1] if v else self.entered
             left = self.newest[v]
-            if trace is not None:
-                trace(v, up, diagonal, left)
-            least = emission.minimum_of_nonnegative(builder, diagonal, left)
-            values[v] = builder.fadd(self._cost(v), self._least(v, least, up))
+            if trace is None:
+                nearer = emission.minimum_of_nonnegative(builder, diagonal, left)
+                least = self._least(v, nearer, up)
+            else:
+                nearer = emission.minimum_of_nonnegative(builder, up, left)
+                least = self._least(0, diagonal, nearer)
+                straight = builder.fcmp_ordered("<", nearer, diagonal)
+                trace(v, straight, emission.less_of_nonnegative(builder, left, up))
+            values[v] = builder.fadd(self._cost(v), least)
         return [*values, *self.newest, entering]
 
     def pack(self, state: list[Any]) -> Any:
