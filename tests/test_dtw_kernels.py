@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avalign.dtw import lanes, replay, strips
+from avalign.dtw import lanes, replay, spotting, strips
 from avalign.dtw.compiled import MANHATTAN, SQEUCLIDEAN, njit
 from avalign.dtw.vectors import BYTES
 from avalign.dtw.wavefront import VECTORS
@@ -160,10 +160,11 @@ def test_matrices_report_their_progress():
 
 NARROW = """
 import numpy as np
-from avalign.dtw import lanes, replay, strips
+from avalign.dtw import lanes, replay, spotting, strips
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=211), rng.normal(size=307)
 print(strips.distance(x, y, -1, 0).hex(), strips.distance(x, y, 20, 2).hex())
+print(spotting.last_row(x, y, 0)[0].sum().hex(), spotting.last_row(x, y, 0)[1].sum())
 print(replay.path(x, y, 30, 0)[1].sum(), lanes.pairwise([x, y], None, 0)[0, 1].hex())
 """
 
@@ -200,3 +201,38 @@ def test_a_disk_that_cannot_be_written_costs_only_the_compilation(tmp_path):
         check=False,
     )
     assert done.stdout == "4.0\n", done.stderr
+
+
+@njit
+def spot(query, series, metric):
+    """Fill the matrix of a subsequence search, with the first column of each path."""
+    n, m = query.size, series.size
+    total = np.full((n, m + 1), np.inf, query.dtype)
+    starts = np.zeros((n, m + 1), np.int64)
+    for i in range(n):
+        for j in range(m):
+            cost = query[i] - series[j]
+            cost = cost * cost if metric == 0 else abs(cost)
+            if i == 0:
+                total[i, j + 1], starts[i, j + 1] = cost, j
+                continue
+            diagonal, up, left = total[i - 1, j], total[i - 1, j + 1], total[i, j]
+            best = min(diagonal, up, left)
+            start = starts[i, j] if up > best else starts[i - 1, j + 1]
+            starts[i, j + 1] = starts[i - 1, j] if diagonal == best else start
+            total[i, j + 1] = cost + best
+    return total[-1, 1:], starts[-1, 1:]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("metric", METRICS)
+def test_spotting_equals_the_plain_recurrence(dtype, metric):
+    rng = np.random.default_rng(6)
+    for n in [1, 2, 5, 6, 7, 47, 48, 49, 95, 96, 97, 211]:
+        for m in [1, 2, 47, 48, 61, 300, 4999]:
+            ties = (rng.integers(0, 3, k).astype(dtype) for k in (n, m))
+            for query, series in (ties, walks(rng, n, m, dtype)):
+                costs, starts = spotting.last_row(query, series, metric)
+                expected_costs, expected_starts = spot(query, series, metric)
+                np.testing.assert_array_equal(costs, expected_costs)
+                np.testing.assert_array_equal(starts, expected_starts)
