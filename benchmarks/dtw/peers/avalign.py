@@ -52,10 +52,10 @@ def _subsequence(task: Task) -> Call:
 def _soft(task: Task) -> Call:
     import torch
 
-    from avalign.dtw.soft_torch import soft_dtw
+    from avalign.dtw.soft_torch import soft_distance
 
     x, y = (torch.from_numpy(each) for each in task.series)
-    return soft_call(x, y, partial(soft_dtw, gamma=GAMMA))
+    return soft_call(x, y, partial(soft_distance, gamma=GAMMA))
 
 
 def soft_call(x: Any, y: Any, function: Callable[[Any, Any], Any]) -> Call:
