@@ -122,7 +122,9 @@ def test_reasons_say_what_is_missing():
     assert (nobody.reason, nobody.alignment) == ("no face in the picture", None)
 
     silent = replace(streams.speech, values=np.zeros_like(streams.speech.values))
-    assert "speech" in align_streams(replace(streams, speech=silent)).reason
+    unheard = align_streams(replace(streams, speech=silent))
+    assert "speech" in unheard.reason
+    assert unheard.alignment.confidence == 0
 
     turned = replace(lips, head_pose=lips.head_pose + np.array([80, 0, 0], np.float32))
     assert "turned away" in align_streams(replace(streams, lips=(turned,))).reason

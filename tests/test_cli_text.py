@@ -96,7 +96,7 @@ def test_no_answer_gives_the_reason_and_the_guess():
 
 
 def test_a_peak_at_the_edge_is_no_guess():
-    edge = planted.alignment(1.0, at_edge=True)
+    edge = planted.alignment(1.0, at_edge=True, confidence=0.0)
     doubtful = SyncReport(
         "talk.mp4",
         "no_answer",
@@ -128,5 +128,9 @@ def test_details_name_every_face_and_what_measured():
 
 
 def test_the_summary_counts_what_there_is():
-    counts = {"in_sync": 9, "error": 1, "noticeable": 2}
-    assert text.summary(counts) == "9 in sync, 2 noticeable, 1 error"
+    counts = {"error": 2, "noticeable": 2, "in_sync": 9, "ok": 1}
+    assert text.summary(counts) == "9 in sync, 2 noticeable, 1 unsure, 2 failed"
+
+
+def test_an_error_has_no_details():
+    assert text.details(SyncReport("gone.mp4", "error", "itu", reason="no such file")) == []

@@ -6,12 +6,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from avalign.align import Calibration, gather_evidence, rigid_alignment  # noqa: E402
-from avalign.errors import ParameterError  # noqa: E402
+from avalign.errors import MediaError, ParameterError  # noqa: E402
 from avalign.space import EncoderSettings, SpaceSettings  # noqa: E402
 from avalign.train.augment import Augmentation, draw_batch  # noqa: E402
 from avalign.train.calibration import Trial, cross_validate, fit_to_trials  # noqa: E402
 from avalign.train.corpus import Corpus, TrainingClip  # noqa: E402
-from avalign.train.space import TrainingPlan, fit_space  # noqa: E402
+from avalign.train.space import TrainingPlan, fit_space, train_space  # noqa: E402
 from avalign.train.trainer import clip_own_lag_s  # noqa: E402
 from avalign.types import Alignment, FeatureStream, LagCurve  # noqa: E402
 
@@ -159,6 +159,22 @@ def test_same_seed_same_weights():
     )
     np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("space.npz", ParameterError),
+        ("gone/space.safetensors", MediaError),
+        ("old/new.safetensors", MediaError),  # a calibration lies beside it
+    ],
+)
+def test_weights_that_cannot_be_written_are_told_before_training(name, error, tmp_path):
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "calibration.json").write_text("{}")
+    (tmp_path / "manifest.csv").write_text("path\n")
+    with pytest.raises(error, match=r"gone|needs the ending|calibration.json: exists"):
+        train_space(tmp_path / "manifest.csv", tmp_path / name)
 
 
 def test_nothing_to_learn_from_is_said():

@@ -137,13 +137,15 @@ def _rigid(
     model: Space,
     calibration: Calibration,
 ) -> Alignment:
-    return rigid_alignment(
+    found = rigid_alignment(
         evidence,
         no_match=no_match,
         zero_lag_s=model.zero_lag_s,
         speech_s=speech_s,
         calibration=calibration,
     )
+    # The calibration knows lips that speak; what still lips and noise look like, it does not.
+    return found if speech_s >= _SHORTEST_SPEECH_S else replace(found, confidence=0.0)
 
 
 def _choose(

@@ -11,7 +11,8 @@ import numpy as np
 
 from avalign.data.clips import load_clip
 from avalign.data.manifest import ManifestRow, read_manifest
-from avalign.errors import AvalignError, MediaError, MissingDependencyError, ParameterError
+from avalign.errors import AvalignError, MissingDependencyError, ParameterError
+from avalign.targets import check_target
 from avalign.train.corpus import Corpus, TrainingClip, training_clip
 
 try:
@@ -88,9 +89,9 @@ def train_space(
 
     plan = TrainingPlan() if plan is None else plan
     output = Path(output)
-    if output.exists() and not overwrite:
-        # Said now rather than after minutes of training.
-        raise MediaError(f"{output} exists already", "use -y to overwrite it")
+    beside = output.with_name("calibration.json")
+    check_target((Path(manifest),), output, overwrite=overwrite, suffix=".safetensors")
+    check_target((Path(manifest),), beside, overwrite=overwrite)
     tell = progress or (lambda _: None)
     table = read_manifest(manifest)
     clips = load_corpus_clips(
@@ -115,7 +116,7 @@ def train_space(
     )
     with atomic_output(output, overwrite) as temporary:
         save_model(model, temporary)
-    with atomic_output(output.with_name("calibration.json"), overwrite) as temporary:
+    with atomic_output(beside, overwrite) as temporary:
         Path(temporary).write_text(calibration.to_json(), encoding="utf-8")
     return model
 

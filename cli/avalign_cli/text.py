@@ -11,7 +11,14 @@ from avalign.verdict import ACCEPTABLE, Tolerance
 
 __all__ = ["STYLES", "details", "line", "summary"]
 
-KINDS = ("in_sync", "noticeable", "unacceptable", "no_answer", "error")
+KINDS = {
+    "in_sync": "in sync",
+    "noticeable": "noticeable",
+    "unacceptable": "unacceptable",
+    "ok": "unsure",
+    "no_answer": "no answer",
+    "error": "failed",
+}
 
 # How far from its middle, in half widths, the estimate may be in an interval told as ±.
 LOPSIDED = 0.25
@@ -64,8 +71,11 @@ def details(report: SyncReport) -> list[str]:
     Returns
     -------
     list of str
-        Indented lines: what was there, each face, and what measured.
+        Indented lines: what was there, each face, and what measured; none about a file
+        that could not be read.
     """
+    if report.status == "error":
+        return []
     seen = [
         _amount(report.duration_s, "{:.1f} s of picture"),
         _amount(report.frame_rate, "{:.2f} pictures per second"),
@@ -91,7 +101,7 @@ def _finding(report: SyncReport) -> str:
     if answer is None:
         sentence = f"no reliable answer: {_sentence(report.reason)}"
         guess = face.alignment if face else None
-        if guess is not None and not guess.at_edge:
+        if guess is not None and guess.confidence > 0:
             sentence += f" The best guess: {_lag(guess, place)}."
         return sentence
     if report.verdict is None:
@@ -157,5 +167,5 @@ def summary(counts: Mapping[str, int]) -> str:
         Such as ``"9 in sync, 2 noticeable, 1 no answer"``.
     """
     return ", ".join(
-        f"{counts[kind]} {kind.replace('_', ' ')}" for kind in KINDS if counts.get(kind)
+        f"{counts[kind]} {word}" for kind, word in KINDS.items() if counts.get(kind)
     )
