@@ -40,6 +40,8 @@ def public_objects() -> dict[object, str]:
 
 def complaints(value: object, name: str, checks: set[str]) -> Iterator[str]:
     """Yield what is wrong with one docstring."""
+    if value.__doc__ is None and inspect.getdoc(value) is not None:
+        return  # inherited from a method that is checked itself
     # Who inherits parameters inherits their description.
     inherits = inspect.isclass(value) and value.__base__ is not object
     for code, text in validate(name)["errors"]:

@@ -40,9 +40,9 @@ def check_many(
     paths : iterable of str or Path
         Media files, or ``.npz`` files of streams.
     tolerance : str or Tolerance
-        See `Tolerance.parse`.
+        What counts as in sync; see `Tolerance.parse`.
     max_lag_s : float
-        Largest lag searched for, in seconds, on either side.
+        Largest lag searched for, in seconds, on either side; up to 15.
     audio_track : int
         Which sound track, from 0.
     jobs : int, optional

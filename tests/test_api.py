@@ -2,7 +2,9 @@
 
 import ast
 import hashlib
+import inspect
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -349,3 +351,27 @@ class TestPublicNames:
 
         error = pickle.loads(pickle.dumps(NoAnswerError("no face", "turn round")))
         assert (error.message, error.hint, error.exit_code) == ("no face", "turn round", 4)
+
+
+def described(function):
+    """The text of each parameter of a docstring, by name."""
+    section = re.search(
+        r"Parameters\n-+\n(.*?)\n\n(?:[A-Z]\w+\n-+|\Z)", inspect.getdoc(function), re.DOTALL
+    )[1]
+    entries = re.findall(r"^(\w.*)((?:\n(?: +.*)?)*)", section, re.MULTILINE)
+    return {head.partition(" :")[0]: (head, body) for head, body in entries}
+
+
+def test_verbs_say_the_same_of_the_parameters_they_share():
+    verbs = (api.extract, api.measure, api.check, api.sync, api.repair, avalign.check_many)
+    told = {}
+    for verb in verbs:
+        for name, text in described(verb).items():
+            told.setdefault(name, {}).setdefault(text, []).append(verb.__name__)
+    for name in ("path", "tolerance", "max_lag_s", "audio", "audio_track", "overwrite"):
+        assert len(told[name]) == 1, told[name]
+    assert described(api.extract)["jobs"] == described(api.measure)["jobs"]
+    # Whoever only points elsewhere names every parameter that is there.
+    for verb in (api.check, api.sync):
+        listed = ", ".join(described(verb)).split(", ")
+        assert set(listed) == set(inspect.signature(verb).parameters)
