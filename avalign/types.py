@@ -383,7 +383,8 @@ class FaceAlignment:
     track_id : int
         Number of the face, from 0.
     place : str
-        Where it is, in words: ``"left"``, ``"centre"``, ``"right"``.
+        Where it is, in words that no other face of the clip has, such as ``"left"``,
+        ``"upper right"``, ``"second from the left"``, ``"centre, from 12.4 s"``.
     box : tuple of float
         Median left, top, right and bottom as fractions of the picture.
     coverage : float
