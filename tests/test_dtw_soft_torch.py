@@ -10,7 +10,7 @@ from avalign.errors import ParameterError
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from avalign.dtw.soft_torch import SoftDtw, soft_dtw  # noqa: E402
+from avalign.dtw.soft_torch import SoftDtw, soft_distance  # noqa: E402
 
 METRICS = ("sqeuclidean", "euclidean", "manhattan", "cosine", "precomputed")
 
@@ -28,7 +28,7 @@ def batch(metric, *, pairs=3, n=7, m=9, features=3, kind=torch.float64, seed=0):
 def test_gradcheck(metric, radius):
     tensors = batch(metric)
     assert torch.autograd.gradcheck(
-        lambda *given: soft_dtw(*given, gamma=0.6, metric=metric, radius=radius), tensors
+        lambda *given: soft_distance(*given, gamma=0.6, metric=metric, radius=radius), tensors
     )
 
 
@@ -36,7 +36,7 @@ def test_gradcheck(metric, radius):
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
 def test_a_batch_is_its_pairs(metric, kind):
     tensors = batch(metric, kind=kind)
-    found = soft_dtw(*tensors, gamma=0.3, metric=metric)
+    found = soft_distance(*tensors, gamma=0.3, metric=metric)
     assert found.dtype == kind
     weights = torch.tensor([1.0, -2.0, 0.5], dtype=kind)
     (found * weights).sum().backward()
@@ -68,7 +68,9 @@ def test_padding_changes_nothing_and_gets_no_gradient(metric, form):
         torch.arange(size) < given[:, None] for size, given in zip((7, 9), lengths, strict=True)
     ]
     given = masks if form == "masks" else lengths
-    found = soft_dtw(*tensors, metric=metric, radius=1, x_lengths=given[0], y_lengths=given[1])
+    found = soft_distance(
+        *tensors, metric=metric, radius=1, x_lengths=given[0], y_lengths=given[1]
+    )
     found.sum().backward()
     for pair in range(3):
         n, m = lengths[0][pair].item(), lengths[1][pair].item()
@@ -91,7 +93,7 @@ def test_threads_change_nothing():
     try:
         for threads in (1, 3):
             torch.set_num_threads(threads)
-            found = soft_dtw(*tensors)
+            found = soft_distance(*tensors)
             results.append((found, *torch.autograd.grad(found.sum(), tensors)))
     finally:
         torch.set_num_threads(before)
@@ -101,7 +103,7 @@ def test_threads_change_nothing():
 
 def test_a_second_derivative_is_refused():
     x, y = batch("sqeuclidean")
-    (slope,) = torch.autograd.grad(soft_dtw(x, y).sum(), x, create_graph=True)
+    (slope,) = torch.autograd.grad(soft_distance(x, y).sum(), x, create_graph=True)
     with pytest.raises(ParameterError, match="no second derivative"):
         slope.sum().backward()
 
@@ -109,19 +111,19 @@ def test_a_second_derivative_is_refused():
 def test_without_gradients_none_is_computed():
     x, y = batch("sqeuclidean")
     with torch.no_grad():
-        assert not soft_dtw(x, y).requires_grad
-    assert not soft_dtw(x.detach(), y.detach()).requires_grad
-    soft_dtw(x, y.detach()).sum().backward()
+        assert not soft_distance(x, y).requires_grad
+    assert not soft_distance(x.detach(), y.detach()).requires_grad
+    soft_distance(x, y.detach()).sum().backward()
     assert y.grad is None
     assert x.grad.abs().sum() > 0
 
 
 def test_tensors_of_any_layout_work():
     x, y = batch("sqeuclidean")
-    wanted = soft_dtw(x, y)
+    wanted = soft_distance(x, y)
     turned = x.detach().permute(2, 0, 1).contiguous().permute(1, 2, 0).requires_grad_()
     assert not turned.is_contiguous()
-    found = soft_dtw(turned, y)
+    found = soft_distance(turned, y)
     assert torch.equal(found, wanted)
     assert torch.equal(
         torch.autograd.grad(found.sum(), turned)[0], torch.autograd.grad(wanted.sum(), x)[0]
@@ -132,7 +134,7 @@ def test_tensors_of_any_layout_work():
 def test_the_module_reduces(reduction):
     x, y = batch("manhattan")
     found = SoftDtw(0.5, metric="manhattan", radius=3, reduction=reduction)(x, y)
-    each = soft_dtw(x, y, gamma=0.5, metric="manhattan", radius=3)
+    each = soft_distance(x, y, gamma=0.5, metric="manhattan", radius=3)
     assert torch.equal(found, each if reduction == "none" else getattr(each, reduction)())
 
 
@@ -183,7 +185,7 @@ def test_descent_brings_series_together():
 def test_bad_input_is_refused(change, message):
     given = {"x": torch.zeros(3, 4, 2), "y": torch.zeros(3, 3, 2)} | change
     with pytest.raises(ParameterError, match=message):
-        soft_dtw(**given)
+        soft_distance(**given)
 
 
 def test_bad_settings_are_refused():
@@ -201,7 +203,7 @@ def test_cuda_equals_cpu(metric, kind):
     there = [tensor.detach().cuda().requires_grad_() for tensor in tensors]
     lengths = torch.tensor([70, 3, 50, 64, 1]), torch.tensor([1100, 900, 1, 33, 1])
     given = {"metric": metric, "radius": 40, "x_lengths": lengths[0], "y_lengths": lengths[1]}
-    wanted, found = soft_dtw(*tensors, **given), soft_dtw(*there, **given)
+    wanted, found = soft_distance(*tensors, **given), soft_distance(*there, **given)
     torch.testing.assert_close(found.cpu(), wanted)
     wanted.sum().backward()
     found.sum().backward()

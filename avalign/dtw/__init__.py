@@ -14,11 +14,21 @@ import importlib
 
 # No module bears the name of a verb: importing it would put it in the verb's place.
 _HOMES = {
+    "averages": ("BarycenterResult", "barycenter", "soft_barycenter"),
+    "bounds": ("envelope", "lb_improved", "lb_keogh", "lb_kim"),
     "matches": ("subsequence",),
     "matrices": ("pairwise",),
     "multiscale": ("multiscale_path",),
+    "neighbors": ("NearestResult", "nearest"),
     "online": ("OnlineDtw",),
     "result": ("DtwResult", "Match"),
+    "soft_dtw": (
+        "SoftDtwResult",
+        "soft",
+        "soft_alignment",
+        "soft_distance",
+        "soft_divergence",
+    ),
     "steps": ("STEP_PATTERNS", "StepPattern", "rabiner_juang"),
     "variants": ("derivative", "logistic_weights"),
     "verbs": ("cost_matrix", "distance", "path"),

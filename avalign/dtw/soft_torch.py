@@ -19,7 +19,7 @@ from avalign.dtw.problem import METRIC_CODES, PRECOMPUTED
 from avalign.dtw.soft_dtw import smoothing, solve
 from avalign.errors import ParameterError
 
-__all__ = ["SoftDtw", "soft_dtw"]
+__all__ = ["SoftDtw", "soft_distance"]
 
 # Below so many cells, starting threads takes longer than they save.
 CELLS_WORTH_THREADS = 1 << 16
@@ -27,7 +27,7 @@ CELLS_WORTH_THREADS = 1 << 16
 Reduction = Literal["mean", "sum", "none"]
 
 
-def soft_dtw(
+def soft_distance(
     x: Tensor,
     y: Tensor | None = None,
     *,
@@ -72,7 +72,7 @@ def soft_dtw(
     Examples
     --------
     >>> x = torch.tensor([[[0.0], [1.0], [3.0]]], requires_grad=True)
-    >>> soft_dtw(x, torch.tensor([[[0.0], [3.0]]]), gamma=0.1).backward()
+    >>> soft_distance(x, torch.tensor([[[0.0], [3.0]]]), gamma=0.1).backward()
     >>> x.grad.flatten().tolist()
     [0.0, 2.0, 0.0]
     """
@@ -113,7 +113,7 @@ class SoftDtw(nn.Module):
     Parameters
     ----------
     gamma, metric, radius
-        As in :func:`soft_dtw`.
+        As in :func:`soft_distance`.
     divergence : bool
         Subtract the mean of the soft distances of each series to itself, so that equal
         series are 0 apart; see :func:`avalign.dtw.soft_divergence`.
@@ -152,7 +152,18 @@ class SoftDtw(nn.Module):
         x_lengths: Tensor | None = None,
         y_lengths: Tensor | None = None,
     ) -> Tensor:
-        """Return the soft distances of a batch, reduced; arguments as in :func:`soft_dtw`."""
+        """Return the soft distances of a batch, reduced.
+
+        Parameters
+        ----------
+        x, y, x_lengths, y_lengths : Tensor
+            As in :func:`soft_distance`.
+
+        Returns
+        -------
+        Tensor, shape () or (B,)
+            Their mean, their sum, or each of them.
+        """
         distances = self._pairs(x, y, x_lengths, y_lengths)
         if self.divergence:
             own = self._pairs(x, x, x_lengths, x_lengths)
@@ -163,7 +174,13 @@ class SoftDtw(nn.Module):
         return distances.sum() if self.reduction == "sum" else distances
 
     def extra_repr(self) -> str:
-        """Return the settings, for printing."""
+        """Return the settings, as text.
+
+        Returns
+        -------
+        str
+            What stands in the brackets when the module is printed.
+        """
         return (
             f"gamma={self.gamma}, metric={self.metric!r}, radius={self.radius}, "
             f"divergence={self.divergence}, reduction={self.reduction!r}"
@@ -172,7 +189,7 @@ class SoftDtw(nn.Module):
     def _pairs(
         self, x: Any, y: Any, x_lengths: Tensor | None, y_lengths: Tensor | None
     ) -> Tensor:
-        return soft_dtw(
+        return soft_distance(
             x,
             y,
             gamma=self.gamma,
