@@ -8,9 +8,9 @@ when its turn comes, and lanes meet only where the rows of one lane end and thos
 begin: one rotation for ``ROWS_PER_LANE`` vectors.
 
 Because of that lag, lane after lane needs every ``COLUMNS``-th column of the other series,
-which :func:`avalign.dtw.frames_layout.pack_columns` lays out so that they are one (unaligned)
-load. All costs of a tile stay in registers between their computation, which takes
-``2 * dimensions`` of the ``2 * dimensions + 3`` operations per cell, and their use.
+which :class:`avalign.dtw.frames_layout.Layout` keeps so that they are one (unaligned) load.
+Costs hardly leave the registers between their computation, which takes ``2 * dimensions`` of
+the ``2 * dimensions + 3`` operations per cell, and their use.
 
 Differences are squared and summed in the order of the dimensions by fused multiply-adds,
 which is as fast as the processor can and a little more accurate than rounding twice. The
