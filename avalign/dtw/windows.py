@@ -150,11 +150,16 @@ def around(
 
 
 def _connected(first: NDArray[np.float64], stop: NDArray[np.float64], columns: int) -> Window:
-    """Clip to the matrix; let the ends in, and each row reach where the next begins."""
+    """Clip to the matrix; let the ends in, and each row reach where the next begins.
+
+    Where no whole cell lies between the bounds of a row, the one to the left is let in.
+    """
     window = np.stack([first, stop], axis=1).clip(0, columns).astype(np.int64)
     window[0, 0], window[-1, 1] = 0, columns
     window[0, 1] = max(window[0, 1], 1)
     window[-1, 0] = min(window[-1, 0], columns - 1)
+    window[:, 0] = np.minimum(window[:, 0], np.maximum(window[:, 1] - 1, 0))
+    window[:, 1] = np.maximum(window[:, 1], window[:, 0] + 1)
     window[:-1, 1] = np.maximum(window[:-1, 1], window[1:, 0])
     return window
 
