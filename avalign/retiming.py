@@ -426,10 +426,6 @@ def _judged(report: AlignReport, alignment: Alignment) -> AlignReport:
     from avalign.align import MATCH_CONFIDENCE
 
     report = replace(report, confidence=alignment.confidence)
-    if alignment.at_edge:
-        return replace(
-            report, reason="the lag reaches the edge of the band; try a larger --band"
-        )
     if alignment.confidence < MATCH_CONFIDENCE:
         what = (
             "the lips do not speak these words"
@@ -437,6 +433,10 @@ def _judged(report: AlignReport, alignment: Alignment) -> AlignReport:
             else ("the recordings have no words in common")
         )
         return replace(report, reason=what)
+    if alignment.at_edge:
+        return replace(
+            report, reason="the lag reaches the edge of the band; try a larger --band"
+        )
     return replace(report, status="ok", alignment=alignment, exit_code=0)
 
 

@@ -71,6 +71,17 @@ def _run(options: argparse.Namespace) -> None:
         from benchmarks.calibration import run_calibration
 
         run_calibration(options.data, out=options.out, cache=options.cache, seed=options.seed)
+    elif options.benchmark == "align":
+        from benchmarks.align import run_align
+
+        run_align(
+            options.data,
+            out=options.out,
+            cache=options.cache,
+            split=options.split,
+            warps_per_clip=options.warps_per_clip,
+            seed=options.seed,
+        )
     elif options.benchmark == "own-lags":
         from benchmarks.sync import run_own_lags
 
@@ -93,17 +104,20 @@ def _parser() -> argparse.ArgumentParser:
     calibration = commands.add_parser(
         "calibration", help="reliability of the confidence, speaker by speaker left out"
     )
+    align = commands.add_parser("align", help="accuracy and speed of the elastic aligner")
     own_lags = commands.add_parser("own-lags", help="freeze the clips' own lags")
     speed = commands.add_parser("speed", help="speed of `avalign check`, and its memory")
     dtw = commands.add_parser("dtw", help="speed of avalign.dtw, against other libraries")
     add_dtw_options(dtw)
-    for command in (sync, cross, calibration, own_lags):
+    for command in (sync, cross, calibration, align, own_lags):
         command.add_argument("--data", type=Path, required=True, help="manifest of the clips")
         command.add_argument("--cache", type=Path, help="folder for extracted clips")
-    sync.add_argument("--split", default="dev", help="dev (default), train or all")
+    for command in (sync, align):
+        command.add_argument("--split", default="dev", help="dev (default), train or all")
+    align.add_argument("--warps-per-clip", type=_positive, default=3, metavar="N")
     for command in (sync, cross):
         command.add_argument("--windows-per-clip", type=_positive, default=12, metavar="N")
-    for command in (sync, cross, calibration):
+    for command in (sync, cross, calibration, align):
         command.add_argument("--seed", type=int, default=0)
     cross.add_argument("--folds", type=_positive, default=4, help="models to train")
     cross.add_argument(
@@ -119,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument(
         "--memory", action="store_true", help="measure the peak on ten minutes instead"
     )
-    for command in (sync, cross, calibration, speed, dtw):
+    for command in (sync, cross, calibration, align, speed, dtw):
         command.add_argument(
             "--out", type=Path, default=Path("build/benchmarks"), help="folder for the results"
         )

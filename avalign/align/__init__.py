@@ -1,5 +1,6 @@
 """Two streams in the shared space, and the path that lines them up."""
 
+from avalign.align.canonical_warping import CanonicalWarping, canonical_time_warping
 from avalign.align.clip import (
     ANSWER_CONFIDENCE,
     REPAIR_CONFIDENCE,
@@ -20,6 +21,13 @@ from avalign.align.recordings import (
     pair_lips,
     pair_sounds,
 )
+from avalign.align.segments import (
+    Segment,
+    active_segments,
+    match_segments,
+    mouth_movement,
+)
+from avalign.align.similarity import nearest_rows, similarity_matrix, similarity_path
 
 __all__ = [
     "ANSWER_CONFIDENCE",
@@ -27,17 +35,26 @@ __all__ = [
     "REPAIR_CONFIDENCE",
     "VERDICT_CONFIDENCE",
     "Calibration",
+    "CanonicalWarping",
     "ClipAlignment",
     "EmbeddedPair",
     "Evidence",
+    "Segment",
     "WarpModel",
+    "active_segments",
     "align_pair",
     "align_streams",
+    "canonical_time_warping",
     "exchange_other",
     "gather_evidence",
     "lag_map",
     "load_calibration",
+    "match_segments",
+    "mouth_movement",
+    "nearest_rows",
     "pair_lips",
     "pair_sounds",
     "rigid_alignment",
+    "similarity_matrix",
+    "similarity_path",
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.align.factors import low_rank
+from avalign.errors import NoAnswerError
 from avalign.types import LagCurve
 
 if TYPE_CHECKING:
@@ -38,8 +38,13 @@ def lag_curve(reference: FeatureStream, other: FeatureStream, max_lag_s: float) 
         Score of each lag: the evidence beyond what unrelated rows give, in standard
         deviations of an even scatter; the highest is the best lag. The posterior takes
         the scores for those of normal deviates.
+
+    Raises
+    ------
+    NoAnswerError
+        If none of these lags makes them overlap.
     """
-    a, b = low_rank(reference.values, other.values)
+    a, b = reference.values, other.values
     size = 1 << (len(a) + len(b) - 2).bit_length()
     shifts = np.arange(1 - len(a), len(b))
     period = float(reference.times_s[1] - reference.times_s[0])
@@ -55,6 +60,11 @@ def lag_curve(reference: FeatureStream, other: FeatureStream, max_lag_s: float) 
     )
     score = beyond / np.sqrt(np.maximum(overlap, _SHORTEST_OVERLAP_S / period))
     near = np.abs(lags_s) <= max_lag_s
+    if not near.any():
+        raise NoAnswerError(
+            f"the recordings are more than {max_lag_s:g} s apart",
+            "cut them so that both begin at about the same words",
+        )
     lags_s, score = lags_s[near], score[near]
     # The scatter of unrelated lags is that of most lags.
     score = score / max(float(np.median(np.abs(score))) / 0.6745, 1e-9)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.align.factors import as_distances, low_rank
+from avalign.align.factors import as_distances
 from avalign.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def elastic_path(
     # Row i of the reference meets rows i + first ... i + first + 2 * half of the other.
     lead_s = float(other.times_s[0] - reference.times_s[0])
     first = round((centre_s - lead_s) / period) - half
-    a, b = low_rank(reference.values, other.values)
-    window = _slice_with_zeros(b, first, rows + 2 * half)
+    a = reference.values
+    window = _slice_with_zeros(other.values, first, rows + 2 * half)
 
     x, y, largest = as_distances(a, window)
     found = dtw.path(

@@ -42,13 +42,13 @@ def low_rank(
     .. [1] C. Eckart and G. Young, "The approximation of one matrix by another of lower
        rank", Psychometrika 1 (3), 1936.
     """
-    basis_a, triangle_a = np.linalg.qr(a.astype(np.float64))
-    basis_b, triangle_b = np.linalg.qr(b.astype(np.float64))
-    left, scales, right = np.linalg.svd(triangle_a @ triangle_b.T)
-    scales = np.sqrt(scales[:rank])
-    short_a = basis_a @ (left[:, : len(scales)] * scales)
-    short_b = basis_b @ (right[: len(scales)].T * scales)
-    return short_a.astype(np.float32), short_b.astype(np.float32)
+    root_a, whitening_a = _root(a)
+    root_b, whitening_b = _root(b)
+    left, scales, right = np.linalg.svd(root_a.T @ root_b, full_matrices=False)
+    kept = np.sqrt(scales[:rank])
+    map_a = whitening_a @ (left[:, : len(kept)] * kept)
+    map_b = whitening_b @ (right[: len(kept)].T * kept)
+    return a @ map_a.astype(np.float32), b @ map_b.astype(np.float32)
 
 
 def as_distances(
@@ -83,3 +83,15 @@ def as_distances(
     x = np.column_stack([a * balance, missing_a, np.zeros_like(missing_a)])
     y = np.column_stack([b / balance, np.zeros_like(missing_b), missing_b])
     return x.astype(np.float32), y.astype(np.float32), largest
+
+
+def _root(rows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return R with ``R @ R.T == rows.T @ rows``, and W such that ``rows @ W`` is orthonormal.
+
+    Columns that hold next to nothing are left out of both.
+    """
+    wide = rows.astype(np.float64)
+    powers, directions = np.linalg.eigh(wide.T @ wide)
+    kept = powers > 1e-10 * max(float(powers.max(initial=0.0)), 1e-300)
+    scales = np.sqrt(powers[kept])
+    return directions[:, kept] * scales, directions[:, kept] / scales

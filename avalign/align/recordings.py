@@ -13,6 +13,7 @@ from avalign.align.coarse import lag_curve
 from avalign.align.common_space import sound_beside_lips, sound_embedding
 from avalign.align.elastic import ElasticPath, elastic_path
 from avalign.align.evidence import BLOCK_ROWS, LARGEST_LAG_S, gather_evidence
+from avalign.align.factors import low_rank
 from avalign.align.warp import Model, choose_model, fit_warp, weighted_quantile
 from avalign.errors import NoAnswerError, ParameterError
 from avalign.space import load_model
@@ -96,7 +97,7 @@ _LIPS = _Kind(
     tolerance_s=0.040,
     band_s=1.5,
     max_lag_s=10.0,
-    match=_Match(-9.5, 2.1, 1.45),
+    match=_Match(-8.4, 2.1, 1.45),
 )
 
 
@@ -133,7 +134,14 @@ def pair_sounds(
     -------
     EmbeddedPair
         What `align_pair` takes.
+
+    Raises
+    ------
+    NoAnswerError
+        If one of them is shorter than a second.
     """
+    for stream in (reference, other):
+        _check_length(stream)
     return EmbeddedPair(
         sound_embedding(reference, space), sound_embedding(other, space), _SOUND
     )
@@ -163,7 +171,13 @@ def pair_lips(
     -------
     EmbeddedPair
         What `align_pair` takes.
+
+    Raises
+    ------
+    NoAnswerError
+        If the recording is shorter than a second.
     """
+    _check_length(other)
     model = load_model() if space is None else space
     return EmbeddedPair(model.embed_lips(lips, usable), sound_beside_lips(other, model), _LIPS)
 
@@ -186,7 +200,13 @@ def exchange_other(
     -------
     EmbeddedPair
         The new pair.
+
+    Raises
+    ------
+    NoAnswerError
+        If the recording is shorter than a second.
     """
+    _check_length(other)
     return replace(pair, other=pair.kind.embed(other, space))
 
 
@@ -222,7 +242,7 @@ def align_pair(
     ParameterError
         If an argument cannot be used.
     """
-    kind, reference, other = pair.kind, pair.reference, pair.other
+    kind = pair.kind
     if model not in get_args(WarpModel):
         raise ParameterError(
             f"no model {model!r} of a warp", f"take {', '.join(get_args(WarpModel))}"
@@ -230,8 +250,17 @@ def align_pair(
     if band_s is not None and not 0.1 <= band_s <= _WIDEST_BAND_S:
         raise ParameterError(f"a band of {band_s:g} s", f"take 0.1 to {_WIDEST_BAND_S:g} s")
     kind = kind if band_s is None else replace(kind, band_s=band_s)
-    for stream in (reference, other):
+    for stream in (pair.reference, pair.other):
         _check_length(stream)
+    # The same inner products from fewer columns.
+    reference, other = (
+        replace(stream, values=values)
+        for stream, values in zip(
+            (pair.reference, pair.other),
+            low_rank(pair.reference.values, pair.other.values),
+            strict=True,
+        )
+    )
     period = float(reference.times_s[1] - reference.times_s[0])
     curve = lag_curve(reference, other, kind.max_lag_s)
     found = _path(reference, other, curve, kind)
@@ -248,7 +277,6 @@ def align_pair(
     rows = max(len(np.unique(found.path[:, 0])), 1)
     peak = float(curve.score.max())
     gain = (float(found.evidence.sum()) - chance) / math.sqrt(rows)
-    sound = not found.at_edge and rows * period >= _SHORTEST_S
     lags_s = warp.to_other(found.times_s) - found.times_s
     low_s, middle_s, high_s = (
         weighted_quantile(lags_s, weights, share) for share in (0.025, 0.5, 0.975)
@@ -256,7 +284,9 @@ def align_pair(
     return Alignment(
         audio_lag_s=middle_s,
         interval_s=(low_s, high_s),
-        confidence=kind.match.probability(peak, gain) if sound else 0.0,
+        confidence=(
+            kind.match.probability(peak, gain) if rows * period >= _SHORTEST_S else 0.0
+        ),
         at_edge=found.at_edge,
         path=found.path,
         curve=curve,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Channels", "open_channels", "open_wav_writer"]
 
-_FULL_SCALE = 2**31 - 1
+_FULL_SCALE = 2**23
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,8 +159,10 @@ def open_wav_writer(
                     nonlocal position
                     if block.shape[1] == 0:
                         return
-                    whole = np.clip(block.T.astype(np.float64), -1.0, 1.0) * _FULL_SCALE
-                    packed = np.ascontiguousarray(whole.round().astype(np.int32)).reshape(1, -1)
+                    whole = np.rint(block.T.astype(np.float64) * _FULL_SCALE)
+                    kept = np.clip(whole, -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int32)
+                    # FFmpeg takes 24 bits as the upper ones of 32.
+                    packed = np.ascontiguousarray(kept << 8).reshape(1, -1)
                     frame = av.AudioFrame.from_ndarray(packed, format="s32", layout=layout)
                     frame.sample_rate = sample_rate_hz
                     frame.time_base = Fraction(1, sample_rate_hz)
