@@ -132,6 +132,8 @@ def test_memory_of_a_path_is_linear_in_the_length():
     for n in (20_000, 1_000_000):
         tiling = replay.plan(n, n, -1 if n == 20_000 else 2_000, 8)
         assert tiling.footprint(n, n, 8) < (10e6 if n == 20_000 else 200e6)
+    for n, m in [(10, 1_000_000), (1_000_000, 10)]:
+        assert replay.plan(n, m, -1, 8).footprint(n, m, 8) < 150e6
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -103,12 +103,14 @@ def plan(rows: int, columns: int, radius: int, itemsize: int) -> Tiling:
     if rows * width <= ONE_TILE:
         group, steps = -(-rows // height) * height, 2 * (rows + columns + height)
     else:
-        # Tiles are half as long again as high, for the least memory that costs as much time.
+        # Tiles are half as long again as high: the least memory for their area.
         per_cell = itemsize + STATE * BYTES / height / 1.5
         affordable = rows * width * per_cell / (2**23 + 64 * max(rows, columns))
         least = (rows * width * per_cell * 4 / 3) ** (1 / 3)
         side = max(width / 18, 2 * height, min(affordable, least))
-        group, steps = round(side / height) * height, 2 * round(0.75 * side)
+        # No group is higher than the matrix.
+        group = min(round(side / height), -(-rows // height)) * height
+        steps = 2 * round(0.75 * side)
     strip = min(columns, before + after + height + 3) + height + 2
     return Tiling(group, steps, -(-rows // group), -(-strip // steps) + 1, strip, before, after)
 
