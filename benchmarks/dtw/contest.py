@@ -40,8 +40,8 @@ class Limits:
         In how many rounds everybody takes part, whatever that takes.
     """
 
-    budget_s: float = 15.0
-    call_s: float = 30.0
+    budget_s: float = 8.0
+    call_s: float = 10.0
     slow_imports: bool = True
     least_rounds: int = 3
 

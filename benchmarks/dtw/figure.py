@@ -31,9 +31,15 @@ def draw(curves: Sequence[Curve], path: str | os.PathLike[str], *, setting: str)
     panels = figure.subplots(1, 2, sharey=True)
     radii = sorted({each.radius for each in curves if each.radius is not None})
     titles = ["whole matrix", f"band, radius {radii[0]}" if radii else "band"]
-    for axes, title, banded in zip(panels, titles, (False, True), strict=True):
-        shown = [each for each in curves if (each.radius is not None) == banded]
-        _panel(axes, title, shown)
+    shown = [
+        [each for each in curves if each.radius is None],
+        [each for each in curves if each.radius is not None],
+    ]
+    for axes, title, drawn in zip(panels, titles, shown, strict=True):
+        _panel(axes, title, drawn)
+    # Only now are the common limits known.
+    for axes, drawn in zip(panels, shown, strict=True):
+        _name_ends(axes, drawn)
     panels[0].set_ylabel("seconds per call", color=INK)
     figure.text(0.01, 0.015, setting, color=FAINT, fontsize=8)
     figure.subplots_adjust(left=0.07, right=0.87, bottom=0.15, top=0.9, wspace=0.42)
@@ -57,7 +63,6 @@ def _panel(axes: Any, title: str, curves: Sequence[Curve]) -> None:
             zorder=3 if curve.peer == SUBJECT else 2,
         )
     axes.margins(x=0.03)
-    _name_ends(axes, curves)
 
 
 def _name_ends(axes: Any, curves: Sequence[Curve]) -> None:

@@ -74,7 +74,7 @@ def measure(options: argparse.Namespace) -> None:
     machine.pin(options.threads)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     load_before = machine.load_average()
-    limits = contest.Limits(budget_s=15.0)
+    limits = contest.Limits()
     if options.quick:
         limits = contest.Limits(budget_s=2.0, call_s=0.7, slow_imports=False, least_rounds=1)
     best = [_step(f"limit, {d}", limit.measure, d) for d in ("float64", "float32")]

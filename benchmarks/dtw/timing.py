@@ -19,6 +19,7 @@ from benchmarks.statistics import bootstrap
 
 # A sample is at least so long, so that the clock and the first cache misses do not count.
 SAMPLE_S = 0.002
+CLOCK_S = 1e-7
 RESAMPLES = 300
 LEAST_ROUNDS, MOST_ROUNDS = 3, 41
 
@@ -106,7 +107,7 @@ def interleave(
     cpu_share : float
         Processor time over wall time of all samples: below 1 somebody else ran meanwhile.
     """
-    estimates = {name: max(_sample(call, 1)) for name, call in calls.items()}
+    estimates = {name: _estimate(call) for name, call in calls.items()}
     repeats = {name: max(1, round(SAMPLE_S / each)) for name, each in estimates.items()}
     cost = {name: estimates[name] * repeats[name] for name in calls}
     present = [name for name in always if name in calls]
@@ -124,6 +125,18 @@ def interleave(
             total_wall += wall_s
             total_processor += processor_s
     return samples, total_processor / total_wall if total_wall else float("nan")
+
+
+def _estimate(call: Callable[[], Any]) -> float:
+    """Guess the seconds of a call; a short one that was disturbed would seem long."""
+    seconds = max(_sample(call, 1)[1], CLOCK_S)
+    while seconds < SAMPLE_S:
+        # Ten more calls at a time, until they take long enough or prove to be short.
+        again = max(_sample(call, 10)[1] / 10, CLOCK_S)
+        if again > seconds / 2:
+            return min(again, seconds)
+        seconds = again
+    return seconds
 
 
 def _sample(call: Callable[[], Any], repeats: int) -> tuple[float, float]:

@@ -114,6 +114,7 @@ PEERS = (
         name="dtaidistance, low memory",
         kinds={"path": partial(_path, low_memory=True)},
         memory=linear_memory,
+        cells_per_second=7e7,
         note="C, Hirschberg's algorithm",
     ),
 )
