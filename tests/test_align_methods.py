@@ -66,6 +66,16 @@ def test_a_short_product_keeps_inner_products_of_low_rank():
     assert np.allclose(short_a @ short_b.T, a @ b.T, rtol=1e-4, atol=1e-2)
 
 
+def test_rows_of_nothing_have_no_inner_products():
+    nothing, some = np.zeros((4, 3), np.float32), np.ones((5, 3), np.float32)
+    short = low_rank(nothing, some)
+    assert np.array_equal(short[0] @ short[1].T, np.zeros((4, 5)))
+    x, y, largest = as_distances(*short)
+    assert largest == 0.0
+    assert np.array_equal(x, np.zeros_like(x))
+    assert len(y) == 5
+
+
 def test_lifted_rows_are_as_far_apart_as_their_product_is_small():
     a = RNG.normal(size=(20, 4)).astype(np.float32)
     b = 3.0 * RNG.normal(size=(25, 4)).astype(np.float32)

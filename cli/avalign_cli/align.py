@@ -163,7 +163,7 @@ def _line(report: "AlignReport", planned: Path | None) -> str:
         "rigid": _side(1e3 * answer.audio_lag_s),
         "drift": f"{_side(1e3 * answer.audio_lag_s)}, drifting by "
         f"{answer.drift_ppm or 0.0:+.0f} ppm",
-    }.get(answer.model, f"{_side(low_ms)} to {_side(high_ms)}")
+    }.get(answer.model, _range(low_ms, high_ms))
     sentence = f"{lag} against the {report.to} of {report.reference}"
     line = f"{report.other}: {sentence} ({answer.model}, confidence {answer.confidence:.2f})."
     if report.output is not None:
@@ -177,6 +177,14 @@ def _side(lag_ms: float) -> str:
     if rounded == 0:
         return "on time"
     return f"{abs(rounded)} ms {'late' if rounded > 0 else 'early'}"
+
+
+def _range(low_ms: float, high_ms: float) -> str:
+    """Say both ends, from the smaller lag to the larger where they lie on one side."""
+    if low_ms * high_ms <= 0:
+        return f"{_side(low_ms)} to {_side(high_ms)}"
+    near, far = sorted((low_ms, high_ms), key=abs)
+    return f"{abs(near):.0f} to {_side(far)}"
 
 
 def _evidence(report: "AlignReport") -> str:
