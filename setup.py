@@ -13,6 +13,7 @@ CORE = [
     # The last release whose wheels hold the face mesh models. It also brings OpenCV, as
     # opencv-contrib-python: naming a second distribution of cv2 here would break both.
     "mediapipe==0.10.21",
+    "numba>=0.60",
     "numpy>=1.26,<2",
     "rich>=13",
     "safetensors>=0.4",

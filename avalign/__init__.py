@@ -54,12 +54,16 @@ _HOMES = {
     "vision": ("lip_streams",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+# Rooms that are public as a whole.
+_ROOMS = ("dtw",)
 
-__all__ = ["__version__", *sorted(_HOME_OF)]
+__all__ = ["__version__", *_ROOMS, *sorted(_HOME_OF)]
 
 
 def __getattr__(name: str) -> object:
     """Import a public name from its room, and keep it (PEP 562)."""
+    if name in _ROOMS:
+        return importlib.import_module(f"avalign.{name}")
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'avalign' has no attribute {name!r}")

@@ -1,3 +1,4 @@
+from avalign import dtw as dtw
 from avalign.align import align_streams as align_streams
 from avalign.api import AlignedPair as AlignedPair
 from avalign.api import Measurement as Measurement

@@ -327,6 +327,7 @@ class TestPublicNames:
             for alias in node.names
         }
         homes = {(f"avalign.{home}", n) for n, home in avalign._HOME_OF.items()}
+        homes |= {("avalign", room) for room in avalign._ROOMS}
         assert names == homes
 
     def test_an_unknown_name_is_an_attribute_error(self):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from avalign.dtw import checks, frames, recurrence, replay, strips
+from avalign.dtw import checks, frames, recurrence, replay, spotting, strips
 from avalign.dtw.problem import Problem
 
 __all__ = ["distance", "last_row", "path", "solved_distance"]
@@ -15,11 +16,13 @@ __all__ = ["distance", "last_row", "path", "solved_distance"]
 
 def distance(problem: Problem) -> float:
     """Return the distance before scaling, infinite where no path fits."""
-    if not problem.is_plain:
-        return recurrence.distance(problem)[0]
-    kernel = strips if problem.x.ndim == 1 else frames
-    found = kernel.distance(problem.x, problem.y, problem.radius, problem.metric_code)
-    return float(found)
+    if problem.is_plain:
+        kernel = strips if problem.x.ndim == 1 else frames
+        return float(kernel.distance(problem.x, problem.y, problem.radius, problem.metric_code))
+    if _spots(problem):
+        costs, _ = last_row(problem)
+        return float(costs.min() if problem.open_end else costs[-1])
+    return recurrence.distance(problem)[0]
 
 
 def solved_distance(problem: Problem) -> float:
@@ -35,6 +38,8 @@ def path(problem: Problem) -> tuple[float, NDArray[np.int32]]:
     if problem.is_plain:
         kernel = replay if problem.x.ndim == 1 else frames
         return kernel.path(problem.x, problem.y, problem.radius, problem.metric_code)
+    if _spots(problem):
+        return _spotted_path(problem)
     checks.memory(
         recurrence.path_bytes(problem),
         "the path",
@@ -43,6 +48,30 @@ def path(problem: Problem) -> tuple[float, NDArray[np.int32]]:
     return recurrence.path(problem)
 
 
-def last_row(problem: Problem) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
+def last_row(problem: Problem) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the cost, before scaling, of ending in each row of y, and where that begins."""
+    if problem.y is not None and _spots(problem):
+        return spotting.last_row(problem.x, problem.y, problem.metric_code)
     return recurrence.last_row(problem)
+
+
+def _spots(problem: Problem) -> bool:
+    """Whether the kernel that looks for a query in a series does what is asked."""
+    return (
+        problem.is_textbook
+        and problem.open_begin
+        and problem.radius < 0
+        and problem.x.ndim == 1
+    )
+
+
+def _spotted_path(problem: Problem) -> tuple[float, NDArray[np.int32]]:
+    """Find where the path begins and ends, and then the path between."""
+    costs, starts = last_row(problem)
+    assert problem.y is not None
+    end = int(np.argmin(costs)) if problem.open_end else len(costs) - 1
+    start = int(starts[end])
+    between = problem.y[start : end + 1]
+    _, cells = replay.path(problem.x, between, -1, problem.metric_code)
+    cells[:, 1] += start
+    return float(costs[end]), cells

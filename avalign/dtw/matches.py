@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -101,8 +103,8 @@ def subsequence(
 
 
 def _spread(
-    costs: NDArray[np.floating],
-    starts: NDArray[np.int64],
+    costs: NDArray[Any],
+    starts: NDArray[Any],
     *,
     limit: int | None,
     worst: float,

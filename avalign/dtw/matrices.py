@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avalign.dtw import checks, dispatch, steps
+from avalign.dtw import checks, dispatch, lanes
+from avalign.dtw.problem import Problem
 from avalign.dtw.steps import StepPattern
 from avalign.errors import ParameterError
 
@@ -18,6 +19,9 @@ __all__ = ["pairwise", "workers"]
 
 # Pairs that one task computes: enough to hide the cost of handing it out.
 PAIRS_AT_ONCE = 32
+# Where series are long or few, vectors along each pair do better than one pair to a lane.
+LONGEST_IN_LANES = 4096
+FEWEST_IN_LANES = 4
 
 
 def pairwise(
@@ -66,29 +70,34 @@ def pairwise(
     if metric == "precomputed":
         raise ParameterError("pairwise takes no precomputed costs", "pass series")
     rows, others = _listed(X, "X"), None if Y is None else _listed(Y, "Y")
+    if not all(series.dtype == np.float32 for series in (*rows, *(others or []))):
+        rows = [series.astype(np.float64, copy=False) for series in rows]
+        others = others and [series.astype(np.float64, copy=False) for series in others]
     columns = rows if others is None else others
-    if not all(series.dtype == np.float32 for series in (*rows, *columns)):
-        rows, columns = (
-            [s.astype(np.float64, copy=False) for s in some] for some in (rows, columns)
+    threads = workers(n_jobs)
+
+    def problem(i: int, j: int) -> Problem:
+        return checks.problem(
+            rows[i], columns[j], metric, radius, None, step_pattern, weights=weights
         )
-    pattern = steps.step_pattern(step_pattern)
-    mirrored = others is None and pattern.is_symmetric
+
+    first = problem(0, 0)
+    if first.is_plain and first.radius < 0 and _suits_lanes(rows, columns):
+        matrix = lanes.pairwise(rows, others, first.metric_code, threads, progress)
+        if not np.isfinite(matrix).all():
+            i, j = np.argwhere(~np.isfinite(matrix))[0]
+            checks.no_path(problem(i, j))
+        return matrix
 
     def solve(pairs: list[tuple[int, int]]) -> list[float]:
-        return [
-            dispatch.solved_distance(
-                checks.problem(
-                    rows[i], columns[j], metric, radius, None, pattern, weights=weights
-                )
-            )
-            for i, j in pairs
-        ]
+        return [dispatch.solved_distance(problem(i, j)) for i, j in pairs]
 
+    mirrored = others is None and first.pattern.is_symmetric
     pairs = [(i, j) for i in range(len(rows)) for j in range(i * mirrored, len(columns))]
     tasks = [pairs[k : k + PAIRS_AT_ONCE] for k in range(0, len(pairs), PAIRS_AT_ONCE)]
     matrix = np.zeros((len(rows), len(columns)), rows[0].dtype)
     done = 0
-    with ThreadPoolExecutor(workers(n_jobs)) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for task, found in zip(tasks, pool.map(solve, tasks), strict=True):
             for (i, j), value in zip(task, found, strict=True):
                 matrix[i, j] = value
@@ -98,6 +107,13 @@ def pairwise(
             if progress is not None:
                 progress(done, len(pairs))
     return matrix
+
+
+def _suits_lanes(rows: list[NDArray[Any]], columns: list[NDArray[Any]]) -> bool:
+    """Whether the kernel for many short series is the right one, by sizes alone."""
+    return len(columns) >= FEWEST_IN_LANES and all(
+        series.ndim == 1 and len(series) <= LONGEST_IN_LANES for series in (*rows, *columns)
+    )
 
 
 def workers(n_jobs: int) -> int:

@@ -85,9 +85,8 @@ def multiscale_path(
     cost, path = _refined(problem, radius)
     if not cost < np.inf:
         checks.no_path(problem)
-    if _is_small(problem):
-        least = cost
-    else:
+    least = cost
+    if not _is_small(problem):
         least = min(_lower_bound(problem), cost) if bounded else 0.0
     return DtwResult(
         distance=cost * problem.scale,

@@ -76,15 +76,19 @@ class Problem:
         return 0.5 if self.metric == "cosine" else 1.0
 
     @property
-    def is_plain(self) -> bool:
-        """Whether nothing but a radius departs from the textbook recurrence."""
+    def is_textbook(self) -> bool:
+        """Whether the recurrence is the textbook's, but for a radius and the ends."""
         return (
             self.y is not None
             and self.window is None
             and self.weights is None
-            and not (self.open_begin or self.open_end)
             and self.pattern.is_classic
         )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but a radius departs from the textbook."""
+        return self.is_textbook and not (self.open_begin or self.open_end)
 
     def columns_allowed(self) -> NDArray[np.int64]:
         """Return the [first, stop) columns of each row, a new array."""

@@ -33,7 +33,7 @@ __all__ = [
     "path_bytes",
 ]
 
-Matrix = NDArray[np.floating]
+Matrix = NDArray[Any]
 
 # A direction is the number of the move that was taken, or one of these.
 BEGINS_HERE = 255
@@ -139,14 +139,15 @@ def _moves_within_row(  # type: ignore[no-untyped-def]
     moves = steps.rows.shape[0]
     if moves == steps.rising + 1 and steps.columns[moves - 1] == 1:
         # One step to the right is all there is: carry the total along in a register.
-        move, weight, last = np.uint8(steps.rising), steps.weights[-1], totals[left - 1]
+        right_step, weight = np.uint8(steps.rising), steps.weights[-1]
+        last = totals[left - 1]
         for k in range(left, right):
             value = last + weight * costs[k]
             better = value < totals[k]
             last = value if better else totals[k]
             totals[k] = last
             if directions.shape[0] > 0:
-                directions[k - left] = move if better else directions[k - left]
+                directions[k - left] = right_step if better else directions[k - left]
         return
     for k in range(left, right):
         for move in range(steps.rising, moves):

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,7 +135,7 @@ class Steps(NamedTuple):
     first_cell: NDArray[np.int64]
     rows_back: NDArray[np.int64]
     columns_back: NDArray[np.int64]
-    weights: NDArray[np.floating]
+    weights: NDArray[Any]
 
 
 @lru_cache(maxsize=64)

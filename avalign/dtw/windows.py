@@ -14,6 +14,7 @@ References
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +110,7 @@ def itakura(rows: int, columns: int, max_slope: float = 2.0) -> Window:
 
 
 def around(
-    path: NDArray[np.integer], rows: int, columns: int, radius: int, *, factor: int = 1
+    path: NDArray[Any], rows: int, columns: int, radius: int, *, factor: int = 1
 ) -> Window:
     """Return the cells at most `radius` rows and columns away from a path.
 

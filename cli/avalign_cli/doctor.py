@@ -18,6 +18,7 @@ MISSING_DEPENDENCY = 5
 # Module, and the package that brings it.
 NEEDED = {
     "numpy": "numpy",
+    "numba": "numba",
     "soxr": "soxr",
     "safetensors": "safetensors",
     "av": "av",
