@@ -178,6 +178,8 @@ def _process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         # Ctrl-C, or a caller who wants no more reports: what runs is dropped.
         for process in set(multiprocessing.active_children()) - others:
             process.terminate()
+        # Until the pool's own thread has ended, exit codes may be on their way to it.
+        pool.shutdown(wait=True, cancel_futures=True)
         if isinstance(error, BrokenExecutor) and any(
             process.exitcode == UNGUARDED for process in first
         ):
