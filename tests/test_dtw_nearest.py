@@ -102,17 +102,17 @@ def test_the_nearest_are_those_of_all_distances(
     low, high = (12, 13) if equal_lengths else (1, 16)
     query, *candidates = (one.astype(kind) for one in walks(rng, 13, features, low, high))
     candidates += candidates[:2]  # of equals the first wins
-    found = nearest(query, candidates, top_k=top_k, metric=metric, radius=radius)
-    all_distances = np.array([naive_distance(query, one, metric, radius) for one in candidates])
+    given = {"metric": metric, "radius": radius}
+    found = nearest(query, candidates, top_k=top_k, **given)
+    all_distances = np.array([distance(query, one, **given) for one in candidates])
     best = np.argsort(all_distances, kind="stable")[:top_k]
-    if metric == "cosine":  # whose rows are scaled in another order of operations
-        np.testing.assert_allclose(found.distances, all_distances[best], rtol=1e-4, atol=1e-6)
-    else:
-        np.testing.assert_array_equal(found.indices, best)
-        np.testing.assert_array_equal(found.distances, all_distances[best])
+    np.testing.assert_array_equal(found.indices, best)
+    np.testing.assert_array_equal(found.distances, all_distances[best])
+    naive = [naive_distance(query, candidates[index], metric, radius) for index in best]
+    np.testing.assert_allclose(found.distances, naive, rtol=1e-4, atol=1e-6)
     counted = found.pruned_by_kim + found.pruned_by_keogh + found.pruned_by_improved
-    assert counted + found.abandoned + found.completed == len(candidates)
-    assert found.completed >= min(top_k, len(candidates))
+    assert counted + found.aligned == len(candidates)
+    assert found.aligned >= min(top_k, len(candidates))
 
 
 def test_most_candidates_leave_early():
@@ -128,9 +128,9 @@ def test_most_candidates_leave_early():
     all_distances = [distance(query, one, radius=6) for one in candidates]
     np.testing.assert_array_equal(found.indices, np.argsort(all_distances)[:3])
     np.testing.assert_allclose(found.distances, np.sort(all_distances)[:3], rtol=1e-13)
-    for stage in ("pruned_by_kim", "pruned_by_keogh", "abandoned"):
+    for stage in ("pruned_by_kim", "pruned_by_keogh", "pruned_by_improved"):
         assert getattr(found, stage) > 0, stage
-    assert found.completed < 40
+    assert found.aligned < 40
 
 
 def test_rows_of_an_array_are_candidates_and_all_may_be_asked_for():
@@ -139,7 +139,7 @@ def test_rows_of_an_array_are_candidates_and_all_may_be_asked_for():
     assert found.indices[0] == 3
     assert found.distances[0] == 0
     assert sorted(found.indices) == list(range(5))
-    assert found.completed == 5
+    assert found.aligned == 5
 
 
 @pytest.mark.parametrize(

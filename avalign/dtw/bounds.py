@@ -25,12 +25,12 @@ __all__ = [
     "ends",
     "envelope",
     "envelope_of",
+    "first_bounds",
     "lb_improved",
     "lb_keogh",
     "lb_kim",
     "outside",
-    "row_cost",
-    "row_outside",
+    "second_pass",
 ]
 
 
@@ -197,12 +197,9 @@ def lb_improved(
     checked = _separable(x, y, metric, radius)
     rows, others = by_rows(checked)
     lower, upper = envelope_of(others, len(rows), checked.radius)
-    first = outside(rows, lower, upper, checked.metric_code)
-    twin_lower, twin_upper = envelope_of(
-        np.clip(rows, lower, upper), len(others), checked.radius
-    )
-    second = outside(others, twin_lower, twin_upper, checked.metric_code)
-    return (first + second) * checked.scale
+    code, reach = checked.metric_code, checked.radius
+    first = outside(rows, lower, upper, code)
+    return (first + second_pass(rows, others, lower, upper, code, reach)) * checked.scale
 
 
 def by_rows(checked: Problem) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -256,27 +253,43 @@ def envelope_of(y, rows, radius):
 
 
 @njit
-def row_outside(x, i, lower, upper, metric):
-    """Return what row i of `x` costs, at least, to any row inside an envelope."""
-    total = x[i, 0] - x[i, 0]
-    for feature in range(x.shape[1]):
-        value = x[i, feature]
-        excess = max(value - upper[i, feature], lower[i, feature] - value, value - value)
-        total += excess if metric == MANHATTAN else excess * excess
-    return np.sqrt(total) if metric == EUCLIDEAN else total
-
-
-@njit
 def outside(x, lower, upper, metric):
-    """Return what the rows of `x` cost outside an envelope."""
+    """Return what the rows of `x` cost, at least, to any rows inside an envelope."""
     total = 0.0
     for i in range(len(x)):
-        total += row_outside(x, i, lower, upper, metric)
+        cost = x[i, 0] - x[i, 0]
+        for feature in range(x.shape[1]):
+            value = x[i, feature]
+            excess = max(value - upper[i, feature], lower[i, feature] - value, value - value)
+            cost += excess if metric == MANHATTAN else excess * excess
+        total += np.sqrt(cost) if metric == EUCLIDEAN else cost
     return total
 
 
 @njit
-def row_cost(x, i, y, j, metric):
+def second_pass(x, y, lower, upper, metric, radius):
+    """Return what `y` costs outside the envelope of `x` moved into that of `y`."""
+    twin = np.minimum(np.maximum(x, lower), upper)
+    twin_lower, twin_upper = envelope_of(twin, len(y), radius)
+    return outside(y, twin_lower, twin_upper, metric)
+
+
+@njit
+def first_bounds(query, rows, starts, stops, metric, radius):
+    """Return LB_Kim and LB_Keogh of many series, which lie one after the other in `rows`."""
+    kim, keogh = np.empty(len(starts)), np.empty(len(starts))
+    lower, upper = envelope_of(query, 1, radius)
+    for at in range(len(starts)):
+        series = rows[starts[at] : stops[at]]
+        if len(lower) != len(series):
+            lower, upper = envelope_of(query, len(series), radius)
+        kim[at] = ends(query, series, metric)
+        keogh[at] = outside(series, lower, upper, metric)
+    return kim, keogh
+
+
+@njit
+def _cost(x, i, y, j, metric):
     """Return the local cost of one cell."""
     total = x[i, 0] - x[i, 0]
     for feature in range(x.shape[1]):
@@ -289,19 +302,19 @@ def row_cost(x, i, y, j, metric):
 def ends(x, y, metric):
     """Return what the ends of any warping path cost: see :func:`lb_kim`."""
     n, m = len(x), len(y)
-    total = np.float64(row_cost(x, 0, y, 0, metric))
+    total = np.float64(_cost(x, 0, y, 0, metric))
     if n > 1 or m > 1:
-        total += row_cost(x, n - 1, y, m - 1, metric)
+        total += _cost(x, n - 1, y, m - 1, metric)
     if min(n, m) >= 4:
         # A path goes on, and comes in, by one of three cells; these six are different.
         total += min(
-            row_cost(x, 0, y, 1, metric),
-            row_cost(x, 1, y, 0, metric),
-            row_cost(x, 1, y, 1, metric),
+            _cost(x, 0, y, 1, metric),
+            _cost(x, 1, y, 0, metric),
+            _cost(x, 1, y, 1, metric),
         )
         total += min(
-            row_cost(x, n - 1, y, m - 2, metric),
-            row_cost(x, n - 2, y, m - 1, metric),
-            row_cost(x, n - 2, y, m - 2, metric),
+            _cost(x, n - 1, y, m - 2, metric),
+            _cost(x, n - 2, y, m - 1, metric),
+            _cost(x, n - 2, y, m - 2, metric),
         )
     return total

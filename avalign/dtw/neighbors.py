@@ -1,22 +1,26 @@
 """Search for the series nearest to a query, which most candidates leave early."""
 
-# Numba infers the types of kernels.
-# mypy: allow-untyped-defs, allow-untyped-calls
-
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avalign.dtw import checks
-from avalign.dtw.bounds import by_rows, ends, envelope_of, outside, row_cost, row_outside
-from avalign.dtw.compiled import EUCLIDEAN, njit
+from avalign.dtw import checks, dispatch
+from avalign.dtw.bounds import by_rows, envelope_of, first_bounds, second_pass
+from avalign.dtw.compiled import EUCLIDEAN
+from avalign.dtw.problem import Problem
 from avalign.errors import ParameterError
 
 __all__ = ["NearestResult", "nearest"]
+
+Array = NDArray[Any]
+
+EPSILON = {np.dtype(kind): float(np.finfo(kind).eps) for kind in (np.float32, np.float64)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +39,8 @@ class NearestResult:
         The Sakoe-Chiba radius in cells, if there was one.
     pruned_by_kim, pruned_by_keogh, pruned_by_improved : int
         How many candidates were ruled out by each lower bound.
-    abandoned : int
-        How many alignments were given up on the way.
-    completed : int
-        How many candidates were aligned to the end.
+    aligned : int
+        How many candidates had to be aligned with the query.
     """
 
     indices: NDArray[np.int64]
@@ -48,8 +50,7 @@ class NearestResult:
     pruned_by_kim: int
     pruned_by_keogh: int
     pruned_by_improved: int
-    abandoned: int
-    completed: int
+    aligned: int
 
 
 def nearest(
@@ -63,8 +64,9 @@ def nearest(
     """Find the candidates with the least DTW distance to a query.
 
     The result is that of computing all distances. Lower bounds of growing cost come first:
-    the ends of the path, LB_Keogh, LB_Improved; then the alignment itself, which is given
-    up as soon as no path can beat the best so far. A radius makes the bounds tight.
+    the ends of the path, LB_Keogh, LB_Improved; what is left is aligned. A radius makes the
+    bounds tight. Alignments are not abandoned halfway, as other libraries do: that goes
+    cell by cell, and takes longer than the vector kernels take for all cells.
 
     Parameters
     ----------
@@ -93,8 +95,6 @@ def nearest(
     ----------
     .. [1] T. Rakthanmanon et al., "Searching and mining trillions of time series
        subsequences under dynamic time warping", KDD 2012.
-    .. [2] M. Herrmann and G. I. Webb, "Early abandoning and pruning for elastic distances
-       including dynamic time warping", Data Mining and Knowledge Discovery 35, 2021.
 
     Examples
     --------
@@ -104,152 +104,87 @@ def nearest(
     wanted = checks.whole(top_k, "top_k", least=1)
     if metric == "precomputed":
         raise ParameterError("the nearest of precomputed costs", "pass a query and candidates")
-    problems = [checks.problem(query, candidate, metric, radius) for candidate in candidates]
-    if not problems:
-        raise ParameterError("there are no candidates", "give at least one series")
-    kind = np.result_type(*(problem.x.dtype for problem in problems))
-    x = by_rows(problems[0])[0].astype(kind, copy=False)
-    lengths = [len(problem.y) for problem in problems if problem.y is not None]
-    stops = np.cumsum(lengths)
-    # A bound and a distance, equal on paper, may differ by the rounding of their sums.
-    trust = 1 - 4 * (len(x) + max(lengths)) * float(np.finfo(kind).eps)
-    packed = np.concatenate([by_rows(problem)[1] for problem in problems], dtype=kind)
-    distances, indices, counts = _search(
-        x,
-        packed,
-        stops - lengths,
-        stops,
-        min(wanted, len(problems)),
-        problems[0].metric_code,
-        problems[0].radius,
-        trust,
-    )
-    if not np.isfinite(distances).all():
-        checks.no_path(problems[int(indices[-1])])
+    problems = _problems(query, candidates, metric, radius)
+    best, pruned = _search(problems, min(wanted, len(problems)))
+    distances, indices = zip(*best, strict=True)
     return NearestResult(
-        indices,
-        distances * problems[0].scale,
+        np.array(indices, np.int64),
+        np.array(distances) * problems[0].scale,
         metric,
         radius,
-        *(int(count) for count in counts),
+        *pruned,
+        aligned=len(problems) - sum(pruned),
     )
 
 
-@njit
-def _search(x, packed, starts, stops, wanted, metric, radius, trust):
-    """Return distances and indices of the nearest, and how far the candidates came."""
-    count = len(starts)
-    distances, indices = np.full(wanted, np.inf), np.full(wanted, count)
-    counts = np.zeros(5, np.int64)
-
-    kim = np.empty(count)
-    for at in range(count):
-        kim[at] = trust * ends(x, packed[starts[at] : stops[at]], metric)
-    order = np.argsort(kim, kind="mergesort")
-    nothing_left = np.zeros(len(x) + 1)
-    for at in order[:wanted]:
-        y = packed[starts[at] : stops[at]]
-        _insert(distances, indices, _align(x, y, metric, radius, np.inf, nothing_left), at)
-        counts[4] += 1
-
-    # What is not looked at again has an infinite bound.
-    keogh, bound = np.zeros(count), np.full(count, np.inf)
-    lower, upper = envelope_of(x, 1, radius)
-    for at in order[wanted:]:
-        if kim[at] > distances[-1]:
-            counts[0] += 1
-            continue
-        y = packed[starts[at] : stops[at]]
-        if len(lower) != len(y):
-            lower, upper = envelope_of(x, len(y), radius)
-        keogh[at] = trust * outside(y, lower, upper, metric)
-        bound[at] = max(kim[at], keogh[at])
-
-    for at in np.argsort(bound, kind="mergesort"):
-        limit = distances[-1]
-        if bound[at] == np.inf:
-            break
-        if bound[at] > limit:
-            counts[1] += 1
-            continue
-        y = packed[starts[at] : stops[at]]
-        if len(lower) != len(y):
-            lower, upper = envelope_of(x, len(y), radius)
-        left = _left(x, y, lower, upper, metric, radius, trust)
-        if metric != EUCLIDEAN and keogh[at] + left[0] > limit:
-            counts[2] += 1
-            continue
-        distance = _align(x, y, metric, radius, limit / trust, left)
-        if distance == np.inf:
-            counts[3] += 1
-        else:
-            counts[4] += 1
-            _insert(distances, indices, distance, at)
-    return distances, indices, counts
-
-
-@njit
-def _insert(distances, indices, distance, index):
-    """Put a candidate in its place among the best, by distance and then by index."""
-    at = len(distances) - 1
-    if distance > distances[at] or (distance == distances[at] and index > indices[at]):
-        return
-    while at > 0 and (
-        distance < distances[at - 1]
-        or (distance == distances[at - 1] and index < indices[at - 1])
+def _problems(
+    query: ArrayLike, candidates: Iterable[ArrayLike], metric: str, radius: int | None
+) -> list[Problem]:
+    series = [checks.series(one, f"candidates[{at}]") for at, one in enumerate(candidates)]
+    if not series:
+        raise ParameterError("there are no candidates", "give at least one series")
+    first = checks.problem(query, series[0], metric, radius)
+    if metric != "cosine" and all(
+        one.dtype == first.x.dtype and one.shape[1:] == first.x.shape[1:] for one in series
     ):
-        distances[at], indices[at] = distances[at - 1], indices[at - 1]
-        at -= 1
-    distances[at], indices[at] = distance, index
+        return [replace(first, y=one) for one in series]
+    return [checks.problem(query, one, metric, radius) for one in series]
 
 
-@njit
-def _left(x, y, lower, upper, metric, radius, trust):
-    """Return what rows i, i + 1, ... of `x` cost at least, beyond what `y` cost outside.
+def _search(
+    problems: list[Problem], wanted: int
+) -> tuple[list[tuple[float, int]], tuple[int, int, int]]:
+    """Return the best with their indices, and how many each bound has ruled out."""
+    kim, keogh = _first_bounds(problems)
+    best: list[tuple[float, int]] = []
 
-    That is the second pass of LB_Improved: to `y` moved into the envelope of `x`.
-    """
-    twin = np.minimum(np.maximum(y, lower), upper)
-    twin_lower, twin_upper = envelope_of(twin, len(x), radius)
-    left = np.zeros(len(x) + 1)
-    for i in range(len(x) - 1, -1, -1):
-        left[i] = left[i + 1] + trust * row_outside(x, i, twin_lower, twin_upper, metric)
-    return left
+    def align(index: int) -> None:
+        distance = dispatch.distance(problems[index])
+        if not distance < np.inf:
+            checks.no_path(problems[index])
+        insort(best, (distance, index))
+        del best[wanted:]
+
+    by_kim = [int(index) for index in np.argsort(kim, kind="stable")]
+    for index in by_kim[:wanted]:
+        align(index)
+    rest = [index for index in by_kim[wanted:] if kim[index] <= best[-1][0]]
+    pruned_by_kim = len(problems) - wanted - len(rest)
+
+    bounds = np.maximum(kim, keogh)
+    rest.sort(key=bounds.__getitem__)
+    pruned_by_improved = 0
+    for done, index in enumerate(rest):
+        if bounds[index] > best[-1][0]:
+            return best, (pruned_by_kim, len(rest) - done, pruned_by_improved)
+        if keogh[index] + _second_pass(problems[index]) > best[-1][0]:
+            pruned_by_improved += 1
+        else:
+            align(index)
+    return best, (pruned_by_kim, 0, pruned_by_improved)
 
 
-@njit
-def _align(x, y, metric, radius, limit, left):
-    """Return the distance, or infinity if it is certain to be above a limit.
+def _first_bounds(problems: list[Problem]) -> tuple[Array, Array]:
+    pairs = [by_rows(problem) for problem in problems]
+    lengths = np.array([len(candidate) for _, candidate in pairs])
+    stops = np.cumsum(lengths)
+    query, rows = pairs[0][0], np.concatenate([candidate for _, candidate in pairs])
+    code, radius = problems[0].metric_code, problems[0].radius
+    kim, keogh = first_bounds(query, rows, stops - lengths, stops, code, radius)
+    trusts = np.array([_trust(problem) for problem in problems])
+    return kim * trusts, keogh * trusts
 
-    Cells from which no path can stay within the limit count as infinite. Those at the
-    begin and at the end of a row need not be visited in the next.
-    """
-    n, m = len(x), len(y)
-    reach = n + m if radius < 0 else radius
-    low, high = -reach - max(0, n - m), reach + max(0, m - n)
-    # Column j is at j + 1; all from `alive` on are infinite.
-    row = np.full(m + 1, np.inf, x.dtype)
-    row[0] = 0
-    first, alive = 0, 0
-    for i in range(n):
-        begin = max(first, i + low)
-        diagonal, row[begin] = row[begin], np.inf
-        before = row[begin]
-        first, reached = m, 0
-        for j in range(begin, min(m, i + high + 1)):
-            above = row[j + 1]
-            best = min(diagonal, above, before)
-            if best == np.inf and j > alive:
-                break
-            before = best + row_cost(x, i, y, j, metric)
-            if before + left[i + 1] > limit:
-                row[j + 1] = np.inf
-            else:
-                row[j + 1] = before
-            diagonal, before = above, row[j + 1]
-            if before < np.inf:
-                first, reached = min(first, j), j + 1
-        if first == m:
-            return np.inf
-        alive = reached
-    return np.float64(row[m])
+
+def _second_pass(problem: Problem) -> float:
+    # Euclidean parts do not add up; and a flat envelope rules out next to nothing.
+    if problem.metric_code == EUCLIDEAN or problem.radius < 0:
+        return 0.0
+    query, candidate = by_rows(problem)
+    lower, upper = envelope_of(query, len(candidate), problem.radius)
+    further = second_pass(candidate, query, lower, upper, problem.metric_code, problem.radius)
+    return _trust(problem) * float(further)
+
+
+def _trust(problem: Problem) -> float:
+    """Return the share of a bound that the rounding of sums cannot have made."""
+    return 1 - 4 * sum(problem.shape) * EPSILON[problem.x.dtype]
