@@ -105,7 +105,7 @@ def series(values: ArrayLike, name: str) -> NDArray[Any]:
         array = np.array(array, order="C")
     flat = array.ravel()
     # Squares carry any NaN and infinity into their sum, and so does overflow: look twice.
-    if not math.isfinite(np.dot(flat, flat)) and not np.isfinite(flat).all():
+    if not math.isfinite(flat.dot(flat)) and not np.isfinite(flat).all():
         at = int(np.argmin(np.isfinite(flat)))
         raise ParameterError(
             f"{name} is {flat[at]} in row {at // (flat.size // len(array))}",

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import isfinite
 from typing import Any, Literal, NamedTuple
@@ -58,6 +58,11 @@ class StepPattern:
         What the weights of every path add up to, if that is the same for all paths: the
         rows of x, of y, or both. It makes distances of different lengths comparable.
 
+    Attributes
+    ----------
+    is_classic : bool
+        Whether these are the three unit steps of weight 1, the diagonal first.
+
     Raises
     ------
     ParameterError
@@ -74,6 +79,7 @@ class StepPattern:
     name: str
     moves: tuple[Move, ...]
     normalization: Normalization | None = None
+    is_classic: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         moves = tuple(
@@ -98,17 +104,13 @@ class StepPattern:
                     "finite weights of 0 or more",
                 )
         object.__setattr__(self, "moves", moves)
+        object.__setattr__(self, "is_classic", moves == CLASSIC)
 
     @property
     def largest_move(self) -> tuple[int, int]:
         """Rows and columns of the furthest reaching moves."""
         steps = compiled(self)
         return int(steps.rows.max()), int(steps.columns.max())
-
-    @property
-    def is_classic(self) -> bool:
-        """Whether these are the three unit steps, all with weight 1, diagonal first."""
-        return self.moves == CLASSIC
 
     @property
     def is_symmetric(self) -> bool:
