@@ -109,18 +109,16 @@ def measure(
         # The file is named in the report already.
         report = replace(report, reason=str(error).removeprefix(f"{path}: "))
     else:
-        from avalign.align import VERDICT_CONFIDENCE, align_streams
+        from avalign.align import align_streams
 
         found = align_streams(streams, max_lag_s=max_lag_s)
         report = _describe(report, streams, found)
         if found.reason is None:
             report = believed(report, limits)
-            if found.alignment is not None and found.alignment.confidence < VERDICT_CONFIDENCE:
+            reason = _indecision(report)
+            if reason is not None:
                 report = replace(
-                    report,
-                    verdict=None,
-                    reason="the evidence is too weak for a verdict",
-                    exit_code=NoAnswerError.exit_code,
+                    report, verdict=None, reason=reason, exit_code=NoAnswerError.exit_code
                 )
     report = replace(report, elapsed_s=time.perf_counter() - started)
     return Measurement(report, streams, limits, Path(audio) if audio else None, audio_track)
@@ -243,6 +241,25 @@ def _describe(report: SyncReport, streams: ClipStreams, found: ClipAlignment) ->
         face_coverage=best.coverage if best else 0.0,
         frame_rate=streams.frame_rate or None,
     )
+
+
+def _indecision(report: SyncReport) -> str | None:
+    """Say why an answer carries no verdict, if it does not."""
+    from avalign.align import VERDICT_CONFIDENCE
+
+    answer = report.alignment
+    if answer is None:
+        return None
+    if answer.confidence < VERDICT_CONFIDENCE:
+        return "the evidence is too weak for a verdict"
+    low_s, high_s = answer.interval_s
+    if report.verdict != "in_sync" and low_s <= 0.0 <= high_s:
+        # The likeliest lag may be right, and yet a shift may make things worse.
+        return (
+            "the file may be in sync as it is: the 95 % interval of the lag, "
+            f"{1000 * low_s:.0f} to {1000 * high_s:.0f} ms, holds 0"
+        )
+    return None
 
 
 def believed(report: SyncReport, limits: Tolerance) -> SyncReport:

@@ -178,17 +178,9 @@ def _decided(measurement: Measurement, force: bool) -> SyncReport:
         return report
     if report.verdict is None:
         return believed(report, measurement.tolerance) if force else report
-    low_s, high_s = answer.interval_s
-    if answer.confidence < REPAIR_CONFIDENCE:
-        reason = f"a confidence of {answer.confidence:.2f} is too low to change a file by"
-    elif low_s <= 0.0 <= high_s:
-        # The likeliest lag may be right, and yet a shift may make things worse.
-        reason = (
-            "the file may be in sync as it is: the 95 % interval of the lag, "
-            f"{1000 * low_s:.0f} to {1000 * high_s:.0f} ms, holds 0"
-        )
-    else:
+    if answer.confidence >= REPAIR_CONFIDENCE:
         return report
+    reason = f"a confidence of {answer.confidence:.2f} is too low to change a file by"
     return replace(report, reason=reason, exit_code=0 if force else NoAnswerError.exit_code)
 
 

@@ -204,6 +204,8 @@ class TestSync:
             report = api.sync(clip, dry_run=dry_run)
             assert (report.status, report.output, report.exit_code) == ("ok", None, 4)
             assert "-100 to 500 ms, holds 0" in report.reason
+        # Nor is it called out of tolerance: a curator would drop the clip.
+        assert (api.check(clip).verdict, api.check(clip).exit_code) == (None, 4)
         assert Path(api.sync(clip, force=True).output).exists()
 
     @pytest.mark.parametrize("again", [planted.answer(0.1), planted.answer(1.0, at_edge=True)])

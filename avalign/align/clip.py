@@ -28,7 +28,7 @@ __all__ = [
 
 # An estimate of which less than this is expected to be right is no answer. Low on
 # purpose: the confidence says the rest, and nothing is written on the strength of it.
-ANSWER_CONFIDENCE = 0.15
+ANSWER_CONFIDENCE = 0.10
 # An estimate that is more likely wrong than right says nothing about in sync or not.
 VERDICT_CONFIDENCE = 0.5
 # A file is changed only where the answer is as good as certain.
