@@ -245,6 +245,12 @@ def test_bars(bar: Bar, value: float, verdict: str) -> None:
     assert bar.verdict(value) == verdict
 
 
+def test_narrow_vectors_halve_the_floors_of_ratios_between_libraries() -> None:
+    distance, path = select(["a-1000", "c-20000"], quick=False)
+    assert distance.with_half_floors().bars == (Bar("ratio", 10, 35, "dtaidistance"),)
+    assert path.with_half_floors().bars == path.bars
+
+
 def test_selection() -> None:
     assert [each.name for each in select(["f", "c-20000"], quick=True)] == ["c-20000", "f-500"]
     assert all(each.quick for each in select(None, quick=True))

@@ -12,7 +12,7 @@ from benchmarks.dtw.scaling import Curve
 from benchmarks.dtw.workloads import BASELINE
 
 # Lines end beside their names; names closer than this share of the height move apart.
-LABEL_GAP = 0.055
+LABEL_GAP = 0.043
 
 
 def draw(curves: Sequence[Curve], path: str | os.PathLike[str], *, setting: str) -> None:
@@ -73,9 +73,14 @@ def _name_ends(axes: Any, curves: Sequence[Curve]) -> None:
         ((to_axes((curve.rows[-1], curve.seconds[-1])), curve.peer) for curve in curves),
         key=lambda end: end[0][1],
     )
-    height = -1.0
-    for (x, y), peer in ends:
-        height = max(y, height + LABEL_GAP)
+    heights = [y for (_, y), _ in ends]
+    for i in range(1, len(ends)):
+        heights[i] = max(heights[i], heights[i - 1] + LABEL_GAP)
+    ceiling = 1.0
+    for i in reversed(range(len(ends))):
+        heights[i] = min(heights[i], ceiling)
+        ceiling = heights[i] - LABEL_GAP
+    for ((x, y), peer), height in zip(ends, heights, strict=True):
         axes.annotate(
             peer,
             xy=(x, y),

@@ -67,6 +67,8 @@ def measure(options: argparse.Namespace) -> None:
             f"the benchmark needs {error.name}", "pip install 'avalign[bench]'"
         ) from error
     chosen = workloads.select(options.only, quick=options.quick)
+    if machine.instruction_set() != "AVX-512":
+        chosen = [each.with_half_floors() for each in chosen]
     peers = choose(options.peers)
     if options.threads > 1:
         peers.append(threaded(options.threads))

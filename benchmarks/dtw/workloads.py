@@ -129,6 +129,16 @@ class Workload:
         outside = max(0, self.rows - 1 - self.radius)
         return self.rows * self.columns - outside * (outside + 1)
 
+    def with_half_floors(self) -> Workload:
+        """Return the workload as judged where vectors are half as wide as AVX-512's."""
+        bars = (
+            replace(bar, floor=bar.floor / 2)
+            if bar.against and bar.against != DISTANCE_ONLY
+            else bar
+            for bar in self.bars
+        )
+        return replace(self, bars=tuple(bars))
+
     def make(self, seed: int = 0) -> Task:
         """Make the data; the same seed gives the same."""
         rng = np.random.default_rng(seed)
