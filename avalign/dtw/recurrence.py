@@ -79,22 +79,18 @@ def classic_row(diagonal, above, costs, into, begins, directions):  # type: igno
     """One row of c + min(diagonal, above, left); `directions` may be empty."""
     n = costs.shape[0]
     last = into.dtype.type(np.inf)
-    if directions.shape[0] == 0:
-        for k in range(n):
-            into[k] = above[k] if above[k] < diagonal[k] else diagonal[k]
-        for k in range(n):
-            last = costs[k] + (last if last < into[k] else into[k])
-            into[k] = last
-    else:
-        for k in range(n):
-            rises = above[k] < diagonal[k]
-            into[k] = above[k] if rises else diagonal[k]
-            directions[k] = np.uint8(BEGINS_HERE) if begins else np.uint8(rises)
-        for k in range(n):
-            level = last < into[k]
-            directions[k] = np.uint8(2) if level else directions[k]
-            last = costs[k] + (last if level else into[k])
-            into[k] = last
+    for k in range(n):
+        into[k] = above[k] if above[k] < diagonal[k] else diagonal[k]
+    for k in range(n):
+        last = costs[k] + (last if last < into[k] else into[k])
+        into[k] = last
+    # Asking afterwards where each minimum came from keeps branches out of the chain above.
+    for k in range(directions.shape[0]):
+        directions[k] = np.uint8(BEGINS_HERE) if begins else np.uint8(above[k] < diagonal[k])
+    left, diagonal, above, rest = into[: n - 1], diagonal[1:], above[1:], directions[1:]
+    for k in range(rest.shape[0]):
+        least = above[k] if above[k] < diagonal[k] else diagonal[k]
+        rest[k] = np.uint8(2) if left[k] < least else rest[k]
 
 
 @njit
@@ -139,15 +135,18 @@ def _moves_within_row(  # type: ignore[no-untyped-def]
     moves = steps.rows.shape[0]
     if moves == steps.rising + 1 and steps.columns[moves - 1] == 1:
         # One step to the right is all there is: carry the total along in a register.
-        right_step, weight = np.uint8(steps.rising), steps.weights[-1]
-        last = totals[left - 1]
-        for k in range(left, right):
-            value = last + weight * costs[k]
-            better = value < totals[k]
-            last = value if better else totals[k]
-            totals[k] = last
-            if directions.shape[0] > 0:
-                directions[k - left] = right_step if better else directions[k - left]
+        weight, last = steps.weights[-1], totals[left - 1]
+        scratch = np.empty(TILE, totals.dtype)
+        for tile in range(left, right, TILE):
+            now, cost = totals[tile : min(tile + TILE, right)], costs[tile : tile + TILE]
+            for k in range(now.shape[0]):
+                scratch[k] = now[k]
+                value = last + weight * cost[k]
+                last = value if value < now[k] else now[k]
+                now[k] = last
+            row = directions[tile - left : tile - left + TILE]
+            for k in range(row.shape[0]):
+                row[k] = np.uint8(steps.rising) if now[k] < scratch[k] else row[k]
         return
     for k in range(left, right):
         for move in range(steps.rising, moves):
