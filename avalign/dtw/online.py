@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avalign.dtw import checks
 from avalign.dtw.compiled import njit
-from avalign.dtw.recurrence import fill_costs
+from avalign.dtw.rows import fill_costs
 from avalign.errors import ParameterError
 
 __all__ = ["OnlineDtw"]
