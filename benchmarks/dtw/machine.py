@@ -46,7 +46,7 @@ def describe() -> Machine:
         os.cpu_count() or 1,
         tuple(sorted(_allowed())),
         instruction_set(),
-        platform.platform(),
+        f"{platform.system()} {platform.machine()}",
         platform.python_version(),
         {name: version for name in LIBRARIES if (version := _version(name))},
     )
