@@ -8,18 +8,11 @@ does both. The audio lag is the time of an event in the sound minus its time in
 the picture, so a positive lag means that the audio is late.
 """
 
+from avalign.comparison import AlignedPair, align_failed, compare
 from avalign.extraction import extract, is_streams_file
 from avalign.measurement import Measurement, check, check_options, failed, measure
 from avalign.repairing import repair, sync
-from avalign.retiming import (
-    AlignedPair,
-    align_failed,
-    align_files,
-    aligned_path,
-    check_output,
-    compare,
-    retime,
-)
+from avalign.retiming import align_files, aligned_path, check_output, retime
 from avalign.targets import check_target, check_video_target, synced_path
 
 __all__ = [

@@ -6,149 +6,25 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.errors import (
-    AvalignError,
-    NoAnswerError,
-    NoAudioError,
-    NoFaceError,
-    ParameterError,
-)
-from avalign.extraction import AnyPath, Progress, sound_features
+from avalign.comparison import AlignedPair, AlignTo, compare, heard
+from avalign.errors import NoAnswerError, NoFaceError
+from avalign.extraction import AnyPath, Progress
 from avalign.targets import check_target
-from avalign.types import AlignReport, FeatureStream
+from avalign.types import AlignReport
 
 if TYPE_CHECKING:
-    from avalign.align import EmbeddedPair, WarpModel
-    from avalign.types import Alignment, LagMap, MediaClip, TimeWarp
+    from avalign.align import WarpModel
+    from avalign.types import TimeWarp
 
-__all__ = [
-    "AlignTo",
-    "AlignedPair",
-    "align_failed",
-    "align_files",
-    "aligned_path",
-    "check_output",
-    "compare",
-    "retime",
-]
-
-AlignTo = Literal["sound", "lips"]
+__all__ = ["align_files", "aligned_path", "check_output", "retime"]
 
 WAV = ".wav"
-# Softer than this, in decibels of full scale, is no recording of anything.
-SILENCE_DB = -75.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AlignedPair:
-    """A report on two recordings, and what it was measured on.
-
-    Parameters
-    ----------
-    report : AlignReport
-        The answer.
-    pair : EmbeddedPair or None
-        Both recordings in one space; None where they could not be compared.
-    reference_track, other_track : int
-        Sound tracks that were compared.
-    """
-
-    report: AlignReport
-    pair: EmbeddedPair | None
-    reference_track: int = 0
-    other_track: int = 0
-
-    def lag_map(self) -> LagMap | None:
-        """Lay out the evidence for every lag over time.
-
-        Returns
-        -------
-        LagMap or None
-            None without an answer.
-        """
-        from avalign.align import lag_map
-
-        if self.pair is None or self.report.alignment is None:
-            return None
-        return lag_map(self.pair, self.report.alignment)
-
-
-def compare(
-    reference: AnyPath,
-    other: AnyPath,
-    *,
-    to: AlignTo = "sound",
-    model: WarpModel = "auto",
-    band_s: float | None = None,
-    reference_track: int = 0,
-    other_track: int = 0,
-    jobs: int | None = None,
-    progress: Progress | None = None,
-) -> AlignedPair:
-    """Find how the clock of one recording runs against that of another one.
-
-    Parameters
-    ----------
-    reference : str or Path
-        The file whose time counts: a video or, for its sound, a sound file.
-    other : str or Path
-        The file to be aligned, such as a take of a dub; its sound is what counts.
-    to : {"sound", "lips"}
-        What in `reference` to align with.
-    model : {"auto", "rigid", "drift", "elastic"}
-        One lag, a lag that changes steadily, or a free one; auto takes the simplest that
-        explains what was found.
-    band_s : float, optional
-        How far the lag may be from its most frequent value, in seconds; default 5 for
-        sound, 1.5 for lips.
-    reference_track, other_track : int
-        Which sound track of each, from 0.
-    jobs : int, optional
-        Cores to spread the picture over; all of them by default.
-    progress : callable, optional
-        Called with the share of the work that is done, 0 to 1.
-
-    Returns
-    -------
-    AlignedPair
-        The report and what it was measured on. Where the recordings have no words in
-        common, the status of the report is ``"no_answer"`` and its reason says so.
-
-    Raises
-    ------
-    MediaError
-        If a file cannot be read.
-    ParameterError
-        If an argument cannot be used, or there is no such sound track.
-    """
-    started = time.perf_counter()
-    if to not in get_args(AlignTo):
-        raise ParameterError(f"cannot align with the {to!r} of a file", "take sound or lips")
-    report = AlignReport(
-        str(reference), str(other), to, "no_answer", exit_code=NoAnswerError.exit_code
-    )
-    pair = None
-    try:
-        clip = _probed(reference, other, to)
-        report = replace(report, duration_s=clip.duration_s)
-        sound = _sound(other, other_track)
-        pairs = (
-            _pairs_with_faces(reference, sound, jobs, progress)
-            if to == "lips"
-            else _pairs_with_sound(_sound(reference, reference_track), sound)
-        )
-        pair, alignment = _best(pairs, model, band_s)
-        report = _judged(report, alignment)
-    except NoAnswerError as error:
-        report = replace(report, reason=str(error))
-    report = replace(report, elapsed_s=time.perf_counter() - started)
-    return AlignedPair(report, pair, reference_track, other_track)
 
 
 def retime(
@@ -281,27 +157,6 @@ def align_files(
     return aligned.report if dry_run else retime(aligned, output, overwrite=overwrite)
 
 
-def align_failed(report: AlignReport, error: BaseException) -> AlignReport:
-    """Note in a report that an error ended the work.
-
-    Parameters
-    ----------
-    report : AlignReport
-        What was known before.
-    error : BaseException
-        What happened.
-
-    Returns
-    -------
-    AlignReport
-        Status ``"error"`` with the error as its reason and its exit code.
-    """
-    if isinstance(error, AvalignError):
-        return replace(report, status="error", reason=str(error), exit_code=error.exit_code)
-    reason = f"a defect in avalign: {type(error).__name__}: {error}"
-    return replace(report, status="error", reason=reason, exit_code=AvalignError.exit_code)
-
-
 def aligned_path(other: AnyPath) -> Path:
     """Name the file that stands beside a recording once it is aligned.
 
@@ -356,88 +211,6 @@ def check_output(
             f"{reference}: has no picture to put the sound to", "write a .wav instead"
         )
     container_for(target, clip)
-
-
-def _probed(reference: AnyPath, other: AnyPath, to: AlignTo) -> MediaClip:
-    from avalign.media import probe
-
-    clip = probe(reference)
-    if to == "lips" and not clip.video_tracks:
-        raise NoFaceError(f"{reference}: has no picture", "align it with the sound instead")
-    if to == "sound" and not clip.audio_tracks:
-        raise NoAudioError(f"{reference}: has no sound track", "align it with --to lips")
-    if not probe(other).audio_tracks:
-        raise NoAudioError(f"{other}: has no sound track", "name a file with sound")
-    return clip
-
-
-def _sound(path: AnyPath, track: int) -> FeatureStream:
-    """MFCC of a sound track that holds something."""
-    from avalign.media import iter_audio
-
-    mfcc, _ = sound_features(iter_audio(path, track=track))
-    # The zeroth coefficient is the mean of 40 bands in decibels, times the root of 40.
-    loudest_db = float(mfcc.values[:, 0].max(initial=-1e3)) / 40**0.5
-    if loudest_db < SILENCE_DB:
-        raise NoAnswerError(f"{path}: is silent", "name another file or sound track")
-    return mfcc
-
-
-def _pairs_with_sound(reference: FeatureStream, other: FeatureStream) -> Iterator[EmbeddedPair]:
-    from avalign.align import pair_sounds
-
-    yield pair_sounds(reference, other)
-
-
-def _pairs_with_faces(
-    reference: AnyPath, other: FeatureStream, jobs: int | None, progress: Progress | None
-) -> Iterator[EmbeddedPair]:
-    from avalign.align import pair_lips
-    from avalign.vision import lip_streams, usable
-
-    for lips in lip_streams(reference, jobs=jobs, progress=progress):
-        seen = usable(lips)
-        if seen.sum() > 1:
-            yield pair_lips(lips, seen, other)
-
-
-def _best(
-    pairs: Iterator[EmbeddedPair], model: WarpModel, band_s: float | None
-) -> tuple[EmbeddedPair, Alignment]:
-    """Align each face, and keep the one that fits best."""
-    from avalign.align import align_pair
-
-    best: tuple[EmbeddedPair, Alignment] | None = None
-    reason: NoAnswerError = NoFaceError("no usable face in the picture")
-    for pair in pairs:
-        try:
-            alignment = align_pair(pair, model=model, band_s=band_s)
-        except NoAnswerError as error:
-            reason = error
-            continue
-        if best is None or alignment.confidence > best[1].confidence:
-            best = pair, alignment
-    if best is None:
-        raise reason
-    return best
-
-
-def _judged(report: AlignReport, alignment: Alignment) -> AlignReport:
-    from avalign.align import MATCH_CONFIDENCE
-
-    report = replace(report, confidence=alignment.confidence)
-    if alignment.confidence < MATCH_CONFIDENCE:
-        what = (
-            "the lips do not speak these words"
-            if report.to == "lips"
-            else ("the recordings have no words in common")
-        )
-        return replace(report, reason=what)
-    if alignment.at_edge:
-        return replace(
-            report, reason="the lag reaches the edge of the band; try a larger --band"
-        )
-    return replace(report, status="ok", alignment=alignment, exit_code=0)
 
 
 def _write_wav(
@@ -499,7 +272,7 @@ def _residual_ms(aligned: AlignedPair, written: Path) -> float | None:
     if aligned.pair is None:
         return None
     try:
-        again = align_pair(exchange_other(aligned.pair, _sound(written, 0)))
+        again = align_pair(exchange_other(aligned.pair, heard(written)))
     except NoAnswerError:
         return None
     if again.warp is None:

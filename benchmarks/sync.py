@@ -5,9 +5,6 @@ See `benchmarks.cases` for the protocol.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -22,10 +19,10 @@ from rich.table import Table as PrintedTable
 from avalign.data.clips import load_clip
 from avalign.data.manifest import Manifest, ManifestRow, read_manifest
 from avalign.errors import NoAnswerError, ParameterError
-from avalign.media import atomic_output
 from benchmarks.cases import SEARCH_S, Case, Clip, Estimator, Result, make_cases, measure
 from benchmarks.estimators import avalign_estimator, baseline_estimator
 from benchmarks.own_lags import OwnLag, measure_own_lag, read_own_lags, write_own_lags
+from benchmarks.results import write_rows, write_tables
 from benchmarks.tables import Row, Table, make_tables
 
 NATURAL_ROLES = ("in_sync", "in_sync_unverified")
@@ -324,25 +321,8 @@ def write_results(
     out : Path
         Folder; made where it is missing.
     """
-    from avalign.schema import versions
-
-    out.mkdir(parents=True, exist_ok=True)
-    content = {
-        "schema": 1,
-        "settings": dict(settings),
-        "versions": versions(),
-        "tables": [asdict(table) for table in tables],
-    }
-    text = json.dumps(_finite(content), indent=2, allow_nan=False) + "\n"
-    _write(out / "sync.json", text)
-    rows = [_flat(result) for result in results]
-    buffer = io.StringIO()
-    writer = csv.DictWriter(
-        buffer, fieldnames=list(rows[0]) if rows else [], lineterminator="\n"
-    )
-    writer.writeheader()
-    writer.writerows(rows)
-    _write(out / "sync-windows.csv", buffer.getvalue())
+    write_tables(tables, settings, out / "sync.json")
+    write_rows(map(_flat, results), out / "sync-windows.csv")
 
 
 def _flat(result: Result) -> dict[str, Any]:
@@ -352,19 +332,3 @@ def _flat(result: Result) -> dict[str, Any]:
         name: f"{value:.6f}" if isinstance(value, float) else value
         for name, value in columns.items()
     }
-
-
-def _finite(value: Any) -> Any:
-    """Replace what JSON cannot say by null."""
-    if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_output(path, True) as temporary:
-        Path(temporary).write_text(text, encoding="utf-8")

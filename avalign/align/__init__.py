@@ -8,19 +8,18 @@ from avalign.align.clip import (
     ClipAlignment,
     align_streams,
 )
+from avalign.align.common_space import level_db
 from avalign.align.confidence import Calibration, load_calibration
 from avalign.align.evidence import Evidence, gather_evidence
 from avalign.align.lag import rigid_alignment
-from avalign.align.recordings import (
+from avalign.align.pairs import (
     MATCH_CONFIDENCE,
     EmbeddedPair,
-    WarpModel,
-    align_pair,
     exchange_other,
-    lag_map,
     pair_lips,
     pair_sounds,
 )
+from avalign.align.recordings import WarpModel, align_pair, lag_map
 from avalign.align.segments import (
     Segment,
     active_segments,
@@ -48,6 +47,7 @@ __all__ = [
     "exchange_other",
     "gather_evidence",
     "lag_map",
+    "level_db",
     "load_calibration",
     "match_segments",
     "mouth_movement",

@@ -18,10 +18,31 @@ from avalign.types import FeatureStream
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["sound_beside_lips", "sound_embedding"]
+__all__ = ["level_db", "sound_beside_lips", "sound_embedding"]
 
 # Weight of MFCC rows for the scale of their training data, in `normalise`.
 _PRIOR_ROWS = 50.0
+# Decibels below the louder rows, 1 in 10, from which rows weigh less, and least.
+_SOFT_DB, _SOFTEST_DB = 8.0, 20.0
+# All pauses are alike: that two of them meet says little.
+_LEAST_WEIGHT = 0.2
+
+
+def level_db(mfcc: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Tell how loud each row is.
+
+    Parameters
+    ----------
+    mfcc : ndarray of shape (T, D), float32
+        MFCC.
+
+    Returns
+    -------
+    ndarray of shape (T,), float32
+        Mean of the mel bands, in decibels of full scale.
+    """
+    # The zeroth coefficient is the sum of 40 bands over the root of 40.
+    return mfcc[:, 0] / np.float32(40**0.5)
 
 
 def sound_beside_lips(mfcc: FeatureStream, model: SpaceModel | None = None) -> FeatureStream:
@@ -62,7 +83,8 @@ def sound_embedding(mfcc: FeatureStream, model: SpaceModel | None = None) -> Fea
     Returns
     -------
     FeatureStream
-        ``"embedding"`` rows of length 1; rows that are not valid are zeros.
+        ``"embedding"`` rows of length 1, shorter in pauses; rows that are not valid are
+        zeros.
     """
     model = load_model() if model is None else model
     settings = model.settings
@@ -83,14 +105,25 @@ def sound_embedding(mfcc: FeatureStream, model: SpaceModel | None = None) -> Fea
     )
     rows = min(len(embedded), len(cepstrum))
     valid = embedded.valid[:rows] & valid[:rows]
-    halves = [_directions(half[:rows], valid) for half in (spoken, cepstrum)]
+    weights = valid * _loudness_weights(level_db(values[:rows]), valid)
+    halves = [_directions(half[:rows], weights) for half in (spoken, cepstrum)]
     joined = np.concatenate(halves, axis=1) * np.float32(np.sqrt(0.5))
     return FeatureStream(joined, embedded.times_s[:rows], valid, "embedding")
 
 
-def _directions(rows: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Centre rows and bring them to length 1."""
-    centred = (rows - rows[valid].mean(axis=0)) if valid.any() else rows
+def _loudness_weights(
+    level_db: NDArray[np.float32], valid: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Weigh rows by how loud they are beside the loud ones, from `_LEAST_WEIGHT` to 1."""
+    loud_db = np.percentile(level_db[valid], 90) if valid.any() else 0.0
+    share = (level_db - loud_db + _SOFTEST_DB) / (_SOFTEST_DB - _SOFT_DB)
+    return np.clip(share, _LEAST_WEIGHT, 1.0).astype(np.float32)
+
+
+def _directions(rows: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Centre rows around their weighted mean, and bring them to the length of their weight."""
+    total = max(float(weights.sum()), 1e-6)
+    centred = rows - (weights @ rows) / np.float32(total)
     lengths = np.linalg.norm(centred, axis=1, keepdims=True)
-    result = np.where(valid[:, None], centred / np.maximum(lengths, 1e-6), 0.0)
+    result = centred * (weights[:, None] / np.maximum(lengths, 1e-6))
     return result.astype(np.float32)

@@ -3,213 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from avalign.align.coarse import lag_curve
-from avalign.align.common_space import sound_beside_lips, sound_embedding
 from avalign.align.elastic import ElasticPath, elastic_path
 from avalign.align.evidence import BLOCK_ROWS, LARGEST_LAG_S, gather_evidence
 from avalign.align.factors import low_rank
+from avalign.align.pairs import SHORTEST_S, EmbeddedPair, Kind, check_length
 from avalign.align.warp import Model, choose_model, fit_warp, weighted_quantile
-from avalign.errors import NoAnswerError, ParameterError
-from avalign.space import load_model
+from avalign.errors import ParameterError
 from avalign.types import Alignment, FeatureStream, LagMap, TimeWarp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from avalign.space import SpaceModel
-    from avalign.types import LagCurve, LipStream
+    from avalign.types import LagCurve
 
-__all__ = [
-    "MATCH_CONFIDENCE",
-    "EmbeddedPair",
-    "WarpModel",
-    "align_pair",
-    "exchange_other",
-    "lag_map",
-    "pair_lips",
-    "pair_sounds",
-]
+__all__ = ["WarpModel", "align_pair", "lag_map"]
 
 WarpModel = Literal["auto", "rigid", "drift", "elastic"]
 
-# Below this probability of the same words, two recordings are said to have none in common.
-MATCH_CONFIDENCE = 0.7
-# Less than this decides nothing.
-_SHORTEST_S = 1.0
 _WIDEST_BAND_S = 120.0
 # Evidence is told in blocks of this length.
 _BLOCK_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class _Match:
-    """Logistic map from what stands out to the probability of the same words.
-
-    ``peak`` is the score of the best lag in standard deviations, ``gain`` the evidence
-    along the path beyond that along paths through the other recording played backwards,
-    per root of the rows. Fitted on the clips of the benchmark's split ``train``, on which
-    the space was trained, too: that of lips is therefore moved so that none of their
-    foreign pairs reaches `MATCH_CONFIDENCE`.
-    """
-
-    intercept: float
-    peak_weight: float
-    gain_weight: float
-
-    def probability(self, peak: float, gain: float) -> float:
-        score = self.intercept + self.peak_weight * peak + self.gain_weight * gain
-        return 1.0 / (1.0 + math.exp(-min(max(score, -60.0), 60.0)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """How sound is embedded, how strong its evidence is, how far it must be averaged."""
-
-    embed: Callable[[FeatureStream, SpaceModel | None], FeatureStream]
-    step_cost: float
-    window_s: float
-    smoothing_s: float
-    tolerance_s: float
-    band_s: float
-    max_lag_s: float
-    match: _Match
-
-
-_SOUND = _Kind(
-    embed=sound_embedding,
-    step_cost=0.4,
-    window_s=0.2,
-    smoothing_s=0.5,
-    tolerance_s=0.010,
-    band_s=5.0,
-    max_lag_s=math.inf,
-    match=_Match(-11.6, 0.66, 3.18),
-)
-_LIPS = _Kind(
-    embed=sound_beside_lips,
-    step_cost=0.4,
-    window_s=1.0,
-    smoothing_s=3.0,
-    tolerance_s=0.040,
-    band_s=1.5,
-    max_lag_s=10.0,
-    match=_Match(-8.7, 2.1, 1.45),
-)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EmbeddedPair:
-    """Two recordings in one space: inner products of rows tell what belongs together.
-
-    Parameters
-    ----------
-    reference, other : FeatureStream
-        ``"embedding"`` rows on uniform clocks of one rate.
-    kind : object
-        How strong evidence of this kind is; set by `pair_sounds` and `pair_lips`.
-    """
-
-    reference: FeatureStream
-    other: FeatureStream
-    kind: _Kind
-
-
-def pair_sounds(
-    reference: FeatureStream, other: FeatureStream, *, space: SpaceModel | None = None
-) -> EmbeddedPair:
-    """Prepare a recording for the alignment with another one of the same words.
-
-    Parameters
-    ----------
-    reference, other : FeatureStream
-        MFCC of both.
-    space : SpaceModel, optional
-        Shared space; default the shipped one.
-
-    Returns
-    -------
-    EmbeddedPair
-        What `align_pair` takes.
-
-    Raises
-    ------
-    NoAnswerError
-        If one of them is shorter than a second.
-    """
-    for stream in (reference, other):
-        _check_length(stream)
-    return EmbeddedPair(
-        sound_embedding(reference, space), sound_embedding(other, space), _SOUND
-    )
-
-
-def pair_lips(
-    lips: LipStream,
-    usable: NDArray[np.bool_],
-    other: FeatureStream,
-    *,
-    space: SpaceModel | None = None,
-) -> EmbeddedPair:
-    """Prepare a face for the alignment with a recording of the same words.
-
-    Parameters
-    ----------
-    lips : LipStream
-        The face.
-    usable : ndarray of shape (T,), bool
-        Pictures to use.
-    other : FeatureStream
-        MFCC of the recording.
-    space : SpaceModel, optional
-        Shared space; default the shipped one.
-
-    Returns
-    -------
-    EmbeddedPair
-        What `align_pair` takes.
-
-    Raises
-    ------
-    NoAnswerError
-        If the recording is shorter than a second.
-    """
-    _check_length(other)
-    model = load_model() if space is None else space
-    return EmbeddedPair(model.embed_lips(lips, usable), sound_beside_lips(other, model), _LIPS)
-
-
-def exchange_other(
-    pair: EmbeddedPair, other: FeatureStream, *, space: SpaceModel | None = None
-) -> EmbeddedPair:
-    """Keep the reference of a pair, and put another recording beside it.
-
-    Parameters
-    ----------
-    pair : EmbeddedPair
-        The pair.
-    other : FeatureStream
-        MFCC of the recording.
-    space : SpaceModel, optional
-        The shared space the pair was prepared with; default the shipped one.
-
-    Returns
-    -------
-    EmbeddedPair
-        The new pair.
-
-    Raises
-    ------
-    NoAnswerError
-        If the recording is shorter than a second.
-    """
-    _check_length(other)
-    return replace(pair, other=pair.kind.embed(other, space))
 
 
 def align_pair(
@@ -253,7 +72,7 @@ def align_pair(
         raise ParameterError(f"a band of {band_s:g} s", f"take 0.1 to {_WIDEST_BAND_S:g} s")
     kind = kind if band_s is None else replace(kind, band_s=band_s)
     for stream in (pair.reference, pair.other):
-        _check_length(stream)
+        check_length(stream)
     # The same inner products from fewer columns.
     reference, other = (
         replace(stream, values=values)
@@ -286,9 +105,7 @@ def align_pair(
     return Alignment(
         audio_lag_s=middle_s,
         interval_s=(low_s, high_s),
-        confidence=(
-            kind.match.probability(peak, gain) if rows * period >= _SHORTEST_S else 0.0
-        ),
+        confidence=(kind.match.probability(peak, gain) if rows * period >= SHORTEST_S else 0.0),
         at_edge=found.at_edge,
         path=found.path,
         curve=curve,
@@ -328,16 +145,8 @@ def lag_map(pair: EmbeddedPair, alignment: Alignment, *, band_s: float = 1.0) ->
     return LagMap(gathered.lags_s + centre_s, gathered.times_s, gathered.values / BLOCK_ROWS)
 
 
-def _check_length(stream: FeatureStream) -> None:
-    period = float(np.diff(stream.times_s[:2]).sum())
-    if np.count_nonzero(stream.valid) * period < _SHORTEST_S:
-        raise NoAnswerError(
-            f"a recording holds less than {_SHORTEST_S:g} s to align", "give a longer one"
-        )
-
-
 def _path(
-    reference: FeatureStream, other: FeatureStream, curve: LagCurve, kind: _Kind
+    reference: FeatureStream, other: FeatureStream, curve: LagCurve, kind: Kind
 ) -> ElasticPath:
     return elastic_path(
         reference,

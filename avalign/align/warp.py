@@ -23,6 +23,8 @@ Model = Literal["rigid", "drift", "elastic"]
 SLOWEST, FASTEST = 0.5, 2.0
 # Knots of a curve are this far apart; shorter bends are smoothed away long before.
 KNOT_S = 0.1
+# One lag that is smaller cannot be told from none.
+_SMALLEST_S = 0.0005
 # Rounds of reweighting that take the pull from rows far off the line.
 _ROUNDS = 8
 
@@ -64,6 +66,7 @@ def fit_warp(
     ends = np.array([0, len(times_s) - 1])
     if model == "rigid":
         lag = weighted_quantile(lag_s, weights, 0.5)
+        lag = 0.0 if abs(lag) < _SMALLEST_S else lag
         return TimeWarp(times_s[ends], times_s[ends] + lag)
     if model == "drift":
         line = _straight_line(times_s, lag_s, weights)
