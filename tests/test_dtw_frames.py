@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from avalign.dtw import frames, replay
+from avalign.dtw import frames, frames_plan, replay
 from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN, SQEUCLIDEAN
 
 METRICS = {"sqeuclidean": SQEUCLIDEAN, "euclidean": EUCLIDEAN, "manhattan": MANHATTAN}
@@ -133,3 +133,21 @@ def test_a_matrix_with_checkpoints_far_apart(radius):
     )
     assert distance == expected_distance
     assert np.array_equal(path, expected_path)
+
+
+@pytest.mark.parametrize("radius", [-1, 60])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("memory", "per_frame"), [(0, 8), (1 << 12, 0), (1 << 13, 0)])
+def test_little_memory_for_checkpoints(radius, dtype, memory, per_frame, monkeypatch):
+    x, y = series(500, 3, 11, dtype), series(430, 3, 12, dtype)
+    distance, path = frames.path(x, y, radius, MANHATTAN)
+    rich = frames_plan.plan(x, y, radius, checkpoints=True)
+    monkeypatch.setattr(frames_plan, "MEMORY", memory)
+    monkeypatch.setattr(frames_plan, "MEMORY_PER_FRAME", per_frame)
+    poor = frames_plan.plan(x, y, radius, checkpoints=True)
+    assert rich.group == 1
+    assert poor.group > 1
+    assert poor.chunk > rich.chunk
+    distance_again, path_again = frames.path(x, y, radius, MANHATTAN)
+    assert distance_again == distance
+    assert np.array_equal(path_again, path)

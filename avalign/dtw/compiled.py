@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 __all__ = ["EUCLIDEAN", "MANHATTAN", "SQEUCLIDEAN", "helper", "njit"]
 
@@ -20,8 +20,7 @@ EUCLIDEAN = 1
 MANHATTAN = 2
 
 
-@functools.cache
-def _package_stamp() -> str:
+def _stamp_sources() -> str:
     """Return a digest of the package's sources, on which every kernel may depend."""
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
@@ -30,17 +29,35 @@ def _package_stamp() -> str:
     return digest.hexdigest()
 
 
+# Of what this process runs, which later edits do not change.
+STAMP = _stamp_sources()
+
+
 class _PackageCache(FunctionCache):
     """Numba's cache on disk, but stale when any module of the package changed.
 
     Numba looks at the one file that holds a function. Kernels here inline functions of
-    other modules, whose changes must count too. A disk that cannot be written or read
-    only costs the compilation.
+    other modules, whose changes must count too. Files are named after the stamp: processes
+    that run different sources share none, and nobody reads what others may not understand.
+    A disk that cannot be written or read only costs the compilation.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
-        self._cache_file._source_stamp = _package_stamp()
+        self._all_names = f"{self._impl.filename_base}.*"
+        self._own_names = f"{self._impl.filename_base}.{STAMP[:16]}"
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._own_names, STAMP)
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        """Save a compiled function in place of those of other sources."""
+        # Modules that were imported after an edit do not agree with the stamp.
+        with self._guard_against_spurious_io_errors():
+            if _stamp_sources() != STAMP:
+                return
+            for file in Path(self._cache_path).glob(self._all_names):
+                if not file.name.startswith(self._own_names):
+                    file.unlink(missing_ok=True)
+        super().save_overload(signature, data)
 
     @contextmanager
     def _guard_against_spurious_io_errors(self) -> Iterator[None]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from avalign.dtw.compiled import njit
-from avalign.dtw.frames_layout import first_tile, lay_out, stop_tile
-from avalign.dtw.frames_path import path
-from avalign.dtw.frames_strips import cross, first_boundary, last_cost, start
-from avalign.dtw.frames_tile import STATE_VECTORS
-from avalign.dtw.layout import aligned
+import numpy as np
+import numpy.typing as npt
+
+from avalign.dtw.frames_path import trace
+from avalign.dtw.frames_plan import Plan, plan
+from avalign.dtw.frames_strips import cross_all
+from avalign.dtw.frames_tile import COLUMNS, ROWS_PER_LANE
+from avalign.dtw.vectors import BYTES
 
 __all__ = ["distance", "path"]
 
 
-@njit
-def distance(x: Any, y: Any, radius: int, metric: int) -> Any:
+def distance(x: npt.NDArray[Any], y: npt.NDArray[Any], radius: int, metric: int) -> float:
     """Return the least accumulated cost over all warping paths of two vector series.
 
     Parameters
@@ -27,12 +28,38 @@ def distance(x: Any, y: Any, radius: int, metric: int) -> Any:
     metric : int
         Code of the local cost, see :mod:`avalign.dtw.compiled`.
     """
-    layout = lay_out(x, y, radius)
-    boundary = first_boundary(layout, x)
-    origin = -2 * layout.height
-    state = aligned(STATE_VECTORS * layout.lanes, x)
-    for strip in range(layout.strips):
-        start(layout, strip, boundary, state)
-        begin, end = first_tile(layout, strip), stop_tile(layout, strip)
-        cross(layout, strip, begin, end, metric, boundary, origin, state)
-    return last_cost(layout, state)
+    planned = plan(x, y, radius, checkpoints=False)
+    return float(cross_all(planned, _allocate(planned, x), x, y, metric))
+
+
+def path(
+    x: npt.NDArray[Any], y: npt.NDArray[Any], radius: int, metric: int
+) -> tuple[float, npt.NDArray[np.int32]]:
+    """Return the distance and the best warping path of two vector series.
+
+    Where steps are equally good, (1, 1) comes before (1, 0), and this before (0, 1).
+
+    Parameters
+    ----------
+    x, y, radius, metric
+        As for :func:`distance`.
+
+    Returns
+    -------
+    distance : float
+        Accumulated cost of the path.
+    path : int32 array (K, 2)
+        Pairs of a row of `x` and a row of `y`.
+    """
+    planned = plan(x, y, radius, checkpoints=True)
+    memory = _allocate(planned, x)
+    choices = np.empty(COLUMNS * planned.chunk * ROWS_PER_LANE * 2, np.uint16)
+    cells = np.empty((planned.n + planned.m - 1, 2), np.int32)
+    distance = cross_all(planned, memory, x, y, metric)
+    first = trace(planned, memory, metric, choices, cells)
+    return float(distance), cells[first:]
+
+
+def _allocate(planned: Plan, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    # Kernels leave out the numbers before the first line of the cache.
+    return np.empty(planned.end + BYTES // like.itemsize, like.dtype)

@@ -8,7 +8,7 @@ when its turn comes, and lanes meet only where the rows of one lane end and thos
 begin: one rotation for ``ROWS_PER_LANE`` vectors.
 
 Because of that lag, lane after lane needs every ``COLUMNS``-th column of the other series,
-which :class:`avalign.dtw.frames_layout.Layout` keeps so that they are one (unaligned) load.
+which :class:`avalign.dtw.frames_plan.Plan` places so that they are one (unaligned) load.
 Costs hardly leave the registers between their computation, which takes ``2 * dimensions`` of
 the ``2 * dimensions + 3`` operations per cell, and their use.
 
@@ -30,7 +30,7 @@ from avalign.dtw import emission
 from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN
 from avalign.dtw.vectors import BYTES, element_pointer
 
-__all__ = ["COLUMNS", "ROWS_PER_LANE", "STATE_VECTORS", "advance", "advance_recording"]
+__all__ = ["COLUMNS", "ROWS_PER_LANE", "STATE_VECTORS", "advance"]
 
 ROWS_PER_LANE = 4
 COLUMNS = 4
@@ -180,67 +180,47 @@ def _intp(value: int) -> Any:
     return ir.Constant(cgutils.intp_t, value)
 
 
-def _generator(recording: bool) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def pointer(array: int) -> Any:
-            return element_pointer(
-                context, builder, signature.args[array], arguments[array], arguments[array + 1]
-            )
-
-        state, rows, columns, fence, boundary = (pointer(k) for k in range(0, 10, 2))
-        element = signature.args[0].dtype
-        tile = _Tile(builder, state.type.pointee, BYTES * 8 // element.bitwidth)
-        costs = tile.costs(rows, columns, arguments[10], arguments[11], fence)
-        tile.recur(costs, state, boundary, pointer(12) if recording else None)
-        return context.get_dummy_value()
-
-    return generate
-
-
 @intrinsic
 def advance(
     typing_context: Any,
-    state: Any, state_at: Any,
-    rows: Any, rows_at: Any,
-    columns: Any, columns_at: Any,
-    fence: Any, fence_at: Any,
-    boundary: Any, boundary_at: Any,
+    memory: Any,
+    state: Any, rows: Any, columns: Any, fence: Any, boundary: Any,
     dimensions: Any, metric: Any,
+    choices: Any, choices_at: Any, recording: Any,
 ) -> Any:  # fmt: skip
     """Advance a strip by one tile.
 
-    Every array comes with the flat index at which its part begins. `rows` and `columns` are
-    packed series; `fence` holds a vector per diagonal of the tile, 0 for lanes inside the
-    band and infinity outside it; `boundary` is the row above the strip, which the tile reads,
-    and is overwritten behind it by the strip's last row.
+    Five places in the memory tell what is there: `state` is what the strip remembers; `rows`
+    and `columns` are packed series; `fence` holds a vector per diagonal of the tile, 0 for
+    lanes inside the band and infinity outside it; `boundary` is the row above the strip,
+    which the tile reads, and is overwritten behind it by the strip's last row.
+
+    If `recording`, which step leads to each cell is noted in `choices` from `choices_at` on.
+    Each cell of a lane has two words with one bit per lane: whether the diagonal step is no
+    worse than the others, and whether the step in x is no worse than that in y. Where nothing
+    is ever recorded, None in place of `choices` halves the code.
     """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def pointer(kind: Any, array: Any, place: Any) -> Any:
+            return element_pointer(context, builder, kind, array, place)
+
+        numbers, *places, dimensions, metric, words, words_at, recording = arguments
+        state, rows, columns, fence, boundary = (
+            pointer(memory, numbers, place) for place in places
+        )
+        tile = _Tile(builder, state.type.pointee, BYTES * 8 // memory.dtype.bitwidth)
+        costs = tile.costs(rows, columns, dimensions, metric, fence)
+        if choices is types.none:
+            tile.recur(costs, state, boundary, None)
+            return context.get_dummy_value()
+        with builder.if_else(recording) as (then, otherwise):
+            with then:
+                tile.recur(costs, state, boundary, pointer(choices, words, words_at))
+            with otherwise:
+                tile.recur(costs, state, boundary, None)
+        return context.get_dummy_value()
+
     index = types.intp
-    signature = types.void(
-        state, index, rows, index, columns, index, fence, index, boundary, index, index, index
-    )
-    return signature, _generator(recording=False)
-
-
-@intrinsic
-def advance_recording(
-    typing_context: Any,
-    state: Any, state_at: Any,
-    rows: Any, rows_at: Any,
-    columns: Any, columns_at: Any,
-    fence: Any, fence_at: Any,
-    boundary: Any, boundary_at: Any,
-    dimensions: Any, metric: Any,
-    choices: Any, choices_at: Any,
-) -> Any:  # fmt: skip
-    """Advance a strip by one tile, and record which step leads to each cell.
-
-    In `choices`, each cell of a lane has two words with one bit per lane: whether the
-    diagonal step is no worse than the others, and whether the step in x is no worse than
-    that in y.
-    """
-    index = types.intp
-    signature = types.void(
-        state, index, rows, index, columns, index, fence, index, boundary, index, index, index,
-        choices, index,
-    )  # fmt: skip
-    return signature, _generator(recording=True)
+    places = [index] * 5
+    return types.void(memory, *places, index, index, choices, index, types.boolean), generate
