@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avalign.dtw import lanes, replay, spotting, strips
+from avalign.dtw import lanes, replay, spotting, strips, tiling
 from avalign.dtw.compiled import MANHATTAN, SQEUCLIDEAN, njit
+from avalign.dtw.registers import VECTORS
 from avalign.dtw.vectors import BYTES
-from avalign.dtw.wavefront import VECTORS
 
 HEIGHT = {np.float64: VECTORS * BYTES // 8, np.float32: VECTORS * BYTES // 4}
 DTYPES = [np.float64, np.float32]
@@ -20,8 +20,14 @@ PRIMES = [3, 7, 61, 211]
 
 
 @njit
-def accumulate(x, y, radius, metric):
-    """Fill the matrix of accumulated costs cell by cell."""
+def local_cost(x, y, i, j, metric):
+    difference = x[i] - y[j]
+    return difference * difference if metric == 0 else abs(difference)
+
+
+@njit
+def plain(x, y, radius, metric, diagonal):
+    """Return the distance and the path backwards, diagonals first, then moves along x."""
     n, m = x.size, y.size
     before = n if radius < 0 else radius + max(0, n - m)
     after = m if radius < 0 else radius + max(0, m - n)
@@ -29,35 +35,40 @@ def accumulate(x, y, radius, metric):
     total[0, 0] = 0
     for i in range(n):
         for j in range(max(0, i - before), min(m, i + after + 1)):
-            cost = x[i] - y[j]
-            cost = cost * cost if metric == 0 else abs(cost)
-            total[i + 1, j + 1] = cost + min(total[i, j], total[i, j + 1], total[i + 1, j])
-    return total
-
-
-def plain(x, y, radius, metric):
-    """Return the distance and the path, diagonals first, then moves along x."""
-    total = accumulate(x, y, radius, metric)
-    i, j = len(x), len(y)
+            cost = local_cost(x, y, i, j, metric)
+            across = cost + cost if diagonal == 2 and i + j > 0 else cost
+            total[i + 1, j + 1] = min(
+                total[i, j] + across, total[i, j + 1] + cost, total[i + 1, j] + cost
+            )
+    i, j = n, m
     cells = [(i - 1, j - 1)]
-    while (i, j) != (1, 1):
-        moves = [(i - 1, j - 1), (i - 1, j), (i, j - 1)]
-        i, j = min((move for move in moves if min(move) > 0), key=lambda move: total[move])
+    while i > 1 or j > 1:
+        # Moves that count alike are compared before their cost is added.
+        cost = local_cost(x, y, i - 1, j - 1, metric) if diagonal == 2 else x.dtype.type(0)
+        across = total[i - 1, j - 1] + (cost + cost) if i > 1 and j > 1 else np.inf
+        down = total[i - 1, j] + cost if i > 1 else np.inf
+        along = total[i, j - 1] + cost if j > 1 else np.inf
+        if across <= down and across <= along and i > 1 and j > 1:
+            i, j = i - 1, j - 1
+        elif (down <= along or j == 1) and i > 1:
+            i -= 1
+        else:
+            j -= 1
         cells.append((i - 1, j - 1))
-    return total[-1, -1], np.array(cells[::-1])
+    return total[n, m], cells
 
 
 def walks(rng, n, m, dtype):
     return (rng.normal(size=k).cumsum().astype(dtype) for k in (n, m))
 
 
-def check(x, y, radius, metric):
-    expected, cells = plain(x, y, radius, metric)
-    distance, path = replay.path(x, y, radius, metric)
-    assert strips.distance(x, y, radius, metric) == expected
+def check(x, y, radius, metric, diagonal=1):
+    expected, cells = plain(x, y, radius, metric, diagonal)
+    distance, path = replay.path(x, y, radius, metric, diagonal)
+    assert strips.distance(x, y, radius, metric, diagonal) == expected
     assert distance == expected
     assert path.dtype == np.int32
-    np.testing.assert_array_equal(path, cells)
+    np.testing.assert_array_equal(path, cells[::-1])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -75,11 +86,25 @@ def test_every_length_around_the_height_of_a_strip(dtype):
 @pytest.mark.parametrize("remembered", [True, False])
 def test_bands(monkeypatch, dtype, metric, remembered):
     if not remembered:
-        monkeypatch.setattr(replay, "ONE_TILE", 0)
+        monkeypatch.setattr(tiling, "ONE_TILE", 0)
     rng = np.random.default_rng(1)
     for n, m in [(1, 300), (300, 1), (97, 97), (331, 401), (700, 650), (97, 1009)]:
         for radius in [-1, 0, 1, 2, 10, 47, 48, 100, 2000]:
             check(*walks(rng, n, m, dtype), radius, metric)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("metric", METRICS)
+def test_diagonals_that_count_twice(dtype, metric):
+    rng = np.random.default_rng(7)
+    for n, m in [(1, 1), (1, 60), (60, 1), (2, 3), (48, 49), (97, 211), (700, 650)]:
+        for radius in [-1, 0, 10, 100]:
+            check(*walks(rng, n, m, dtype), radius, metric, 2)
+            check(*rng.integers(0, 3, (2, n)).astype(dtype), radius, metric, 2)
+    X = [rng.normal(size=n).cumsum().astype(dtype) for n in range(1, 40)]
+    expected = [[strips.distance(x, y, -1, metric, 2) for y in X] for x in X]
+    matrix = lanes.pairwise(X, None, metric, diagonal=2)
+    np.testing.assert_array_equal(matrix, expected)
 
 
 @settings(max_examples=200, deadline=None)
@@ -122,18 +147,18 @@ def test_distance_of_swapped_series_is_the_same(n, m, radius):
 def test_paths_over_many_tiles(dtype):
     # Long enough for several groups of strips, each with several slabs of steps.
     x, y = walks(np.random.default_rng(4), 1500, 2100, dtype)
-    tiling = replay.plan(x.size, y.size, -1, x.itemsize)
-    assert min(tiling.groups, tiling.slabs) > 3
+    tiles = tiling.plan(x.size, y.size, -1, x.itemsize)
+    assert min(tiles.groups, tiles.slabs) > 3
     check(x, y, -1, SQEUCLIDEAN)
     check(x, y, 250, SQEUCLIDEAN)
 
 
 def test_memory_of_a_path_is_linear_in_the_length():
     for n in (20_000, 1_000_000):
-        tiling = replay.plan(n, n, -1 if n == 20_000 else 2_000, 8)
-        assert tiling.footprint(n, n, 8) < (10e6 if n == 20_000 else 200e6)
+        tiles = tiling.plan(n, n, -1 if n == 20_000 else 2_000, 8)
+        assert tiles.footprint(n, 8) < (10e6 if n == 20_000 else 200e6)
     for n, m in [(10, 1_000_000), (1_000_000, 10)]:
-        assert replay.plan(n, m, -1, 8).footprint(n, m, 8) < 150e6
+        assert tiling.plan(n, m, -1, 8).footprint(m, 8) < 150e6
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -14,17 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from avalign.dtw import layout, vectors
-from avalign.dtw.compiled import SQEUCLIDEAN, helper, njit
-from avalign.dtw.wavefront import (
-    STATE,
-    VECTORS,
-    AbsoluteDifference,
-    SquaredDifference,
-    load_rows,
-    load_state,
-    step_in_lanes,
-    store_state,
-)
+from avalign.dtw.compiled import MANHATTAN, SQEUCLIDEAN, helper, njit
+from avalign.dtw.registers import STATE, VECTORS, load_rows, load_state, store_state
+from avalign.dtw.wavefront import step_in_lanes
 
 __all__ = ["pairwise"]
 
@@ -41,6 +33,7 @@ def pairwise(
     metric: int,
     n_jobs: int = 1,
     progress: Callable[[int, int], object] | None = None,
+    diagonal: int = 1,
 ) -> Array:
     """Return the DTW distance of every series in `rows` to every one in `columns`.
 
@@ -58,6 +51,8 @@ def pairwise(
         Threads.
     progress : callable, optional
         Called as ``progress(done, total)`` with numbers of pairs.
+    diagonal : {1, 2}
+        How often diagonal moves count the local cost of the cell that they lead to.
 
     Returns
     -------
@@ -69,7 +64,7 @@ def pairwise(
     flat = np.concatenate(rows)
     ends = np.cumsum([series.size for series in rows])
     matrix = np.zeros((len(rows), len(others)), flat.dtype)
-    kernel = _block_squared if metric == SQEUCLIDEAN else _block_absolute
+    kernel = _KERNELS[metric == SQEUCLIDEAN, diagonal]
     lanes = vectors.BYTES // flat.itemsize
     starts = range(0, len(others), lanes)
 
@@ -90,37 +85,77 @@ def pairwise(
     return matrix
 
 
-@njit
-def _block_squared(
-    rows: Any, ends: Any, columns: Any, lengths: Any, matrix: Any, start: Any
-) -> None:
-    _block(rows, ends, columns, lengths, matrix, start, SquaredDifference())
+def _make_kernel(metric: int, diagonal: int) -> Any:
+    @njit
+    def block(
+        rows: Any, ends: Any, columns: Any, lengths: Any, matrix: Any, start: Any
+    ) -> None:
+        """Fill the columns of a matrix that belong to a block, row by row.
+
+        The rows of a series are taken from the end, so that the last is a bottom row, which
+        stays in the boundary. Above the first there may be some that cost infinity.
+
+        A slab of steps is run by all rows, before the next: what they share stays in the
+        fastest cache. Slabs lean back by one step per row, so that all they need is done.
+        """
+        lanes = vectors.BYTES // rows.itemsize
+        nothing = vectors.splat(rows.dtype.type(np.inf))
+        longest = lengths.max()
+        laid_out = _lay_out_block(columns, lengths, longest, rows)
+        boundary = layout.aligned((longest + 2 * VECTORS + 2) * lanes, rows)
+        values = layout.aligned(VECTORS * lanes, rows)
+        last = longest + VECTORS
+        for row in range(ends.size):
+            first, end = ends[row - 1] if row else 0, ends[row]
+            missing = (first - end) % VECTORS
+            strips = (end - first + missing) // VECTORS
+            states = layout.aligned(strips * STATE * lanes, rows).reshape(strips, STATE * lanes)
+            boundary[:] = np.inf
+            states[:] = np.inf
+            # The matrix begins at the step where its first row meets column 0. What is
+            # diagonally before it is in the values of the step before, or before that: steps
+            # are run in pairs.
+            corner = (2 * VECTORS, 0, VECTORS + 1, 2, VECTORS + 3, 4)[missing]
+            before = vectors.splat(rows.dtype.type(0))
+            if diagonal == 2:
+                # The first cell counts once: what is counted too much is taken off before.
+                difference = vectors.splat(rows[first]) - vectors.load(
+                    laid_out, VECTORS * lanes
+                )
+                cost = vectors.absolute(difference)
+                if metric == SQEUCLIDEAN:
+                    cost = difference * difference
+                before = vectors.select(vectors.less(cost, nothing), before - cost, before)
+            vectors.store(states[0], corner * lanes, before)
+            for slab in range(0, last + strips * VECTORS, SLAB):
+                for strip in range(strips):
+                    begin = max(0 if strip else missing - missing % 2, slab - strip * VECTORS)
+                    stop = min(last, slab + SLAB - strip * VECTORS)
+                    if begin >= stop:
+                        continue
+                    for v in range(VECTORS):
+                        at = first - missing + strip * VECTORS + v
+                        value = vectors.splat(rows[at]) if at >= first else nothing
+                        vectors.store(values, v * lanes, value)
+                    state, loaded = load_state(states[strip]), load_rows(values)
+                    for pair in range(begin, stop, 2):
+                        for t in range(pair, pair + 2):
+                            state = step_in_lanes(
+                                state, loaded, laid_out, boundary, t, metric, diagonal
+                            )
+                    store_state(states[strip], state)
+            for lane in range(lengths.size):
+                place = (lengths[lane] - 1 + VECTORS) * lanes + lane
+                matrix[row, start + lane] = boundary[place]
+
+    return block
 
 
-@njit
-def _block_absolute(
-    rows: Any, ends: Any, columns: Any, lengths: Any, matrix: Any, start: Any
-) -> None:
-    _block(rows, ends, columns, lengths, matrix, start, AbsoluteDifference())
-
-
-@helper(inline="always")
-def _block(
-    rows: Any, ends: Any, columns: Any, lengths: Any, matrix: Any, start: Any, metric: Any
-) -> None:
-    """Fill the columns of a matrix that belong to a block, row by row."""
-    lanes = vectors.BYTES // rows.itemsize
-    longest = lengths.max()
-    block = _lay_out_block(columns, lengths, longest, rows)
-    boundary = layout.aligned((longest + 2 * VECTORS + 2) * lanes, rows)
-    for row in range(ends.size):
-        first = ends[row - 1] if row else 0
-        strips = -(-(ends[row] - first) // VECTORS)
-        states = layout.aligned(strips * STATE * lanes, rows).reshape(strips, STATE * lanes)
-        _run(rows, first, ends[row], block, boundary, states, longest, metric)
-        for lane in range(lengths.size):
-            place = (lengths[lane] - 1 + VECTORS) * lanes + lane
-            matrix[row, start + lane] = boundary[place]
+_KERNELS = {
+    (squared, diagonal): _make_kernel(SQEUCLIDEAN if squared else MANHATTAN, diagonal)
+    for squared in (True, False)
+    for diagonal in (1, 2)
+}
 
 
 @helper
@@ -135,51 +170,3 @@ def _lay_out_block(columns: Any, lengths: Any, longest: Any, like: Any) -> Any:
             block[(column + VECTORS) * lanes + lane] = columns[first + column]
         first += lengths[lane]
     return block
-
-
-@helper
-def _run(
-    rows: Any,
-    first: Any,
-    end: Any,
-    block: Any,
-    boundary: Any,
-    states: Any,
-    longest: Any,
-    metric: Any,
-) -> None:
-    """Run the rows ``first <= i < end`` of a series over a block.
-
-    Rows are taken from the end, so that the last is a bottom row, which stays in the
-    boundary. Above the first there may be some that cost infinity; the matrix begins at the
-    step where the first meets column 0, with a zero diagonally before it.
-
-    A slab of steps is run by all rows, before the next: what they share stays in the
-    fastest cache. Slabs lean back by one step per row, so that all they need is done.
-    """
-    lanes = vectors.BYTES // rows.itemsize
-    nothing = vectors.splat(rows.dtype.type(np.inf))
-    boundary[:] = np.inf
-    states[:] = np.inf
-    missing = (first - end) % VECTORS
-    # The zero is in the values of the step before, or before that: steps are run in pairs.
-    corner = missing - 1 if missing % 2 else missing - 1 + VECTORS if missing else 2 * VECTORS
-    vectors.store(states[0], corner * lanes, vectors.splat(rows.dtype.type(0)))
-    count = (end - first + missing) // VECTORS
-    values = np.empty(VECTORS * lanes, rows.dtype)
-    last = longest + VECTORS
-    for slab in range(0, last + count * VECTORS, SLAB):
-        for strip in range(count):
-            begin = max(0 if strip else missing - missing % 2, slab - strip * VECTORS)
-            stop = min(last, slab + SLAB - strip * VECTORS)
-            if begin >= stop:
-                continue
-            for v in range(VECTORS):
-                row = first - missing + strip * VECTORS + v
-                value = vectors.splat(rows[row]) if row >= first else nothing
-                vectors.store(values, v * lanes, value)
-            state, loaded = load_state(states[strip]), load_rows(values)
-            for t in range(begin, stop, 2):
-                state = step_in_lanes(state, loaded, block, boundary, t, metric)
-                state = step_in_lanes(state, loaded, block, boundary, t + 1, metric)
-            store_state(states[strip], state)

@@ -13,17 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from avalign.dtw import layout
-from avalign.dtw.compiled import SQEUCLIDEAN, helper, njit
-from avalign.dtw.wavefront import (
-    STATE,
-    VECTORS,
-    AbsoluteDifference,
-    SquaredDifference,
-    load_rows,
-    load_state,
-    step_and_spot,
-    store_state,
-)
+from avalign.dtw.compiled import MANHATTAN, SQEUCLIDEAN, helper, njit
+from avalign.dtw.registers import STATE, VECTORS, load_rows, load_state, store_state
+from avalign.dtw.vectors import BYTES
+from avalign.dtw.wavefront import step_and_spot
 
 __all__ = ["last_row"]
 
@@ -55,57 +48,77 @@ def last_row(
         Column in which that path begins. Of equal paths it is the one that, followed
         backwards, goes diagonally if it can, and else rather along the query.
     """
-    kernel = _last_row_squared if metric == SQEUCLIDEAN else _last_row_absolute
-    starts = np.empty(0, np.int64 if series.itemsize == 8 else np.int32)
-    return kernel(query, series, starts)
+    height = VECTORS * BYTES // series.itemsize
+    strips = -(-query.size // height)
+    integer = np.int64 if series.itemsize == 8 else np.int32
+    work = np.empty(layout.workspace_size(series.size, series.itemsize), series.dtype)
+    states = np.empty((strips, STATE * height // VECTORS), series.dtype)
+    began = np.empty(states.shape, integer)
+    starts = np.empty(work.size, integer)
+    costs = np.empty_like(series)
+    _KERNELS[metric == SQEUCLIDEAN](query, series, work, states, began, starts, costs)
+    return costs, starts[height : height + series.size]
 
 
-@njit
-def _last_row_squared(query: Any, series: Any, starts: Any) -> Any:
-    return _last_row(query, series, starts, SquaredDifference())
+def _make_kernel(metric: int) -> Any:
+    @njit
+    def spot(
+        query: Any, series: Any, work: Any, states: Any, began: Any, starts: Any, costs: Any
+    ) -> None:
+        """Fill `costs`, and `starts` from the height of a strip on."""
+        workspace = layout.divide(work, series.size)
+        values, _, _, _, boundary, columns = workspace
+        layout.lay_out(series, 0.0, workspace)
+        rows, strips = values.size, states.shape[0]
+        counted = np.empty(rows, starts.dtype)
+        # The rows are a whole number of strips: above the query, as many are added as it
+        # takes, which cost nothing. A path goes through them diagonally, as ties do.
+        added = strips * rows - query.size
+        for place in range(boundary.size):
+            boundary[place] = 0
+            starts[place] = place - rows + 1 + added
+        last = series.size + rows
+        for slab in range(0, last + strips * rows, SLAB):
+            for strip in range(strips):
+                begin, stop = slab - strip * rows, slab + SLAB - strip * rows
+                begin, stop = max(0, begin), min(last, stop)
+                if begin >= stop:
+                    continue
+                _lay_out_rows(query, strip * rows - added, values, counted)
+                state, firsts = states[strip], began[strip]
+                if begin == 0:
+                    free = added - strip * rows
+                    _enter(state, firsts, boundary, starts, free, added)
+                loaded, mask = load_rows(values), load_rows(counted)
+                running, running_firsts = load_state(state), load_state(firsts)
+                for pair in range(begin, stop, 2):
+                    for t in range(pair, pair + 2):
+                        running, running_firsts = step_and_spot(
+                            running, running_firsts, loaded, mask, columns, boundary, starts,
+                            t, metric, 1,
+                        )  # fmt: skip
+                store_state(state, running)
+                store_state(firsts, running_firsts)
+        for column in range(costs.size):
+            costs[column] = boundary[rows + column]
+
+    return spot
 
 
-@njit
-def _last_row_absolute(query: Any, series: Any, starts: Any) -> Any:
-    return _last_row(query, series, starts, AbsoluteDifference())
+_KERNELS = {
+    squared: _make_kernel(SQEUCLIDEAN if squared else MANHATTAN) for squared in (True, False)
+}
 
 
-@helper(inline="always")
-def _last_row(query: Any, series: Any, like: Any, metric: Any) -> Any:
-    """Run the strips; `like` is empty, and of the type of the starts."""
-    rows = layout.height(series)
-    columns = layout.lay_out_columns(series)
-    boundary = layout.empty_boundary(series.size, series)
-    starts = layout.aligned(boundary.size, like)
-    # The rows are a whole number of strips: above the query, as many are added as it takes,
-    # which cost nothing. A path goes through them diagonally, as ties do.
-    added = -query.size % rows
-    boundary[:] = 0
-    for place in range(starts.size):
-        starts[place] = place - rows + 1 + added
-    count = (query.size + added) // rows
-    size = STATE * rows // VECTORS
-    states = layout.aligned(count * size, series).reshape(count, size)
-    began = layout.aligned(count * size, like).reshape(count, size)
-    values = layout.aligned(rows, series)
-    counted = layout.aligned(rows, like)
-    last = series.size + rows
-    for slab in range(0, last + count * rows, SLAB):
-        for strip in range(count):
-            first = strip * rows - added
-            begin, stop = max(0, slab - strip * rows), min(last, slab + SLAB - strip * rows)
-            if begin >= stop:
-                continue
-            for row in range(rows):
-                place = layout.lane_of(row, rows // VECTORS)
-                inside = first + row >= 0
-                values[place] = query[first + row] if inside else series.dtype.type(0)
-                counted[place] = -1 if inside else 0
-            state, firsts = states[strip], began[strip]
-            if begin == 0:
-                _enter(state, firsts, boundary, starts, -first, added)
-            _run(values, counted, columns, boundary, starts, state, firsts, begin, stop, metric)
-    return boundary[rows : rows + series.size], starts[rows : rows + series.size]
+@helper
+def _lay_out_rows(query: Any, first: Any, values: Any, counted: Any) -> None:
+    """Write the rows from ``query[first]`` on; those before the query cost nothing."""
+    lanes = values.size // VECTORS
+    for row in range(values.size):
+        place = layout.place_of(row, lanes)
+        inside = first + row >= 0
+        values[place] = query[first + row] if inside else 0.0
+        counted[place] = -1 if inside else 0
 
 
 @helper
@@ -119,7 +132,7 @@ def _enter(state: Any, began: Any, boundary: Any, starts: Any, free: Any, added:
     state[:] = np.inf
     began[:] = 0
     for row in range(min(free, rows)):
-        place = layout.lane_of(row, lanes)
+        place = layout.place_of(row, lanes)
         for age in range(2):
             state[age * rows + place] = 0
             began[age * rows + place] = added - 2 * row - 1 - age
@@ -128,29 +141,3 @@ def _enter(state: Any, began: Any, boundary: Any, starts: Any, free: Any, added:
             began[2 * rows + place - rows + lanes - 1] = added - 2 * row - 2
     state[-1] = boundary[rows - 1]
     began[-1] = starts[rows - 1]
-
-
-@helper
-def _run(
-    values: Any,
-    counted: Any,
-    columns: Any,
-    boundary: Any,
-    starts: Any,
-    state: Any,
-    began: Any,
-    begin: Any,
-    end: Any,
-    metric: Any,
-) -> None:
-    rows, mask = load_rows(values), load_rows(counted)
-    costs, firsts = load_state(state), load_state(began)
-    for t in range(begin, end, 2):
-        costs, firsts = step_and_spot(
-            costs, firsts, rows, mask, columns, boundary, starts, t, metric
-        )
-        costs, firsts = step_and_spot(
-            costs, firsts, rows, mask, columns, boundary, starts, t + 1, metric
-        )
-    store_state(state, costs)
-    store_state(began, firsts)

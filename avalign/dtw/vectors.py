@@ -57,6 +57,7 @@ __all__ = [
     "shift_up",
     "splat",
     "store",
+    "unaligned",
 ]
 
 BYTES = 64
@@ -127,6 +128,21 @@ def store(typing_context: Any, array: Any, index: Any, vector: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), generate
+
+
+@intrinsic
+def unaligned(typing_context: Any, array: Any) -> Any:
+    """Return how many elements of an array lie before the first boundary of a vector."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (array_type,) = signature.args
+        data = context.make_array(array_type)(context, builder, arguments[0]).data
+        address = builder.ptrtoint(data, ir.IntType(64))
+        missing = builder.and_(builder.neg(address), ir.Constant(address.type, BYTES - 1))
+        size = ir.Constant(address.type, array_type.dtype.bitwidth // 8)
+        return builder.udiv(missing, size)
+
+    return types.intp(array), generate
 
 
 @intrinsic

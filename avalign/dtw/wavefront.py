@@ -17,121 +17,21 @@ lanes in one load; see :func:`avalign.dtw.layout.lay_out_columns`.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from avalign.dtw import emission
-from avalign.dtw.vectors import VectorType, element_pointer
+from avalign.dtw.compiled import SQEUCLIDEAN
+from avalign.dtw.registers import STATE, VECTORS, offset
+from avalign.dtw.vectors import element_pointer
 
-__all__ = [
-    "STATE",
-    "VECTORS",
-    "AbsoluteDifference",
-    "SquaredDifference",
-    "load_rows",
-    "load_state",
-    "put_row",
-    "step",
-    "step_and_spot",
-    "step_and_trace",
-    "step_in_lanes",
-    "store_state",
-]
-
-# Enough independent vectors to hide the latency of the recurrence; few enough for rows and
-# state to stay in registers, and for the corners that the skew wastes to stay small.
-VECTORS = 6
-STATE = 2 * VECTORS + 1
+__all__ = ["step", "step_and_spot", "step_and_trace", "step_in_lanes"]
 
 
-# Local costs are told apart by their types, so that kernels are compiled for each. Numba
-# knows no empty tuples by name: the field is there for it.
-class SquaredDifference(NamedTuple):
-    """Local cost of squared Euclidean DTW."""
-
-    power: int = 2
-
-
-class AbsoluteDifference(NamedTuple):
-    """Local cost of Euclidean and of Manhattan DTW, which agree on single numbers."""
-
-    power: int = 1
-
-
-def _offset(builder: Any, pointer: Any, elements: int) -> Any:
-    return builder.gep(pointer, [ir.Constant(ir.IntType(64), elements)])
-
-
-def _loader(count: int) -> Any:
-    """Make an intrinsic that loads `count` consecutive vectors as a tuple."""
-
-    def load(typing_context: Any, array: Any) -> Any:
-        vector = VectorType(array.dtype)
-        result = types.UniTuple(vector, count)
-
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            (array_type,) = signature.args
-            data = element_pointer(context, builder, array_type, arguments[0], _zero())
-            loaded = [
-                emission.load(builder, _offset(builder, data, i * vector.lanes), vector.lanes)
-                for i in range(count)
-            ]
-            return context.make_tuple(builder, result, loaded)
-
-        return result(array), generate
-
-    return intrinsic(load)
-
-
-load_rows = _loader(VECTORS)
-load_state = _loader(STATE)
-
-
-@intrinsic
-def store_state(typing_context: Any, array: Any, state: Any) -> Any:
-    """Store the state of a strip in an array."""
-    lanes = VectorType(array.dtype).lanes
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = element_pointer(context, builder, signature.args[0], arguments[0], _zero())
-        for i in range(STATE):
-            vector = builder.extract_value(arguments[1], i)
-            emission.store(builder, vector, _offset(builder, data, i * lanes))
-        return context.get_dummy_value()
-
-    return types.void(array, state), generate
-
-
-@intrinsic
-def put_row(typing_context: Any, rows: Any, row: Any, value: Any) -> Any:
-    """Set the value of one row among those of a strip.
-
-    The whole vector is stored, because the next step loads it: a processor forwards what is
-    still on its way to memory only to loads of the same size.
-    """
-    lanes = VectorType(rows.dtype).lanes
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, row, value = arguments
-        number = row.type
-        count = ir.Constant(number, VECTORS)
-        start = builder.mul(builder.urem(row, count), ir.Constant(number, lanes))
-        pointer = element_pointer(context, builder, signature.args[0], array, start)
-        lane = builder.sub(ir.Constant(number, lanes - 1), builder.udiv(row, count))
-        numbers = emission.constant(number, range(lanes))
-        chosen = builder.icmp_signed("==", numbers, emission.splat(builder, lane, lanes))
-        old = emission.load(builder, pointer, lanes)
-        new = builder.select(chosen, emission.splat(builder, value, lanes), old)
-        emission.store(builder, new, pointer)
-        return context.get_dummy_value()
-
-    return types.void(rows, types.intp, rows.dtype), generate
-
-
-@intrinsic
+@intrinsic(prefer_literal=True)
 def step(
     typing_context: Any,
     state: Any,
@@ -140,11 +40,13 @@ def step(
     boundary: Any,
     time: Any,
     metric: Any,
+    diagonal: Any,
 ) -> Any:
     """Advance a strip by one step.
 
     Takes the state, the rows' values (from :func:`load_rows`), the columns laid out, the
-    boundary, the step ``t`` and the metric; returns the state. The boundary's column ``j``
+    boundary, the step ``t``, the code of the metric and the weight of diagonal moves, 1 or 2
+    (both constants, for which the step is made); returns the state. The boundary's column ``j``
     stands at index ``j + HEIGHT``. Column ``t`` is read from it, and in place of column
     ``t - HEIGHT`` goes what the strip's own bottom row got there one step ago.
     """
@@ -153,10 +55,10 @@ def step(
         wave = _Wave(context, builder, signature, arguments)
         return wave.pack(wave.advance())
 
-    return state(state, rows, columns, boundary, time, metric), generate
+    return state(state, rows, columns, boundary, time, metric, diagonal), generate
 
 
-@intrinsic
+@intrinsic(prefer_literal=True)
 def step_and_spot(
     typing_context: Any,
     state: Any,
@@ -168,6 +70,7 @@ def step_and_spot(
     starts_boundary: Any,
     time: Any,
     metric: Any,
+    diagonal: Any,
 ) -> Any:
     """Advance a strip by one step, and carry along in which column each path began.
 
@@ -179,7 +82,7 @@ def step_and_spot(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         state_type, starts_type, rows_type = signature.args[:3]
-        state, starts, rows, counted, columns, boundary, starts_boundary, time, _ = arguments
+        state, starts, rows, counted, columns, boundary, starts_boundary, time = arguments[:8]
         costs = _Wave(
             context,
             builder,
@@ -206,11 +109,11 @@ def step_and_spot(
         packed_starts = began.pack([*first_columns, *began.newest, entering])
         return context.make_tuple(builder, result, [packed, packed_starts])
 
-    arguments = (state, starts, rows, counted, columns, boundary, starts_boundary, time, metric)
-    return result(*arguments), generate
+    inputs = (state, starts, rows, counted, columns, boundary, starts_boundary, time)
+    return result(*inputs, metric, diagonal), generate
 
 
-@intrinsic
+@intrinsic(prefer_literal=True)
 def step_in_lanes(
     typing_context: Any,
     state: Any,
@@ -219,6 +122,7 @@ def step_in_lanes(
     boundary: Any,
     time: Any,
     metric: Any,
+    diagonal: Any,
 ) -> Any:
     """Advance `VECTORS` rows of as many matrices as there are lanes by one step.
 
@@ -231,10 +135,10 @@ def step_in_lanes(
         wave = _WaveOfLanes(context, builder, signature, arguments)
         return wave.pack(wave.advance())
 
-    return state(state, rows, columns, boundary, time, metric), generate
+    return state(state, rows, columns, boundary, time, metric, diagonal), generate
 
 
-@intrinsic
+@intrinsic(prefer_literal=True)
 def step_and_trace(
     typing_context: Any,
     state: Any,
@@ -243,6 +147,7 @@ def step_and_trace(
     boundary: Any,
     time: Any,
     metric: Any,
+    diagonal: Any,
     directions: Any,
     at: Any,
 ) -> Any:
@@ -255,27 +160,27 @@ def step_and_trace(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         wave = _Wave(context, builder, signature, arguments)
-        first = element_pointer(context, builder, signature.args[6], *arguments[6:8])
+        first = element_pointer(context, builder, signature.args[7], *arguments[7:9])
         out = builder.bitcast(first, ir.IntType(wave.lanes).as_pointer())
 
         def trace(v: int, straight: Any, leftward: Any) -> None:
             for i, mask in enumerate((straight, leftward)):
                 bits = emission.mask_bits(builder, mask)
-                builder.store(bits, _offset(builder, out, 2 * v + i))
+                builder.store(bits, offset(builder, out, 2 * v + i))
 
         return wave.pack(wave.advance(trace))
 
-    result = state(state, rows, columns, boundary, time, metric, directions, at)
-    return result, generate
+    arguments = (state, rows, columns, boundary, time, metric, diagonal, directions, at)
+    return state(*arguments), generate
 
 
 class _Wave:
-    """Emits a step, given the arguments that both kinds of step begin with."""
+    """Emits a step, given the arguments that all kinds of step begin with."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
         self.context, self.builder = context, builder
         self.state_type, _, columns_type, boundary_type = signature.args[:4]
-        self.metric = signature.args[5].instance_class
+        self.metric, self.diagonal = (code.literal_value for code in signature.args[5:7])
         self.lanes = self.state_type.dtype.lanes
         state, rows, columns, boundary, time = arguments[:5]
         unpacked = [builder.extract_value(state, i) for i in range(STATE)]
@@ -291,7 +196,7 @@ class _Wave:
         """Leave the bottom row in the boundary, and return what is above the first vector."""
         builder, last = self.builder, self.newest[-1]
         # A whole vector is loaded for its first lane: a shift can take it from memory.
-        entering_from = _offset(builder, self.boundary, VECTORS * self.lanes)
+        entering_from = offset(builder, self.boundary, VECTORS * self.lanes)
         above = emission.load(builder, entering_from, self.lanes)
         builder.store(
             builder.extract_element(last, ir.Constant(ir.IntType(32), 0)), self.boundary
@@ -299,31 +204,51 @@ class _Wave:
         return emission.shift_down(builder, last, above)
 
     def advance(self, trace: Any = None) -> list[Any]:
-        builder, entering = self.builder, self.exchange()
+        """Compute the cells of a step; `trace` is told where each minimum came from."""
+        entering = self.exchange()
         values: list[Any] = [None] * VECTORS
         for v in reversed(range(VECTORS)):
             up = self.newest[v - 1] if v else entering
-            diagonal = self.older[v - 1] if v else self.entered
-            left = self.newest[v]
-            if trace is None:
-                nearer = emission.minimum_of_nonnegative(builder, diagonal, left)
-                least = self._least(v, nearer, up)
-            else:
-                nearer = emission.minimum_of_nonnegative(builder, up, left)
-                least = self._least(0, diagonal, nearer)
-                straight = builder.fcmp_ordered("<", nearer, diagonal)
-                trace(v, straight, emission.less_of_nonnegative(builder, left, up))
-            values[v] = builder.fadd(self._cost(v), least)
+            corner = self.older[v - 1] if v else self.entered
+            cell = self._cell if self.diagonal == 1 else self._weighted_cell
+            values[v] = cell(v, self._cost(v), corner, up, self.newest[v], trace)
         return [*values, *self.newest, entering]
 
     def pack(self, state: list[Any]) -> Any:
         return self.context.make_tuple(self.builder, self.state_type, state)
 
+    def _cell(self, v: int, cost: Any, corner: Any, up: Any, left: Any, trace: Any) -> Any:
+        builder = self.builder
+        if trace is None:
+            nearer = emission.minimum_of_nonnegative(builder, corner, left)
+            return builder.fadd(cost, self._least(v, nearer, up))
+        nearer = emission.minimum_of_nonnegative(builder, up, left)
+        least = self._least(0, corner, nearer)
+        straight = builder.fcmp_ordered("<", nearer, corner)
+        trace(v, straight, emission.less_of_nonnegative(builder, left, up))
+        return builder.fadd(cost, least)
+
+    def _weighted_cell(
+        self, v: int, cost: Any, corner: Any, up: Any, left: Any, trace: Any
+    ) -> Any:
+        """Count the cost twice on the diagonal, which may come from a negative corner."""
+        builder = self.builder
+        across = builder.fadd(corner, builder.fadd(cost, cost))
+        if trace is None:
+            nearer = builder.fadd(cost, emission.minimum_of_nonnegative(builder, up, left))
+        else:
+            # Rounding may make equal what was not: what is compared are the sums.
+            down, along = builder.fadd(cost, up), builder.fadd(cost, left)
+            nearer = emission.minimum_of_nonnegative(builder, down, along)
+            straight = builder.fcmp_ordered("<", nearer, across)
+            trace(v, straight, emission.less_of_nonnegative(builder, along, down))
+        return self._least(v, across, nearer)
+
     def _cost(self, v: int) -> Any:
-        address = _offset(self.builder, self.columns, (VECTORS - v) * self.lanes)
+        address = offset(self.builder, self.columns, (VECTORS - v) * self.lanes)
         column = emission.load(self.builder, address, self.lanes)
         difference = self.builder.fsub(self.rows[v], column)
-        if self.metric is SquaredDifference:
+        if self.metric == SQEUCLIDEAN:
             cost = self.builder.fmul(difference, difference)
         else:
             cost = emission.absolute(self.builder, difference)
@@ -352,11 +277,7 @@ class _WaveOfLanes(_Wave):
 
     def exchange(self) -> Any:
         """Leave the bottom row in the boundary, and return the row above the first."""
-        entering_from = _offset(self.builder, self.boundary, VECTORS * self.lanes)
+        entering_from = offset(self.builder, self.boundary, VECTORS * self.lanes)
         entering = emission.load(self.builder, entering_from, self.lanes)
         emission.store(self.builder, self.newest[-1], self.boundary)
         return entering
-
-
-def _zero() -> Any:
-    return ir.Constant(ir.IntType(64), 0)
