@@ -41,6 +41,8 @@ GOOD = [0.0, 1.0, 2.0]
         (GOOD, GOOD, {"window": [[0, 3], [1, 1], [0, 3]]}, r"row 1 .*columns \[1, 1\)"),
         (GOOD, GOOD, {"window": [[0, 3], [1, 2], [-1, 3]]}, r"row 2 .*columns \[-1, 3\)"),
         (GOOD, GOOD, {"window": [[0, 4], [1, 2], [0, 3]]}, r"row 0 .*columns \[0, 4\)"),
+        (GOOD, GOOD, {"window": [[0, 3], [1], [0, 3]]}, "a window of shape .*give integers"),
+        (np.ma.array(GOOD, mask=[0, 1, 0]), GOOD, {}, "x has masked values"),
         (GOOD, GOOD, {"step_pattern": "symmetric3"}, "no step pattern 'symmetric3'"),
         (GOOD, GOOD, {"step_pattern": 2}, "no step pattern 2"),
         (GOOD, GOOD, {"weights": [1.0]}, r"weights of shape \(1,\).* 0 to 2"),
@@ -84,7 +86,39 @@ def test_overflow(verb, x, y, message):
     with pytest.raises(ParameterError, match=message):
         verb(x, y)
     with pytest.raises(ParameterError, match=message):
+        verb(x, y, open_begin=True, open_end=True)
+    with pytest.raises(ParameterError, match=message):
+        dtw.subsequence(x, y)
+    with pytest.raises(ParameterError, match=message):
         dtw.pairwise([x], [y, y, y, y])
+
+
+@pytest.mark.parametrize("verb", [dtw.distance, dtw.path])
+def test_overflow_is_told_from_a_window_that_no_path_fits(verb):
+    far = np.full((2, 2), 1e200)
+    with pytest.raises(
+        ParameterError, match=r"costs overflow float64.*\(scale the series down\)"
+    ):
+        verb(far, -far, metric="euclidean")
+    assert verb(far, far, metric="euclidean") is not None
+    with pytest.raises(ParameterError, match="costs overflow float64"):
+        verb(np.full((3, 3), -1e308), metric="precomputed")
+
+
+@pytest.mark.parametrize("radius", [2**31, 2**62, 2**63 - 1, 10**30])
+def test_a_radius_beyond_all_integers_is_none(radius):
+    x, y = np.sin(np.arange(70.0)), np.sin(np.arange(90.0) + 1)
+    wide = np.stack([x[:70], y[:70]], axis=1)
+    for a, b in ((x, y), (y, x), (wide, wide[5:])):
+        assert dtw.distance(a, b, radius=radius) == dtw.distance(a, b)
+        assert np.array_equal(dtw.path(a, b, radius=radius).path, dtw.path(a, b).path)
+        assert np.array_equal(dtw.cost_matrix(a, b, radius=radius), dtw.cost_matrix(a, b))
+        assert dtw.soft_distance(a, b, radius=radius) == dtw.soft_distance(a, b)
+    assert dtw.nearest(x, [y, x], radius=radius).indices == 1
+    assert dtw.lb_keogh(x, 2 * y, radius=radius) == dtw.lb_keogh(x, 2 * y)
+    assert len(dtw.subsequence(x[:9], y, exclusion=radius)) == 1
+    assert windows.sakoe_chiba(2, 3, radius).tolist() == [[0, 3], [0, 3]]
+    assert windows.slanted(2, 3, radius).tolist() == [[0, 3], [0, 3]]
 
 
 def test_a_pattern_that_cannot_stretch_so_far_says_so():
@@ -104,6 +138,10 @@ def test_a_matrix_that_exceeds_the_machine_is_refused_before_it_is_allocated(mon
     monkeypatch.setattr(checks, "_memory_bytes", lambda: 1 << 20)
     with pytest.raises(ParameterError, match=r"give a radius, or call multiscale_path"):
         dtw.path(series, series, step_pattern="symmetric2")
+    with pytest.raises(
+        ParameterError, match=r"matrix of 500 x 500 distances .*some of the rows"
+    ):
+        dtw.pairwise(np.zeros((500, 1)))
     monkeypatch.setattr(checks, "_memory_bytes", lambda: None)
     assert dtw.cost_matrix(GOOD, GOOD).shape == (3, 3)
 

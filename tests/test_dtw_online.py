@@ -77,6 +77,12 @@ def test_memory_does_not_grow():
     ]
 
 
+def test_float64_rows_are_not_rounded_to_a_float32_reference():
+    follower = dtw.OnlineDtw(np.arange(3, dtype=np.float32), metric="manhattan")
+    follower.push([1e60])
+    assert follower.costs[0] == 1e60
+
+
 def test_float32_and_one_feature():
     follower = dtw.OnlineDtw(np.arange(5, dtype=np.float32))
     assert follower.lag == 0

@@ -268,6 +268,10 @@ class TestOwnPatterns:
             [[(1, 1, np.inf)]],
             [[(1, 1, np.nan)]],
             [[(1, 1, 1)]] * 251,
+            [[(0.5, 1, 1)]],
+            [[(1, 1)]],
+            [[(1, 10**9, 1)]],
+            None,
         ],
     )
     def test_bad_moves(self, moves):

@@ -12,13 +12,17 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from avalign.dtw.compiled import MANHATTAN
 from avalign.dtw.problem import METRIC_CODES, Problem
 from avalign.dtw.steps import StepPattern, step_pattern
 from avalign.errors import ParameterError
 
-__all__ = ["memory", "no_path", "problem", "series", "whole"]
+__all__ = ["memory", "no_path", "overflow", "problem", "series", "whole"]
 
 _SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+
+# More rows than any memory holds. Kernels add lengths to a radius, which must not overflow.
+_ENOUGH = 2**48
 
 
 def problem(
@@ -76,6 +80,8 @@ def problem(
 
 def series(values: ArrayLike, name: str) -> NDArray[Any]:
     """Return a series as a contiguous float array of one or two dimensions."""
+    if isinstance(values, np.ma.MaskedArray) and values.mask.any():
+        raise ParameterError(f"{name} has masked values", "drop or interpolate such rows first")
     try:
         array = np.asarray(values)
     except (ValueError, TypeError) as error:
@@ -145,14 +151,14 @@ def _unit_rows(array: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def whole(number: object, name: str, *, least: int = 0) -> int:
-    """Return a whole number that is large enough."""
+    """Return a whole number that is large enough, or as large as makes any difference."""
     try:
         value = None if isinstance(number, bool) else index(number)  # type: ignore[arg-type]
     except TypeError:
         value = None
     if value is None or value < least:
         raise ParameterError(f"{name} is {number!r}", f"give a whole number, {least} or more")
-    return value
+    return min(value, _ENOUGH)
 
 
 def _weights(weights: ArrayLike, checked: Problem) -> NDArray[Any]:
@@ -168,7 +174,10 @@ def _weights(weights: ArrayLike, checked: Problem) -> NDArray[Any]:
 
 def _window(window: ArrayLike, checked: Problem) -> NDArray[np.int64]:
     rows, columns = checked.shape
-    array = np.asarray(window)
+    try:
+        array = np.asarray(window)
+    except (ValueError, TypeError):
+        array = np.empty(0)
     if array.shape != (rows, 2) or array.dtype.kind not in "iu":
         raise ParameterError(
             f"a window of shape {array.shape} and type {array.dtype}",
@@ -188,22 +197,8 @@ def _window(window: ArrayLike, checked: Problem) -> NDArray[np.int64]:
 
 def no_path(checked: Problem) -> NoReturn:
     """Say why the distance came out infinite."""
+    overflow(checked)
     rows, columns = checked.shape
-    scale = _largest(checked.x)
-    if checked.y is not None:
-        features = 1 if checked.x.ndim == 1 else checked.x.shape[1]
-        scale += _largest(checked.y)
-        if checked.metric == "sqeuclidean":
-            scale *= scale
-        scale *= features
-    if checked.weights is not None:
-        scale *= _largest(checked.weights)
-    heaviest = max(weight for move in checked.pattern.moves for *_, weight in move)
-    if scale * max(heaviest, 1) * (rows + columns) > np.finfo(checked.x.dtype).max:
-        raise ParameterError(
-            f"the costs overflow {checked.x.dtype}: values reach {_largest(checked.x):.3g}",
-            "scale the series down, or pass float64",
-        )
     within = "the window" if checked.window is not None else f"{rows} x {columns} cells"
     if checked.radius >= 0:
         within += f" and radius {checked.radius}"
@@ -211,6 +206,26 @@ def no_path(checked: Problem) -> NoReturn:
         f"no path of step pattern {checked.pattern.name} fits {within}",
         "widen the window, open an end, or take a pattern with steeper slopes",
     )
+
+
+def overflow(checked: Problem) -> None:
+    """Refuse costs that came out infinite, if the values are as large as that takes."""
+    largest = scale = _largest(checked.x)
+    if checked.y is not None:
+        features = 1 if checked.x.ndim == 1 else checked.x.shape[1]
+        largest = max(largest, _largest(checked.y))
+        scale += _largest(checked.y)
+        if checked.metric_code != MANHATTAN:  # the squares, even where a root follows
+            scale *= scale
+        scale *= features
+    if checked.weights is not None:
+        scale *= _largest(checked.weights)
+    heaviest = max(weight for move in checked.pattern.moves for *_, weight in move)
+    if scale * max(heaviest, 1) * sum(checked.shape) > np.finfo(checked.x.dtype).max:
+        raise ParameterError(
+            f"the costs overflow {checked.x.dtype}: values reach {largest:.3g}",
+            "scale the series down" + ", or pass float64" * (checked.x.dtype == _SINGLE),
+        )
 
 
 def _largest(array: NDArray[Any]) -> float:

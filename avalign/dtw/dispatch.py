@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ def distance(problem: Problem) -> float:
 def solved_distance(problem: Problem) -> float:
     """Return the distance, or say why there is none."""
     found = distance(problem) * problem.scale
-    if not found < inf:
+    if not isfinite(found):
         checks.no_path(problem)
     return found
 
@@ -70,6 +70,8 @@ def _spotted_path(problem: Problem) -> tuple[float, NDArray[np.int32]]:
     costs, starts = last_row(problem)
     assert problem.y is not None
     end = int(np.argmin(costs)) if problem.open_end else len(costs) - 1
+    if costs[end] == inf:  # the costs overflow: nothing is known of the start
+        return inf, np.empty((0, 2), np.int32)
     start = int(starts[end])
     between = problem.y[start : end + 1]
     _, cells = replay.path(problem.x, between, -1, problem.metric_code)

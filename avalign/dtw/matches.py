@@ -56,7 +56,7 @@ def subsequence(
     Raises
     ------
     ParameterError
-        If an argument cannot be used.
+        If an argument cannot be used, or the costs overflow.
 
     References
     ----------
@@ -79,6 +79,8 @@ def subsequence(
         query, series, metric, pattern=step_pattern, open_begin=True, open_end=True
     )
     costs, starts = dispatch.last_row(problem)
+    if costs.min() == np.inf:
+        checks.overflow(problem)
     costs = costs * costs.dtype.type(problem.scale)
     ends = _spread(
         costs,

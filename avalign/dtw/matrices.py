@@ -74,6 +74,11 @@ def pairwise(
         rows = [series.astype(np.float64, copy=False) for series in rows]
         others = others and [series.astype(np.float64, copy=False) for series in others]
     columns = rows if others is None else others
+    checks.memory(
+        len(rows) * len(columns) * rows[0].itemsize,
+        f"a matrix of {len(rows)} x {len(columns)} distances",
+        "call it for some of the rows at a time, or call nearest",
+    )
     threads = workers(n_jobs)
 
     def problem(i: int, j: int) -> Problem:

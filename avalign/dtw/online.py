@@ -119,7 +119,7 @@ class OnlineDtw:
                 f"no online metric {metric!r}", "take sqeuclidean, euclidean or manhattan"
             )
         problem = checks.problem(reference, reference, metric)
-        rows = problem.x
+        rows = problem.x.astype(np.float64, copy=False)
         self.position = 0
         self.rows_seen = 0
         self._metric = problem.metric_code

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import isfinite
+from operator import index
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -39,6 +40,8 @@ Normalization = Literal["N", "M", "N+M"]
 
 # Moves are numbered by one byte, whose last values mean "begins here" and "not reached".
 MOST_MOVES = 250
+# As many rows as a move reaches back are held in memory.
+LONGEST_INCREMENT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ class StepPattern:
     Raises
     ------
     ParameterError
-        If a move is empty, stands still, goes back, or has a weight that is negative or
-        not finite.
+        If a move is empty, stands still, goes back, leaps over a thousand cells, or has a
+        weight that is negative or not finite.
 
     Examples
     --------
@@ -82,10 +85,19 @@ class StepPattern:
     is_classic: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        moves = tuple(
-            tuple((int(rows), int(columns), float(weight)) for rows, columns, weight in move)
-            for move in self.moves
-        )
+        try:
+            moves = tuple(
+                tuple(
+                    (index(rows), index(columns), float(weight))
+                    for rows, columns, weight in move
+                )
+                for move in self.moves
+            )
+        except (TypeError, ValueError):
+            raise ParameterError(
+                f"step pattern {self.name!r} has the moves {self.moves!r}",
+                "each is a sequence of (rows, columns, weight), the first two whole numbers",
+            ) from None
         if not 0 < len(moves) <= MOST_MOVES:
             raise ParameterError(
                 f"step pattern {self.name!r} has {len(moves)} moves",
@@ -93,15 +105,15 @@ class StepPattern:
             )
         for move in moves:
             sound = all(
-                min(rows, columns) >= 0 and rows + columns > 0 and weight >= 0
-                and isfinite(weight)
+                min(rows, columns) >= 0 and 0 < rows + columns <= LONGEST_INCREMENT
+                and weight >= 0 and isfinite(weight)
                 for rows, columns, weight in move
             )  # fmt: skip
             if not (move and sound):
                 raise ParameterError(
                     f"step pattern {self.name!r} has the move {move}",
-                    "a move is one or more (rows, columns, weight) that go forward, with "
-                    "finite weights of 0 or more",
+                    "a move is one or more (rows, columns, weight) that go forward, by "
+                    f"{LONGEST_INCREMENT} at most, with finite weights of 0 or more",
                 )
         object.__setattr__(self, "moves", moves)
         object.__setattr__(self, "is_classic", moves == CLASSIC)

@@ -132,7 +132,7 @@ def path(
     )
     cost, cells = (_other(engine) or dispatch).path(problem)
     cost *= problem.scale
-    if not cost < math.inf:
+    if not math.isfinite(cost):
         checks.no_path(problem)
     return DtwResult(
         distance=cost,
@@ -172,7 +172,8 @@ def cost_matrix(
     Returns
     -------
     ndarray, shape (N, M)
-        The costs, of the type that was computed in; infinite where no path leads.
+        The costs, of the type that was computed in; infinite where no path leads, and
+        where costs overflow.
 
     Raises
     ------

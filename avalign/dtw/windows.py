@@ -46,7 +46,7 @@ def sakoe_chiba(rows: int, columns: int, radius: int) -> Window:
         The [first, stop) columns of each row.
     """
     _check_lengths(rows, columns)
-    _check_radius(radius)
+    radius = _checked_radius(radius, rows, columns)
     i = np.arange(rows)
     first = np.maximum(0, i - radius - max(0, rows - columns))
     stop = np.minimum(columns, i + radius + max(0, columns - rows) + 1)
@@ -69,7 +69,7 @@ def slanted(rows: int, columns: int, radius: int) -> Window:
         The [first, stop) columns of each row.
     """
     _check_lengths(rows, columns)
-    _check_radius(radius)
+    radius = _checked_radius(radius, rows, columns)
     middle = np.arange(rows) * (columns - 1) / max(rows - 1, 1)
     return _connected(np.ceil(middle - radius), np.floor(middle + radius) + 1, columns)
 
@@ -131,7 +131,7 @@ def around(
         The [first, stop) columns of each row.
     """
     _check_lengths(rows, columns)
-    _check_radius(radius)
+    radius = _checked_radius(radius, rows, columns)
     i = np.arange(-(-rows // factor))
     begin = np.searchsorted(path[:, 0], i, side="left")
     end = np.searchsorted(path[:, 0], i, side="right") - 1
@@ -170,6 +170,8 @@ def _check_lengths(rows: int, columns: int) -> None:
         raise ParameterError(f"a window of {rows} x {columns} cells", "give lengths from 1 on")
 
 
-def _check_radius(radius: int) -> None:
+def _checked_radius(radius: int, rows: int, columns: int) -> int:
+    """Return the radius, or one that reaches everywhere: sums with it never overflow."""
     if radius < 0:
         raise ParameterError(f"radius is {radius}", "give a number of cells, 0 or more")
+    return min(radius, rows + columns)
