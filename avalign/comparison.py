@@ -89,8 +89,8 @@ def compare(
         One lag, a lag that changes steadily, or a free one; auto takes the simplest that
         explains what was found.
     band_s : float, optional
-        How far the lag may be from its most frequent value, in seconds; default 5 for
-        sound, 1.5 for lips.
+        How far the lag may wander from a steady pace, in seconds; default 5 for sound,
+        1.5 for lips.
     reference_track, other_track : int
         Which sound track of each, from 0.
     jobs : int, optional

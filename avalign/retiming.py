@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.comparison import AlignedPair, AlignTo, compare, heard
-from avalign.errors import NoAnswerError, NoFaceError
+from avalign.errors import NoAnswerError, NoFaceError, ParameterError
 from avalign.extraction import AnyPath, Progress
 from avalign.targets import check_target
 from avalign.types import AlignReport
@@ -210,7 +210,12 @@ def check_output(
         raise NoFaceError(
             f"{reference}: has no picture to put the sound to", "write a .wav instead"
         )
-    container_for(target, clip)
+    try:
+        container_for(target, clip)
+    except ParameterError as error:
+        raise ParameterError(
+            error.message, f"{error.hint}, or .wav for the sound alone"
+        ) from None
 
 
 def _write_wav(

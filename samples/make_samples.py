@@ -4,6 +4,8 @@
 - ``talking-late160.mp4``: the same pictures, the sound 160 ms late
 - ``silent.mp4``: the face keeps its mouth shut, the sound is digital silence
 - ``no-face.mp4``: the speech over a picture without a face
+- ``take.wav``: the same words by another voice, faster, after a pause
+- ``take.csv``: when each phoneme begins in ``talking.mp4`` and in ``take.wav``
 
 Needs, besides avalign, scikit-image (the portrait; ``pip install scikit-image``) and the
 espeak-ng library (the speech; on Debian and Ubuntu ``apt-get install espeak-ng``); exits
@@ -16,8 +18,12 @@ the times of the phonemes in the sound: the lag of ``talking.mp4`` is zero by co
 from __future__ import annotations
 
 import argparse
+import csv
+import multiprocessing
 import sys
+import wave
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -40,6 +46,8 @@ SAMPLE_RATE_HZ = 48_000
 PICTURE_SIZE = 416
 LATE_S = 0.160
 ROOM_TONE_DB = -62.0
+TAKE_VOICE, TAKE_WORDS_PER_MINUTE = "en-us+f3", 170
+TAKE_START_S, TAKE_END_S = 1.3, 0.8
 # The face in scikit-image's portrait: left, top and side of a square in pixels.
 CROP = (121, 2, 208)
 BACKDROP_CROP = (110, 20, 400)
@@ -55,6 +63,7 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         speech = synthesise(TEXT)
+        take = _in_its_own_process(TEXT, TAKE_VOICE, TAKE_WORDS_PER_MINUTE)
         face = TalkingFace(*_portrait())
     except EspeakMissingError as error:
         print(f"{error}: `apt-get install espeak-ng`", file=sys.stderr)
@@ -68,6 +77,8 @@ def main() -> int:
     quiet = np.zeros(round(DURATION_S * SAMPLE_RATE_HZ), np.float32)
     write_clip(folder / "silent.mp4", _resting(face), quiet)
     write_clip(folder / "no-face.mp4", _backdrop(), _sound(speech))
+    write_take(folder / "take.wav", take)
+    write_phonemes(folder / "take.csv", speech, take)
     return 0
 
 
@@ -122,6 +133,39 @@ def _sound(speech: Speech, late_s: float = 0.0) -> Sound:
     start = round((SPEECH_START_S + late_s) * SAMPLE_RATE_HZ)
     sound[start : start + len(spoken)] += spoken
     return sound.astype(np.float32)
+
+
+def _in_its_own_process(text: str, voice: str, words_per_minute: int) -> Speech:
+    """Speak a text as a fresh process would: only its first text is always the same."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        return pool.submit(synthesise, text, voice, words_per_minute).result()
+
+
+def write_take(path: Path, speech: Speech) -> None:
+    """Write the speech between two pauses, over the soft noise of a room, 16 bits deep."""
+    rate = speech.sample_rate_hz
+    before, after = (np.zeros(round(pause * rate)) for pause in (TAKE_START_S, TAKE_END_S))
+    sound = np.concatenate([before, speech.samples, after])
+    sound += np.random.default_rng(8).normal(0, 10 ** (ROOM_TONE_DB / 20), len(sound))
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.round(sound.clip(-1, 1) * (2**15 - 1)).astype("<i2").tobytes())
+
+
+def write_phonemes(path: Path, speech: Speech, take: Speech) -> None:
+    """Write when each phoneme begins in the clip and in the take; pauses are left out."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("phoneme", "talking_s", "take_s"))
+        for here, there in zip(speech.phonemes, take.phonemes, strict=True):
+            if here.name != there.name:
+                raise ValueError(f"the take says {there.name}, not {here.name}")
+            if not here.name.startswith("_"):
+                times_s = (SPEECH_START_S + here.start_s, TAKE_START_S + there.start_s)
+                writer.writerow((here.name, *(f"{time_s:.4f}" for time_s in times_s)))
 
 
 def write_clip(path: Path, pictures: Iterator[Picture] | list[Picture], sound: Sound) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from avalign.align import MATCH_CONFIDENCE, align_pair, lag_map, pair_lips, pair_sounds
+from avalign.align.coarse import played_at
 from avalign.align.warp import choose_model, fit_warp, weighted_quantile
 from avalign.audio import laid_out, stretched
 from avalign.errors import NoAnswerError, ParameterError
@@ -105,6 +106,36 @@ def test_pauses_before_and_after_a_slower_take_do_not_draw_it_away(pause_s):
     assert np.percentile(errors, 95) < 30
 
 
+@pytest.mark.parametrize("pace", [0.76, 0.87, 1.15, 1.31])
+def test_a_take_at_another_pace_is_found_whatever_it_is(pace):
+    take = played(speech(), lambda reference_s: pace * reference_s + 0.3)
+    found = align_pair(pair_sounds(mfcc_of_speech(), mfcc(take)))
+    assert found.model == "elastic"
+    assert found.confidence > MATCH_CONFIDENCE
+    assert np.percentile(errors_ms(found, lambda t: pace * t + 0.3), 95) < 50
+    steps = np.diff(found.path, axis=0)
+    assert (steps >= 0).all()
+    assert (steps.max(axis=1) == 1).all()
+    rows = found.path[(found.path[:, 0] > 40) & (found.path[:, 0] < 340)]
+    assert rows[:, 1] == pytest.approx(pace * rows[:, 0] + 15, abs=3)
+
+
+def test_film_at_the_pace_of_television_is_drift():
+    take = played(speech(), lambda reference_s: 24 / 25 * reference_s)
+    found = align_pair(pair_sounds(mfcc_of_speech(), mfcc(take)))
+    assert found.model == "drift"
+    assert found.drift_ppm == pytest.approx(-40_000, abs=1000)
+
+
+def test_a_stream_at_another_pace_keeps_its_clock():
+    rows = np.arange(100, dtype=np.float32)[:, None]
+    stream = FeatureStream(rows, 3.0 + np.arange(100) / 50, np.ones(100, bool), "embedding")
+    paced = played_at(stream, 1.25)
+    assert np.diff(paced.times_s) == pytest.approx(1 / 50)
+    assert 1.25 * paced.times_s == pytest.approx(3.0 + paced.values[:, 0] / 50)
+    assert paced.times_s[-1] * 1.25 == pytest.approx(stream.times_s[-1], abs=1 / 50)
+
+
 def test_other_words_are_not_believed():
     backwards = replace(speech(), samples=speech().samples[::-1].copy())
     found = align_pair(pair_sounds(mfcc_of_speech(), mfcc(backwards)))
@@ -160,7 +191,8 @@ def test_a_smooth_warp_takes_no_notice_of_weightless_rows():
     warp = fit_warp(times_s, lag_s, weights, "elastic", smoothing_s=1.0)
     assert np.abs(warp.to_other(times_s) - times_s - truth_s).max() < 0.02
     assert choose_model(times_s, lag_s, weights, tolerance_s=0.01) == "elastic"
-    assert choose_model(times_s, 0.1 * times_s, weights, tolerance_s=0.01) == "drift"
+    assert choose_model(times_s, 0.04 * times_s, weights, tolerance_s=0.01) == "drift"
+    assert choose_model(times_s, 0.1 * times_s, weights, tolerance_s=0.01) == "elastic"
     assert choose_model(times_s, 0 * times_s + 7, weights, tolerance_s=0.01) == "rigid"
 
 

@@ -158,6 +158,7 @@ def test_sound_that_is_none_gives_no_answer(here, capsys, samples, other, reason
         (["scene.mp4", "take.wav", "-o", "scene.mp4", "-y"], 2, "is the input"),
         (["scene.mp4", "take.wav", "-o", "take.wav", "-y"], 2, "is the input"),
         (["scene.mp4", "take.wav", "-o", "sound.ogg"], 2, "cannot write a video"),
+        (["scene.mp4", "take.wav", "-o", "sound.mp3"], 2, "or .wav for the sound alone"),
         (["take.wav", "scene.mp4", "-o", "video.mp4"], 4, "no picture"),
         (["scene.mp4", "take.wav", "--plot", "taken.wav"], 2, ".png"),
         (["scene.mp4", "take.wav", "--other-track", "1", "-n"], 2, "no sound track 1"),

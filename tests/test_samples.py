@@ -1,5 +1,6 @@
 """The sample clips are what their names say, and the program that makes them is sound."""
 
+import csv
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import avalign
 from avalign.media import iter_frames, probe, read_audio
 from avalign.vision import lip_streams
 
@@ -32,8 +34,8 @@ def test_clips_are_small_and_ordinary(name):
     np.testing.assert_allclose(times_s, np.arange(240) / 30, atol=1e-4)
 
 
-def test_all_clips_together_are_below_3_mb():
-    assert sum((SAMPLES / f"{name}.mp4").stat().st_size for name in NAMES) < 3_000_000
+def test_all_samples_together_are_below_3_mb():
+    assert sum(path.stat().st_size for path in SAMPLES.glob("*.*")) < 3_000_000
 
 
 def sound_lag_s(one, two):
@@ -55,6 +57,62 @@ def test_late_clip_has_the_same_pictures_and_sound_160_ms_later():
 def test_silence_is_silent_and_the_speech_without_face_is_the_same_speech():
     assert not read_audio(SAMPLES / "silent.mp4").samples.any()
     assert sound_lag_s(SAMPLES / "talking.mp4", SAMPLES / "no-face.mp4") == 0.0
+
+
+def phonemes():
+    """When each phoneme begins: its name, in the clip, and in the take."""
+    with open(SAMPLES / "take.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names = [row["phoneme"] for row in rows]
+    return names, *(np.array([float(row[c]) for row in rows]) for c in ("talking_s", "take_s"))
+
+
+def test_the_take_is_spoken_when_its_table_says():
+    names, talking_s, take_s = phonemes()
+    assert names.count("b") == 7  # the letters b of the text
+    for name, starts_s in (("talking.mp4", talking_s), ("take.wav", take_s)):
+        sound = read_audio(SAMPLES / name)
+        rate = sound.sample_rate_hz
+        quiet = np.abs(sound.samples[: round((starts_s[0] - 0.02 - sound.start_s) * rate)])
+        loud = np.abs(sound.samples[round((starts_s[0] + 0.02 - sound.start_s) * rate) :])
+        assert quiet.max() < 0.01 < loud[: rate // 10].max()
+        assert (np.diff(starts_s) > 0).all()
+
+
+def test_the_take_is_another_pace_of_the_same_words():
+    _, talking_s, take_s = phonemes()
+    pace = np.diff(take_s) / np.diff(talking_s)
+    assert 0.8 < np.ptp(take_s) / np.ptp(talking_s) < 0.92
+    assert np.ptp(pace) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("to", "median_ms", "most_ms"),
+    [("sound", 15, 50), pytest.param("lips", 40, 120, marks=pytest.mark.slow)],
+)
+def test_the_take_is_fitted_to_the_clip(tmp_path, to, median_ms, most_ms):
+    _, talking_s, take_s = phonemes()
+    fitted = tmp_path / "fitted.wav"
+    report = avalign.align_files(SAMPLES / "talking.mp4", SAMPLES / "take.wav", fitted, to=to)
+    assert report.status == "ok"
+    errors_ms = 1e3 * np.abs(report.alignment.warp.to_other(talking_s) - take_s)
+    assert np.median(errors_ms) <= median_ms
+    assert np.percentile(errors_ms, 95) <= most_ms
+    # What was written is where the clip has it, measured without avalign's aligner.
+    one, other = (_levels(path) for path in (SAMPLES / "talking.mp4", fitted))
+    rows = min(len(one), len(other))
+    assert np.corrcoef(one[:rows], other[:rows])[0, 1] > 0.8
+
+
+def _levels(path):
+    """Loudness every 20 ms in decibels, floored at the tone of the room."""
+    sound = read_audio(path)
+    size = sound.sample_rate_hz // 50
+    padded = np.concatenate(
+        [np.zeros(round(sound.start_s * sound.sample_rate_hz)), sound.samples]
+    )
+    rows = padded[: len(padded) // size * size].reshape(-1, size)
+    return 10 * np.log10(np.square(rows).mean(axis=1) + 1e-5)
 
 
 def lip_gap(stream):

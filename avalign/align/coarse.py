@@ -1,7 +1,12 @@
-"""One lag for two whole recordings, however far apart they start."""
+"""One lag and one pace for two whole recordings, however far apart they start.
+
+A speaker who reads a line again reads all of it a little slower or faster. One lag does not
+fit such a take, however well it fits: evidence is gathered along lines of several slopes.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +19,72 @@ if TYPE_CHECKING:
 
     from avalign.types import FeatureStream
 
-__all__ = ["lag_curve"]
+__all__ = ["best_pace", "lag_curve", "played_at"]
 
+# Film at the pace of television, and powers of it down to 3/4 and up to 4/3; 1 comes first.
+PACES = tuple((25 / 24) ** power for power in sorted(range(-7, 8), key=abs))
 # The lag wanders: evidence is gathered over lags this far apart.
 _SPREAD_S = 0.2
 # Overlaps shorter than this are judged as if they were this long.
 _SHORTEST_OVERLAP_S = 2.0
+
+
+def best_pace(
+    reference: FeatureStream, other: FeatureStream, max_lag_s: float
+) -> tuple[float, LagCurve]:
+    """Find the pace of a recording at which one lag stands out most.
+
+    Parameters
+    ----------
+    reference, other : FeatureStream
+        Embeddings on uniform clocks of the same rate.
+    max_lag_s : float
+        As for `lag_curve`.
+
+    Returns
+    -------
+    pace : float
+        Seconds of `other` per second of `reference`, one of `PACES`.
+    curve : LagCurve
+        The lags of `other` as `played_at` that pace.
+
+    Raises
+    ------
+    NoAnswerError
+        If no lag makes them overlap.
+    """
+    curves = ((pace, lag_curve(reference, played_at(other, pace), max_lag_s)) for pace in PACES)
+    return max(curves, key=lambda found: float(found[1].score.max()))
+
+
+def played_at(stream: FeatureStream, pace: float) -> FeatureStream:
+    """Read a stream off at another pace, between its rows.
+
+    Parameters
+    ----------
+    stream : FeatureStream
+        Rows on a uniform clock.
+    pace : float
+        Seconds of the stream per second of the result.
+
+    Returns
+    -------
+    FeatureStream
+        The same rate and, at time t, what the stream has at ``pace * t``.
+    """
+    if pace == 1.0:
+        return stream
+    period = float(stream.times_s[1] - stream.times_s[0])
+    places = np.arange(int((len(stream) - 1) / pace) + 1) * pace
+    before = np.minimum(places.astype(np.intp), len(stream) - 2)
+    share = (places - before)[:, None].astype(np.float32)
+    values = (1 - share) * stream.values[before] + share * stream.values[before + 1]
+    return replace(
+        stream,
+        values=values,
+        times_s=stream.times_s[0] / pace + period * np.arange(len(places)),
+        valid=stream.valid[np.rint(places).astype(np.intp)],
+    )
 
 
 def lag_curve(reference: FeatureStream, other: FeatureStream, max_lag_s: float) -> LagCurve:

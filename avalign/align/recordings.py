@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from avalign.align.coarse import lag_curve
+from avalign.align.coarse import best_pace, played_at
 from avalign.align.elastic import ElasticPath, elastic_path
 from avalign.align.evidence import BLOCK_ROWS, LARGEST_LAG_S, gather_evidence
 from avalign.align.factors import low_rank
@@ -36,8 +36,8 @@ def align_pair(
 ) -> Alignment:
     """Find how the clock of a recording runs against that of the reference.
 
-    One lag is found for the whole recordings first, then DTW within a band around it,
-    then the smooth warp that explains its path.
+    One lag and one pace are found for the whole recordings first, then DTW within a band
+    around them, then the smooth warp that explains its path.
 
     Parameters
     ----------
@@ -47,14 +47,15 @@ def align_pair(
         One lag, a lag that changes steadily, or a free one; auto takes the simplest that
         explains the lags.
     band_s : float, optional
-        How far the lag may be from its most frequent value, in seconds; default 5 for
-        sound and 1.5 for lips.
+        How far the lag may wander from a steady pace, in seconds; default 5 for sound and
+        1.5 for lips.
 
     Returns
     -------
     Alignment
         With a `warp` from the reference's clock to the other recording's. Its confidence
         says whether to believe it: below `MATCH_CONFIDENCE` there are no common words.
+        The lags of its curve are those of `other` played at the pace in `diagnostics`.
 
     Raises
     ------
@@ -83,18 +84,20 @@ def align_pair(
         )
     )
     period = float(reference.times_s[1] - reference.times_s[0])
-    curve = lag_curve(reference, other, kind.max_lag_s)
-    found = _path(reference, other, curve, kind)
-    backwards = replace(other, values=np.ascontiguousarray(other.values[::-1]))
+    pace, curve = best_pace(reference, other, kind.max_lag_s)
+    paced = played_at(other, pace)
+    found = _path(reference, paced, curve, kind)
+    backwards = replace(paced, values=np.ascontiguousarray(paced.values[::-1]))
     chance = float(_path(reference, backwards, curve, kind).evidence.sum())
 
+    lag_s = pace * (found.times_s + found.lag_s) - found.times_s
     weights = found.sharpness * reference.valid
     chosen: Model = (
-        choose_model(found.times_s, found.lag_s, weights, tolerance_s=kind.tolerance_s)
+        choose_model(found.times_s, lag_s, weights, tolerance_s=kind.tolerance_s)
         if model == "auto"
         else model
     )
-    warp = fit_warp(found.times_s, found.lag_s, weights, chosen, smoothing_s=kind.smoothing_s)
+    warp = fit_warp(found.times_s, lag_s, weights, chosen, smoothing_s=kind.smoothing_s)
     rows = max(len(np.unique(found.path[:, 0])), 1)
     peak = float(curve.score.max())
     gain = (float(found.evidence.sum()) - chance) / math.sqrt(rows)
@@ -107,14 +110,14 @@ def align_pair(
         interval_s=(low_s, high_s),
         confidence=(kind.match.probability(peak, gain) if rows * period >= SHORTEST_S else 0.0),
         at_edge=found.at_edge,
-        path=found.path,
+        path=_at_own_pace(found.path, pace),
         curve=curve,
         agreement=_agreement(found, reference.valid, period),
         speech_s=rows * period,
         drift_ppm=None if chosen == "elastic" else _drift_ppm(warp),
         warp=warp,
         model=chosen,
-        diagnostics={"peak": peak, "gain": gain, "overlap_s": rows * period},
+        diagnostics={"peak": peak, "gain": gain, "overlap_s": rows * period, "pace": pace},
     )
 
 
@@ -156,6 +159,17 @@ def _path(
         step_cost=kind.step_cost,
         window_s=kind.window_s,
     )
+
+
+def _at_own_pace(path: NDArray[np.int32], pace: float) -> NDArray[np.int32]:
+    """Turn rows of the other stream as played at a pace to its own; no row is passed over."""
+    columns = np.rint(path[:, 1] * pace).astype(np.int32)
+    own = np.column_stack([path[:, 0], columns])
+    passed_over = np.flatnonzero(np.diff(columns) > 1)
+    between = own[passed_over] + np.array([0, 1], np.int32)
+    own = np.insert(own, passed_over + 1, between, axis=0)
+    fresh = np.any(np.diff(own, axis=0, prepend=-1) != 0, axis=1)
+    return own[fresh]
 
 
 def _drift_ppm(warp: TimeWarp) -> float:

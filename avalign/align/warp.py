@@ -21,6 +21,9 @@ Model = Literal["rigid", "drift", "elastic"]
 
 # A warp may not run slower or faster than this.
 SLOWEST, FASTEST = 0.5, 2.0
+# Clocks differ by less, and films at the pace of television, too: beyond, someone speaks
+# slower or faster, and the pitch has to stay.
+MOST_DRIFT = 0.045
 # Knots of a curve are this far apart; shorter bends are smoothed away long before.
 KNOT_S = 0.1
 # One lag that is smaller cannot be told from none.
@@ -102,7 +105,11 @@ def choose_model(
     if weighted_quantile(np.abs(lag_s - lag), weights, 0.9) <= tolerance_s:
         return "rigid"
     line = _straight_line(times_s, lag_s, weights)
-    if weighted_quantile(np.abs(lag_s - line), weights, 0.9) <= tolerance_s:
+    drift = abs(float(line[-1] - line[0])) / float(times_s[-1] - times_s[0])
+    if (
+        drift <= MOST_DRIFT
+        and weighted_quantile(np.abs(lag_s - line), weights, 0.9) <= tolerance_s
+    ):
         return "drift"
     return "elastic"
 

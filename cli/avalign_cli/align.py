@@ -16,6 +16,7 @@ __all__ = ["EXAMPLES", "align"]
 
 EXAMPLES = """\b
 Examples:
+  avalign align samples/talking.mp4 samples/take.wav -o fitted.wav
   avalign align scene.mov take3.wav                 write take3.aligned.wav
   avalign align scene.mov dub.wav -o dubbed.mov     the picture with the dub
   avalign align scene.mov adr.wav --to lips         where the scene's sound is useless
@@ -71,7 +72,7 @@ def align(
         typer.Option(
             "--band",
             metavar="SECONDS",
-            help="How far the lag may wander to either side.",
+            help="How far the lag may wander from a steady pace.",
             show_default="5, or 1.5 to lips",
         ),
     ] = None,
