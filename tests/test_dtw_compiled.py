@@ -84,6 +84,16 @@ def test_an_index_that_cannot_be_understood_belongs_to_other_sources(
     assert compilations_of(cache_of_sources("b" * 64)) > 0
 
 
+@pytest.mark.parametrize("suffix", ["*.nbi", "*.nbc"])
+@pytest.mark.parametrize("damage", [b"", b"garbage\n", None])
+def test_a_damaged_file_only_costs_the_compilation(cache_of_sources, tmp_path, suffix, damage):
+    assert compilations_of(cache_of_sources("a" * 64)) > 0
+    (path,) = tmp_path.rglob(suffix)
+    path.write_bytes(path.read_bytes()[:-40] if damage is None else damage)
+    assert compilations_of(cache_of_sources("a" * 64)) > 0
+    assert compilations_of(cache_of_sources("a" * 64)) == 0
+
+
 def test_nothing_is_kept_once_sources_changed(cache_of_sources, tmp_path, monkeypatch):
     kernel = cache_of_sources("a" * 64)
     monkeypatch.setattr(compiled, "_stamp_sources", lambda: "b" * 64)

@@ -48,6 +48,18 @@ class _PackageCache(FunctionCache):
         self._own_names = f"{self._impl.filename_base}.{STAMP[:16]}"
         self._cache_file = IndexDataCacheFile(self._cache_path, self._own_names, STAMP)
 
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        """Load a compiled function; None if there is none, or only a damaged file."""
+        try:
+            return super().load_overload(signature, target_context)
+        except Exception:
+            # Pickle raises anything. A disk that was full, or a machine that stopped, leaves
+            # such files: without them the function is compiled and kept again.
+            with self._guard_against_spurious_io_errors():
+                for file in Path(self._cache_path).glob(f"{self._own_names}.*"):
+                    file.unlink(missing_ok=True)
+            return None
+
     def save_overload(self, signature: Any, data: Any) -> None:
         """Save a compiled function in place of those of other sources."""
         # Modules that were imported after an edit do not agree with the stamp.
@@ -61,7 +73,7 @@ class _PackageCache(FunctionCache):
 
     @contextmanager
     def _guard_against_spurious_io_errors(self) -> Iterator[None]:
-        with suppress(OSError, EOFError):
+        with suppress(OSError):
             yield
 
 
