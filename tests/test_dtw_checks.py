@@ -105,6 +105,13 @@ def test_overflow_is_told_from_a_window_that_no_path_fits(verb):
         verb(np.full((3, 3), -1e308), metric="precomputed")
 
 
+@pytest.mark.parametrize("verb", [dtw.distance, dtw.path])
+def test_overflow_in_the_other_engine(verb):
+    pytest.importorskip("dtaidistance")
+    with pytest.raises(ParameterError, match="costs overflow float64"):
+        verb([1e200], [-1e200], engine="dtaidistance")
+
+
 @pytest.mark.parametrize("radius", [2**31, 2**62, 2**63 - 1, 10**30])
 def test_a_radius_beyond_all_integers_is_none(radius):
     x, y = np.sin(np.arange(70.0)), np.sin(np.arange(90.0) + 1)

@@ -81,9 +81,12 @@ def distance(
     problem = checks.problem(
         x, y, metric, radius, window, step_pattern, open_begin, open_end, weights
     )
-    if engine != "numba":
-        return _other(engine).distance(problem) * problem.scale
-    return dispatch.solved_distance(problem)
+    if engine == "numba":
+        return dispatch.solved_distance(problem)
+    cost = float(_other(engine).distance(problem) * problem.scale)
+    if not math.isfinite(cost):
+        checks.no_path(problem)
+    return cost
 
 
 def path(
