@@ -16,9 +16,10 @@ __all__ = ["distance", "last_row", "path", "solved_distance"]
 
 def distance(problem: Problem) -> float:
     """Return the distance before scaling, infinite where no path fits."""
+    if problem.suits_strips:
+        return float(strips.distance(*_arguments(problem), problem.pattern.diagonal_weight))
     if problem.is_plain:
-        kernel = strips if problem.x.ndim == 1 else frames
-        return float(kernel.distance(problem.x, problem.y, problem.radius, problem.metric_code))
+        return float(frames.distance(*_arguments(problem)))
     if _spots(problem):
         costs, _ = last_row(problem)
         return float(costs.min() if problem.open_end else costs[-1])
@@ -35,9 +36,10 @@ def solved_distance(problem: Problem) -> float:
 
 def path(problem: Problem) -> tuple[float, NDArray[np.int32]]:
     """Return the distance before scaling, and its path."""
+    if problem.suits_strips:
+        return replay.path(*_arguments(problem), problem.pattern.diagonal_weight)
     if problem.is_plain:
-        kernel = replay if problem.x.ndim == 1 else frames
-        return kernel.path(problem.x, problem.y, problem.radius, problem.metric_code)
+        return frames.path(*_arguments(problem))
     if _spots(problem):
         return _spotted_path(problem)
     checks.memory(
@@ -53,6 +55,10 @@ def last_row(problem: Problem) -> tuple[NDArray[Any], NDArray[Any]]:
     if problem.y is not None and _spots(problem):
         return spotting.last_row(problem.x, problem.y, problem.metric_code)
     return recurrence.last_row(problem)
+
+
+def _arguments(problem: Problem) -> tuple[Any, Any, int, int]:
+    return problem.x, problem.y, problem.radius, problem.metric_code
 
 
 def _spots(problem: Problem) -> bool:

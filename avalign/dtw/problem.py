@@ -88,7 +88,23 @@ class Problem:
     @property
     def is_plain(self) -> bool:
         """Whether nothing but a radius departs from the textbook."""
-        return self.is_textbook and not (self.open_begin or self.open_end)
+        return self.is_textbook and self._ends_are_closed
+
+    @property
+    def suits_strips(self) -> bool:
+        """Whether the kernels on one-dimensional series do what is asked."""
+        return (
+            self.y is not None
+            and self.x.ndim == 1
+            and self.window is None
+            and self.weights is None
+            and self._ends_are_closed
+            and self.pattern.diagonal_weight > 0
+        )
+
+    @property
+    def _ends_are_closed(self) -> bool:
+        return not (self.open_begin or self.open_end)
 
     def columns_allowed(self) -> NDArray[np.int64]:
         """Return the [first, stop) columns of each row, a new array."""

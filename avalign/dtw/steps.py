@@ -63,8 +63,9 @@ class StepPattern:
 
     Attributes
     ----------
-    is_classic : bool
-        Whether these are the three unit steps of weight 1, the diagonal first.
+    diagonal_weight : {0, 1, 2}
+        If these are the three unit steps, the diagonal first and those aside of weight 1:
+        what a diagonal step weighs, where that is 1 or 2. Of all other patterns 0.
 
     Raises
     ------
@@ -82,7 +83,7 @@ class StepPattern:
     name: str
     moves: tuple[Move, ...]
     normalization: Normalization | None = None
-    is_classic: bool = field(init=False, repr=False, compare=False)
+    diagonal_weight: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         try:
@@ -116,7 +117,13 @@ class StepPattern:
                     f"{LONGEST_INCREMENT} at most, with finite weights of 0 or more",
                 )
         object.__setattr__(self, "moves", moves)
-        object.__setattr__(self, "is_classic", moves == CLASSIC)
+        weight = next((weight for weight in (1, 2) if moves == unit_steps(weight)), 0)
+        object.__setattr__(self, "diagonal_weight", weight)
+
+    @property
+    def is_classic(self) -> bool:
+        """Whether these are the three unit steps of weight 1, the diagonal first."""
+        return self.diagonal_weight == 1
 
     @property
     def largest_move(self) -> tuple[int, int]:
@@ -177,7 +184,9 @@ def _reach(move: Move) -> tuple[int, int]:
     return sum(step[0] for step in move), sum(step[1] for step in move)
 
 
-CLASSIC: tuple[Move, ...] = (((1, 1, 1.0),), ((1, 0, 1.0),), ((0, 1, 1.0),))
+def unit_steps(diagonal_weight: float) -> tuple[Move, ...]:
+    """Return the three unit steps, the diagonal first, the others of weight 1."""
+    return (((1, 1, float(diagonal_weight)),), ((1, 0, 1.0),), ((0, 1, 1.0),))
 
 
 def _ordered(moves: list[Move]) -> tuple[Move, ...]:
@@ -290,10 +299,10 @@ def _sakoe_chiba(name: str, shapes: list[list[tuple[int, int]]]) -> list[StepPat
 
 
 _PATTERNS = [
-    StepPattern("symmetric1", CLASSIC),
-    StepPattern("symmetric2", (((1, 1, 2),), ((1, 0, 1),), ((0, 1, 1),)), "N+M"),
+    StepPattern("symmetric1", unit_steps(1)),
+    StepPattern("symmetric2", unit_steps(2), "N+M"),
     StepPattern("asymmetric", (((1, 1, 1),), ((1, 0, 1),), ((1, 2, 1),)), "N"),
-    StepPattern("symmetricP0", (((1, 1, 2),), ((1, 0, 1),), ((0, 1, 1),)), "N+M"),
+    StepPattern("symmetricP0", unit_steps(2), "N+M"),
     StepPattern("asymmetricP0", (((1, 1, 1),), ((1, 0, 1),), ((0, 1, 0),)), "N"),
     *_sakoe_chiba("P05", [[_D], [_D, _X], [_D, _Y], [_D, _X, _X], [_D, _Y, _Y]]),
     *_sakoe_chiba("P1", [[_D], [_D, _X], [_D, _Y]]),
