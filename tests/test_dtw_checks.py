@@ -47,6 +47,12 @@ GOOD = [0.0, 1.0, 2.0]
         (GOOD, GOOD, {"step_pattern": 2}, "no step pattern 2"),
         (GOOD, GOOD, {"weights": [1.0]}, r"weights of shape \(1,\).* 0 to 2"),
         (GOOD, GOOD, {"weights": [1.0, -1, 1]}, "the least -1.0"),
+        (
+            np.float32(GOOD),
+            np.float32(GOOD),
+            {"weights": [1e300] * 3},
+            r"weights reach 1e\+300, which overflows float32 \(scale them",
+        ),
     ],
 )
 def test_bad_input_is_one_line_with_a_remedy(verb, x, y, arguments, message):

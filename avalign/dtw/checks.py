@@ -169,6 +169,11 @@ def _weights(weights: ArrayLike, checked: Problem) -> NDArray[Any]:
             f"weights of shape {array.shape}, the least {array.min()}",
             f"give one weight, 0 or more, for each |i - j| of 0 to {longest - 1}",
         )
+    if array.max() > np.finfo(checked.x.dtype).max:
+        raise ParameterError(
+            f"weights reach {array.max():.3g}, which overflows {checked.x.dtype}",
+            "scale them down, or pass float64 series",
+        )
     return array.astype(checked.x.dtype, copy=False)
 
 
