@@ -38,7 +38,7 @@ Increment = tuple[int, int, float]
 Move = tuple[Increment, ...]
 Normalization = Literal["N", "M", "N+M"]
 
-# Moves are numbered by one byte, whose last values mean "begins here" and "not reached".
+# Moves are numbered by one byte, whose last value means "begins here".
 MOST_MOVES = 250
 # As many rows as a move reaches back are held in memory.
 LONGEST_INCREMENT = 1000
