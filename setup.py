@@ -23,6 +23,8 @@ CORE = [
 ]
 TORCH = ["torch>=2.4"]
 REPORT = ["matplotlib>=3.8"]
+RECOGNITION = [*TORCH, "jiwer>=3"]
+EXPORT = [*TORCH, "onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.3"]
 # aeon, synctoolbox and linmdtw are compared as well where they are installed, but cannot be
 # asked for here: see benchmarks/dtw/optional-peers.txt.
 BENCH = [
@@ -40,6 +42,9 @@ BENCH = [
 TEST = [
     *TORCH,
     *REPORT,
+    *RECOGNITION,
+    *EXPORT,
+    "captum>=0.7",
     "hypothesis>=6.100",
     "librosa>=0.10.2",
     "psutil>=5.9",
@@ -74,7 +79,15 @@ setup(
         "avalign.space": ["weights/*.safetensors", "weights/*.json", "weights/*.md"],
     },
     install_requires=CORE,
-    extras_require={"torch": TORCH, "report": REPORT, "bench": BENCH, "test": TEST, "dev": DEV},
+    extras_require={
+        "torch": TORCH,
+        "report": REPORT,
+        "recognition": RECOGNITION,
+        "export": EXPORT,
+        "bench": BENCH,
+        "test": TEST,
+        "dev": DEV,
+    },
     entry_points={"console_scripts": ["avalign=avalign_cli.main:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",

@@ -1,0 +1,1 @@
+"""Recognise speech and emotion from aligned streams."""
