@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor, Executor, as_completed
 from pathlib import Path
 from typing import Any
 
 from avalign.api import check, check_options, failed
 from avalign.errors import MediaError, ParameterError
+from avalign.processes import cores, interrupts_held, process_pool, refuse_unguarded
 from avalign.types import SyncReport
 from avalign.verdict import Tolerance
 
 __all__ = ["check_many"]
-
-# Exit code of a process that was to measure and met an unguarded `check_many` instead.
-UNGUARDED = 78
 
 
 def check_many(
@@ -86,7 +80,7 @@ def check_many(
     }
     # A generator of its own: the arguments above are checked at the call, not
     # when the first report is asked for.
-    return _run(files, settings, jobs or min(len(files), _cores()) or 1, executor, in_order)
+    return _run(files, settings, jobs or min(len(files), cores()) or 1, executor, in_order)
 
 
 def _run(
@@ -108,12 +102,10 @@ def _run(
 def _run_in_pool(
     files: list[str], settings: dict[str, Any], jobs: int, in_order: bool
 ) -> Iterator[SyncReport]:
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        # This process was started to measure, and is importing the main script for it.
-        raise SystemExit(UNGUARDED)
+    refuse_unguarded()
     left = Counter(files)
     try:
-        with _process_pool(min(jobs, len(files))) as pool:
+        with process_pool(min(jobs, len(files)), "check_many") as pool:
             for report in _collect(pool, files, settings, in_order):
                 left[report.file] -= 1
                 yield report
@@ -122,7 +114,7 @@ def _run_in_pool(
         # that are left gets a pool of its own, so that only the culprit fails.
         for file in left.elements():
             try:
-                with _process_pool(1) as pool:
+                with process_pool(1, "check_many") as pool:
                     yield from _collect(pool, [file], settings, in_order)
             except BrokenExecutor:
                 error = MediaError(
@@ -136,7 +128,7 @@ def _collect(
     executor: Executor, files: list[str], settings: dict[str, Any], in_order: bool
 ) -> Iterator[SyncReport]:
     """Yield reports from an executor; its own failure is raised as `BrokenExecutor`."""
-    with _interrupts_held():
+    with interrupts_held():
         waiting = {executor.submit(_report, file, settings): file for file in files}
     futures = list(waiting)
     for future in futures if in_order else as_completed(futures):
@@ -159,60 +151,3 @@ def _report(file: str, settings: dict[str, Any]) -> SyncReport:
 
 def _blank(file: str, settings: dict[str, Any]) -> SyncReport:
     return SyncReport(file, "error", settings["tolerance"].name)
-
-
-@contextmanager
-def _process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Give a pool that leaves no process behind, not even on Ctrl-C.
-
-    Processes are spawned, not forked: the libraries they use hold threads.
-    """
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        with _interrupts_held():
-            pool.submit(int)  # starts the first process
-        first = set(multiprocessing.active_children()) - others
-        yield pool
-    except BaseException as error:
-        # Ctrl-C, or a caller who wants no more reports: what runs is dropped.
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()
-        # Until the pool's own thread has ended, exit codes may be on their way to it.
-        pool.shutdown(wait=True, cancel_futures=True)
-        if isinstance(error, BrokenExecutor) and any(
-            process.exitcode == UNGUARDED for process in first
-        ):
-            raise ParameterError(
-                "check_many starts processes, each of which imports the main script anew, "
-                "and the script would start more of them",
-                'call it below if __name__ == "__main__":, or with jobs=1',
-            ) from None
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Start processes that never see Ctrl-C; this one sees it afterwards.
-
-    A terminal sends Ctrl-C to all of them, and only the parent has an answer.
-    The mask of blocked signals is inherited from the very first instruction.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _cores() -> int:
-    return (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )

@@ -100,10 +100,10 @@ def test_a_dead_worker_costs_only_its_own_file(planted, monkeypatch):
             return future
 
     @contextmanager
-    def pool(workers):
+    def pool(workers, caller):
         yield Mortal()
 
-    monkeypatch.setattr(batch, "_process_pool", pool)
+    monkeypatch.setattr(batch, "process_pool", pool)
     names = ["a.mp4", "culprit.mp4", "b.mp4", "c.mp4", "b.mp4"]
     reports = list(batch.check_many(names, jobs=2, in_order=True))
     assert sorted(report.file for report in reports) == sorted(names)
