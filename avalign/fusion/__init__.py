@@ -1,0 +1,32 @@
+"""Fusion of aligned streams: every family behind one interface.
+
+>>> from avalign.fusion import build_fusion, list_fusions
+>>> fusion = build_fusion("early", dims={"audio": 39, "lips": 120}, out_dim=128)
+
+Public names are imported when they are first used, so that the registry can be read
+without torch; type checkers read them in ``__init__.pyi``.
+"""
+
+import importlib
+
+_HOMES = {
+    "interface": ("Fusion", "FusionInput", "FusionOutput"),
+    "registry": ("FAMILIES", "Family", "build_fusion", "family", "list_fusions"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [*sorted(_HOME_OF)]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its module, and keep it (PEP 562)."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,365 @@
+"""The one interface of all fusion families: checked streams in, one fused stream out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from avalign.errors import ParameterError
+from avalign.fusion.masking import masked_mean, zero_masked
+
+__all__ = ["Fusion", "FusionInput", "FusionOutput", "fused"]
+
+
+@dataclass(frozen=True)
+class FusionInput:
+    """What a family is handed: checked, complete, ordered by name, clean.
+
+    Attributes
+    ----------
+    streams : dict of str to Tensor of shape (B, T, D)
+        Every stream of the fusion; zeros where its mask is False.
+    masks : dict of str to Tensor of shape (B, T), bool
+        True where the stream is there; all False where an item lacks it.
+    quality : dict of str to Tensor of shape (B, T)
+        How good each row of a stream is, higher is better; 0 where the mask is False, and
+        only streams whose quality is known.
+    need_weights : bool
+        Whether attention maps are wanted.
+    """
+
+    streams: dict[str, Tensor]
+    masks: dict[str, Tensor]
+    quality: dict[str, Tensor] = field(default_factory=dict)
+    need_weights: bool = False
+
+
+@dataclass(frozen=True)
+class FusionOutput:
+    """One stream made of many.
+
+    Attributes
+    ----------
+    sequence : Tensor of shape (B, T, out_dim)
+        Fused rows; zeros where `mask` is False.
+    mask : Tensor of shape (B, T), bool
+        True where at least one stream was there.
+    pooled : Tensor of shape (B, out_dim)
+        One vector per item: the mean of its valid rows, unless the family says otherwise.
+    weights : dict of str to Tensor of shape (B,) or (B, T)
+        Share of each stream, where the family has such shares: they sum to 1 over the
+        streams, and are 0 where a stream is missing.
+    attention : dict of str to Tensor
+        Attention maps (B, heads, Q, K) by name; empty unless they were asked for.
+    aux_losses : dict of str to Tensor of shape ()
+        Losses the family wants added to the task's.
+    """
+
+    sequence: Tensor
+    mask: Tensor
+    pooled: Tensor
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    attention: dict[str, Tensor] = field(default_factory=dict)
+    aux_losses: dict[str, Tensor] = field(default_factory=dict)
+
+
+# Lets torch.export and ONNX look inside the answer.
+torch.export.register_dataclass(
+    FusionOutput, serialized_type_name="avalign.fusion.FusionOutput"
+)
+
+
+def fused(
+    sequence: Tensor,
+    mask: Tensor,
+    *,
+    weights: dict[str, Tensor] | None = None,
+    attention: dict[str, Tensor] | None = None,
+    aux_losses: dict[str, Tensor] | None = None,
+) -> FusionOutput:
+    """Finish a family's answer: zero what is masked, and pool what is not.
+
+    Parameters
+    ----------
+    sequence : Tensor of shape (B, T, out_dim)
+        Fused rows.
+    mask : Tensor of shape (B, T), bool
+        True where they count.
+    weights, attention, aux_losses : dict of str to Tensor, optional
+        As in `FusionOutput`.
+
+    Returns
+    -------
+    FusionOutput
+        The answer; `pooled` is the mean of the valid rows.
+    """
+    sequence = zero_masked(sequence, mask)
+    return FusionOutput(
+        sequence,
+        mask,
+        masked_mean(sequence, mask),
+        weights or {},
+        attention or {},
+        aux_losses or {},
+    )
+
+
+class Fusion(nn.Module, ABC):
+    """Base of all families: checks and cleans what comes in, once for all of them.
+
+    A family implements `fuse`, in a file of its own, and has one line in the registry.
+
+    Parameters
+    ----------
+    dims : mapping of str to int
+        Width of each stream, by name. Any number of streams, any names; their order is
+        that of their names, never that of a dict.
+    out_dim : int
+        Width of the fused rows.
+
+    Attributes
+    ----------
+    aligned : bool
+        Class attribute: streams must have equally many rows. False in families that find
+        out themselves which rows belong together.
+    uses_quality : bool
+        Class attribute: the family takes `quality`.
+    names : tuple of str
+        Streams, in order.
+
+    Raises
+    ------
+    ParameterError
+        If a width is not a positive integer, or there is no stream.
+    """
+
+    aligned: ClassVar[bool] = True
+    uses_quality: ClassVar[bool] = False
+
+    def __init__(self, dims: Mapping[str, int], out_dim: int) -> None:
+        super().__init__()
+        if not dims:
+            raise ParameterError(
+                "dims names no stream", 'give widths, such as dims={"audio": 39, "lips": 120}'
+            )
+        for name, width in [*dims.items(), ("out_dim", out_dim)]:
+            if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+                raise ParameterError(f"the width of {name!r} is {width!r}, not an integer > 0")
+        self.names = tuple(sorted(dims))
+        self.dims = {name: dims[name] for name in self.names}
+        self.out_dim = out_dim
+
+    @abstractmethod
+    def fuse(self, inputs: FusionInput) -> FusionOutput:
+        """Fuse clean streams; what a family is.
+
+        Parameters
+        ----------
+        inputs : FusionInput
+            Checked streams and masks.
+
+        Returns
+        -------
+        FusionOutput
+            Usually made by `fused`.
+        """
+
+    def forward(
+        self,
+        streams: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor] | None = None,
+        present: Mapping[str, Tensor] | None = None,
+        *,
+        quality: Mapping[str, Tensor] | None = None,
+        need_weights: bool = False,
+    ) -> FusionOutput:
+        """Fuse streams.
+
+        Parameters
+        ----------
+        streams : mapping of str to Tensor of shape (B, T, D)
+            Rows of each stream. A stream that the whole batch lacks may be left out.
+        masks : mapping of str to Tensor of shape (B, T), bool, optional
+            True where a row is valid; everywhere for streams that are not named. What
+            stands in other rows does not matter, NaN included.
+        present : mapping of str to Tensor of shape (B,), bool, optional
+            True where an item has the stream at all; everywhere by default.
+        quality : mapping of str to Tensor of shape (B, T), optional
+            How good each row is, higher is better, such as an SNR in dB or the confidence
+            of landmarks; only for families with `uses_quality`.
+        need_weights : bool
+            Compute attention maps too.
+
+        Returns
+        -------
+        FusionOutput
+            Fused rows, their mask, one vector per item, and what the family tells beside.
+
+        Raises
+        ------
+        ParameterError
+            If a stream has the wrong rank, width, batch or length, is not finite where it
+            is valid, has a mask of the wrong type or shape, or an item has no stream at
+            all. Not checked in compiled and exported models.
+        """
+        masks, present, quality = masks or {}, present or {}, quality or {}
+        if not torch.compiler.is_compiling():
+            self._check_shapes(streams, masks, present, quality)
+        inputs = self._clean(streams, masks, present, quality, need_weights)
+        if not torch.compiler.is_compiling():
+            _check_values(streams, inputs)
+        return self.fuse(inputs)
+
+    def _clean(
+        self,
+        streams: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor],
+        present: Mapping[str, Tensor],
+        quality: Mapping[str, Tensor],
+        need_weights: bool,
+    ) -> FusionInput:
+        """Complete, order and zero the streams."""
+        some = next(iter(streams.values()))
+        clean, valid = {}, {}
+        for name in self.names:
+            values = streams.get(name)
+            if values is None:
+                clean[name] = some.new_zeros((*some.shape[:2], self.dims[name]))
+                valid[name] = torch.zeros_like(some[..., 0], dtype=torch.bool)
+                continue
+            mask = masks.get(name)
+            if mask is None:
+                mask = torch.ones_like(values[..., 0], dtype=torch.bool)
+            if name in present:
+                mask = mask & present[name][:, None]
+            clean[name] = zero_masked(values, mask)
+            valid[name] = mask
+        known = {
+            name: quality[name].masked_fill(~valid[name], 0.0)
+            for name in self.names
+            if name in quality and name in streams
+        }
+        return FusionInput(clean, valid, known, need_weights)
+
+    def _check_shapes(
+        self,
+        streams: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor],
+        present: Mapping[str, Tensor],
+        quality: Mapping[str, Tensor],
+    ) -> None:
+        """Raise unless names, ranks, widths, batches, lengths and types fit together."""
+        if not streams:
+            raise ParameterError(
+                "all streams are missing", f"give at least one of {', '.join(self.names)}"
+            )
+        if quality and not self.uses_quality:
+            raise ParameterError(
+                f"{type(self).__name__} does not use quality",
+                'leave it out, or build_fusion("quality_weights", ...)',
+            )
+        for what, given in (
+            ("stream", streams),
+            ("mask", masks),
+            ("present", present),
+            ("quality", quality),
+        ):
+            unknown = sorted(set(given) - set(self.names))
+            if unknown:
+                raise ParameterError(
+                    f"{what} {unknown[0]!r} is not a stream of this fusion",
+                    f"its streams are {', '.join(self.names)}",
+                )
+        first = next(iter(streams))
+        for name, values in streams.items():
+            _check_stream(name, values, self.dims[name])
+            if len(values) != len(streams[first]):
+                raise ParameterError(
+                    f"stream {name!r} has shape {tuple(values.shape)}, but {first!r} has "
+                    f"{tuple(streams[first].shape)}: the batches differ",
+                    f"wanted ({len(streams[first])}, T, {self.dims[name]})",
+                )
+            if self.aligned and values.shape[1] != streams[first].shape[1]:
+                raise ParameterError(
+                    f"stream {name!r} has shape {tuple(values.shape)}, but {first!r} has "
+                    f"{tuple(streams[first].shape)}: the lengths differ, wanted "
+                    f"({len(values)}, {streams[first].shape[1]}, {self.dims[name]})",
+                    "bring them to one clock with avalign.align_streams and "
+                    "avalign.fusion.from_alignment first",
+                )
+            rows = tuple(values.shape[:2])
+            if name in masks:
+                _check_flags(f"mask of stream {name!r}", masks[name], rows)
+            if name in present:
+                _check_flags(f"present of stream {name!r}", present[name], rows[:1])
+            if name in quality:
+                _check_quality(name, quality[name], rows)
+
+
+def _check_stream(name: str, values: Tensor, width: int) -> None:
+    """Raise unless a stream is a floating-point tensor of shape (B, T, width)."""
+    if not isinstance(values, Tensor):
+        raise ParameterError(
+            f"stream {name!r} is a {type(values).__name__}, wanted a tensor (B, T, {width})",
+            "torch.from_numpy makes one of an array",
+        )
+    if values.ndim != 3 or values.shape[2] != width or 0 in values.shape:
+        raise ParameterError(
+            f"stream {name!r} has shape {tuple(values.shape)}, wanted (B, T, {width})"
+        )
+    if not values.is_floating_point():
+        raise ParameterError(
+            f"stream {name!r} has dtype {values.dtype}, wanted floating point",
+            "convert it with .float()",
+        )
+
+
+def _check_flags(what: str, flags: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise unless flags are a boolean tensor of the shape."""
+    if not isinstance(flags, Tensor) or flags.dtype != torch.bool:
+        met = flags.dtype if isinstance(flags, Tensor) else type(flags).__name__
+        raise ParameterError(
+            f"the {what} is {met}, wanted a bool tensor of shape {shape}",
+            "True where there is something",
+        )
+    if tuple(flags.shape) != shape:
+        raise ParameterError(f"the {what} has shape {tuple(flags.shape)}, wanted {shape}")
+
+
+def _check_quality(name: str, quality: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise unless a quality is a floating-point tensor of the shape."""
+    if not isinstance(quality, Tensor) or not quality.is_floating_point():
+        met = quality.dtype if isinstance(quality, Tensor) else type(quality).__name__
+        raise ParameterError(
+            f"the quality of stream {name!r} is {met}, wanted a floating-point tensor of "
+            f"shape {shape}"
+        )
+    if tuple(quality.shape) != shape:
+        raise ParameterError(
+            f"the quality of stream {name!r} has shape {tuple(quality.shape)}, wanted {shape}"
+        )
+
+
+def _check_values(streams: Mapping[str, Tensor], inputs: FusionInput) -> None:
+    """Raise if a valid row is not finite, or an item has no stream."""
+    for name in streams:
+        if not bool(inputs.streams[name].isfinite().all()):
+            item, row, column = (~inputs.streams[name].isfinite()).nonzero()[0].tolist()
+            raise ParameterError(
+                f"stream {name!r} of shape {tuple(streams[name].shape)} is not finite at item "
+                f"{item}, row {row}, column {column}, which its mask calls valid",
+                "set the mask to False there, or fill the gap",
+            )
+        if name in inputs.quality and not bool(inputs.quality[name].isfinite().all()):
+            raise ParameterError(f"the quality of stream {name!r} is not finite in a valid row")
+    there = torch.stack([mask.any(dim=1) for mask in inputs.masks.values()]).any(dim=0)
+    if not bool(there.all()):
+        missing = (~there).nonzero()[0].item()
+        raise ParameterError(
+            f"all streams of item {missing} are missing", "leave the item out of the batch"
+        )
