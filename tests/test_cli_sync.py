@@ -11,6 +11,7 @@ import planted
 import pytest
 from avalign_cli.main import main
 from avalign_cli.ui import Screen
+from media import make_clip
 from planted import late, plant
 
 from avalign.errors import MediaError
@@ -202,3 +203,10 @@ def test_who_ends_it_while_it_writes_finds_no_file(end, code, words, here, capsy
     assert [path.name for path in here.iterdir()] == ["talk.mp4"]
     assert digest(clip) == before
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_drawing_that_cannot_be_made_is_told(here, capsys):
+    make_clip(here / "silent.mp4", sound=False)
+    assert main(["sync", "silent.mp4", "--plot", "lag.png"]) == 4
+    assert "lag.png was not drawn" in capsys.readouterr().err
+    assert not (here / "lag.png").exists()

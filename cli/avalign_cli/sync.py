@@ -176,6 +176,9 @@ def _draw(
 
     streams = measurement.streams
     if streams is None:
+        for wanted in (plot, overlay):
+            if wanted is not None:
+                screen.note(f"{wanted} was not drawn: there is nothing measured to draw")
         return
     if plot is not None:
         plot_sync(report, streams, plot, overwrite=overwrite)
