@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlignReport",
+    "AlignedSequence",
     "Alignment",
     "AudioStream",
     "AudioTrack",
@@ -372,6 +373,28 @@ class Alignment:
     warp: TimeWarp | None = None
     model: str = "rigid"
     diagnostics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AlignedSequence:
+    """Streams whose equal rows are simultaneous; what fusion takes.
+
+    Parameters
+    ----------
+    streams : dict of str to ndarray of shape (T, D), float32
+        Rows of each stream; 0 where its mask is False. D differs between streams.
+    times_s : ndarray of shape (T,), float64
+        Time of each row on the picture's clock, evenly spaced.
+    masks : dict of str to ndarray of shape (T,), bool
+        Where each stream has something to say.
+    """
+
+    streams: dict[str, NDArray[np.float32]]
+    times_s: NDArray[np.float64]
+    masks: dict[str, NDArray[np.bool_]]
+
+    def __len__(self) -> int:
+        return len(self.times_s)
 
 
 @dataclass(frozen=True, slots=True)

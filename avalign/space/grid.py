@@ -17,12 +17,17 @@ __all__ = [
     "normalise",
     "require_lips",
     "require_mfcc",
+    "rows_at",
     "to_uniform",
     "uniform_stream",
 ]
 
 # The 40 lip points and the chin, three coordinates each.
 LIP_COLUMNS = 123
+# Rows further apart than this say nothing about what lies between them.
+LONGEST_GAP_S = 0.2
+# Times that differ by less are the same.
+_ROUNDING_S = 1e-6
 
 
 def require_mfcc(stream: FeatureStream, columns: int) -> None:
@@ -87,23 +92,51 @@ def to_uniform(
     start_s : float
         Time of the first row.
     """
-    rows = np.flatnonzero(stream.valid)
-    if len(rows) == 0:
+    times_s = stream.times_s[stream.valid]
+    if len(times_s) == 0:
         return np.zeros((0, stream.values.shape[1]), np.float32), np.zeros(0, bool), 0.0
+    start_s, period = float(times_s[0]), 1.0 / rate_hz
+    count = int(np.floor((times_s[-1] - start_s) * rate_hz + 1e-6)) + 1
+    values, valid = rows_at(stream, start_s + period * np.arange(count))
+    return values, valid, start_s
+
+
+def rows_at(
+    stream: FeatureStream, wanted_s: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Interpolate a stream linearly at given times.
+
+    Parameters
+    ----------
+    stream : FeatureStream
+        Rows at any times; those that are not valid are passed over.
+    wanted_s : ndarray of shape (T,), float64
+        The times, in any order.
+
+    Returns
+    -------
+    values : ndarray of shape (T, D), float32
+        Interpolated rows; 0 where not valid.
+    valid : ndarray of shape (T,), bool
+        True where valid rows lie on both sides, at most 0.2 s apart, or at the very time.
+    """
+    rows = np.flatnonzero(stream.valid)
+    count = len(wanted_s)
+    if len(rows) == 0:
+        return np.zeros((count, stream.values.shape[1]), np.float32), np.zeros(count, bool)
     times = stream.times_s[rows]
-    start_s, period = float(times[0]), 1.0 / rate_hz
-    count = int(np.floor((times[-1] - start_s) * rate_hz + 1e-6)) + 1
-    wanted = start_s + period * np.arange(count)
+    inside = (wanted_s >= times[0] - _ROUNDING_S) & (wanted_s <= times[-1] + _ROUNDING_S)
     if len(rows) == 1:
-        return stream.values[rows].astype(np.float32), np.ones(1, bool), start_s
-    right = np.clip(np.searchsorted(times, wanted, side="right"), 1, len(times) - 1)
+        values = np.where(inside[:, None], stream.values[rows], 0).astype(np.float32)
+        return values, inside
+    right = np.clip(np.searchsorted(times, wanted_s, side="right"), 1, len(times) - 1)
     left = right - 1
     gap = times[right] - times[left]
-    share = np.clip((wanted - times[left]) / gap, 0.0, 1.0).astype(np.float32)[:, None]
+    share = np.clip((wanted_s - times[left]) / gap, 0.0, 1.0).astype(np.float32)[:, None]
     values = stream.values[rows[left]] * (1 - share) + stream.values[rows[right]] * share
     on_a_row = (share[:, 0] < 1e-3) | (share[:, 0] > 1 - 1e-3)
-    valid = (gap <= 0.2) | on_a_row
-    return np.where(valid[:, None], values, 0).astype(np.float32), valid, start_s
+    valid = inside & ((gap <= LONGEST_GAP_S) | on_a_row)
+    return np.where(valid[:, None], values, 0).astype(np.float32), valid
 
 
 def uniform_stream(
