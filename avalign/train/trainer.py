@@ -1,6 +1,6 @@
 """The training loop of the shared space: contrast the true lag with all others.
 
-The loss is InfoNCE over time shifts: a window's evidence for every lag goes
+The loss is `avalign.space.losses.lag_contrast`: a window's evidence for every lag goes
 through a softmax in which the true lag must win. A further candidate, "no
 match", must win for the sound of another window. Clips are not trusted to be
 in sync: their own lags are measured again and again with the model as it is,
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from avalign.audio.mel import MfccSettings, dct_basis
+from avalign.space.losses import lag_contrast
 from avalign.space.network import SpaceNetwork, lag_scores, to_model
 from avalign.space.settings import SpaceSettings
 from avalign.train.augment import Augmentation, Batch, draw_batch
@@ -226,7 +227,6 @@ class _Trainer:
         # What is kept is the running mean of the parameters (Polyak averaging).
         self.average = copy.deepcopy(self.network).eval()
         self.own_lag_rows = np.zeros(len(corpus.clips))
-        self.lags = torch.arange(-REACH, REACH + 1).float()
 
     def run(self, progress: Callable[[float], None]) -> SpaceNetwork:
         plan = self.plan
@@ -266,18 +266,14 @@ class _Trainer:
             torch.as_tensor(batch.lips),
             torch.as_tensor(batch.seen),
         )
-        count = len(batch.lag_rows)
-        other = int(self.random.integers(1, count))
-        matched = self.with_no_match(lag_scores(audio, lips, REACH))
-        foreign = self.with_no_match(lag_scores(audio.roll(other, 0), lips, REACH))
-        distance = self.lags - torch.as_tensor(batch.lag_rows)[:, None]
-        target = torch.softmax(-0.5 * (distance / self.plan.tolerance_rows) ** 2, dim=1)
-        return -(target * matched[:, :-1]).sum(dim=1).mean() - foreign[:, -1].mean()
-
-    def with_no_match(self, scores: torch.Tensor) -> torch.Tensor:
-        """Log posterior of every lag and, last, of no match."""
-        null = self.network.no_match + float(np.log(scores.shape[1]))
-        return torch.log_softmax(torch.cat([scores, null.expand(len(scores), 1)], dim=1), dim=1)
+        other = int(self.random.integers(1, len(batch.lag_rows)))
+        return lag_contrast(
+            lag_scores(audio, lips, REACH),
+            lag_scores(audio.roll(other, 0), lips, REACH),
+            self.network.no_match,
+            torch.as_tensor(batch.lag_rows),
+            self.plan.tolerance_rows,
+        )
 
     @torch.no_grad()
     def follow(self, decay: float) -> None:
