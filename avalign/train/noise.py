@@ -1,0 +1,201 @@
+"""Noise for training and for tests: babble, white, recorded, at an exact SNR on the waveform.
+
+Babble comes from the training speakers only, so that no voice of a test is heard before
+it. All chance comes from the generator that is passed in: same generator, same noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from avalign.errors import ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Babble", "Noise", "RecordedNoise", "WhiteNoise", "mix_at_snr"]
+
+
+class Noise(Protocol):
+    """Anything that can be drawn as long as an utterance."""
+
+    def draw(
+        self, length: int, random: np.random.Generator, *, speaker: str = "", name: str = ""
+    ) -> NDArray[np.float32]:
+        """Draw noise to be laid under an utterance.
+
+        Parameters
+        ----------
+        length : int
+            Samples wanted.
+        random : Generator
+            Source of chance.
+        speaker, name : str
+            Who speaks the utterance, and which it is: it is never its own noise.
+
+        Returns
+        -------
+        ndarray of shape (length,), float32
+            The noise, at any level.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WhiteNoise:
+    """Gaussian noise, equally strong at all frequencies."""
+
+    def draw(  # noqa: D102 (as in `Noise`)
+        self, length: int, random: np.random.Generator, *, speaker: str = "", name: str = ""
+    ) -> NDArray[np.float32]:
+        return random.standard_normal(length, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedNoise:
+    """Pieces cut from recordings; a recording that is too short goes round.
+
+    Parameters
+    ----------
+    recordings : sequence of ndarray of shape (N,), float32
+        The recordings, at the sample rate of the utterances.
+
+    Raises
+    ------
+    ParameterError
+        If there is no recording, or one that is silent.
+    """
+
+    recordings: Sequence[NDArray[np.float32]]
+
+    def __post_init__(self) -> None:
+        if not self.recordings:
+            raise ParameterError("no recording of noise", "name at least one")
+        for number, recording in enumerate(self.recordings):
+            if not np.any(recording):
+                raise ParameterError(
+                    f"recording {number} of noise is silent", "leave it out"
+                )
+
+    def draw(  # noqa: D102 (as in `Noise`)
+        self, length: int, random: np.random.Generator, *, speaker: str = "", name: str = ""
+    ) -> NDArray[np.float32]:
+        recording = self.recordings[int(random.integers(len(self.recordings)))]
+        return _piece(recording, length, random)
+
+
+@dataclass(frozen=True, slots=True)
+class Babble:
+    """Several people who talk at once, none of them the one who is listened to.
+
+    Voices are those of other speakers; where a corpus has one speaker only, those of
+    other utterances. Each is brought to the same power before they are added.
+
+    Parameters
+    ----------
+    voices : sequence of ndarray of shape (N,), float32
+        Training utterances.
+    speakers, names : sequence of str
+        Who speaks each of them, and which it is.
+    count : int
+        How many talk at once.
+
+    Raises
+    ------
+    ParameterError
+        If there are fewer than two utterances with sound, or ``count`` is below 1.
+    """
+
+    voices: Sequence[NDArray[np.float32]]
+    speakers: Sequence[str]
+    names: Sequence[str]
+    count: int = 6
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ParameterError(f"babble of {self.count} voices", "choose 1 or more")
+        if len(self.names) != len(set(self.names)):
+            raise ParameterError(
+                "two utterances for babble have one name", "give each its own name"
+            )
+        heard = sum(bool(np.any(voice)) for voice in self.voices)
+        if heard < 2:
+            raise ParameterError(
+                f"babble needs two utterances with sound, there are {heard}",
+                "train on more clips, or use white noise",
+            )
+
+    def draw(  # noqa: D102 (as in `Noise`)
+        self, length: int, random: np.random.Generator, *, speaker: str = "", name: str = ""
+    ) -> NDArray[np.float32]:
+        others = [
+            number
+            for number, (who, which) in enumerate(zip(self.speakers, self.names, strict=True))
+            if which != name and who != speaker
+        ] or [number for number, which in enumerate(self.names) if which != name]
+        chosen = random.choice(others, self.count, replace=self.count > len(others))
+        babble = np.zeros(length, np.float32)
+        for number in chosen:
+            piece = _piece(self.voices[int(number)], length, random)
+            power = float(np.mean(np.square(piece, dtype=np.float64)))
+            if power > 0:
+                babble += piece / np.float32(np.sqrt(power))
+        return babble
+
+
+def mix_at_snr(
+    samples: NDArray[np.float32], noise: NDArray[np.float32], snr_db: float
+) -> NDArray[np.float32]:
+    """Add noise so that the ratio of the mean powers is exactly what is asked.
+
+    Parameters
+    ----------
+    samples : ndarray of shape (N,), float32
+        The utterance.
+    noise : ndarray of shape (N,), float32
+        Noise at any level.
+    snr_db : float
+        Power of `samples` over power of the added noise, in decibels.
+
+    Returns
+    -------
+    ndarray of shape (N,), float32
+        The mixture. Where utterance or noise are silent there is no such ratio, and
+        the utterance comes back as it was.
+
+    Raises
+    ------
+    ParameterError
+        If the shapes differ or the ratio is not finite.
+    """
+    if samples.shape != noise.shape or samples.ndim != 1:
+        raise ParameterError(
+            f"samples of shape {samples.shape} and noise of shape {noise.shape}",
+            "pass one channel of each, equally long",
+        )
+    if not np.isfinite(snr_db):
+        raise ParameterError(f"an SNR of {snr_db} dB", "choose a finite number")
+    signal_power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
+    noise_power = float(np.mean(np.square(noise, dtype=np.float64))) if len(noise) else 0.0
+    if signal_power == 0.0 or noise_power == 0.0:
+        return samples
+    gain = np.sqrt(signal_power / noise_power) * 10.0 ** (-snr_db / 20.0)
+    return samples + np.float32(gain) * noise
+
+
+def _piece(
+    recording: NDArray[np.float32], length: int, random: np.random.Generator
+) -> NDArray[np.float32]:
+    """Cut a piece from a random place; a recording that ends goes on from its start."""
+    if not len(recording):
+        return np.zeros(length, np.float32)
+    if len(recording) >= length:
+        start = int(random.integers(len(recording) - length + 1))
+        return recording[start : start + length]
+    start = int(random.integers(len(recording)))
+    return np.resize(np.roll(recording, -start), length)
