@@ -1,70 +1,25 @@
-"""Read manifests: tables that say which media files there are and what they are for.
+"""Read and write manifests: tables that say which media files there are and what they are for.
 
-A manifest is a CSV or Parquet file with one row per media file. Only the column
-``path`` is required; the others are those of `ManifestRow`, and whatever else the table
-holds is kept in ``extra``. Everything that learns or measures starts from one.
+A manifest is a CSV or Parquet file with one row per utterance: a media file, or a span of
+one. Only the column ``path`` is required; the others are those of `ManifestRow` (``start``
+and ``end`` are read as ``start_s`` and ``end_s``, and ``transcript`` may hold the words
+themselves), and whatever else the table holds is kept in ``extra``. Everything that learns
+or measures starts from one.
 """
 
 from __future__ import annotations
 
-import math
+import csv
 import os
-import random
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
+from avalign.data.rows import ManifestRow, RowParser, path_text, row_cells
 from avalign.data.tables import read_table
 from avalign.errors import ParameterError
 
-__all__ = ["Manifest", "ManifestRow", "read_manifest", "speaker_folds"]
-
-TRUE_WORDS = frozenset({"1", "1.0", "true", "yes"})
-FALSE_WORDS = frozenset({"0", "0.0", "false", "no", ""})
-TEXT_COLUMNS = ("split", "role", "dataset", "speaker", "language", "licence")
-KNOWN_COLUMNS = frozenset({"path", "transcript", "weights_ok", "duration_s", *TEXT_COLUMNS})
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestRow:
-    """One media file and what is known of it; text that is not stated is ``""``.
-
-    Parameters
-    ----------
-    path : Path
-        The media file, absolute.
-    split : str
-        What the row is for, such as ``"train"`` or ``"dev"``.
-    role : str
-        What the file shows, such as ``"in_sync"`` or ``"negative_no_face"``.
-    dataset, speaker, language : str
-        Provenance.
-    transcript : Path or None
-        File with the words, absolute.
-    weights_ok : bool
-        Whether weights trained on this file may be given away. A table without the
-        column allows it; an empty cell does not.
-    licence : str
-        Terms of the file.
-    duration_s : float or None
-        Length in seconds.
-    extra : mapping of str to str
-        All other columns.
-    """
-
-    path: Path
-    split: str = ""
-    role: str = ""
-    dataset: str = ""
-    speaker: str = ""
-    language: str = ""
-    transcript: Path | None = None
-    weights_ok: bool = True
-    licence: str = ""
-    duration_s: float | None = None
-    extra: Mapping[str, str] = field(default_factory=dict, hash=False)
+__all__ = ["Manifest", "ManifestRow", "read_manifest", "write_manifest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +56,7 @@ class Manifest:
         str
             Path relative to the manifest's folder, where it lies within it.
         """
-        folder = _folder(self.path)
-        if row.path.is_relative_to(folder):
-            return row.path.relative_to(folder).as_posix()
-        return row.path.as_posix()
+        return path_text(row.path, _folder(self.path))
 
     def select(
         self,
@@ -112,13 +64,15 @@ class Manifest:
         split: str | Iterable[str] | None = None,
         role: str | Iterable[str] | None = None,
         dataset: str | Iterable[str] | None = None,
+        speaker: str | Iterable[str] | None = None,
+        label: str | Iterable[str] | None = None,
         weights_ok: bool | None = None,
     ) -> Manifest:
         """Keep the rows that meet all conditions.
 
         Parameters
         ----------
-        split, role, dataset : str or iterable of str, optional
+        split, role, dataset, speaker, label : str or iterable of str, optional
             Accepted values; by default any.
         weights_ok : bool, optional
             Required value; by default any.
@@ -128,9 +82,16 @@ class Manifest:
         Manifest
             The same table with fewer rows, possibly none.
         """
+        conditions = {
+            "split": split,
+            "role": role,
+            "dataset": dataset,
+            "speaker": speaker,
+            "label": label,
+        }
         wanted = {
             name: {values} if isinstance(values, str) else set(values)
-            for name, values in (("split", split), ("role", role), ("dataset", dataset))
+            for name, values in conditions.items()
             if values is not None
         }
         rows = tuple(
@@ -170,143 +131,85 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     """
     table = Path(path)
     rows: list[ManifestRow] = []
-    seen: dict[Path, str] = {}
+    seen: dict[object, str] = {}
     for place, cells in read_table(table, required="path"):
-        parser = _RowParser(table, place, cells)
+        parser = RowParser(table, place, cells)
         row = parser.row()
-        if row.path in seen:
-            problem = f"{cells['path']!r} is already in {seen[row.path]}"
+        if row.span in seen:
+            problem = f"{cells['path']!r} is already in {seen[row.span]}"
             raise parser.error("path", problem, "keep one of the two")
-        seen[row.path] = place
+        seen[row.span] = place
         rows.append(row)
     return Manifest(table, tuple(rows))
 
 
-def speaker_folds(
-    rows: Iterable[ManifestRow], n: int, seed: int = 0
-) -> tuple[tuple[ManifestRow, ...], ...]:
-    """Deal rows into folds that share no speaker and hold about equally many seconds.
-
-    The speaker with the most seconds goes first, each to the fold that is shortest so
-    far. A row without a speaker counts as a speaker of its own; one without a duration
-    as long as the median row.
+def write_manifest(
+    manifest: Manifest, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> Manifest:
+    """Write a manifest as CSV, so that reading it gives the same rows.
 
     Parameters
     ----------
-    rows : iterable of ManifestRow
-        What to deal.
-    n : int
-        Number of folds, at least 2 and at most the number of speakers.
-    seed : int
-        Decides between speakers of equal length.
+    manifest : Manifest
+        The rows. Columns in which no row says anything are left out.
+    path : path-like
+        The ``.csv`` file to write. Files in its folder are written as relative paths.
+    overwrite : bool
+        Replace an existing file.
 
     Returns
     -------
-    tuple of tuple of ManifestRow
-        The folds; rows keep their order.
+    Manifest
+        The same rows, in the new table.
 
     Raises
     ------
     ParameterError
-        If ``n`` does not fit the number of speakers.
-
-    References
-    ----------
-    .. [1] R. L. Graham, "Bounds on multiprocessing timing anomalies", SIAM Journal on
-       Applied Mathematics 17 (2), 1969 (longest processing time first).
+        If the name does not end in ``.csv``, or a row cannot be written, such as one
+        with a file name that begins with a blank.
+    MediaError
+        If the file exists, or cannot be written.
     """
-    rows = tuple(rows)
-    known_s = [row.duration_s for row in rows if row.duration_s is not None]
-    typical_s = median(known_s) if known_s else 1.0
-    seconds: dict[str, float] = defaultdict(float)
-    for row in rows:
-        seconds[_speaker_key(row)] += typical_s if row.duration_s is None else row.duration_s
-    if not 2 <= n <= len(seconds):
+    from avalign.media import atomic_output
+
+    table = Path(path)
+    if table.suffix.lower() != ".csv":
+        raise ParameterError(f"{table}: a manifest is written as CSV", "name a .csv file")
+    written = [_checked_cells(row, table) for row in manifest]
+    columns = list(dict.fromkeys(["path", *(name for cells in written for name in cells)]))
+    with (
+        atomic_output(table, overwrite) as temporary,
+        open(temporary, "w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(written)
+    return Manifest(table, manifest.rows)
+
+
+def _checked_cells(row: ManifestRow, table: Path) -> dict[str, str]:
+    cells = row_cells(row, _folder(table))
+    for column, text in cells.items():
+        if text != text.strip() or not text.isprintable() or not _encodable(text):
+            raise ParameterError(
+                f"{table}: the {column} {text!r} of {row.path.name!r} does not fit a table",
+                "take line breaks, blanks at its ends and broken characters out of it",
+            )
+    if RowParser(table, str(row.path), cells).row() != row:
         raise ParameterError(
-            f"{n} folds of {len(seconds)} speakers cannot be made",
-            "choose from 2 to as many folds as there are speakers",
+            f"{table}: the row of {row.path} would be read as another one",
+            "give its transcript an ending .align, .srt or .txt",
         )
-    speakers = sorted(seconds)
-    random.Random(seed).shuffle(speakers)
-    load_s = [0.0] * n
-    fold_of: dict[str, int] = {}
-    for speaker in sorted(speakers, key=lambda name: -seconds[name]):
-        fold = min(range(n), key=load_s.__getitem__)
-        fold_of[speaker] = fold
-        load_s[fold] += seconds[speaker]
-    return tuple(
-        tuple(row for row in rows if fold_of[_speaker_key(row)] == fold) for fold in range(n)
-    )
+    return cells
 
 
-def _speaker_key(row: ManifestRow) -> str:
-    # No speaker's name can hold a NUL: the reader refuses it.
-    return row.speaker or f"\0{row.path}"
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _folder(table: Path) -> Path:
     return Path(os.path.abspath(table)).parent
-
-
-@dataclass(frozen=True, slots=True)
-class _RowParser:
-    """Turns the cells of one row into a `ManifestRow`, or says which cell is wrong."""
-
-    table: Path
-    place: str
-    cells: dict[str, str]
-
-    def row(self) -> ManifestRow:
-        for column, text in self.cells.items():
-            if "\0" in text:
-                raise self.error(column, "holds a NUL character", "save the table anew")
-        if not self.cells["path"]:
-            raise self.error("path", "is empty", "name a media file")
-        texts = {name: self.cells.get(name, "") for name in TEXT_COLUMNS}
-        return ManifestRow(
-            path=self._path("path"),
-            transcript=self._path("transcript") if self.cells.get("transcript") else None,
-            weights_ok=self._flag("weights_ok"),
-            duration_s=self._seconds("duration_s"),
-            extra={k: v for k, v in self.cells.items() if k and k not in KNOWN_COLUMNS},
-            **texts,
-        )
-
-    def error(self, column: str, problem: str, hint: str) -> ParameterError:
-        return ParameterError(f"{self.table}, {self.place}, column {column!r}: {problem}", hint)
-
-    def _path(self, column: str) -> Path:
-        text = self.cells[column]
-        path = Path(text)
-        folder = _folder(self.table)
-        if path.is_absolute():
-            if not path.exists():
-                raise self.error(column, f"{text!r} does not exist", "correct the path")
-            return Path(os.path.normpath(path))
-        # Links are followed only when the file is opened: folders of links are ordinary.
-        resolved = Path(os.path.normpath(folder / path))
-        if not resolved.is_relative_to(folder) or resolved == folder:
-            raise self.error(
-                column,
-                f"{text!r} leads out of the manifest's folder",
-                "write the absolute path where this is meant",
-            )
-        return resolved
-
-    def _flag(self, column: str) -> bool:
-        text = self.cells.get(column, "1").lower()
-        if text not in TRUE_WORDS | FALSE_WORDS:
-            raise self.error(column, f"{text!r} is neither 0 nor 1", "write 0 or 1")
-        return text in TRUE_WORDS
-
-    def _seconds(self, column: str) -> float | None:
-        text = self.cells.get(column, "")
-        if not text:
-            return None
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = math.nan
-        if not 0 <= seconds < math.inf:
-            raise self.error(column, f"{text!r} is not a number of seconds", "write e.g. 12.5")
-        return seconds

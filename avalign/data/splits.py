@@ -1,0 +1,409 @@
+"""Splits by speaker, or by sentence where that is declared.
+
+Whoever is heard in training must not be heard in the test, or the score says how well
+voices and faces were learnt by heart. Every split here is a manifest whose rows say their
+part (``split``) and what keeps the parts apart (``split_by``); written with
+`write_manifest`, it is published, and `read_split` refuses it where speakers have leaked.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from statistics import median
+
+from avalign.data.manifest import Manifest, ManifestRow, read_manifest
+from avalign.errors import ParameterError
+
+__all__ = [
+    "BY_SENTENCE",
+    "BY_SPEAKER",
+    "check_split",
+    "fold_split",
+    "held_out",
+    "leaked_speakers",
+    "leave_one_speaker_out",
+    "read_split",
+    "sentence_key",
+    "sentence_split",
+    "speaker_folds",
+    "speaker_split",
+]
+
+BY_SPEAKER, BY_SENTENCE = "speaker", "sentence"
+SHARES = {"train": 0.8, "dev": 0.1, "test": 0.1}
+
+
+def speaker_split(
+    manifest: Manifest, shares: Mapping[str, float] | None = None, *, seed: int = 0
+) -> Manifest:
+    """Give every speaker to one part, such as train, dev or test.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What to split.
+    shares : mapping of str to float, optional
+        Share of the seconds each part should get, of any sum; by default train 0.8, dev
+        0.1 and test 0.1. A speaker goes where most is missing, so every part gets one.
+    seed : int
+        Same seed, same split.
+
+    Returns
+    -------
+    Manifest
+        The rows with their parts, by speaker.
+
+    Raises
+    ------
+    ParameterError
+        If the shares cannot be used, or there are fewer speakers than parts.
+    """
+    part_of = _deal(manifest, _checked(shares), lambda row: row.speaker_key, "speakers", seed)
+    return _with_parts(manifest, lambda row: part_of[row.speaker_key], BY_SPEAKER)
+
+
+def sentence_split(
+    manifest: Manifest, shares: Mapping[str, float] | None = None, *, seed: int = 0
+) -> Manifest:
+    """Give every sentence to one part, although its speaker is heard in all of them.
+
+    For a corpus of one speaker, or for results on speakers that were seen, which then
+    must be said. Rows with the same words go to the same part.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What to split.
+    shares : mapping of str to float, optional
+        As in `speaker_split`.
+    seed : int
+        Same seed, same split.
+
+    Returns
+    -------
+    Manifest
+        The rows with their parts, by sentence.
+
+    Raises
+    ------
+    ParameterError
+        If the shares cannot be used, or there are fewer sentences than parts.
+    """
+    part_of = _deal(manifest, _checked(shares), sentence_key, "sentences", seed)
+    return _with_parts(manifest, lambda row: part_of[sentence_key(row)], BY_SENTENCE)
+
+
+def leave_one_speaker_out(manifest: Manifest) -> Manifest:
+    """Make every speaker a fold.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What to split; each row must name its speaker.
+
+    Returns
+    -------
+    Manifest
+        The rows; the part of each is its speaker.
+
+    Raises
+    ------
+    ParameterError
+        If a row names no speaker, or there is only one.
+    """
+    for row in manifest:
+        if not row.speaker:
+            raise ParameterError(
+                f"{manifest.name_of(row)} names no speaker to leave out",
+                "fill the column 'speaker'",
+            )
+    if len({row.speaker for row in manifest}) < 2:
+        raise ParameterError(
+            f"{manifest.path} has no two speakers",
+            "split a single speaker by sentence, and say so",
+        )
+    return _with_parts(manifest, lambda row: row.speaker, BY_SPEAKER)
+
+
+def fold_split(manifest: Manifest, n: int, *, seed: int = 0) -> Manifest:
+    """Make folds that share no speaker and hold about equally many seconds.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What to split.
+    n : int
+        Number of folds, at least 2 and at most the number of speakers.
+    seed : int
+        Decides between speakers of equal length.
+
+    Returns
+    -------
+    Manifest
+        The rows; their parts are ``"fold1"`` to ``"fold<n>"``.
+
+    Raises
+    ------
+    ParameterError
+        If ``n`` does not fit the number of speakers.
+    """
+    folds = speaker_folds(manifest, n, seed)
+    width = len(str(n))
+    part_of = {
+        row.speaker_key: f"fold{number:0{width}}"
+        for number, fold in enumerate(folds, start=1)
+        for row in fold
+    }
+    return _with_parts(manifest, lambda row: part_of[row.speaker_key], BY_SPEAKER)
+
+
+def held_out(manifest: Manifest) -> Iterator[tuple[str, Manifest, Manifest]]:
+    """Leave each part out in turn, as cross-validation does.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Rows with their parts, such as from `fold_split`.
+
+    Yields
+    ------
+    name : str
+        The part left out.
+    train, test : Manifest
+        All other rows, and those of the part.
+
+    Raises
+    ------
+    ParameterError
+        If speakers have leaked; see `check_split`.
+    """
+    check_split(manifest)
+    parts = sorted({row.split for row in manifest})
+    for name in parts:
+        others = [part for part in parts if part != name]
+        yield name, manifest.select(split=others), manifest.select(split=name)
+
+
+def read_split(path: str | os.PathLike[str]) -> Manifest:
+    """Read a published split, and refuse it where speakers have leaked.
+
+    Parameters
+    ----------
+    path : path-like
+        A manifest with the column ``split``.
+
+    Returns
+    -------
+    Manifest
+        Its rows.
+
+    Raises
+    ------
+    ParameterError
+        If the table is no manifest, or no split; see `check_split`.
+    MediaError
+        If the file cannot be read.
+    """
+    manifest = read_manifest(path)
+    check_split(manifest)
+    return manifest
+
+
+def check_split(manifest: Manifest) -> None:
+    """Refuse a split that cannot be trusted.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Rows with their parts.
+
+    Raises
+    ------
+    ParameterError
+        If there are no rows, a row has no part, ``split_by`` is unknown, or a speaker is
+        in several parts without a declared split by sentence; the message names it.
+    """
+    if not manifest.rows:
+        raise ParameterError(f"{manifest.path} holds no rows", "list the files of a corpus")
+    for row in manifest:
+        if not row.split:
+            raise ParameterError(
+                f"{manifest.name_of(row)} is in no part of the split",
+                "fill the column 'split', or make one with avalign data split",
+            )
+        if row.split_by not in ("", BY_SPEAKER, BY_SENTENCE):
+            raise ParameterError(
+                f"{manifest.name_of(row)} is split by {row.split_by!r}",
+                f"write {BY_SPEAKER!r} or {BY_SENTENCE!r} in the column 'split_by'",
+            )
+    for speaker, parts in leaked_speakers(manifest).items():
+        raise ParameterError(
+            f"the speaker {speaker!r} is in {' and '.join(parts)}",
+            f"keep each speaker in one part, or declare split_by={BY_SENTENCE}",
+        )
+
+
+def leaked_speakers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
+    """Find the speakers that are on several sides of a split without a declaration.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Rows with their parts.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Each such speaker with its parts, sorted.
+    """
+    parts: dict[str, set[str]] = defaultdict(set)
+    undeclared: set[str] = set()
+    for row in manifest:
+        if row.speaker and row.split:
+            parts[row.speaker].add(row.split)
+            if row.split_by != BY_SENTENCE:
+                undeclared.add(row.speaker)
+    return {
+        speaker: tuple(sorted(parts[speaker]))
+        for speaker in sorted(undeclared)
+        if len(parts[speaker]) > 1
+    }
+
+
+def speaker_folds(
+    rows: Iterable[ManifestRow], n: int, seed: int = 0
+) -> tuple[tuple[ManifestRow, ...], ...]:
+    """Deal rows into folds that share no speaker and hold about equally many seconds.
+
+    The speaker with the most seconds goes first, each to the fold that is shortest so
+    far. A row without a speaker counts as a speaker of its own; one without a duration
+    as long as the median row.
+
+    Parameters
+    ----------
+    rows : iterable of ManifestRow
+        What to deal.
+    n : int
+        Number of folds, at least 2 and at most the number of speakers.
+    seed : int
+        Decides between speakers of equal length.
+
+    Returns
+    -------
+    tuple of tuple of ManifestRow
+        The folds; rows keep their order.
+
+    Raises
+    ------
+    ParameterError
+        If ``n`` does not fit the number of speakers.
+
+    References
+    ----------
+    .. [1] R. L. Graham, "Bounds on multiprocessing timing anomalies", SIAM Journal on
+       Applied Mathematics 17 (2), 1969 (longest processing time first).
+    """
+    rows = tuple(rows)
+    seconds = _seconds_of(rows, lambda row: row.speaker_key)
+    if not 2 <= n <= len(seconds):
+        raise ParameterError(
+            f"{n} folds of {len(seconds)} speakers cannot be made",
+            "choose from 2 to as many folds as there are speakers",
+        )
+    load_s = [0.0] * n
+    fold_of: dict[str, int] = {}
+    for speaker in sorted(_shuffled(seconds, seed), key=lambda name: -seconds[name]):
+        fold = min(range(n), key=load_s.__getitem__)
+        fold_of[speaker] = fold
+        load_s[fold] += seconds[speaker]
+    return tuple(
+        tuple(row for row in rows if fold_of[row.speaker_key] == fold) for fold in range(n)
+    )
+
+
+def sentence_key(row: ManifestRow) -> str:
+    """Say which sentence a row holds; one whose words nobody states is its own.
+
+    Parameters
+    ----------
+    row : ManifestRow
+        The row.
+
+    Returns
+    -------
+    str
+        Its words without regard to case and blanks, or its file.
+    """
+    return " ".join(row.text.casefold().split()) or f"\0{row.path}\0{row.start_s}"
+
+
+def _deal(
+    manifest: Manifest,
+    shares: Mapping[str, float],
+    key: Callable[[ManifestRow], str],
+    what: str,
+    seed: int,
+) -> dict[str, str]:
+    """Give each group of rows, in random order, to the part that lacks most of its share."""
+    seconds = _seconds_of(manifest.rows, key)
+    if len(seconds) < len(shares):
+        raise ParameterError(
+            f"{len(seconds)} {what} cannot be dealt to {len(shares)} parts",
+            "name fewer parts, or split a single speaker by sentence, and say so",
+        )
+    total_s = sum(seconds.values()) or 1.0
+    wanted_s = {part: total_s * share / sum(shares.values()) for part, share in shares.items()}
+    given_s = dict.fromkeys(shares, 0.0)
+    part_of: dict[str, str] = {}
+    groups = _shuffled(seconds, seed)
+    for left, group in zip(range(len(groups), 0, -1), groups, strict=True):
+        empty = [part for part in shares if part not in part_of.values()]
+        # The last groups are for the parts that have none yet.
+        choice = empty if len(empty) == left else list(shares)
+        part = max(choice, key=lambda name: 1 - given_s[name] / wanted_s[name])
+        part_of[group] = part
+        given_s[part] += seconds[group]
+    return part_of
+
+
+def _checked(shares: Mapping[str, float] | None) -> Mapping[str, float]:
+    shares = SHARES if shares is None else shares
+    if len(shares) < 2 or not all(
+        part and 0 < share < math.inf for part, share in shares.items()
+    ):
+        raise ParameterError(
+            f"the shares {dict(shares)} make no split",
+            "name two parts or more, each with a share above zero",
+        )
+    return shares
+
+
+def _seconds_of(
+    rows: Iterable[ManifestRow], key: Callable[[ManifestRow], str]
+) -> dict[str, float]:
+    """Add up the seconds of each group; a row that does not say is as long as the median."""
+    rows = tuple(rows)
+    known_s = [row.duration_s for row in rows if row.duration_s is not None]
+    typical_s = median(known_s) if known_s else 1.0
+    seconds: dict[str, float] = defaultdict(float)
+    for row in rows:
+        seconds[key(row)] += typical_s if row.duration_s is None else row.duration_s
+    return dict(seconds)
+
+
+def _shuffled(groups: Iterable[str], seed: int) -> list[str]:
+    shuffled = sorted(groups)
+    random.Random(seed).shuffle(shuffled)
+    return shuffled
+
+
+def _with_parts(
+    manifest: Manifest, part_of: Callable[[ManifestRow], str], split_by: str
+) -> Manifest:
+    rows = tuple(replace(row, split=part_of(row), split_by=split_by) for row in manifest.rows)
+    return Manifest(manifest.path, rows)
