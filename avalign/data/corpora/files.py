@@ -1,0 +1,91 @@
+"""What the readers of corpora share: finding files, and making rows of them a manifest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from avalign.data.manifest import Manifest, ManifestRow
+from avalign.errors import MediaError, ParameterError
+
+__all__ = ["AUDIO_SUFFIXES", "VIDEO_SUFFIXES", "find_files", "manifest_of"]
+
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"),
+        *(".flv", ".wmv", ".ts", ".3gp", ".ogv"),
+    }
+)
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus"})
+
+
+def find_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Find files in a folder and all folders in it, hidden ones left out.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look. Links to folders are not followed.
+    suffixes : collection of str
+        Endings in small letters, with their dots.
+
+    Returns
+    -------
+    list of Path
+        Absolute paths, sorted.
+
+    Raises
+    ------
+    MediaError
+        If the folder cannot be read.
+    """
+    if not folder.is_dir():
+        raise MediaError(f"{folder} is no folder", "name the folder that holds the corpus")
+
+    def refuse(error: OSError) -> None:
+        raise MediaError(
+            f"{error.filename} cannot be read: {error.strerror}", "check its permissions"
+        ) from error
+
+    found = []
+    for root, folders, names in os.walk(os.path.abspath(folder), onerror=refuse):
+        # What archives and file managers leave behind: __MACOSX, ._name.mp4.
+        folders[:] = [name for name in folders if not name.startswith((".", "__"))]
+        found += [
+            Path(root, name)
+            for name in names
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
+        ]
+    return sorted(found)
+
+
+def manifest_of(folder: Path, rows: Iterable[ManifestRow], *, expected: str) -> Manifest:
+    """Make rows a manifest that seems to lie in the corpus's folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    rows : iterable of ManifestRow
+        The utterances.
+    expected : str
+        What the files should be like, for the message.
+
+    Returns
+    -------
+    Manifest
+        The rows, sorted by path.
+
+    Raises
+    ------
+    ParameterError
+        If there are none.
+    """
+    ordered = tuple(sorted(rows, key=lambda row: row.path))
+    if not ordered:
+        raise ParameterError(
+            f"{folder} holds no files of this corpus",
+            f"expected {expected}, in the folder or below",
+        )
+    return Manifest(folder / "manifest.csv", ordered)
