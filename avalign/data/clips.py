@@ -13,6 +13,8 @@ import hashlib
 import os
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -20,11 +22,20 @@ from typing import Any
 
 import numpy as np
 
-from avalign.data.windows import SourceClip
-from avalign.errors import AvalignError, MediaError
+from avalign.data.rows import ManifestRow
+from avalign.data.windows import SourceClip, cut_clip
+from avalign.errors import AvalignError, MediaError, ParameterError
+from avalign.processes import cores, for_each
 from avalign.types import AudioStream
 
-__all__ = ["default_cache_dir", "load_clip"]
+__all__ = [
+    "Extracted",
+    "LoadedClip",
+    "default_cache_dir",
+    "extract_clips",
+    "load_clip",
+    "load_clips",
+]
 
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 CODE_THAT_EXTRACTS = ("extraction.py", "media", "audio", "vision")
@@ -46,6 +57,7 @@ def default_cache_dir() -> Path:
 def load_clip(
     path: str | os.PathLike[str],
     *,
+    audio: str | os.PathLike[str] | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
 ) -> SourceClip:
@@ -55,6 +67,8 @@ def load_clip(
     ----------
     path : path-like
         A media file with picture and sound.
+    audio : path-like, optional
+        A file that holds the sound; by default `path`.
     cache_dir : path-like, optional
         Where extracted clips are kept; by default `default_cache_dir`.
     jobs : int, optional
@@ -78,16 +92,205 @@ def load_clip(
     from avalign.media import read_audio
     from avalign.streams import load_streams
 
-    path = Path(path)
-    folder = Path(cache_dir) if cache_dir is not None else default_cache_dir()
-    key = f"{_content_hash(path)}-{_code_hash()}"
-    kept_streams, kept_audio = folder / f"{key}.streams.npz", folder / f"{key}.audio.npz"
+    sources = Path(path), None if audio is None else Path(audio)
+    kept_streams, kept_audio = _kept_as(*sources, cache_dir)
     # A damaged or half-written file in the cache is as good as none.
     with contextlib.suppress(AvalignError, *UNREADABLE):
         return SourceClip(load_streams(kept_streams), _load_audio(kept_audio))
-    clip = SourceClip(extract(path, jobs=jobs), read_audio(path))
+    clip = SourceClip(
+        extract(sources[0], audio=sources[1], jobs=jobs), read_audio(sources[1] or sources[0])
+    )
     _keep(clip, kept_streams, kept_audio)
     return clip
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What became of one file.
+
+    Parameters
+    ----------
+    row : ManifestRow
+        The first row that names the file.
+    was_kept : bool
+        It was extracted before.
+    error : AvalignError or None
+        Why it could not be extracted.
+    """
+
+    row: ManifestRow
+    was_kept: bool
+    error: AvalignError | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedClip:
+    """A row of a manifest with its streams, or with the reason why there are none.
+
+    Parameters
+    ----------
+    row : ManifestRow
+        The row.
+    clip : SourceClip or None
+        Streams and samples of its span.
+    error : AvalignError or None
+        Why there is no clip.
+    """
+
+    row: ManifestRow
+    clip: SourceClip | None
+    error: AvalignError | None
+
+
+def extract_clips(
+    rows: Iterable[ManifestRow],
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Iterator[Extracted]:
+    """Extract the files of a manifest into the cache; what is there already is left alone.
+
+    Every file is kept as soon as it is done, so a run that was killed goes on where it
+    ended. A file that fails, or whose process dies, never stops the rest.
+
+    Parameters
+    ----------
+    rows : iterable of ManifestRow
+        Rows; a file that several name is extracted once.
+    cache_dir : path-like, optional
+        Where extracted clips are kept; by default `default_cache_dir`.
+    jobs : int, optional
+        Files at once, one core each; by default as many as there are cores. With one,
+        each file is spread over all cores.
+    progress : callable, optional
+        Called with the share of the files that is done, 0 to 1.
+
+    Returns
+    -------
+    iterator of Extracted
+        One for each file, those found in the cache first, then as they get done.
+
+    Raises
+    ------
+    ParameterError
+        If the number of jobs cannot be used, or processes are needed and the main script
+        calls this without a guard: call it below ``if __name__ == "__main__":``.
+    """
+    if jobs is not None and jobs < 1:
+        raise ParameterError(f"jobs is {jobs}", "name at least one, or leave it out")
+    files: dict[_Sources, ManifestRow] = {}
+    for row in rows:
+        files.setdefault((row.path, row.audio), row)
+    folder = Path(cache_dir) if cache_dir is not None else default_cache_dir()
+    return _extract(files, folder, jobs or cores(), progress or (lambda share: None))
+
+
+def load_clips(
+    rows: Iterable[ManifestRow],
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Iterator[LoadedClip]:
+    """Load the clips of a manifest, in its order; what is missing is extracted first.
+
+    Parameters
+    ----------
+    rows : iterable of ManifestRow
+        Rows; one with a span gives that part of its file, on a clock that starts at 0.
+    cache_dir, jobs, progress
+        As in `extract_clips`.
+
+    Yields
+    ------
+    LoadedClip
+        One for each row; only one clip at a time is held here.
+
+    Raises
+    ------
+    ParameterError
+        As in `extract_clips`.
+    """
+    rows = tuple(rows)
+    done = extract_clips(rows, cache_dir=cache_dir, jobs=jobs, progress=progress)
+    errors = {(one.row.path, one.row.audio): one.error for one in done}
+    for row in rows:
+        error = errors[row.path, row.audio]
+        clip = None
+        if error is None:
+            try:
+                clip = _span(load_clip(row.path, audio=row.audio, cache_dir=cache_dir), row)
+            except AvalignError as raised:
+                error = raised
+        yield LoadedClip(row, clip, error)
+
+
+_Sources = tuple[Path, Path | None]
+
+
+def _extract(
+    files: dict[_Sources, ManifestRow],
+    folder: Path,
+    jobs: int,
+    progress: Callable[[float], None],
+) -> Iterator[Extracted]:
+    kept = {sources for sources in files if _is_kept(*sources, folder)}
+    for sources in kept:
+        yield Extracted(files[sources], True, None)
+    progress(len(kept) / max(1, len(files)))
+    missing = [sources for sources in files if sources not in kept]
+    outcomes = for_each(
+        _extract_one,
+        [(sources, folder, None if jobs == 1 else 1) for sources in missing],
+        jobs=jobs,
+        caller="extract_clips",
+        name=lambda task: str(task[0][0]),
+    )
+    for done, (number, error) in enumerate(outcomes, start=len(kept) + 1):
+        row = files[missing[number]]
+        if error is not None and not isinstance(error, AvalignError):
+            error = AvalignError(f"{row.path}: a defect: {type(error).__name__}: {error}")
+        yield Extracted(row, False, error)
+        progress(done / len(files))
+
+
+def _extract_one(task: tuple[_Sources, Path, int | None]) -> None:
+    (path, audio), folder, jobs = task
+    load_clip(path, audio=audio, cache_dir=folder, jobs=jobs)
+
+
+def _span(clip: SourceClip, row: ManifestRow) -> SourceClip:
+    if row.start_s is None and row.end_s is None:
+        return clip
+    start_s = row.start_s or 0.0
+    end_s = clip.streams.duration_s if row.end_s is None else row.end_s
+    if start_s >= clip.streams.duration_s:
+        raise ParameterError(
+            f"{row.path} ends at {clip.streams.duration_s:.3f} s, before the row's start at "
+            f"{start_s} s",
+            "correct the span",
+        )
+    return cut_clip(clip, start_s=start_s, length_s=end_s - start_s)
+
+
+def _is_kept(path: Path, audio: Path | None, folder: Path) -> bool:
+    try:
+        return all(kept.exists() for kept in _kept_as(path, audio, folder))
+    except AvalignError:
+        return False  # what cannot be read is told by who tries to extract it
+
+
+def _kept_as(
+    path: Path, audio: Path | None, cache_dir: str | os.PathLike[str] | None
+) -> tuple[Path, Path]:
+    """Name the files that hold the streams and the sound of a clip."""
+    folder = Path(cache_dir) if cache_dir is not None else default_cache_dir()
+    key = _content_hash(path)
+    if audio is not None:
+        key = f"{key}-{_content_hash(audio)}"
+    key = f"{key}-{_code_hash()}"
+    return folder / f"{key}.streams.npz", folder / f"{key}.audio.npz"
 
 
 def _keep(clip: SourceClip, streams_path: Path, audio_path: Path) -> None:

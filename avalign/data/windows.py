@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SourceClip",
     "cut_audio",
+    "cut_clip",
     "cut_lips",
     "cut_window",
     "face_share",
@@ -115,6 +116,30 @@ def cut_window(
         duration_s=length_s,
         frame_rate=clip.streams.frame_rate,
     )
+
+
+def cut_clip(clip: SourceClip, *, start_s: float, length_s: float) -> SourceClip:
+    """Cut a span out of a clip, samples and all, as if it were a file of its own.
+
+    Parameters
+    ----------
+    clip : SourceClip
+        Where the span is cut from.
+    start_s, length_s : float
+        The span, on the clock of the clip.
+
+    Returns
+    -------
+    SourceClip
+        The span; its clock starts at 0.
+
+    Raises
+    ------
+    ParameterError
+        If the length is not positive, or a number is not finite.
+    """
+    streams = cut_window(clip, start_s=start_s, length_s=length_s)
+    return SourceClip(streams, cut_audio(clip.audio, start_s=start_s, length_s=length_s))
 
 
 def cut_audio(audio: AudioStream, *, start_s: float, length_s: float) -> AudioStream:
