@@ -15,7 +15,7 @@ from avalign.fusion.masking import masked_softmax
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["MultiHeadAttention", "attend", "time_window_bias"]
+__all__ = ["AdditiveAttention", "MultiHeadAttention", "attend", "time_window_bias"]
 
 
 def time_window_bias(
@@ -223,4 +223,59 @@ class MultiHeadAttention(nn.Module):
 
     def _split(self, rows: Tensor) -> Tensor:
         """Turn (B, T, dim) into (B, heads, T, dim / heads)."""
-        return rows.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        width = rows.shape[2] // self.heads
+        return rows.reshape(*rows.shape[:2], self.heads, width).transpose(1, 2)
+
+
+class AdditiveAttention(nn.Module):
+    """Additive attention: a small network scores each row, alone or against a query.
+
+    The score of a row ``k`` for a query ``q`` is ``v . tanh(W q + U k + b)``.
+
+    Parameters
+    ----------
+    key_dim : int
+        Width of the rows.
+    hidden : int
+        Width of the network.
+    query_dim : int, optional
+        Width of the queries; without it there are none, and rows are scored alone.
+
+    References
+    ----------
+    D. Bahdanau, K. Cho and Y. Bengio, "Neural machine translation by jointly learning to
+    align and translate", ICLR 2015.
+    """
+
+    def __init__(self, key_dim: int, hidden: int, *, query_dim: int | None = None) -> None:
+        super().__init__()
+        self.key = nn.Linear(key_dim, hidden)
+        self.query = None if query_dim is None else nn.Linear(query_dim, hidden, bias=False)
+        self.score = nn.Linear(hidden, 1, bias=False)
+
+    def forward(
+        self, rows: Tensor, mask: Tensor, query: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Attend.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (..., N, key_dim)
+            Rows to choose from.
+        mask : Tensor of shape (..., N), bool
+            True where they are valid.
+        query : Tensor of shape (..., query_dim), optional
+            What is looked for, where the module was made for queries.
+
+        Returns
+        -------
+        context : Tensor of shape (..., key_dim)
+            Weighted rows; zeros where none is valid.
+        weights : Tensor of shape (..., N)
+            They sum to 1, or to 0 where no row is valid.
+        """
+        hidden = self.key(rows)
+        if self.query is not None and query is not None:
+            hidden = hidden + self.query(query)[..., None, :]
+        weights = masked_softmax(self.score(hidden.tanh()).squeeze(-1), mask)
+        return (weights[..., None, :] @ rows).squeeze(-2), weights

@@ -1,0 +1,71 @@
+"""Additive attention over the streams of each row, and over the rows of each item."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from avalign.fusion.attention import AdditiveAttention
+from avalign.fusion.encoders import StreamEncoders
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.masking import any_valid, masked_mean, stack_streams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["AdditiveAttentionFusion"]
+
+
+class AdditiveAttentionFusion(Fusion):
+    """At each instant, weigh the streams by what they show; then weigh the instants.
+
+    The query of each row is the mean of the streams that are there, so that a stream is
+    judged in the light of the others. `pooled` is the mean of the rows under a second
+    additive attention, without query.
+
+    When to use: which stream can be trusted changes over time, and the weights should be
+    readable; cheap, linear in time.
+
+    Parameters
+    ----------
+    dims : mapping of str to int
+        Width of each stream.
+    out_dim : int
+        Width of the fused rows.
+    hidden : int, optional
+        Width of the scoring networks; `out_dim` by default.
+    dropout : float
+        Share of encoded values to drop in training.
+
+    References
+    ----------
+    D. Bahdanau, K. Cho and Y. Bengio, "Neural machine translation by jointly learning to
+    align and translate", ICLR 2015.
+
+    C. Hori et al., "Attention-based multimodal fusion for video description", ICCV 2017.
+    """
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        out_dim: int,
+        *,
+        hidden: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(dims, out_dim)
+        hidden = hidden or out_dim
+        self.encoders = StreamEncoders(self.dims, out_dim, dropout=dropout)
+        self.over_streams = AdditiveAttention(out_dim, hidden, query_dim=out_dim)
+        self.over_time = AdditiveAttention(out_dim, hidden)
+
+    def fuse(self, inputs: FusionInput) -> FusionOutput:
+        """Weigh streams, then rows."""
+        encoded = self.encoders(inputs.streams, inputs.masks)
+        values, there = stack_streams(encoded, inputs.masks)
+        rows, shares = self.over_streams(values, there, masked_mean(values, there, dim=2))
+        mask = any_valid(inputs.masks)
+        weights = dict(zip(self.names, shares.unbind(dim=-1), strict=True))
+        answer = fused(rows, mask, weights=weights)
+        pooled, _ = self.over_time(answer.sequence, mask)
+        return replace(answer, pooled=pooled)

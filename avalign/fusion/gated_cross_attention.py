@@ -1,0 +1,163 @@
+"""Gated cross-attention: other streams are let in by gates that begin closed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from avalign.fusion.encoders import StreamEncoders
+from avalign.fusion.interface import FusionInput, FusionOutput, fused
+from avalign.fusion.masking import any_valid
+from avalign.fusion.options import checked_count
+from avalign.fusion.transformer import (
+    AttentionMaps,
+    CrossAttention,
+    FeedForward,
+    Memory,
+    TransformerBlock,
+)
+from avalign.fusion.unaligned import UnalignedFusion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+__all__ = ["GatedCrossAttention", "GatedCrossAttentionFusion"]
+
+
+class GatedCrossAttention(nn.Module):
+    """Cross-attention and feed-forward, each behind a tanh gate; at first the identity.
+
+    Parameters
+    ----------
+    dim : int
+        Width of the rows and of the memories.
+    heads : int
+        Heads of attention.
+    dropout : float
+        Share of values and attention weights to drop in training.
+
+    Attributes
+    ----------
+    attention_gate, feed_forward_gate : Parameter of shape ()
+        0 at first; ``tanh`` of them multiplies what is added.
+    """
+
+    def __init__(self, dim: int, heads: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.cross = CrossAttention(dim, heads, dropout=dropout)
+        self.feed_forward = FeedForward(dim, dropout=dropout)
+        self.attention_gate = nn.Parameter(torch.zeros(()))
+        self.feed_forward_gate = nn.Parameter(torch.zeros(()))
+
+    def forward(
+        self, rows: Tensor, memories: Sequence[Memory], *, need_weights: bool = False
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """Let the memories in.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (B, Q, dim)
+            Rows that ask.
+        memories : sequence of Memory
+            Whom they ask.
+        need_weights : bool
+            Return attention weights too.
+
+        Returns
+        -------
+        rows : Tensor of shape (B, Q, dim)
+            New rows; the same ones while the gates are 0.
+        weights : list of Tensor of shape (B, heads, Q, K) or None
+            For each memory, if they were asked for.
+        """
+        answers, weights = self.cross(rows, memories, need_weights=need_weights)
+        rows = rows + self.attention_gate.tanh() * answers
+        return rows + self.feed_forward_gate.tanh() * self.feed_forward(rows), weights
+
+
+class GatedCrossAttentionFusion(UnalignedFusion):
+    """Flamingo's way: between the layers of the target's own model, gates let others in.
+
+    Each layer lets the target ask the other streams through a gated cross-attention, and
+    then look at itself. At initialisation the gates are closed, and the others have no
+    influence whatever. Streams may differ in length and rate. Where the target is missing,
+    a learnt row asks in its place. Maps are named ``attention["lips->audio"]``, who asks
+    first.
+
+    When to use: the target alone does well already, or its layers come from a pretrained
+    model that a sudden stream beside it would upset.
+
+    Parameters
+    ----------
+    dims : mapping of str to int
+        Width of each stream.
+    out_dim : int
+        Width of the fused rows; a multiple of `heads`.
+    target : str, optional
+        Stream that asks, on whose clock the answer is; by default the first by name.
+    heads : int
+        Heads of attention.
+    layers : int
+        Layers of the target, each behind a gated cross-attention.
+    rates_hz : mapping of str to float, optional
+        Rows per second of each stream; by default all are alike.
+    dropout : float
+        Share of values and attention weights to drop in training.
+
+    References
+    ----------
+    J.-B. Alayrac et al., "Flamingo: a visual language model for few-shot learning",
+    NeurIPS 2022.
+    """
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        out_dim: int,
+        *,
+        target: str | None = None,
+        heads: int = 4,
+        layers: int = 2,
+        rates_hz: Mapping[str, float] | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(dims, out_dim, target=target, rates_hz=rates_hz)
+        self.encoders = StreamEncoders(self.dims, out_dim, dropout=dropout)
+        self.missing = nn.Parameter(torch.zeros(out_dim))
+        self.gated = nn.ModuleList(
+            GatedCrossAttention(out_dim, heads, dropout=dropout)
+            for _ in range(checked_count(layers, "layers"))
+        )
+        self.own = nn.ModuleList(
+            TransformerBlock(out_dim, heads, dropout=dropout) for _ in self.gated
+        )
+        self.norm = nn.LayerNorm(out_dim)
+
+    def fuse(self, inputs: FusionInput) -> FusionOutput:
+        """Alternate between asking the others and looking at oneself."""
+        encoded = self.encoders(inputs.streams, inputs.masks)
+        rows = torch.where(
+            inputs.masks[self.target][..., None], encoded[self.target], self.missing
+        )
+        rows = self.with_places(self.target, rows)
+        memories = [
+            Memory(self.with_places(name, encoded[name]), inputs.masks[name])
+            for name in self.sources
+        ]
+        maps = AttentionMaps()
+        for gated, own in zip(self.gated, self.own, strict=True):
+            rows, weights = gated(rows, memories, need_weights=inputs.need_weights)
+            for name, layer in zip(self.sources, weights, strict=True):
+                maps.add(f"{self.target}->{name}", layer)
+            # Only true rows of the target are seen, so that others change nothing at first.
+            rows, layer = own(rows, inputs.masks[self.target], need_weights=inputs.need_weights)
+            maps.add(f"{self.target}->{self.target}", layer)
+        return fused(
+            self.norm(rows),
+            any_valid(self.masks_on_target_clock(inputs)),
+            attention=maps.together(),
+        )

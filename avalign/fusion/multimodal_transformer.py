@@ -1,0 +1,181 @@
+"""The multimodal transformer (MulT): one crossmodal transformer for each direction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from avalign.fusion.encoders import StreamEncoders
+from avalign.fusion.interface import FusionInput, FusionOutput, fused
+from avalign.fusion.masking import any_valid, zero_masked
+from avalign.fusion.options import checked_count
+from avalign.fusion.transformer import (
+    AttentionMaps,
+    CrossAttention,
+    FeedForward,
+    Memory,
+    TransformerBlock,
+)
+from avalign.fusion.unaligned import UnalignedFusion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["CrossmodalTransformer", "MultimodalTransformerFusion"]
+
+
+class CrossmodalTransformer(nn.Module):
+    """Adapts one stream to another: each layer looks at the source as it first was.
+
+    Parameters
+    ----------
+    dim : int
+        Width of both streams.
+    heads : int
+        Heads of attention.
+    layers : int
+        Crossmodal blocks.
+    dropout : float
+        Share of values and attention weights to drop in training.
+    """
+
+    def __init__(self, dim: int, heads: int, layers: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.cross = nn.ModuleList(
+            CrossAttention(dim, heads, dropout=dropout) for _ in range(layers)
+        )
+        self.feed_forward = nn.ModuleList(FeedForward(dim, dropout=dropout) for _ in self.cross)
+
+    def forward(
+        self, rows: Tensor, source: Memory, *, need_weights: bool = False
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """Adapt.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (B, T, dim)
+            Rows of the stream to adapt.
+        source : Memory
+            The stream it attends to.
+        need_weights : bool
+            Return attention weights too.
+
+        Returns
+        -------
+        rows : Tensor of shape (B, T, dim)
+            Adapted rows.
+        weights : list of Tensor of shape (B, heads, T, K) or None
+            One for each layer, if they were asked for.
+        """
+        maps = []
+        for cross, feed_forward in zip(self.cross, self.feed_forward, strict=True):
+            answers, weights = cross(rows, [source], need_weights=need_weights)
+            rows = rows + answers
+            rows = rows + feed_forward(rows)
+            maps += weights
+        return rows, maps
+
+
+class MultimodalTransformerFusion(UnalignedFusion):
+    """MulT: each stream is adapted to each other one, then looked at along time.
+
+    A crossmodal transformer for every ordered pair of streams; what those of one stream
+    gave is joined, goes through self-attention, and the streams are concatenated on the
+    clock of the target. Streams may differ in length and rate, and need not be aligned.
+    Maps are named ``attention["lips->audio"]``, who asks first.
+
+    When to use: there is enough to train it, the streams are not aligned, and each may
+    hold what explains another. The number of directions grows with the square of the
+    number of streams.
+
+    Parameters
+    ----------
+    dims : mapping of str to int
+        Width of each stream.
+    out_dim : int
+        Width of the fused rows; a multiple of `heads`.
+    heads : int
+        Heads of attention.
+    layers : int
+        Crossmodal blocks in each direction.
+    self_layers : int
+        Blocks of self-attention over each stream afterwards.
+    target : str, optional
+        Stream on whose clock the fused rows are; by default the first by name.
+    rates_hz : mapping of str to float, optional
+        Rows per second of each stream; by default all are alike.
+    dropout : float
+        Share of values and attention weights to drop in training.
+
+    References
+    ----------
+    Y.-H. H. Tsai et al., "Multimodal transformer for unaligned multimodal language
+    sequences", ACL 2019.
+    """
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        out_dim: int,
+        *,
+        heads: int = 4,
+        layers: int = 2,
+        self_layers: int = 1,
+        target: str | None = None,
+        rates_hz: Mapping[str, float] | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(dims, out_dim, target=target, rates_hz=rates_hz)
+        checked_count(layers, "layers")
+        checked_count(self_layers, "self_layers")
+        self.encoders = StreamEncoders(self.dims, out_dim, dropout=dropout)
+        self.directions = tuple(
+            (asks, answers) for asks in self.names for answers in self.names if asks != answers
+        )
+        self.crossmodal = nn.ModuleList(
+            CrossmodalTransformer(out_dim, heads, layers, dropout=dropout)
+            for _ in self.directions
+        )
+        others = max(1, len(self.names) - 1)
+        self.join = nn.ModuleList(nn.Linear(others * out_dim, out_dim) for _ in self.names)
+        self.over_time = nn.ModuleList(
+            nn.ModuleList(
+                TransformerBlock(out_dim, heads, dropout=dropout) for _ in range(self_layers)
+            )
+            for _ in self.names
+        )
+        self.norm = nn.LayerNorm(len(self.names) * out_dim)
+        self.output = nn.Linear(len(self.names) * out_dim, out_dim)
+
+    def fuse(self, inputs: FusionInput) -> FusionOutput:
+        """Adapt every stream to the others, then concatenate."""
+        encoded = self.encoders(inputs.streams, inputs.masks)
+        placed = {name: self.with_places(name, rows) for name, rows in encoded.items()}
+        maps = AttentionMaps()
+        adapted: dict[str, list[Tensor]] = {name: [] for name in self.names}
+        for (asks, answers), crossmodal in zip(self.directions, self.crossmodal, strict=True):
+            rows, weights = crossmodal(
+                placed[asks],
+                Memory(placed[answers], inputs.masks[answers]),
+                need_weights=inputs.need_weights,
+            )
+            adapted[asks].append(rows)
+            for layer in weights:
+                maps.add(f"{asks}->{answers}", layer)
+
+        parts = []
+        for name, join, blocks in zip(self.names, self.join, self.over_time, strict=True):
+            mask = inputs.masks[name]
+            # A stream that is alone has nothing to be adapted to.
+            rows = join(torch.cat(adapted[name] or [placed[name]], dim=-1))
+            for block in blocks:
+                rows, weights = block(rows, mask, need_weights=inputs.need_weights)
+                maps.add(f"{name}->{name}", weights)
+            parts.append(self.on_target_clock(name, zero_masked(rows, mask), inputs))
+        return fused(
+            self.output(self.norm(torch.cat(parts, dim=-1))),
+            any_valid(self.masks_on_target_clock(inputs)),
+            attention=maps.together(),
+        )

@@ -1,0 +1,93 @@
+"""Self-attention: every row of every stream sees every other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from avalign.fusion.attention import AdditiveAttention
+from avalign.fusion.encoders import PositionalEncoding, StreamEncoders
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.masking import any_valid
+from avalign.fusion.options import checked_count
+from avalign.fusion.transformer import AttentionMaps, TransformerBlock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["SelfAttentionFusion"]
+
+
+class SelfAttentionFusion(Fusion):
+    """One transformer over the rows of all streams, laid end to end.
+
+    Streams are told apart by the biases of their encoders, instants by sines and cosines.
+    The rows of an instant are joined by additive attention, whose shares are the `weights`.
+    The map ``attention["joint"]``, of shape (B, layers * heads, S * T, S * T), lists the
+    rows of the first stream by name, then those of the next.
+
+    When to use: clips are short, there is much to learn from, and what belongs together
+    may lie in any stream at any time. The cost grows with (streams * rows) squared.
+
+    Parameters
+    ----------
+    dims : mapping of str to int
+        Width of each stream.
+    out_dim : int
+        Width of the fused rows; a multiple of `heads`.
+    heads : int
+        Heads of attention.
+    layers : int
+        Transformer blocks.
+    dropout : float
+        Share of values and attention weights to drop in training.
+
+    References
+    ----------
+    A. Vaswani et al., "Attention is all you need", NeurIPS 2017.
+
+    A. Zadeh et al., "Factorized multimodal transformer for multimodal sequential learning",
+    2019, arXiv:1911.09826.
+    """
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        out_dim: int,
+        *,
+        heads: int = 4,
+        layers: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(dims, out_dim)
+        self.encoders = StreamEncoders(self.dims, out_dim, dropout=dropout)
+        self.places = PositionalEncoding()
+        self.blocks = nn.ModuleList(
+            TransformerBlock(out_dim, heads, dropout=dropout)
+            for _ in range(checked_count(layers, "layers"))
+        )
+        self.norm = nn.LayerNorm(out_dim)
+        self.over_streams = AdditiveAttention(out_dim, out_dim)
+
+    def fuse(self, inputs: FusionInput) -> FusionOutput:
+        """Attend over all rows at once."""
+        encoded = self.encoders(inputs.streams, inputs.masks)
+        rows = torch.cat([self.places(values) for values in encoded.values()], dim=1)
+        mask = torch.cat(tuple(inputs.masks.values()), dim=1)
+        maps = AttentionMaps()
+        for block in self.blocks:
+            rows, weights = block(rows, mask, need_weights=inputs.need_weights)
+            maps.add("joint", weights)
+        by_stream = (len(self.names), -1)
+        sequence, shares = self.over_streams(
+            self.norm(rows).unflatten(1, by_stream).transpose(1, 2),
+            mask.unflatten(1, by_stream).transpose(1, 2),
+        )
+        return fused(
+            sequence,
+            any_valid(inputs.masks),
+            weights=dict(zip(self.names, shares.unbind(dim=-1), strict=True)),
+            attention=maps.together(),
+        )

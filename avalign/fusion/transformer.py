@@ -1,0 +1,206 @@
+"""Blocks of a transformer, for all families that stack attention."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import nn
+
+from avalign.fusion.attention import MultiHeadAttention
+from avalign.fusion.masking import masked_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+__all__ = [
+    "AttentionMaps",
+    "CrossAttention",
+    "FeedForward",
+    "Memory",
+    "TransformerBlock",
+]
+
+
+class Memory(NamedTuple):
+    """A sequence that can be attended to.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (B, K, dim)
+        Its rows.
+    mask : Tensor of shape (B, K), bool
+        True where they are valid.
+    bias : Tensor of shape (Q, K), optional
+        Added to the logits of attention.
+    """
+
+    rows: Tensor
+    mask: Tensor
+    bias: Tensor | None = None
+
+
+class FeedForward(nn.Sequential):
+    """The position-wise half of a transformer block, with its norm in front.
+
+    Parameters
+    ----------
+    dim : int
+        Width of the rows.
+    dropout : float
+        Share of values to drop in training.
+    expansion : int
+        Hidden units for each column.
+    """
+
+    def __init__(self, dim: int, *, dropout: float = 0.0, expansion: int = 2) -> None:
+        super().__init__(
+            nn.LayerNorm(dim),
+            nn.Linear(dim, expansion * dim),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(expansion * dim, dim),
+        )
+
+
+class CrossAttention(nn.Module):
+    """Ask every memory by itself, and average what those that are there answer.
+
+    Parameters
+    ----------
+    dim : int
+        Width of the rows and of the memories.
+    heads : int
+        Heads of attention.
+    dropout : float
+        Share of attention weights to drop in training.
+    """
+
+    def __init__(self, dim: int, heads: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.query_norm = nn.LayerNorm(dim)
+        self.memory_norm = nn.LayerNorm(dim)
+        self.attention = MultiHeadAttention(dim, heads, dropout=dropout)
+
+    def forward(
+        self, rows: Tensor, memories: Sequence[Memory], *, need_weights: bool = False
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """Attend.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (B, Q, dim)
+            Rows that ask.
+        memories : sequence of Memory
+            Whom they ask; any number, none included.
+        need_weights : bool
+            Return attention weights too.
+
+        Returns
+        -------
+        answers : Tensor of shape (B, Q, dim)
+            Zeros where no memory has anything.
+        weights : list of Tensor of shape (B, heads, Q, K) or None
+            For each memory, if they were asked for.
+        """
+        if not memories:
+            return torch.zeros_like(rows), []
+        asked = self.query_norm(rows)
+        answers, weights = zip(
+            *(
+                self.attention(
+                    asked,
+                    self.memory_norm(memory.rows),
+                    key_mask=memory.mask,
+                    bias=memory.bias,
+                    need_weights=need_weights,
+                )
+                for memory in memories
+            ),
+            strict=True,
+        )
+        there = torch.stack([memory.mask.any(dim=1) for memory in memories], dim=-1)
+        return masked_mean(torch.stack(answers, dim=2), there[:, None], dim=2), list(weights)
+
+
+class TransformerBlock(nn.Module):
+    """Self-attention, then feed-forward; norms first, both residual.
+
+    Parameters
+    ----------
+    dim : int
+        Width of the rows.
+    heads : int
+        Heads of attention.
+    dropout : float
+        Share of values to drop in training.
+
+    References
+    ----------
+    R. Xiong et al., "On layer normalization in the transformer architecture", ICML 2020.
+    """
+
+    def __init__(self, dim: int, heads: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.attention = MultiHeadAttention(dim, heads, dropout=dropout)
+        self.feed_forward = FeedForward(dim, dropout=dropout)
+
+    def forward(
+        self, rows: Tensor, mask: Tensor, *, need_weights: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
+        """Let the rows of a sequence see each other.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (B, T, dim)
+            Rows.
+        mask : Tensor of shape (B, T), bool
+            True where they may be seen.
+        need_weights : bool
+            Return attention weights too.
+
+        Returns
+        -------
+        rows : Tensor of shape (B, T, dim)
+            New rows; what stands in masked ones means nothing.
+        weights : Tensor of shape (B, heads, T, T) or None
+            Attention weights, if they were asked for.
+        """
+        seen, weights = self.attention(
+            self.norm(rows), key_mask=mask, need_weights=need_weights
+        )
+        rows = rows + seen
+        return rows + self.feed_forward(rows), weights
+
+
+class AttentionMaps:
+    """Gathers attention weights by name while layers go by."""
+
+    def __init__(self) -> None:
+        self._layers: dict[str, list[Tensor]] = {}
+
+    def add(self, name: str, weights: Tensor | None) -> None:
+        """Add the map of one layer.
+
+        Parameters
+        ----------
+        name : str
+            Who attends to whom, such as "lips->audio".
+        weights : Tensor of shape (B, heads, Q, K) or None
+            The map; None, where it was not computed, adds nothing.
+        """
+        if weights is not None:
+            self._layers.setdefault(name, []).append(weights)
+
+    def together(self) -> dict[str, Tensor]:
+        """Put the heads of all layers side by side.
+
+        Returns
+        -------
+        dict of str to Tensor of shape (B, layers * heads, Q, K)
+            The first layer's heads first.
+        """
+        return {name: torch.cat(maps, dim=1) for name, maps in self._layers.items()}

@@ -1,0 +1,159 @@
+"""Base of the families that find out themselves which rows of the streams belong together."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from avalign.errors import ParameterError
+from avalign.fusion.encoders import positional_encoding
+from avalign.fusion.interface import Fusion
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from avalign.fusion.interface import FusionInput
+
+__all__ = ["UnalignedFusion"]
+
+
+class UnalignedFusion(Fusion):
+    """A fusion of streams that may differ in length and rate; its rows are the target's.
+
+    Row 0 of every stream is at time 0, and row k at ``k / rate``. A lag between the
+    streams is for the family to bridge.
+
+    Parameters
+    ----------
+    dims : mapping of str to int
+        Width of each stream.
+    out_dim : int
+        Width of the fused rows.
+    target : str, optional
+        Stream on whose clock the fused rows are; by default the first by name.
+    rates_hz : mapping of str to float, optional
+        Rows per second of each stream. Without it all streams have the same rate, and
+        times are in rows.
+
+    Raises
+    ------
+    ParameterError
+        If the target is no stream, or the rates do not name every stream once with a
+        positive number.
+    """
+
+    aligned: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        out_dim: int,
+        *,
+        target: str | None = None,
+        rates_hz: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(dims, out_dim)
+        self.target = self.names[0] if target is None else target
+        if self.target not in self.names:
+            raise ParameterError(
+                f"the target {target!r} is not a stream of this fusion",
+                f"choose one of {', '.join(self.names)}",
+            )
+        self.sources = tuple(name for name in self.names if name != self.target)
+        self.rates_hz = self._checked_rates(rates_hz)
+
+    def _checked_rates(self, rates_hz: Mapping[str, float] | None) -> dict[str, float]:
+        if rates_hz is None:
+            return dict.fromkeys(self.names, 1.0)
+        if set(rates_hz) != set(self.names):
+            raise ParameterError(
+                f"rates_hz names {', '.join(sorted(rates_hz)) or 'no stream'}",
+                f"give one rate for each of {', '.join(self.names)}",
+            )
+        for name, rate_hz in rates_hz.items():
+            if not (rate_hz > 0 and math.isfinite(rate_hz)):
+                raise ParameterError(
+                    f"the rate of stream {name!r} is {rate_hz}", "give rows per second, above 0"
+                )
+        return {name: float(rates_hz[name]) for name in self.names}
+
+    def times(self, name: str, rows: Tensor) -> Tensor:
+        """Tell the times of the rows of a stream.
+
+        Parameters
+        ----------
+        name : str
+            The stream.
+        rows : Tensor of shape (B, T, ...)
+            Its rows.
+
+        Returns
+        -------
+        Tensor of shape (T,), float32
+            In seconds; in rows if there are no rates.
+        """
+        numbers = torch.arange(rows.shape[1], device=rows.device, dtype=torch.float32)
+        return numbers / self.rates_hz[name]
+
+    def with_places(self, name: str, rows: Tensor) -> Tensor:
+        """Add the place in time to each row, counted in rows of the target.
+
+        Parameters
+        ----------
+        name : str
+            The stream.
+        rows : Tensor of shape (B, T, D)
+            Its rows.
+
+        Returns
+        -------
+        Tensor of shape (B, T, D)
+            Simultaneous rows of all streams get the same addition.
+        """
+        places = self.times(name, rows) * self.rates_hz[self.target]
+        return rows + positional_encoding(places, rows.shape[2]).to(rows.dtype)
+
+    def on_target_clock(self, name: str, rows: Tensor, inputs: FusionInput) -> Tensor:
+        """Take the row of a stream that is nearest in time to each row of the target.
+
+        Parameters
+        ----------
+        name : str
+            The stream.
+        rows : Tensor of shape (B, T, ...)
+            Rows of that stream, or its mask.
+        inputs : FusionInput
+            What is fused, for the length of the target.
+
+        Returns
+        -------
+        Tensor of shape (B, T of the target, ...)
+            Zeros, or False, beyond the end of the stream.
+        """
+        places = self.times(self.target, inputs.streams[self.target]) * self.rates_hz[name]
+        index = (places + 0.5).long()
+        inside = (index < rows.shape[1]).view(-1, *[1] * (rows.ndim - 2))
+        taken = rows[:, index.clamp(max=rows.shape[1] - 1)]
+        return torch.where(inside, taken, torch.zeros_like(taken))
+
+    def masks_on_target_clock(self, inputs: FusionInput) -> dict[str, Tensor]:
+        """Tell which streams are there at each row of the target.
+
+        Parameters
+        ----------
+        inputs : FusionInput
+            What is fused.
+
+        Returns
+        -------
+        dict of str to Tensor of shape (B, T of the target), bool
+            One mask per stream.
+        """
+        return {
+            name: self.on_target_clock(name, mask, inputs)
+            for name, mask in inputs.masks.items()
+        }
