@@ -1,0 +1,34 @@
+"""One way to compile the decoders: exact arithmetic, no GIL, machine code kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numba
+
+__all__ = ["njit"]
+
+
+def njit(function: Callable[..., Any]) -> Any:
+    """Compile a kernel on its first call.
+
+    A kernel calls no function of another module: what is kept on disk is stale when the
+    kernel's own module changed, and only then.
+
+    Parameters
+    ----------
+    function : callable
+        The kernel. There is no ``fastmath``: impossible paths cost infinity.
+
+    Returns
+    -------
+    callable
+        The compiled function; it releases the GIL while it runs.
+    """
+    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    # Without a folder that can be written, numba refuses to keep it: compile each time.
+    with suppress(RuntimeError, OSError):
+        dispatcher.enable_caching()
+    return dispatcher
