@@ -129,7 +129,7 @@ def aligned_path(
     n_needed = len(labels) + int((np.diff(labels) == 0).sum())
     if len(log_probs) < n_needed:
         raise NoAnswerError(
-            f"the text needs {n_needed} rows, one per character; there are {len(log_probs)}",
+            f"the text needs {n_needed} rows, there are {len(log_probs)}",
             "check that the transcript belongs to the recording",
         )
     if engine == "torchaudio":
@@ -255,7 +255,7 @@ def fit_word_timing(aligned: Sequence[Transcript], truth: Sequence[Transcript]) 
     for found, true in zip(aligned, truth, strict=True):
         if len(found) != len(true):
             raise ParameterError(
-                f"{found.source} was aligned with {len(found)} words, the truth has {len(true)}",
+                f"{found.source or 'a text'} has {len(found)} words, its truth {len(true)}",
                 "align the words of the truth",
             )
     if not sum(map(len, aligned)):
