@@ -341,7 +341,8 @@ def central_moment_discrepancy(first: Tensor, second: Tensor, moments: int = 5) 
     centred = first - means[0], second - means[1]
     total = distance(*means)
     for order in range(2, moments + 1):
-        total = total + distance(*((side**order).mean(dim=0) for side in centred))
+        higher = (centred[0] ** order).mean(dim=0), (centred[1] ** order).mean(dim=0)
+        total = total + distance(*higher)
     return total
 
 

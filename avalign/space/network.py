@@ -1,9 +1,12 @@
-"""The encoders in torch: what training adjusts, and the reference of the NumPy ones."""
+"""The parts of networks, and the encoders of the shipped space in torch.
+
+`SpaceNetwork` is what training adjusts, and the reference of the encoders in NumPy.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +21,64 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SpaceNetwork", "lag_scores", "to_model"]
+__all__ = ["Encoder", "SpaceNetwork", "Standardiser", "lag_scores", "perceptron", "to_model"]
+
+
+class Standardiser(nn.Module):
+    """Brings the columns of a stream to mean 0 and deviation 1, and back.
+
+    Parameters
+    ----------
+    columns : int
+        Columns of the stream.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, columns: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(columns))
+        self.register_buffer("scale", torch.ones(columns))
+
+    def adapt(self, rows: Tensor) -> None:
+        """Measure mean and deviation of rows (N, columns); what never varies stays as it is."""
+        self.mean.copy_(rows.mean(dim=0))
+        deviation = rows.std(dim=0, correction=0)
+        varies = deviation > 1e-6 * (1.0 + self.mean.abs())
+        self.scale.copy_(torch.where(varies, deviation, 1.0))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Standardise rows of shape (..., columns)."""
+        return (rows - self.mean) / self.scale
+
+    def restore(self, rows: Tensor) -> Tensor:
+        """Undo `forward`."""
+        return rows * self.scale + self.mean
+
+
+def perceptron(columns: int, hidden: Sequence[int], out: int) -> nn.Sequential:
+    """Build a multilayer perceptron with GELU between its layers.
+
+    Parameters
+    ----------
+    columns : int
+        Width of the input.
+    hidden : sequence of int
+        Widths of the hidden layers; none makes it a linear map.
+    out : int
+        Width of the output.
+
+    Returns
+    -------
+    nn.Sequential
+        Maps (..., columns) to (..., out).
+    """
+    widths = [columns, *hidden]
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.GELU()]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], out))
 
 
 class Encoder(nn.Module):

@@ -1,0 +1,184 @@
+"""Settings of an estimator that know what they accept; fields of its dataclass.
+
+What is declared here once is checked when an estimator is fitted and again when it is
+loaded from a file that nobody has to be trusted for.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import field, fields
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avalign.errors import ParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["check_parameters", "choice", "count", "flag", "number", "widths"]
+
+_LARGEST_WIDTH = 4096
+_MOST_LAYERS = 8
+
+
+def count(
+    default: int | None, *, low: int = 1, high: int = 1_000_000, optional: bool = False
+) -> Any:
+    """Declare a whole number.
+
+    Parameters
+    ----------
+    default : int or None
+        What it is unless told.
+    low, high : int, optional
+        Smallest and largest that are accepted.
+    optional : bool, optional
+        Accept None as well.
+
+    Returns
+    -------
+    dataclasses.Field
+        For the body of a dataclass.
+    """
+
+    def accepts(value: object) -> bool:
+        return (value is None and optional) or (_is_whole(value) and low <= value <= high)  # type: ignore[operator]
+
+    return _parameter(default, accepts, f"a whole number from {low} to {high}", optional)
+
+
+def number(
+    default: float | None,
+    *,
+    low: float = 0.0,
+    high: float = math.inf,
+    above: bool = False,
+    optional: bool = False,
+) -> Any:
+    """Declare a finite number.
+
+    Parameters
+    ----------
+    default : float or None
+        What it is unless told.
+    low, high : float, optional
+        Smallest and largest that are accepted.
+    above : bool, optional
+        Refuse `low` itself.
+    optional : bool, optional
+        Accept None as well.
+
+    Returns
+    -------
+    dataclasses.Field
+        For the body of a dataclass.
+    """
+
+    def accepts(value: object) -> bool:
+        if value is None:
+            return optional
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            return False
+        size = float(value)
+        return math.isfinite(size) and low <= size <= high and not (above and size == low)
+
+    upper = "" if high == math.inf else f", {high:g} at most"
+    lower = f"above {low:g}" if above else f"{low:g} or more"
+    return _parameter(default, accepts, f"a finite number {lower}{upper}", optional)
+
+
+def choice(default: str, *others: str) -> Any:
+    """Declare one of a few words.
+
+    Parameters
+    ----------
+    default : str
+        What it is unless told.
+    *others : str
+        What it may be besides.
+
+    Returns
+    -------
+    dataclasses.Field
+        For the body of a dataclass.
+    """
+    words = (default, *others)
+    wanted = " or ".join(f'"{word}"' for word in words)
+    return _parameter(default, lambda value: isinstance(value, str) and value in words, wanted)
+
+
+def flag(default: bool) -> Any:
+    """Declare a yes or no.
+
+    Parameters
+    ----------
+    default : bool
+        What it is unless told.
+
+    Returns
+    -------
+    dataclasses.Field
+        For the body of a dataclass.
+    """
+    return _parameter(default, lambda value: isinstance(value, bool), "True or False")
+
+
+def widths(default: tuple[int, ...]) -> Any:
+    """Declare the widths of the hidden layers of a network.
+
+    Parameters
+    ----------
+    default : tuple of int
+        What they are unless told.
+
+    Returns
+    -------
+    dataclasses.Field
+        For the body of a dataclass.
+    """
+
+    def accepts(value: object) -> bool:
+        return (
+            isinstance(value, tuple | list)
+            and len(value) <= _MOST_LAYERS
+            and all(_is_whole(each) and 1 <= each <= _LARGEST_WIDTH for each in value)
+        )
+
+    wanted = f"at most {_MOST_LAYERS} widths from 1 to {_LARGEST_WIDTH}"
+    return _parameter(default, accepts, wanted)
+
+
+def check_parameters(estimator: Any) -> None:
+    """Refuse an estimator with a setting that it cannot use.
+
+    Parameters
+    ----------
+    estimator : dataclass instance
+        Its fields are declared by the functions above.
+
+    Raises
+    ------
+    ParameterError
+        Naming the first such setting.
+    """
+    for each in fields(estimator):
+        accepts = each.metadata.get("accepts")
+        value = getattr(estimator, each.name) if each.init else None
+        if accepts is not None and not accepts(value):
+            raise ParameterError(
+                f"{each.name} is {str(value)[:60]!r}", f"give {each.metadata['wanted']}"
+            )
+
+
+def _parameter(
+    default: Any, accepts: Callable[[object], bool], wanted: str, optional: bool = False
+) -> Any:
+    metadata = {"accepts": accepts, "wanted": wanted + (", or None" if optional else "")}
+    return field(default=default, metadata=metadata)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
