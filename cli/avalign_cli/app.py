@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from avalign_cli import align, check, doctor, extract, sync, train
+from avalign_cli import align, check, data, doctor, extract, sync, train
 from avalign_cli.usage import Command
 
 __all__ = ["app"]
@@ -34,6 +34,7 @@ app.command(cls=Command, epilog=extract.EXAMPLES)(extract.extract)
 training = typer.Typer(rich_markup_mode=None)
 training.command("space", epilog=train.SPACE_EXAMPLES)(train.train_space)
 app.add_typer(training, name="train", help="Fit models anew.")
+app.add_typer(data.app, name="data", help="List, split, check and extract corpora.")
 app.command()(doctor.doctor)
 
 

@@ -1,0 +1,323 @@
+"""`avalign data`: list a corpus, split it, check it, extract it."""
+
+import json as json_module
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avalign_cli import options
+from avalign_cli.ui import Screen, show_error
+from avalign_cli.usage import Command
+
+if TYPE_CHECKING:
+    from avalign.data.findings import Audit
+    from avalign.data.manifest import Manifest
+
+__all__ = ["app"]
+
+LIST_EXAMPLES = """\b
+Examples:
+  avalign data list GRID/ --corpus grid -o GRID/manifest.csv
+  avalign data list CREMA-D/ --corpus crema-d --labels voted -o crema-d.csv
+  avalign data list takes/ --corpus folder --levels speaker/label -o takes/manifest.csv
+"""
+SPLIT_EXAMPLES = """\b
+Examples:
+  avalign data split manifest.csv -o split.csv
+  avalign data split manifest.csv --folds 5 -o folds.csv
+  avalign data split manifest.csv --leave-one-out -o folds.csv
+  avalign data split s1.csv --by-sentence --shares train=720,dev=100 -o split.csv
+"""
+CHECK_EXAMPLES = """\b
+Examples:
+  avalign data check manifest.csv
+  avalign data check split.csv --labels anger,disgust,fear,happy,neutral,sad --json
+
+\b
+Exit codes, the first that applies:
+  3  a file cannot be read
+  1  a split leaks, or a row contradicts its file or another row
+  4  a file has no picture or no sound
+  0  nothing is wrong (there may be warnings)
+  (2 wrong usage, or the table is no manifest)
+"""
+EXTRACT_EXAMPLES = """\b
+Example:
+  avalign data extract manifest.csv --cache cache/
+
+Ended half-way, it goes on where it was when it is started again.
+"""
+# Findings of one kind that are shown without -v.
+SHOWN = 10
+PRECEDENCE = (70, 5, 3, 2, 1, 4)
+
+app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
+
+ManifestPath = Annotated[
+    Path, typer.Argument(metavar="MANIFEST", help="CSV or Parquet, one row per utterance.")
+]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="The .csv file to write.")
+]
+
+
+@app.command("list", cls=Command, epilog=LIST_EXAMPLES)
+def list_corpus(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where the corpus was unpacked.")
+    ],
+    corpus: Annotated[
+        str,
+        typer.Option(
+            "--corpus",
+            "-c",
+            metavar="NAME",
+            help="grid, ravdess, crema-d, meld or folder.",
+            autocompletion=lambda: ["grid", "ravdess", "crema-d", "meld", "folder"],
+        ),
+    ],
+    output: Output,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels",
+            metavar="KIND",
+            help="crema-d: acted or voted. meld: emotion or sentiment.",
+            show_default="acted, emotion",
+        ),
+    ] = None,
+    levels: Annotated[
+        str | None,
+        typer.Option(
+            "--levels",
+            metavar="NAMES",
+            help="folder: what its folders stand for, such as speaker/label.",
+            show_default="label",
+        ),
+    ] = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Write the manifest of a corpus as it was unpacked.
+
+    Names, folders and tables of the corpus tell what each row says; no media file is
+    opened. Files in the manifest's own folder are written as relative paths.
+    """
+    from avalign.data.corpora import read_corpus
+    from avalign.data.manifest import write_manifest
+
+    chosen = {"labels": labels, "levels": levels}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    manifest = write_manifest(read_corpus(folder, corpus, **given), output, overwrite=overwrite)
+    Screen(quiet=quiet).result(f"Wrote {output}: {_counts(manifest)}.")
+    return 0
+
+
+@app.command(cls=Command, epilog=SPLIT_EXAMPLES)
+def split(
+    manifest: ManifestPath,
+    output: Output,
+    shares: Annotated[
+        str,
+        typer.Option("--shares", metavar="NAME=SHARE,...", help="The parts, by their seconds."),
+    ] = "train=0.8,dev=0.1,test=0.1",
+    folds: Annotated[
+        int | None,
+        typer.Option("--folds", metavar="N", help="Make N folds instead."),
+    ] = None,
+    leave_one_out: Annotated[
+        bool, typer.Option("--leave-one-out", help="Make every speaker a fold instead.")
+    ] = False,
+    by_sentence: Annotated[
+        bool,
+        typer.Option(
+            "--by-sentence", help="Declare that speakers are in all parts, their sentences not."
+        ),
+    ] = False,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="Same seed, same split.")
+    ] = 0,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Write a manifest with its rows split, so that no speaker is on two sides."""
+    from avalign.data.manifest import read_manifest, write_manifest
+    from avalign.data.splits import (
+        fold_split,
+        leave_one_speaker_out,
+        sentence_split,
+        speaker_split,
+    )
+
+    if (folds is not None) + leave_one_out + by_sentence > 1:
+        raise typer.BadParameter(
+            "choose one of --folds, --leave-one-out and --by-sentence", param_hint="--folds"
+        )
+    rows = read_manifest(manifest)
+    if folds is not None:
+        done = fold_split(rows, folds, seed=seed)
+    elif leave_one_out:
+        done = leave_one_speaker_out(rows)
+    elif by_sentence:
+        done = sentence_split(rows, _shares(shares), seed=seed)
+    else:
+        done = speaker_split(rows, _shares(shares), seed=seed)
+    write_manifest(done, output, overwrite=overwrite)
+    parts = sorted({row.split for row in done})
+    counts = ", ".join(f"{part} {len(done.select(split=part))}" for part in parts[:SHOWN])
+    more = f" and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
+    Screen(quiet=quiet).result(f"Wrote {output}: {counts}{more} rows.")
+    return 0
+
+
+@app.command(cls=Command, epilog=CHECK_EXAMPLES)
+def check(
+    manifest: ManifestPath,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels",
+            metavar="NAME,...",
+            help="The labels that are known.",
+            show_default="those of train",
+        ),
+    ] = None,
+    alphabet: Annotated[
+        str | None,
+        typer.Option(
+            "--alphabet",
+            metavar="CHARACTERS",
+            help="What transcripts may hold besides blanks.",
+            show_default="anything",
+        ),
+    ] = None,
+    by_sentence: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by-sentence",
+            metavar="SPEAKER",
+            help="Declare that this speaker is in all parts; may be repeated.",
+        ),
+    ] = None,
+    jobs: options.Jobs = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object: see docs/data.md.")
+    ] = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Check the files, streams, splits, labels and words of a manifest."""
+    from avalign.data.audit import audit_manifest
+    from avalign.data.manifest import Manifest, read_manifest
+
+    screen = Screen(json, quiet, verbose)
+    rows = read_manifest(manifest)
+    declared = set(by_sentence or ())
+    rows = Manifest(
+        rows.path,
+        tuple(
+            replace(row, split_by="sentence") if row.speaker in declared else row
+            for row in rows
+        ),
+    )
+    with screen.progress(f"Checking {manifest}") as progress:
+        audit = audit_manifest(
+            rows,
+            labels=None if labels is None else _names(labels),
+            alphabet=alphabet,
+            jobs=jobs,
+            progress=progress,
+        )
+    screen.data(json_module.dumps(audit.as_dict(), ensure_ascii=False))
+    _show(audit, screen)
+    return audit.exit_code
+
+
+@app.command(cls=Command, epilog=EXTRACT_EXAMPLES)
+def extract(
+    manifest: ManifestPath,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache",
+            metavar="DIR",
+            help="Keep the streams in this folder.",
+            show_default="the user's cache",
+        ),
+    ] = None,
+    jobs: options.Jobs = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> int:
+    """Extract sound and lips of all files of a manifest into the cache.
+
+    A file that cannot be extracted never stops the rest.
+    """
+    from avalign.data.clips import extract_clips
+    from avalign.data.manifest import read_manifest
+
+    screen = Screen(quiet=quiet, verbose=verbose)
+    rows = read_manifest(manifest)
+    n_done = n_kept = 0
+    exit_codes = set()
+    with screen.progress(f"Extracting {manifest}") as progress:
+        for one in extract_clips(rows, cache_dir=cache, jobs=jobs, progress=progress):
+            if one.error is not None:
+                exit_codes.add(one.error.exit_code)
+                show_error(f"{rows.name_of(one.row)}: {one.error.message}", one.error.hint)
+                continue
+            n_done, n_kept = n_done + (not one.was_kept), n_kept + one.was_kept
+            if not one.was_kept:
+                screen.detail(f"{rows.name_of(one.row)}: extracted")
+    screen.result(f"{manifest}: {n_done} files extracted, {n_kept} were there already.")
+    return next((code for code in PRECEDENCE if code in exit_codes), 0)
+
+
+def _show(audit: "Audit", screen: Screen) -> None:
+    for part in audit.parts:
+        labels = ", ".join(f"{label} {count}" for label, count in part.labels.items())
+        screen.result(
+            f"{part.name or 'all' if len(audit.parts) == 1 else part.name or 'no part'}: "
+            f"{part.n_rows} rows, {part.n_speakers} speakers, {part.duration_s / 60:.1f} min"
+            f"{f' ({labels})' if labels else ''}"
+        )
+    shown: dict[tuple[str, bool], int] = {}
+    for finding in audit.findings:
+        kind = finding.check, finding.is_error
+        shown[kind] = shown.get(kind, 0) + 1
+        if shown[kind] <= SHOWN or screen.verbose:
+            level = "error" if finding.is_error else "warning"
+            screen.result(
+                f"{level:7}  {finding.check:10}  {finding.place}: {finding.message}",
+                "red" if finding.is_error else "yellow",
+            )
+    hidden = sum(max(0, count - SHOWN) for count in shown.values())
+    if hidden and not screen.verbose:
+        screen.note(f"{hidden} more like these; -v shows all")
+    n_warnings = len(audit.findings) - audit.n_errors
+    screen.result(f"{audit.manifest}: {audit.n_errors} errors, {n_warnings} warnings.")
+
+
+def _counts(manifest: "Manifest") -> str:
+    speakers = {row.speaker for row in manifest if row.speaker}
+    labels = {row.label for row in manifest if row.label}
+    return f"{len(manifest)} rows, {len(speakers)} speakers, {len(labels)} labels"
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _shares(text: str) -> dict[str, float]:
+    shares = {}
+    for part in _names(text):
+        name, _, share = part.partition("=")
+        try:
+            shares[name.strip()] = float(share)
+        except ValueError:
+            raise typer.BadParameter(
+                f"{part!r} is no share; write it like train=0.8", param_hint="--shares"
+            ) from None
+    return shares
