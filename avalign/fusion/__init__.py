@@ -11,6 +11,7 @@ import importlib
 
 _HOMES = {
     "interface": ("Fusion", "FusionInput", "FusionOutput"),
+    "modality_dropout": ("ModalityDropout",),
     "registry": ("FAMILIES", "Family", "build_fusion", "family", "list_fusions"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -1,6 +1,7 @@
 from avalign.fusion.interface import Fusion as Fusion
 from avalign.fusion.interface import FusionInput as FusionInput
 from avalign.fusion.interface import FusionOutput as FusionOutput
+from avalign.fusion.modality_dropout import ModalityDropout as ModalityDropout
 from avalign.fusion.registry import FAMILIES as FAMILIES
 from avalign.fusion.registry import Family as Family
 from avalign.fusion.registry import build_fusion as build_fusion

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from avalign.errors import ParameterError
 from avalign.fusion.masking import zero_masked
 
 if TYPE_CHECKING:
@@ -15,10 +16,55 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["PositionalEncoding", "StreamEncoders", "positional_encoding"]
+__all__ = [
+    "PerStream",
+    "PositionalEncoding",
+    "StreamEncoders",
+    "StreamHeads",
+    "TemporalEncoder",
+    "positional_encoding",
+]
 
 
-class StreamEncoders(nn.Module):
+class PerStream(nn.Module):
+    """A layer of its own for every stream.
+
+    Parameters
+    ----------
+    layers : mapping of str to nn.Module
+        Layer of each stream; maps rows (B, T, D) to rows.
+    """
+
+    def __init__(self, layers: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.names = tuple(sorted(layers))
+        # A list, because a ModuleDict forbids names such as "keys" or "lip.points".
+        self.layers = nn.ModuleList(layers[name] for name in self.names)
+
+    def forward(
+        self, streams: Mapping[str, Tensor], masks: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Put every stream through its layer.
+
+        Parameters
+        ----------
+        streams : mapping of str to Tensor of shape (B, T, D)
+            Streams.
+        masks : mapping of str to Tensor of shape (B, T), bool
+            Their masks.
+
+        Returns
+        -------
+        dict of str to Tensor of shape (B, T, out_dim)
+            New streams, ordered by name; zeros where the mask is False.
+        """
+        return {
+            name: zero_masked(layer(streams[name]), masks[name])
+            for name, layer in zip(self.names, self.layers, strict=True)
+        }
+
+
+class StreamEncoders(PerStream):
     """Bring every stream to one width: a projection and a LayerNorm of its own each.
 
     Parameters
@@ -32,37 +78,107 @@ class StreamEncoders(nn.Module):
     """
 
     def __init__(self, dims: Mapping[str, int], out_dim: int, *, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.names = tuple(sorted(dims))
-        # A list, because a ModuleDict forbids names such as "keys" or "lip.points".
-        self.layers = nn.ModuleList(
-            nn.Sequential(
-                nn.Linear(dims[name], out_dim), nn.LayerNorm(out_dim), nn.Dropout(dropout)
-            )
-            for name in self.names
+        super().__init__(
+            {
+                name: nn.Sequential(
+                    nn.Linear(dim, out_dim), nn.LayerNorm(out_dim), nn.Dropout(dropout)
+                )
+                for name, dim in sorted(dims.items())
+            }
         )
 
-    def forward(
-        self, streams: Mapping[str, Tensor], masks: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """Encode all streams.
+
+class StreamHeads(PerStream):
+    """Predict from every stream alone: a network with one hidden layer each.
+
+    Parameters
+    ----------
+    dims : mapping of str to int
+        Width of each stream.
+    out_dim : int
+        Width of the predictions.
+    hidden : int, optional
+        Width of the hidden layer; `out_dim` by default.
+    dropout : float
+        Share of hidden values to drop in training.
+    """
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        out_dim: int,
+        *,
+        hidden: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        hidden = hidden or out_dim
+        super().__init__(
+            {
+                name: nn.Sequential(
+                    nn.Linear(dim, hidden),
+                    nn.LayerNorm(hidden),
+                    nn.GELU(),
+                    nn.Dropout(dropout),
+                    nn.Linear(hidden, out_dim),
+                )
+                for name, dim in sorted(dims.items())
+            }
+        )
+
+
+class TemporalEncoder(nn.Module):
+    """Residual convolutions over time that see nothing of masked rows.
+
+    Parameters
+    ----------
+    dim : int
+        Width of the rows, in and out.
+    layers : int
+        Convolutions.
+    kernel : int
+        Rows each of them looks at; odd, so that it is centred.
+    dropout : float
+        Share of values to drop in training.
+
+    Raises
+    ------
+    ParameterError
+        If the kernel is not odd and positive.
+    """
+
+    def __init__(
+        self, dim: int, *, layers: int = 2, kernel: int = 5, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        if kernel < 1 or kernel % 2 == 0:
+            raise ParameterError(f"the kernel has {kernel} rows; it must be odd and positive")
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(layers))
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(dim, dim, kernel, padding=kernel // 2) for _ in range(layers)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, rows: Tensor, mask: Tensor) -> Tensor:
+        """Encode.
 
         Parameters
         ----------
-        streams : mapping of str to Tensor of shape (B, T, D)
-            Streams.
-        masks : mapping of str to Tensor of shape (B, T), bool
-            Their masks.
+        rows : Tensor of shape (B, T, dim)
+            Rows.
+        mask : Tensor of shape (B, T), bool
+            True where they are valid.
 
         Returns
         -------
-        dict of str to Tensor of shape (B, T, out_dim)
-            Encoded streams, ordered by name; zeros where the mask is False.
+        Tensor of shape (B, T, dim)
+            New rows; zeros where the mask is False.
         """
-        return {
-            name: zero_masked(layer(streams[name]), masks[name])
-            for name, layer in zip(self.names, self.layers, strict=True)
-        }
+        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
+            # Zeros in masked rows look to a convolution like the end of the sequence.
+            clean = zero_masked(norm(rows), mask)
+            new = nn.functional.gelu(convolution(clean.transpose(1, 2)).transpose(1, 2))
+            rows = rows + self.dropout(new)
+        return zero_masked(rows, mask)
 
 
 def positional_encoding(positions: Tensor, dim: int, *, slowest: float = 1e4) -> Tensor:

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from torch import Tensor
 
 __all__ = [
     "any_valid",
+    "by_name",
+    "equal_shares",
     "lengths_to_mask",
     "mask_to_lengths",
     "masked_mean",
     "masked_softmax",
     "stack_streams",
+    "weighted_sum",
     "zero_masked",
 ]
 
@@ -165,3 +168,55 @@ def masked_softmax(scores: Tensor, mask: Tensor, dim: int = -1) -> Tensor:
     lowest = torch.finfo(scores.dtype).min
     shares = torch.softmax(scores.masked_fill(~mask, lowest), dim=dim)
     return shares.masked_fill(~mask, 0.0)
+
+
+def equal_shares(mask: Tensor) -> Tensor:
+    """Share the weight equally among what is valid.
+
+    Parameters
+    ----------
+    mask : Tensor of shape (..., S), bool
+        True where one of S has a share.
+
+    Returns
+    -------
+    Tensor of shape (..., S), float32
+        Shares that sum to 1 along the last axis, or to 0 where nothing is valid.
+    """
+    return mask.float() / mask.sum(dim=-1, keepdim=True).clamp(min=1)
+
+
+def weighted_sum(values: Tensor, shares: Tensor) -> Tensor:
+    """Add streams up by their shares.
+
+    Parameters
+    ----------
+    values : Tensor of shape (B, T, S, D)
+        Rows of S streams, as `stack_streams` gives them.
+    shares : Tensor of shape (B, T, S)
+        Weight of each.
+
+    Returns
+    -------
+    Tensor of shape (B, T, D)
+        The sum over the streams.
+    """
+    return (values * shares[..., None]).sum(dim=2)
+
+
+def by_name(names: Iterable[str], shares: Tensor) -> dict[str, Tensor]:
+    """Name the shares of streams.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Streams, in the order of the last axis.
+    shares : Tensor of shape (..., S)
+        A share for each.
+
+    Returns
+    -------
+    dict of str to Tensor of shape (...)
+        The shares, without their last axis.
+    """
+    return dict(zip(names, shares.unbind(dim=-1), strict=True))

@@ -1,0 +1,80 @@
+"""Hybrid fusion: an early network beside late ones, combined by learned weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from avalign.fusion.early import EarlyFusion
+from avalign.fusion.encoders import StreamHeads
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.masking import (
+    any_valid,
+    by_name,
+    equal_shares,
+    masked_softmax,
+    stack_streams,
+    weighted_sum,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["HybridFusion"]
+
+
+class HybridFusion(Fusion):
+    """Early and late fusion at once: the joint network is one more voice among the streams.
+
+    The weights are learned, one for each voice. In `weights` the share of the joint
+    network is split equally among the streams that it saw.
+
+    When to use: streams interact, but each must carry the answer alone when the others
+    are missing.
+
+    Parameters
+    ----------
+    dims : mapping of str to int
+        Width of each stream.
+    out_dim : int
+        Width of the fused rows.
+    hidden : int, optional
+        Width of all hidden layers; `out_dim` by default.
+    dropout : float
+        Share of hidden values to drop in training.
+
+    References
+    ----------
+    P. K. Atrey et al., "Multimodal fusion for multimedia analysis: a survey", Multimedia
+    Systems 16, 2010, section 3.3.
+    """
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        out_dim: int,
+        *,
+        hidden: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(dims, out_dim)
+        self.joint = EarlyFusion(dims, out_dim, hidden=hidden, dropout=dropout)
+        self.heads = StreamHeads(dims, out_dim, hidden=hidden, dropout=dropout)
+        self.logits = nn.Parameter(torch.zeros(len(self.names) + 1))
+
+    def fuse(self, inputs: FusionInput) -> FusionOutput:
+        """Average the joint prediction with those of the streams."""
+        mask = any_valid(inputs.masks)
+        joint = self.joint.fuse(inputs).sequence
+        values, there = stack_streams(self.heads(inputs.streams, inputs.masks), inputs.masks)
+        voices = torch.cat([values, joint[:, :, None]], dim=2)
+        heard = torch.cat([there, mask[..., None]], dim=2)
+        shares = masked_softmax(self.logits.expand_as(heard), heard)
+        own, common = shares[..., :-1], shares[..., -1:]
+        return fused(
+            weighted_sum(voices, shares),
+            mask,
+            weights=by_name(self.names, own + common * equal_shares(there)),
+        )

@@ -1,0 +1,77 @@
+"""Modality gates: at each row, a gate decides how much every stream counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from avalign.fusion.encoders import StreamEncoders, StreamHeads
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.masking import (
+    any_valid,
+    by_name,
+    masked_softmax,
+    stack_streams,
+    weighted_sum,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ModalityGates"]
+
+
+class ModalityGates(Fusion):
+    """A mixture of experts, one for each stream, with a gate that sees all streams.
+
+    The gate gives one number per stream and row; they sum to 1 over the streams that are
+    there, and say which stream the answer rests on.
+
+    When to use: which stream is informative changes from row to row, and you want to see
+    which it was.
+
+    Parameters
+    ----------
+    dims : mapping of str to int
+        Width of each stream.
+    out_dim : int
+        Width of the fused rows.
+    hidden : int, optional
+        Width of the hidden layers; `out_dim` by default.
+    dropout : float
+        Share of hidden values to drop in training.
+
+    References
+    ----------
+    R. A. Jacobs et al., "Adaptive mixtures of local experts", Neural Computation 3(1),
+    1991.
+    """
+
+    def __init__(
+        self,
+        dims: Mapping[str, int],
+        out_dim: int,
+        *,
+        hidden: int | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(dims, out_dim)
+        hidden = hidden or out_dim
+        self.experts = StreamHeads(dims, out_dim, hidden=hidden, dropout=dropout)
+        self.seen = StreamEncoders(dims, hidden)
+        self.gate = nn.Sequential(
+            nn.GELU(), nn.Linear(len(self.names) * hidden, len(self.names))
+        )
+
+    def fuse(self, inputs: FusionInput) -> FusionOutput:
+        """Add the experts up by the gate."""
+        values, mask = stack_streams(self.experts(inputs.streams, inputs.masks), inputs.masks)
+        seen = torch.cat(list(self.seen(inputs.streams, inputs.masks).values()), dim=-1)
+        shares = masked_softmax(self.gate(seen), mask)
+        return fused(
+            weighted_sum(values, shares),
+            any_valid(inputs.masks),
+            weights=by_name(self.names, shares),
+        )
