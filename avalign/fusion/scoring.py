@@ -1,0 +1,137 @@
+"""How a model is asked to be explained: by a score, one number per item.
+
+A score is a function of ``(streams, masks, present)``, as a fusion takes them:
+
+>>> def score(*batch):
+...     return classifier(fusion(*batch).pooled)[:, 3]  # the logit of a class
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from avalign.errors import ParameterError
+from avalign.fusion.masking import zero_masked
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Batch", "Score", "Tensors", "as_array", "checked_scores", "complete", "score_items"]
+
+Tensors: TypeAlias = Mapping[str, Tensor]
+Batch: TypeAlias = tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]
+Score: TypeAlias = Callable[[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]], Tensor]
+
+
+def complete(streams: Tensors, masks: Tensors | None, present: Tensors | None) -> Batch:
+    """Order streams by name, zero what does not count, and spell out masks and presence.
+
+    Parameters
+    ----------
+    streams, masks, present : mapping of str to Tensor
+        As `Fusion.forward` takes them.
+
+    Returns
+    -------
+    tuple of dict of str to Tensor
+        The streams (B, T, D), their masks (B, T), and who has them (B,).
+
+    Raises
+    ------
+    ParameterError
+        If there is no stream.
+    """
+    if not streams:
+        raise ParameterError("there is no stream to explain", "give the streams of a batch")
+    values, flags, there = {}, {}, {}
+    for name in sorted(streams):
+        rows = streams[name].detach()
+        mask = (masks or {}).get(name)
+        if mask is None:
+            mask = torch.ones(rows.shape[:2], dtype=torch.bool, device=rows.device)
+        has = (present or {}).get(name)
+        if has is not None:
+            mask = mask & has[:, None]
+        values[name], flags[name] = zero_masked(rows, mask), mask
+        there[name] = mask.any(dim=1)
+    return values, flags, there
+
+
+def score_items(score: Score, batch: Batch, asked: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Score some items of a batch.
+
+    Parameters
+    ----------
+    score : callable
+        See the module.
+    batch : tuple of dict of str to Tensor
+        What `complete` returned.
+    asked : ndarray of shape (B,), bool
+        The items.
+
+    Returns
+    -------
+    ndarray of float64
+        One score for each item asked for.
+
+    Raises
+    ------
+    ParameterError
+        If the score is not one number per item.
+    """
+    chosen = torch.from_numpy(np.flatnonzero(asked))
+    values, flags, there = (
+        {name: tensor[chosen.to(tensor.device)] for name, tensor in part.items()}
+        for part in batch
+    )
+    return as_array(checked_scores(score(values, flags, there), len(chosen)).double())
+
+
+def checked_scores(scores: Tensor, items: int) -> Tensor:
+    """Return scores that are one number per item.
+
+    Parameters
+    ----------
+    scores : Tensor
+        What a score returned.
+    items : int
+        How many it was asked for.
+
+    Returns
+    -------
+    Tensor of shape (B,)
+        The same.
+
+    Raises
+    ------
+    ParameterError
+        If they are anything else.
+    """
+    met = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+    if met != (items,):
+        raise ParameterError(
+            f"the score is {met}, wanted a tensor of shape ({items},)",
+            "choose one class, or sum over what is not the item",
+        )
+    return scores
+
+
+def as_array(tensor: Tensor) -> NDArray[Any]:
+    """Copy a tensor out of torch.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        On any device, with or without gradient.
+
+    Returns
+    -------
+    ndarray
+        Of the same type.
+    """
+    return tensor.detach().cpu().numpy()
