@@ -191,7 +191,8 @@ from avalign.dtw import lanes, replay, spotting, strips
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=211), rng.normal(size=307)
 print(strips.distance(x, y, -1, 0).hex(), strips.distance(x, y, 20, 2).hex())
-print(spotting.last_row(x, y, 0)[0].sum().hex(), spotting.last_row(x, y, 0)[1].sum())
+spotter = spotting.Spotter(x, y, 0)
+print(spotter.costs.sum().hex(), sum(map(spotter.start, range(y.size))))
 print(replay.path(x, y, 30, 0)[1].sum(), lanes.pairwise([x, y], None, 0)[0, 1].hex())
 """
 
@@ -259,7 +260,8 @@ def test_spotting_equals_the_plain_recurrence(dtype, metric):
         for m in [1, 2, 47, 48, 61, 300, 4999]:
             ties = (rng.integers(0, 3, k).astype(dtype) for k in (n, m))
             for query, series in (ties, walks(rng, n, m, dtype)):
-                costs, starts = spotting.last_row(query, series, metric)
-                expected_costs, expected_starts = spot(query, series, metric)
-                np.testing.assert_array_equal(costs, expected_costs)
-                np.testing.assert_array_equal(starts, expected_starts)
+                spotter = spotting.Spotter(query, series, metric)
+                costs, starts = spot(query, series, metric)
+                np.testing.assert_array_equal(spotter.costs, costs)
+                found = {end: spotter.start(end) for end in rng.permutation(m).tolist()}
+                assert [found[end] for end in range(m)] == starts.tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf, isfinite
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from avalign.dtw import checks, frames, recurrence, replay, spotting, strips
 from avalign.dtw.problem import Problem
 
-__all__ = ["distance", "last_row", "path", "solved_distance"]
+__all__ = ["distance", "ends", "path", "solved_distance"]
 
 
 def distance(problem: Problem) -> float:
@@ -21,7 +22,7 @@ def distance(problem: Problem) -> float:
     if problem.is_plain:
         return float(frames.distance(*_arguments(problem)))
     if _spots(problem):
-        costs, _ = last_row(problem)
+        costs, _ = ends(problem)
         return float(costs.min() if problem.open_end else costs[-1])
     return recurrence.distance(problem)[0]
 
@@ -50,11 +51,13 @@ def path(problem: Problem) -> tuple[float, NDArray[np.int32]]:
     return recurrence.path(problem)
 
 
-def last_row(problem: Problem) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the cost, before scaling, of ending in each row of y, and where that begins."""
+def ends(problem: Problem) -> tuple[NDArray[Any], Callable[[int], int]]:
+    """Return the cost, before scaling, of ending in each row of y, and who finds its start."""
     if problem.y is not None and _spots(problem):
-        return spotting.last_row(problem.x, problem.y, problem.metric_code)
-    return recurrence.last_row(problem)
+        spotter = spotting.Spotter(problem.x, problem.y, problem.metric_code)
+        return spotter.costs, spotter.start
+    costs, starts = recurrence.last_row(problem)
+    return costs, starts.item
 
 
 def _arguments(problem: Problem) -> tuple[Any, Any, int, int]:
@@ -73,12 +76,12 @@ def _spots(problem: Problem) -> bool:
 
 def _spotted_path(problem: Problem) -> tuple[float, NDArray[np.int32]]:
     """Find where the path begins and ends, and then the path between."""
-    costs, starts = last_row(problem)
+    costs, start_of = ends(problem)
     assert problem.y is not None
     end = int(np.argmin(costs)) if problem.open_end else len(costs) - 1
     if costs[end] == inf:  # the costs overflow: nothing is known of the start
         return inf, np.empty((0, 2), np.int32)
-    start = int(starts[end])
+    start = start_of(end)
     between = problem.y[start : end + 1]
     _, cells = replay.path(problem.x, between, -1, problem.metric_code)
     cells[:, 1] += start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -78,13 +79,13 @@ def subsequence(
     problem = checks.problem(
         query, series, metric, pattern=step_pattern, open_begin=True, open_end=True
     )
-    costs, starts = dispatch.last_row(problem)
+    costs, start_of = dispatch.ends(problem)
     if costs.min() == np.inf:
         checks.overflow(problem)
-    costs = costs * costs.dtype.type(problem.scale)
+    costs *= costs.dtype.type(problem.scale)
     ends = _spread(
         costs,
-        starts,
+        start_of,
         limit=None if top_k is None else checks.whole(top_k, "top_k", least=1),
         worst=np.inf if max_distance is None else max_distance,
         exclusion=None if exclusion is None else checks.whole(exclusion, "exclusion"),
@@ -92,7 +93,7 @@ def subsequence(
     assert problem.y is not None
     return [
         Match(
-            start=int(starts[end]),
+            start=start_of(end),
             stop=end + 1,
             distance=float(costs[end]),
             query=problem.x,
@@ -106,7 +107,7 @@ def subsequence(
 
 def _spread(
     costs: NDArray[Any],
-    starts: NDArray[Any],
+    start_of: Callable[[int], int],
     *,
     limit: int | None,
     worst: float,
@@ -114,15 +115,35 @@ def _spread(
 ) -> list[int]:
     """Return the ends of matches, best first, of which none is too near to a better one."""
     chosen: list[int] = []
-    taken = np.zeros(len(costs), dtype=bool)
-    for end in np.argsort(costs, kind="stable").tolist():
-        if len(chosen) == limit or not costs[end] <= worst or costs[end] == np.inf:
+    taken = bytearray(len(costs))
+    for end in _best_first(costs):
+        if not costs[end] <= worst or costs[end] == np.inf:
             break
-        start = starts[end]
-        if taken[end] or (exclusion is None and taken[start:end].any()):
+        if taken[end]:
             continue
+        if exclusion is None:
+            start, stop = start_of(end), end + 1
+            if taken.find(1, start, end) >= 0:
+                continue
+        else:
+            start, stop = max(end - exclusion, 0), min(end + exclusion + 1, len(taken))
         chosen.append(end)
-        if exclusion is not None:
-            start, end = max(end - exclusion, 0), end + exclusion
-        taken[start : end + 1] = True
+        if len(chosen) == limit:
+            break
+        taken[start:stop] = b"\1" * (stop - start)
     return chosen
+
+
+def _best_first(costs: NDArray[Any]) -> Iterator[int]:
+    """Give all ends in the order of their costs, and sort no more of them than are taken."""
+    below, count = -np.inf, 1
+    while below < np.inf:
+        if count == 1:
+            within = costs.min()
+        elif count < len(costs):
+            within = np.partition(costs, count - 1)[count - 1]
+        else:
+            within = np.inf
+        batch = np.flatnonzero((below < costs) & (costs <= within))
+        yield from batch[np.argsort(costs[batch], kind="stable")].tolist()
+        below, count = within, 64 * count

@@ -1,8 +1,10 @@
 """Cost and start of the best match of a query that ends at each place of a longer series.
 
 A strip of the query's rows (see :mod:`avalign.dtw.strips`) walks along the series. Above the
-matrix all costs are zero, for a match may begin anywhere; beside each cost, the column in
-which its path began goes the same way through registers of its own.
+matrix all costs are zero, for a match may begin anywhere. Time is cut into *slabs*, in which
+the strips run one after the other, each behind the one above by its height: all that it needs
+is there then, and in a near cache. What the registers hold between slabs is kept. So those in
+which a match lies can run again, now with the column in which each path began beside its cost.
 """
 
 from __future__ import annotations
@@ -16,20 +18,19 @@ from avalign.dtw import layout
 from avalign.dtw.compiled import MANHATTAN, SQEUCLIDEAN, helper, njit
 from avalign.dtw.registers import STATE, VECTORS, load_rows, load_state, store_state
 from avalign.dtw.vectors import BYTES
-from avalign.dtw.wavefront import step_and_spot
+from avalign.dtw.wavefront import step, step_and_spot
 
-__all__ = ["last_row"]
+__all__ = ["Spotter"]
 
-# Steps after which the next strip takes over, an even number: their columns stay in a near
-# cache. Each strip leans back against the one above by its height, so that all it needs is
-# there.
-SLAB = 2048
+# The fewest steps in a slab, an even number: little is run again for one match, and changing
+# strips takes little of the time.
+LEAST_STEPS = 1024
+# In place of the column in which a path began, if that was before the slabs that run again.
+EARLIER = -1
 
 
-def last_row(
-    query: npt.NDArray[Any], series: npt.NDArray[Any], metric: int
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return how well a query matches, wherever in a series the match ends.
+class Spotter:
+    """Finds how well a query matches, wherever in a series the match ends.
 
     Parameters
     ----------
@@ -40,104 +41,142 @@ def last_row(
     metric : int
         Code of the local cost, from :mod:`avalign.dtw.compiled`.
 
-    Returns
-    -------
+    Attributes
+    ----------
     costs : numpy.ndarray, shape (M,), of the same type
         Cost of the best path of the whole query that ends in each column.
-    starts : numpy.ndarray, shape (M,), int64 or, for float32, int32
-        Column in which that path begins. Of equal paths it is the one that, followed
-        backwards, goes diagonally if it can, and else rather along the query.
     """
-    height = VECTORS * BYTES // series.itemsize
-    strips = -(-query.size // height)
-    integer = np.int64 if series.itemsize == 8 else np.int32
-    work = np.empty(layout.workspace_size(series.size, series.itemsize), series.dtype)
-    states = np.empty((strips, STATE * height // VECTORS), series.dtype)
-    began = np.empty(states.shape, integer)
-    starts = np.empty(work.size, integer)
-    costs = np.empty_like(series)
-    _KERNELS[metric == SQEUCLIDEAN](query, series, work, states, began, starts, costs)
-    return costs, starts[height : height + series.size]
+
+    def __init__(self, query: npt.NDArray[Any], series: npt.NDArray[Any], metric: int) -> None:
+        height = VECTORS * BYTES // series.itemsize
+        strips = -(-query.size // height)
+        # With as many steps as rows, states take less memory than columns.
+        self._steps = max(LEAST_STEPS, strips * height)
+        slabs = -(-(series.size + (strips + 1) * height) // self._steps)
+        self._query = query
+        self._work = np.empty(layout.workspace_size(series.size, series.itemsize), series.dtype)
+        self._states = np.empty((slabs + 1, strips, STATE * height // VECTORS), series.dtype)
+        integer = np.int64 if series.itemsize == 8 else np.int32
+        self._began = np.empty(self._states.shape[1:], integer)
+        # The boundary above a strip; like that for costs, read a vector at a time.
+        self._began_above = np.empty(series.size + 3 * height, integer)
+        self._starts = np.full(series.size, EARLIER, integer)
+        self.costs = np.empty_like(series)
+        self._sweep, self._sweep_again = _SWEEPS[metric == SQEUCLIDEAN]
+        _lay_out(series, self._work)
+        self._run(self._sweep, 0, slabs)
+
+    def start(self, end: int) -> int:
+        """Return the column in which the best path begins that ends in some column.
+
+        Of equal paths it is the one that, followed backwards, goes diagonally if it can, and
+        else rather along the query. Where costs overflow, the start means nothing.
+        """
+        slab = (end + self._query.size - 1) // self._steps
+        first, back = slab + 1, 1
+        while self._starts[end] == EARLIER and first > 0:
+            first, back = max(0, slab - back), 2 * back
+            self._run(self._sweep_again, first, slab + 1)
+        return int(self._starts[end])
+
+    def _run(self, sweep: Any, first: int, stop: int) -> None:
+        sweep(
+            self._query, self._work, self._states, self._steps, first, stop,
+            self._began, self._began_above, self.costs, self._starts,
+        )  # fmt: skip
 
 
-def _make_kernel(metric: int) -> Any:
-    @njit
-    def spot(
-        query: Any, series: Any, work: Any, states: Any, began: Any, starts: Any, costs: Any
-    ) -> None:
-        """Fill `costs`, and `starts` from the height of a strip on."""
-        workspace = layout.divide(work, series.size)
-        values, _, _, _, boundary, columns = workspace
-        layout.lay_out(series, 0.0, workspace)
-        rows, strips = values.size, states.shape[0]
-        counted = np.empty(rows, starts.dtype)
-        # The rows are a whole number of strips: above the query, as many are added as it
-        # takes, which cost nothing. A path goes through them diagonally, as ties do.
-        added = strips * rows - query.size
-        for place in range(boundary.size):
-            boundary[place] = 0
-            starts[place] = place - rows + 1 + added
-        last = series.size + rows
-        for slab in range(0, last + strips * rows, SLAB):
-            for strip in range(strips):
-                begin, stop = slab - strip * rows, slab + SLAB - strip * rows
-                begin, stop = max(0, begin), min(last, stop)
-                if begin >= stop:
-                    continue
-                _lay_out_rows(query, strip * rows - added, values, counted)
-                state, firsts = states[strip], began[strip]
-                if begin == 0:
-                    free = added - strip * rows
-                    _enter(state, firsts, boundary, starts, free, added)
-                loaded, mask = load_rows(values), load_rows(counted)
-                running, running_firsts = load_state(state), load_state(firsts)
-                for pair in range(begin, stop, 2):
-                    for t in range(pair, pair + 2):
-                        running, running_firsts = step_and_spot(
-                            running, running_firsts, loaded, mask, columns, boundary, starts,
-                            t, metric, 1,
-                        )  # fmt: skip
+@njit
+def _lay_out(series: Any, work: Any) -> None:
+    layout.lay_out(series, 0.0, layout.divide(work, series.size))
+
+
+def _make_sweeps(metric: int) -> tuple[Any, Any]:
+    """Make the kernels that find costs, and then starts."""
+
+    @helper
+    def run(
+        state: Any, began: Any, rows: Any, columns: Any, boundary: Any, began_above: Any,
+        begin: Any, stop: Any, row: Any, costs: Any, starts: Any,
+    ) -> None:  # fmt: skip
+        """Run a strip; if one of its rows is the last of the query, write down its costs."""
+        loaded, running = load_rows(rows), load_state(state)
+        for t in range(begin, stop, 2):
+            running = step(running, loaded, columns, boundary, t, metric, 1)
+            running = step(running, loaded, columns, boundary, t + 1, metric, 1)
+            if row >= 0:
                 store_state(state, running)
-                store_state(firsts, running_firsts)
-        for column in range(costs.size):
-            costs[column] = boundary[rows + column]
+                _leave(state, row, t - row, costs)
+        store_state(state, running)
 
-    return spot
+    @helper
+    def run_again(
+        state: Any, began: Any, rows: Any, columns: Any, boundary: Any, began_above: Any,
+        begin: Any, stop: Any, row: Any, costs: Any, starts: Any,
+    ) -> None:  # fmt: skip
+        """Run a strip that did run before; write down the starts in place of the costs."""
+        loaded, running, firsts = load_rows(rows), load_state(state), load_state(began)
+        for pair in range(begin, stop, 2):
+            for t in range(pair, pair + 2):
+                running, firsts = step_and_spot(
+                    running, firsts, loaded, columns, boundary, began_above, t, metric, 1
+                )
+            if row >= 0:
+                store_state(began, firsts)
+                _leave(began, row, pair - row, starts)
+        store_state(state, running)
+        store_state(began, firsts)
 
-
-_KERNELS = {
-    squared: _make_kernel(SQEUCLIDEAN if squared else MANHATTAN) for squared in (True, False)
-}
+    return _make_sweep(run), _make_sweep(run_again)
 
 
 @helper
-def _lay_out_rows(query: Any, first: Any, values: Any, counted: Any) -> None:
-    """Write the rows from ``query[first]`` on; those before the query cost nothing."""
-    lanes = values.size // VECTORS
-    for row in range(values.size):
-        place = layout.place_of(row, lanes)
-        inside = first + row >= 0
-        values[place] = query[first + row] if inside else 0.0
-        counted[place] = -1 if inside else 0
-
-
-@helper
-def _enter(state: Any, began: Any, boundary: Any, starts: Any, free: Any, added: Any) -> None:
-    """Set what a strip has before its first step, when its first `free` rows cost nothing.
-
-    Each of these has been on its way down from the boundary, with a start for every cell.
-    """
+def _leave(state: Any, row: Any, column: Any, out: Any) -> None:
+    """Write down what a row of a strip got in the last two steps, in a column and the next."""
     lanes = state.size // STATE
-    rows = VECTORS * lanes
-    state[:] = np.inf
-    began[:] = 0
-    for row in range(min(free, rows)):
-        place = layout.place_of(row, lanes)
-        for age in range(2):
-            state[age * rows + place] = 0
-            began[age * rows + place] = added - 2 * row - 1 - age
-        if row % VECTORS == VECTORS - 1 and place > rows - lanes:
-            state[2 * rows + place - rows + lanes - 1] = 0
-            began[2 * rows + place - rows + lanes - 1] = added - 2 * row - 2
-    state[-1] = boundary[rows - 1]
-    began[-1] = starts[rows - 1]
+    place = layout.place_of(row, lanes)
+    if 0 <= column < out.size:
+        out[column] = state[VECTORS * lanes + place]
+    if 0 <= column + 1 < out.size:
+        out[column + 1] = state[place]
+
+
+def _make_sweep(run: Any) -> Any:
+    @njit
+    def sweep(
+        query: Any, work: Any, states: Any, steps: Any, first: Any, stop: Any,
+        began: Any, began_above: Any, costs: Any, starts: Any,
+    ) -> None:  # fmt: skip
+        """Run some slabs: fill `costs` or `starts`, and the states after each of them."""
+        rows, _, _, _, boundary, columns = layout.divide(work, costs.size)
+        height, strips = rows.size, states.shape[1]
+        began[:] = EARLIER
+        # Left above the first row, diagonally before the first cell.
+        began[0, -1] = first * steps
+        for slab in range(first, stop):
+            for column in range(slab * steps, min(slab * steps + steps, costs.size)):
+                boundary[height + column] = 0
+                began_above[height + column] = column + 1
+            for strip in range(strips):
+                since = slab * steps - strip * height
+                begin, end = max(0, since), min(since + steps, costs.size + height)
+                if begin >= end:
+                    continue
+                before, state = states[slab, strip], states[slab + 1, strip]
+                for place in range(state.size):
+                    state[place] = np.inf if since <= 0 else before[place]
+                if slab == strip == 0:
+                    state[-1] = 0
+                layout.lay_out_rows(query, strip * height, rows)
+                row = (query.size - 1) % height if strip == strips - 1 else -1
+                run(
+                    state, began[strip], rows, columns, boundary, began_above,
+                    begin, end, row, costs, starts,
+                )  # fmt: skip
+
+    return sweep
+
+
+_SWEEPS = {
+    squared: _make_sweeps(SQEUCLIDEAN if squared else MANHATTAN) for squared in (True, False)
+}

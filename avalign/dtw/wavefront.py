@@ -64,7 +64,6 @@ def step_and_spot(
     state: Any,
     starts: Any,
     rows: Any,
-    counted: Any,
     columns: Any,
     boundary: Any,
     starts_boundary: Any,
@@ -75,25 +74,23 @@ def step_and_spot(
     """Advance a strip by one step, and carry along in which column each path began.
 
     `starts` and `starts_boundary` are to the paths' first columns what state and boundary
-    are to their costs. `counted` holds a mask for each row: all bits set, or none for a row
-    that costs nothing. Returns both the state and the starts.
+    are to their costs. Returns both the state and the starts.
     """
     result = types.Tuple((state, starts))
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        state_type, starts_type, rows_type = signature.args[:3]
-        state, starts, rows, counted, columns, boundary, starts_boundary, time = arguments[:8]
+        state_type, starts_type, rows_type, columns_type, boundary_type = signature.args[:5]
+        state, starts, rows, columns, boundary, starts_boundary, time = arguments[:7]
         costs = _Wave(
             context,
             builder,
-            types.void(state_type, rows_type, *signature.args[4:6], *signature.args[7:]),
+            types.void(state_type, rows_type, columns_type, boundary_type, *signature.args[6:]),
             (state, rows, columns, boundary, time),
         )
-        costs.counted = [builder.extract_value(counted, v) for v in range(VECTORS)]
         began = _Wave(
             context,
             builder,
-            types.void(starts_type, rows_type, *signature.args[4:5], *signature.args[6:]),
+            types.void(starts_type, rows_type, columns_type, *signature.args[5:]),
             (starts, rows, columns, starts_boundary, time),
         )
         entering = began.exchange()
@@ -109,8 +106,8 @@ def step_and_spot(
         packed_starts = began.pack([*first_columns, *began.newest, entering])
         return context.make_tuple(builder, result, [packed, packed_starts])
 
-    inputs = (state, starts, rows, counted, columns, boundary, starts_boundary, time)
-    return result(*inputs, metric, diagonal), generate
+    inputs = (state, starts, rows, columns, boundary, starts_boundary, time, metric, diagonal)
+    return result(*inputs), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -190,7 +187,6 @@ class _Wave:
         first = builder.mul(time, ir.Constant(ir.IntType(64), self.lanes))
         self.columns = element_pointer(context, builder, columns_type, columns, first)
         self.boundary = element_pointer(context, builder, boundary_type, boundary, time)
-        self.counted: list[Any] | None = None
 
     def exchange(self) -> Any:
         """Leave the bottom row in the boundary, and return what is above the first vector."""
@@ -249,13 +245,8 @@ class _Wave:
         column = emission.load(self.builder, address, self.lanes)
         difference = self.builder.fsub(self.rows[v], column)
         if self.metric == SQEUCLIDEAN:
-            cost = self.builder.fmul(difference, difference)
-        else:
-            cost = emission.absolute(self.builder, difference)
-        if self.counted is None:
-            return cost
-        bits = self.builder.bitcast(cost, self.counted[v].type)
-        return self.builder.bitcast(self.builder.and_(bits, self.counted[v]), cost.type)
+            return self.builder.fmul(difference, difference)
+        return emission.absolute(self.builder, difference)
 
     def _least(self, v: int, a: Any, b: Any) -> Any:
         # Comparing bits and comparing numbers run on different ports of the processor:
