@@ -137,3 +137,23 @@ def soft(costs, gamma):
         for cell in path:
             expected[cell] += likelihood
     return value, expected
+
+
+def ctc_text(path, blank=0):
+    """Labels that CTC reads from a path: repeats count once, blanks not at all."""
+    return tuple(label for label, _ in itertools.groupby(path) if label != blank)
+
+
+def ctc_paths(log_probs):
+    """Yield every path through the rows: its labels, what it spells, its log-probability."""
+    n_rows, n_labels = log_probs.shape
+    for path in itertools.product(range(n_labels), repeat=n_rows):
+        yield path, ctc_text(path), sum(log_probs[row, label] for row, label in enumerate(path))
+
+
+def ctc_texts(log_probs):
+    """Map every text to its probability: the sum over its paths."""
+    texts = {}
+    for _, text, log_prob in ctc_paths(log_probs):
+        texts[text] = texts.get(text, 0.0) + math.exp(log_prob)
+    return texts

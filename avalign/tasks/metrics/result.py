@@ -1,0 +1,114 @@
+"""What all metrics share: how they leave the house, and what they refuse."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avalign.errors import ParameterError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Metrics", "check_errors", "check_pairs", "numbers", "share"]
+
+
+class Metrics:
+    """What all results can do."""
+
+    __slots__ = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Turn the result into plain values that JSON can hold.
+
+        Returns
+        -------
+        dict
+            One entry per field.
+        """
+        return asdict(self)  # type: ignore[call-overload]
+
+
+def check_errors(*errors: float) -> None:
+    """Refuse what is no error rate.
+
+    Parameters
+    ----------
+    *errors : float
+        Errors of systems.
+
+    Raises
+    ------
+    ParameterError
+        If one is negative or not finite.
+    """
+    for error in errors:
+        if not (math.isfinite(error) and error >= 0):
+            raise ParameterError(f"an error is {error}", "errors are 0 or more")
+
+
+def check_pairs(what: str, n_true: int, n_found: int) -> None:
+    """Refuse answers that are not as many as the truths.
+
+    Parameters
+    ----------
+    what : str
+        What they are, in the plural.
+    n_true, n_found : int
+        How many there are of each.
+
+    Raises
+    ------
+    ParameterError
+        If the numbers differ.
+    """
+    if n_true != n_found:
+        raise ParameterError(f"{n_true} true {what} against {n_found}", "pass them in pairs")
+
+
+def numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Check one row of numbers.
+
+    Parameters
+    ----------
+    values : array-like of shape (N,)
+        The numbers.
+    name : str
+        What the caller calls them.
+
+    Returns
+    -------
+    ndarray of shape (N,), float64
+        The numbers.
+
+    Raises
+    ------
+    ParameterError
+        If there are none, or one is not finite.
+    """
+    checked = np.asarray(values, np.float64)
+    if checked.ndim != 1 or not checked.size or not np.isfinite(checked).all():
+        raise ParameterError(
+            f"{name} has the shape {checked.shape}, or holds what is not finite",
+            "pass one row of numbers",
+        )
+    return checked
+
+
+def share(part: float, whole: float) -> float | None:
+    """Divide, where that is defined.
+
+    Parameters
+    ----------
+    part, whole : float
+        Two amounts.
+
+    Returns
+    -------
+    float or None
+        Part of the whole; None where the whole is 0.
+    """
+    return float(part / whole) if whole else None
