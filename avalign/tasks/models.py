@@ -211,7 +211,8 @@ class Recognizer(nn.Module):
             columns = self.settings.streams[name].columns
             if values.ndim != 3 or values.shape[2] != columns:
                 raise ParameterError(
-                    f"stream {name!r} has shape {tuple(values.shape)}, wanted (B, T, {columns})",
+                    f"stream {name!r} has shape {tuple(values.shape)}, "
+                    f"wanted (B, T, {columns})",
                     f"its rows are {self.settings.streams[name].feature!r}",
                 )
 

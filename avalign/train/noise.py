@@ -78,9 +78,7 @@ class RecordedNoise:
             raise ParameterError("no recording of noise", "name at least one")
         for number, recording in enumerate(self.recordings):
             if not np.any(recording):
-                raise ParameterError(
-                    f"recording {number} of noise is silent", "leave it out"
-                )
+                raise ParameterError(f"recording {number} of noise is silent", "leave it out")
 
     def draw(  # noqa: D102 (as in `Noise`)
         self, length: int, random: np.random.Generator, *, speaker: str = "", name: str = ""
@@ -104,21 +102,28 @@ class Babble:
         Who speaks each of them, and which it is.
     count : int
         How many talk at once.
+    fewest : int, optional
+        Draw how many do, from this to `count`, anew for every utterance.
 
     Raises
     ------
     ParameterError
-        If there are fewer than two utterances with sound, or ``count`` is below 1.
+        If there are fewer than two utterances with sound, two have one name, or there is
+        no such number of voices.
     """
 
     voices: Sequence[NDArray[np.float32]]
     speakers: Sequence[str]
     names: Sequence[str]
     count: int = 6
+    fewest: int | None = None
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise ParameterError(f"babble of {self.count} voices", "choose 1 or more")
+        if not 1 <= (self.count if self.fewest is None else self.fewest) <= self.count:
+            raise ParameterError(
+                f"babble of {self.fewest or self.count} to {self.count} voices",
+                "choose 1 or more",
+            )
         if len(self.names) != len(set(self.names)):
             raise ParameterError(
                 "two utterances for babble have one name", "give each its own name"
@@ -138,7 +143,9 @@ class Babble:
             for number, (who, which) in enumerate(zip(self.speakers, self.names, strict=True))
             if which != name and who != speaker
         ] or [number for number, which in enumerate(self.names) if which != name]
-        chosen = random.choice(others, self.count, replace=self.count > len(others))
+        fewest = self.count if self.fewest is None else self.fewest
+        count = int(random.integers(fewest, self.count + 1))
+        chosen = random.choice(others, count, replace=count > len(others))
         babble = np.zeros(length, np.float32)
         for number in chosen:
             piece = _piece(self.voices[int(number)], length, random)

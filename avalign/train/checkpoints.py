@@ -1,0 +1,183 @@
+"""Everything a run needs to go on after a kill, in one file that is whole or not there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from avalign.errors import MediaError, ParameterError
+from avalign.media import atomic_output
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+    from torch.optim import Optimizer
+
+__all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
+
+_MODEL, _OPTIMIZER = "model.", "optimizer."
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run has come.
+
+    Parameters
+    ----------
+    epoch, batch : int
+        The next batch: its epoch and its number in it, from 0.
+    step : int
+        Batches learnt from so far.
+    sums : dict of str to float
+        Parts of the loss, added up over this epoch's batches so far.
+    best_score : float
+        Lowest score on dev so far.
+    best_epoch : int
+        Epoch of that score; -1 before the first.
+    finished : bool
+        Whether the run is over.
+    curves : list of dict
+        One row of numbers per epoch.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    best_score: float = float("inf")
+    best_epoch: int = -1
+    finished: bool = False
+    curves: list[dict[str, float]] = field(default_factory=list)
+
+
+def save_checkpoint(
+    path: Path,
+    model: nn.Module,
+    optimizer: Optimizer,
+    scaler: Mapping[str, Any],
+    progress: Progress,
+    run: Mapping[str, Any],
+) -> None:
+    """Write a checkpoint in place of the one before.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.safetensors`` file.
+    model, optimizer : nn.Module, Optimizer
+        What is trained, and what trains it.
+    scaler : mapping
+        State of the loss scaling; empty without one.
+    progress : Progress
+        How far the run has come.
+    run : mapping
+        What makes the run this one: it cannot go on as another.
+
+    Raises
+    ------
+    MediaError
+        If the file cannot be written.
+    """
+    from safetensors.torch import save_file
+
+    tensors = {_MODEL + name: value for name, value in model.state_dict().items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"{_OPTIMIZER}{number}.{name}": value for name, value in state.items()}
+    told = {
+        "progress": {name: getattr(progress, name) for name in Progress.__slots__},
+        "run": run,
+        "scaler": scaler,
+    }
+    with atomic_output(path, overwrite=True) as temporary:
+        save_file(
+            {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
+            temporary,
+            {"checkpoint": json.dumps(told, sort_keys=True)},
+        )
+
+
+def load_checkpoint(
+    path: Path, model: nn.Module, optimizer: Optimizer, run: Mapping[str, Any]
+) -> tuple[Progress, dict[str, Any]]:
+    """Go back to a checkpoint.
+
+    Parameters
+    ----------
+    path : Path
+        What `save_checkpoint` wrote.
+    model, optimizer : nn.Module, Optimizer
+        They get the state they had.
+    run : mapping
+        What makes the run this one.
+
+    Returns
+    -------
+    progress : Progress
+        How far the run had come.
+    scaler : dict
+        State of the loss scaling.
+
+    Raises
+    ------
+    MediaError
+        If the file is missing, damaged, or holds arrays of other shapes.
+    ParameterError
+        If it belongs to a run with other settings or other data.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    hint = "start anew with -y"
+    try:
+        with safe_open(path, framework="pt") as file:
+            told = json.loads((file.metadata() or {})["checkpoint"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        _check_run(path, told["run"], run)
+        progress = Progress(**told["progress"])
+        model.load_state_dict(
+            {
+                name.removeprefix(_MODEL): tensor
+                for name, tensor in tensors.items()
+                if name.startswith(_MODEL)
+            }
+        )
+        state = optimizer.state_dict()
+        state["state"] = _optimizer_state(tensors)
+        optimizer.load_state_dict(state)
+        return progress, dict(told["scaler"])
+    except (OSError, SafetensorError) as error:
+        raise MediaError(f"{path}: cannot be read: {error}", hint) from None
+    except ParameterError:
+        raise
+    except (ValueError, TypeError, KeyError, RuntimeError, RecursionError) as error:
+        raise MediaError(
+            f"{path}: is no checkpoint of this run: {str(error).splitlines()[0]}", hint
+        ) from None
+
+
+def _optimizer_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith(_OPTIMIZER):
+            number, key = name.removeprefix(_OPTIMIZER).split(".", 1)
+            state.setdefault(int(number), {})[key] = tensor
+    return state
+
+
+def _check_run(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    # Through JSON, as the other has been.
+    now = json.loads(json.dumps(now))
+    for name in sorted({*before, *now}):
+        if before.get(name) != now.get(name):
+            raise ParameterError(
+                f"{path}: was written by a run with {name} = {_short(before.get(name))}, "
+                f"not {_short(now.get(name))}",
+                "go on with the settings and data of that run, or start anew with -y",
+            )
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,97 @@
+"""The curves of a run: a CSV file, and events for TensorBoard where it is wanted."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any
+
+from avalign.errors import MissingDependencyError
+from avalign.media import atomic_output
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+__all__ = ["CURVES_NAME", "EventWriter", "write_curves"]
+
+CURVES_NAME = "curves.csv"
+
+
+def write_curves(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write one line per epoch; numbers that an epoch lacks are empty.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it is replaced.
+    rows : sequence of mapping of str to float
+        The epochs.
+
+    Raises
+    ------
+    MediaError
+        If it cannot be written.
+    """
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with (
+        atomic_output(path, overwrite=True) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
+
+
+class EventWriter:
+    """Writes rows for TensorBoard; a context manager.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run; events go to ``events`` in it.
+    wanted : bool
+        Whether anything is to be written at all.
+
+    Raises
+    ------
+    MissingDependencyError
+        If it is wanted and TensorBoard does not load.
+    """
+
+    def __init__(self, folder: Path, wanted: bool) -> None:
+        self._writer: Any = None
+        if not wanted:
+            return
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except (ImportError, OSError) as error:
+            raise MissingDependencyError(
+                f"TensorBoard does not load: {error}",
+                "pip install tensorboard, or leave it out: the curves are in a CSV file",
+            ) from error
+        self._writer = SummaryWriter(str(folder / "events"))
+
+    def write(self, row: Mapping[str, float]) -> None:
+        """Write the numbers of an epoch.
+
+        Parameters
+        ----------
+        row : mapping of str to float
+            The numbers, ``"epoch"`` among them.
+        """
+        if self._writer is not None:
+            for name, value in row.items():
+                self._writer.add_scalar(name, value, int(row["epoch"]))
+
+    def __enter__(self) -> EventWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._writer is not None:
+            self._writer.close()

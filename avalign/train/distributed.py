@@ -1,0 +1,164 @@
+"""One process or many: what `torchrun` started, and what the processes agree on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import distributed, nn
+
+from avalign.errors import ParameterError
+
+__all__ = ["Processes", "processes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The processes that train one model.
+
+    Parameters
+    ----------
+    rank : int
+        Number of this one, from 0; the first one writes files.
+    count : int
+        How many there are.
+    device : torch.device
+        Where this one computes.
+    """
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes files and tells of progress."""
+        return self.rank == 0
+
+    def wrap(self, objective: nn.Module) -> nn.Module:
+        """Let gradients be averaged over the processes.
+
+        Parameters
+        ----------
+        objective : nn.Module
+            What is trained, on `device`.
+
+        Returns
+        -------
+        nn.Module
+            The same, or around it what averages.
+        """
+        if self.count == 1:
+            return objective
+        # Heads of streams that a whole batch lacks take no part in its loss.
+        return nn.parallel.DistributedDataParallel(objective, find_unused_parameters=True)
+
+    def total(self, numbers: Mapping[str, float]) -> dict[str, float]:
+        """Add numbers up over all processes.
+
+        Parameters
+        ----------
+        numbers : mapping of str to float
+            This process's, under the same names everywhere.
+
+        Returns
+        -------
+        dict of str to float
+            The sums.
+        """
+        if self.count == 1:
+            return dict(numbers)
+        sums = torch.tensor(
+            [numbers[name] for name in sorted(numbers)],
+            dtype=torch.float64,
+            device=self.device,
+        )
+        distributed.all_reduce(sums)
+        return dict(zip(sorted(numbers), sums.tolist(), strict=True))
+
+    def wait(self) -> None:
+        """Wait until every process is here, such as for files that the first one writes."""
+        if self.count > 1:
+            distributed.barrier()
+
+    def from_first(self, numbers: Mapping[str, float] | None) -> dict[str, float]:
+        """Give every process what the first one found.
+
+        Parameters
+        ----------
+        numbers : mapping of str to float or None
+            What was found; ignored in the other processes.
+
+        Returns
+        -------
+        dict of str to float
+            The first process's numbers.
+        """
+        found = [dict(numbers) if numbers is not None else {}]
+        if self.count > 1:
+            distributed.broadcast_object_list(found, src=0, device=self.device)
+        return found[0]
+
+
+@contextmanager
+def processes(device: str = "auto") -> Iterator[Processes]:
+    """Join the processes that ``torchrun`` started, or train alone.
+
+    Parameters
+    ----------
+    device : str
+        ``"auto"`` for a GPU where there is one, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+
+    Yields
+    ------
+    Processes
+        This process's place among them.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such device.
+    """
+    rank = int(os.environ.get("RANK", "0"))
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    local_rank = int(os.environ.get("LOCAL_RANK", str(rank)))
+    chosen = _device(device, local_rank if count > 1 else 0)
+    if count == 1:
+        yield Processes(0, 1, chosen)
+        return
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    ours = not distributed.is_initialized()
+    if ours:
+        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield Processes(rank, count, chosen)
+    finally:
+        if ours:
+            distributed.destroy_process_group()
+
+
+def _device(name: str, number: int) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ParameterError(
+            f"{name!r} is no device", "choose auto, cpu, cuda or cuda:N"
+        ) from None
+    if device.type not in ("cpu", "cuda"):
+        raise ParameterError(f"training on {name!r} is not supported", "choose cpu or cuda")
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise ParameterError("there is no CUDA device here", "choose cpu")
+        device = device if device.index is not None else torch.device("cuda", number)
+        if (device.index or 0) >= torch.cuda.device_count():
+            raise ParameterError(
+                f"{device} is not one of the {torch.cuda.device_count()} CUDA devices",
+                "choose another",
+            )
+    return device

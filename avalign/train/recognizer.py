@@ -1,0 +1,437 @@
+"""What training for speech and for emotion share: from utterances to a folder with a model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from avalign.data.manifest import Manifest, read_manifest
+from avalign.data.splits import BY_SENTENCE, check_split
+from avalign.errors import ParameterError
+from avalign.fusion import family
+from avalign.media import atomic_output, read_audio
+from avalign.tasks.models import Recognizer
+from avalign.tasks.settings import StreamSettings
+from avalign.train.batches import Augmentation, BatchSource
+from avalign.train.distributed import processes
+from avalign.train.loop import RUN_NAME, LoopPlan, Result, train
+from avalign.train.noise import Babble, RecordedNoise, WhiteNoise
+from avalign.train.objective import LossWeights, Objective
+from avalign.train.utterances import aligned_sequence
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator, Sequence
+
+    from torch import Tensor
+
+    from avalign.tasks.settings import RecognizerSettings
+    from avalign.train.noise import Noise
+    from avalign.train.utterances import Skipped, Utterance
+
+__all__ = [
+    "Corpus",
+    "Telling",
+    "TrainingPlan",
+    "read_parts",
+    "refuse_leaks",
+    "train_recognizer",
+    "training_babble",
+    "training_noises",
+]
+
+# Rows of the table of methods that combine decisions, not features.
+LATE_ROWS = ("F2", "F3", "F4")
+# Babble is what recognition is tested in; white noise keeps models from learning only it.
+BABBLE_TO_WHITE = 4
+
+
+def _default_streams() -> dict[str, StreamSettings]:
+    return {
+        "audio": StreamSettings.of("log_mel"),
+        "lips": StreamSettings.of("lip_points", components=32, velocity=True),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """Everything training may be told besides the data.
+
+    Parameters
+    ----------
+    fusion : str
+        One of `avalign.fusion.list_fusions`.
+    fusion_options : mapping
+        What the family is told beside.
+    streams : mapping of str to StreamSettings
+        What the model reads.
+    width : int
+        Units per direction of the recurrent layers.
+    dropout : float
+        Share of values dropped.
+    augmentation : Augmentation
+        How utterances are disturbed.
+    voices : int
+        Most voices in babble.
+    recordings : tuple of Path
+        Files of recorded noise, drawn as often as babble.
+    weights : LossWeights
+        Weights of the parts of the loss.
+    loop : LoopPlan
+        How the weights are found.
+    device : str
+        Where: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+    tensorboard : bool
+        Write the curves for TensorBoard, too.
+    """
+
+    fusion: str = "gmu"
+    fusion_options: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+    streams: Mapping[str, StreamSettings] = field(default_factory=_default_streams)
+    width: int = 128
+    dropout: float = 0.3
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    voices: int = 7
+    recordings: tuple[Path, ...] = ()
+    weights: LossWeights = field(default_factory=LossWeights)
+    loop: LoopPlan = field(default_factory=LoopPlan)
+    device: str = "auto"
+    tensorboard: bool = False
+
+    def shape(self) -> dict[str, Any]:
+        """Give the fields that `RecognizerSettings` has, too.
+
+        Returns
+        -------
+        dict
+            Arguments of `RecognizerSettings`.
+        """
+        return {
+            "streams": self.streams,
+            "fusion": self.fusion,
+            "fusion_options": self.fusion_options,
+            "width": self.width,
+            "dropout": self.dropout,
+            "context": family(self.fusion).row not in LATE_ROWS,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Whom training tells how it goes.
+
+    Parameters
+    ----------
+    progress : callable
+        Told the share that is done.
+    report : callable
+        Told the numbers of each epoch.
+    """
+
+    progress: Callable[[float], None] = lambda _: None
+    report: Callable[[Mapping[str, float]], None] = lambda _: None
+
+    def part(self, start: float, end: float) -> Telling:
+        """Tell of a part of the work.
+
+        Parameters
+        ----------
+        start, end : float
+            Which part, as shares of the whole.
+
+        Returns
+        -------
+        Telling
+            Its progress from 0 to 1 is told as that from `start` to `end`.
+        """
+        return replace(self, progress=lambda done: self.progress(start + (end - start) * done))
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What is learnt from and tested on.
+
+    Parameters
+    ----------
+    train, dev : list of Utterance
+        With their targets.
+    skipped : list of Skipped
+        Files that could not be used.
+    facts : mapping
+        What else ``run.json`` is to say of the data.
+    """
+
+    train: list[Utterance]
+    dev: list[Utterance]
+    skipped: list[Skipped]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_parts(
+    path: str | os.PathLike[str], *, by_sentence: bool = False
+) -> tuple[Manifest, Manifest]:
+    """Read the parts ``train`` and ``dev`` of a manifest, and refuse leaks.
+
+    Parameters
+    ----------
+    path : path-like
+        The manifest.
+    by_sentence : bool
+        Declare that the split is by sentence: speakers may be in both parts.
+
+    Returns
+    -------
+    train, dev : Manifest
+        Their rows.
+
+    Raises
+    ------
+    ParameterError
+        If a part is empty, or a speaker is in both without a declaration.
+    MediaError
+        If the manifest cannot be read.
+    """
+    manifest = read_manifest(path)
+    if by_sentence:
+        declared = tuple(replace(row, split_by=BY_SENTENCE) for row in manifest.rows)
+        manifest = Manifest(manifest.path, declared)
+    parts = manifest.select(split="train"), manifest.select(split="dev")
+    for name, part in zip(("train", "dev"), parts, strict=True):
+        if not part.rows:
+            raise ParameterError(
+                f"{manifest.path} has no rows with split={name} among its {len(manifest)}",
+                "fill the column 'split', or make one with avalign data split",
+            )
+    return parts
+
+
+def refuse_leaks(train: Manifest, dev: Manifest) -> None:
+    """Refuse rows that share speakers without a declared split by sentence.
+
+    Parameters
+    ----------
+    train, dev : Manifest
+        The rows that will be used.
+
+    Raises
+    ------
+    ParameterError
+        If a speaker is in both.
+    """
+    check_split(Manifest(train.path, (*train.rows, *dev.rows)))
+
+
+def train_recognizer(
+    task: str,
+    settings: RecognizerSettings,
+    corpus: Corpus,
+    test: Callable[[Recognizer], Mapping[str, float]],
+    plan: TrainingPlan,
+    folder: Path,
+    noises: Sequence[Noise],
+    *,
+    resume: bool = False,
+    telling: Telling | None = None,
+) -> Result:
+    """Train a recogniser and write its folder.
+
+    Parameters
+    ----------
+    task : str
+        What it is called in ``run.json``.
+    settings : RecognizerSettings
+        Its shape.
+    corpus : Corpus
+        What to learn from.
+    test : callable
+        Tests a model on dev; see `avalign.train.loop.train`.
+    plan : TrainingPlan
+        How to learn.
+    folder : Path
+        Where to; see `avalign.train.loop.prepare_folder`.
+    noises : sequence of Noise
+        See `training_noises`.
+    resume : bool
+        Go on with the run in the folder.
+    telling : Telling, optional
+        Whom to tell.
+
+    Returns
+    -------
+    Result
+        The model and the curves.
+
+    Raises
+    ------
+    AvalignError
+        As `avalign.train.loop.train`.
+    """
+    telling = telling or Telling()
+    run = {
+        "task": task,
+        "settings": json.loads(settings.to_json()),
+        "plan": _plan_facts(plan),
+        "data": {"digest": _digest(corpus), **_counts(corpus)},
+    }
+    batches = BatchSource(
+        corpus.train,
+        settings,
+        plan.augmentation,
+        noises,
+        batch_size=plan.loop.batch_size,
+        seed=plan.loop.seed,
+    )
+    torch.manual_seed(plan.loop.seed)
+    model = Recognizer(settings)
+    model.fit_standardisation(_clean_rows(corpus.train, settings))
+    with processes(plan.device) as team:
+        objective = Objective(model, plan.weights).to(team.device)
+        result = train(
+            objective,
+            batches,
+            test,
+            plan.loop,
+            folder,
+            team,
+            run=run,
+            resume=resume,
+            tensorboard=plan.tensorboard,
+            progress=telling.progress,
+            report=telling.report,
+        )
+        if team.writes:
+            _write_run(folder, run, corpus, result, str(team.device))
+    return result
+
+
+def training_noises(corpus: Sequence[Utterance], plan: TrainingPlan) -> list[Noise]:
+    """Gather what is mixed into training utterances: babble, white noise, recordings.
+
+    Parameters
+    ----------
+    corpus : sequence of Utterance
+        The training utterances, whose voices make the babble.
+    plan : TrainingPlan
+        How many voices, and which recordings.
+
+    Returns
+    -------
+    list of Noise
+        A kind that is in it more than once is drawn more often. Empty without sound.
+
+    Raises
+    ------
+    MediaError, NoAudioError
+        If a recording cannot be read.
+    ParameterError
+        If a recording is silent.
+    """
+    if not any(one.sound is not None for one in corpus):
+        return []
+    noises: list[Noise] = [WhiteNoise()]
+    if (babble := training_babble(corpus, plan.voices, fewest=1)) is not None:
+        noises += [babble] * BABBLE_TO_WHITE
+    if plan.recordings:
+        recorded = RecordedNoise([read_audio(path).samples for path in plan.recordings])
+        noises += [recorded] * BABBLE_TO_WHITE
+    return noises
+
+
+def training_babble(
+    corpus: Sequence[Utterance], voices: int, *, fewest: int | None = None
+) -> Babble | None:
+    """Make babble of the voices of the training utterances.
+
+    Parameters
+    ----------
+    corpus : sequence of Utterance
+        The utterances.
+    voices : int
+        How many talk at once.
+    fewest : int, optional
+        As in `Babble`.
+
+    Returns
+    -------
+    Babble or None
+        None where there are fewer than two utterances with sound.
+    """
+    heard = [
+        (one.sound.samples, one.speaker, one.name)
+        for one in corpus
+        if one.sound is not None and one.sound.samples.any()
+    ]
+    if len(heard) < 2:
+        return None
+    samples, speakers, names = zip(*heard, strict=True)
+    return Babble(samples, speakers, names, voices, fewest)
+
+
+def _clean_rows(
+    utterances: Sequence[Utterance], settings: RecognizerSettings
+) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
+    for utterance in utterances:
+        sequence = aligned_sequence(utterance, settings.streams, settings.rate_hz)
+        yield {
+            name: (torch.from_numpy(rows), torch.from_numpy(sequence.masks[name]))
+            for name, rows in sequence.streams.items()
+        }
+
+
+def _plan_facts(plan: TrainingPlan) -> dict[str, Any]:
+    """Everything that decides what comes out, as JSON can hold it."""
+    facts = asdict(replace(plan, recordings=()))
+    facts["recordings"] = [path.name for path in plan.recordings]
+    for name in ("device", "tensorboard", "streams", "fusion", "fusion_options"):
+        del facts[name]
+    for name in ("width", "dropout"):
+        del facts[name]
+    return facts
+
+
+def _digest(corpus: Corpus) -> str:
+    digest = hashlib.sha256()
+    for part in (corpus.train, corpus.dev):
+        for one in part:
+            digest.update(repr((one.name, one.text, one.label, one.values.tolist())).encode())
+            if one.sound is not None:
+                digest.update(one.sound.samples.tobytes())
+            for name in sorted(one.streams):
+                digest.update(one.streams[name].values.tobytes())
+        digest.update(b"\0")
+    return digest.hexdigest()[:32]
+
+
+def _counts(corpus: Corpus) -> dict[str, Any]:
+    return {
+        "train": len(corpus.train),
+        "dev": len(corpus.dev),
+        "train_speakers": len({one.speaker for one in corpus.train}),
+        "dev_speakers": len({one.speaker for one in corpus.dev}),
+        **corpus.facts,
+    }
+
+
+def _write_run(
+    folder: Path, run: Mapping[str, Any], corpus: Corpus, result: Result, device: str
+) -> None:
+    from avalign import __version__
+
+    facts = {
+        **run,
+        "skipped": [asdict(one) for one in corpus.skipped],
+        "best_epoch": result.best_epoch + 1,
+        "best_score": result.best_score,
+        "curves": result.curves,
+        "parameters": sum(parameter.numel() for parameter in result.model.parameters()),
+        "device": device,
+        "versions": {"avalign": __version__, "torch": torch.__version__},
+    }
+    with atomic_output(folder / RUN_NAME, overwrite=True) as temporary:
+        temporary.write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,235 @@
+"""Train speech recognition on a manifest: CTC over any fusion of sound and lips."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from avalign.data.manifest import Manifest
+from avalign.data.words import row_transcript
+from avalign.errors import MissingDependencyError, ParameterError
+from avalign.tasks.alphabet import ENGLISH, SEPARATOR, Alphabet
+
+try:
+    from avalign.tasks.settings import RecognizerSettings
+    from avalign.train.batches import Condition
+    from avalign.train.loop import Result, prepare_folder
+    from avalign.train.recognizer import (
+        Corpus,
+        Telling,
+        TrainingPlan,
+        read_parts,
+        refuse_leaks,
+        train_recognizer,
+        training_babble,
+        training_noises,
+    )
+    from avalign.train.scores import SpeechTest
+    from avalign.train.utterances import Skipped, Utterance, load_utterances
+except (ImportError, OSError) as error:
+    raise MissingDependencyError(
+        f"training needs torch, which does not load: {error}",
+        'pip install "avalign[recognition]"',
+    ) from error
+
+if TYPE_CHECKING:
+    from avalign.data.manifest import ManifestRow
+
+__all__ = ["TrainingPlan", "spelled", "train_speech"]
+
+# In the test noise, six voices talk at once, as loud together as the one that counts.
+TEST_VOICES, TEST_SNR_DB = 6, 0.0
+# Share of the time that loading the clips takes, for the progress bar.
+_LOADING = 0.05
+
+
+def train_speech(
+    manifest: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    plan: TrainingPlan | None = None,
+    alphabet: Alphabet = ENGLISH,
+    by_sentence: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    cache_dir: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+    telling: Telling | None = None,
+) -> Result:
+    """Train a speech recogniser and write its folder.
+
+    Rows of the split ``train`` that have words are learnt from; those of ``dev`` choose
+    the epoch, by the mean of word and character error rate (greedy, without a grammar)
+    over these conditions: all streams, all streams in babble at 0 dB, each stream alone.
+
+    Parameters
+    ----------
+    manifest : path-like
+        CSV or Parquet, one row per utterance.
+    output : path-like
+        Folder for ``model.safetensors``, ``model.json``, ``run.json``, ``curves.csv`` and
+        the checkpoint.
+    plan : TrainingPlan, optional
+        How to learn.
+    alphabet : Alphabet
+        What the model writes with.
+    by_sentence : bool
+        Declare that the split is by sentence: speakers may be in both parts, and results
+        hold for speakers that were seen.
+    resume : bool
+        Go on with the run in the folder, to the same result; without one, begin.
+    overwrite : bool
+        Replace the run in the folder.
+    cache_dir : path-like, optional
+        Where extracted clips are kept.
+    jobs : int, optional
+        Files extracted at once; all cores by default.
+    telling : Telling, optional
+        Whom to tell how it goes.
+
+    Returns
+    -------
+    Result
+        The best model and the curves.
+
+    Raises
+    ------
+    ParameterError
+        If a part of the manifest is empty or without words, speakers are in both parts,
+        words need characters that the alphabet lacks, or the checkpoint is of another
+        run.
+    MediaError
+        If a file cannot be read or written.
+    NoAnswerError
+        If the loss is not finite; the last checkpoint stays.
+    MissingDependencyError
+        If jiwer is missing, or TensorBoard is wanted and missing.
+    """
+    plan, telling = plan or TrainingPlan(), telling or Telling()
+    folder = Path(output)
+    train_rows, dev_rows = (
+        _with_words(part) for part in read_parts(manifest, by_sentence=by_sentence)
+    )
+    refuse_leaks(train_rows, dev_rows)
+    spelled(train_rows, alphabet)  # refused before hours of extraction
+    spelled(dev_rows, alphabet)
+    prepare_folder(folder, overwrite=overwrite, resume=resume)
+
+    skipped: list[Skipped] = []
+    parts: list[list[Utterance]] = []
+    for number, part in enumerate((train_rows, dev_rows)):
+        pairs, unusable = load_utterances(
+            part,
+            plan.streams,
+            cache_dir=cache_dir,
+            jobs=jobs,
+            progress=telling.part(_LOADING * number / 2, _LOADING * (number + 1) / 2).progress,
+        )
+        usable, too_short = _with_targets(pairs, alphabet)
+        unusable += too_short
+        parts.append(usable)
+        skipped += unusable
+        if not parts[-1]:
+            raise ParameterError(
+                f"none of the {len(part)} clips of {part.path} in split "
+                f"{part.rows[0].split!r} can be used: {unusable[0].reason}"
+            )
+    corpus = Corpus(parts[0], parts[1], skipped, {"by_sentence": by_sentence})
+
+    vocabulary = sorted({word for one in corpus.train for word in one.text.split()})
+    settings = RecognizerSettings(
+        **plan.shape(), characters=alphabet.characters, vocabulary=tuple(vocabulary)
+    )
+    test = SpeechTest(
+        corpus.dev,
+        settings,
+        _conditions(corpus.train, settings),
+        batch_size=plan.loop.batch_size,
+        seed=plan.loop.seed,
+    )
+    return train_recognizer(
+        "speech",
+        settings,
+        corpus,
+        test,
+        plan,
+        folder,
+        training_noises(corpus.train, plan),
+        resume=resume,
+        telling=telling.part(_LOADING, 1.0),
+    )
+
+
+def spelled(part: Manifest, alphabet: Alphabet) -> list[str]:
+    """Spell the words of all rows.
+
+    Parameters
+    ----------
+    part : Manifest
+        Rows that have words.
+    alphabet : Alphabet
+        The characters to spell with.
+
+    Returns
+    -------
+    list of str
+        One text per row.
+
+    Raises
+    ------
+    ParameterError
+        If the alphabet lacks a character; the message names the row.
+    MediaError
+        If a transcript cannot be read.
+    """
+    return [_spelled(row, part.name_of(row), alphabet) for row in part.rows]
+
+
+def _spelled(row: ManifestRow, name: str, alphabet: Alphabet) -> str:
+    transcript = row_transcript(row)
+    try:
+        words = [alphabet.spell(word.text) for word in (transcript.words if transcript else ())]
+    except ParameterError as error:
+        raise ParameterError(f"{name}: {error.message}", error.hint) from None
+    return SEPARATOR.join(word for word in words if word)
+
+
+def _with_words(part: Manifest) -> Manifest:
+    rows = tuple(row for row in part.rows if row.transcript is not None or row.text)
+    if not rows:
+        raise ParameterError(
+            f"none of the {len(part)} rows of {part.path} with split={part.rows[0].split} "
+            "has words",
+            "fill the column 'transcript' or 'text'",
+        )
+    return Manifest(part.path, rows)
+
+
+def _with_targets(
+    pairs: list[tuple[ManifestRow, Utterance]], alphabet: Alphabet
+) -> tuple[list[Utterance], list[Skipped]]:
+    """Give utterances their words; those too short for them can never be learnt."""
+    usable, too_short = [], []
+    for row, utterance in pairs:
+        text = _spelled(row, utterance.name, alphabet)
+        # CTC needs a blank between equal characters.
+        needed = len(text) + sum(one == other for one, other in pairwise(text))
+        if utterance.rows < needed:
+            reason = f"{utterance.rows} rows are too few for {len(text)} characters"
+            too_short.append(Skipped(utterance.name, reason))
+        else:
+            usable.append(replace(utterance, text=text, tokens=alphabet.encode(text)))
+    return usable, too_short
+
+
+def _conditions(corpus: list[Utterance], settings: RecognizerSettings) -> tuple[Condition, ...]:
+    conditions = [Condition("all")]
+    babble = training_babble(corpus, TEST_VOICES)
+    if babble is not None:
+        conditions.append(Condition("all_0dB", (), babble, TEST_SNR_DB))
+    if len(settings.streams) > 1:
+        conditions += [Condition(name, (name,)) for name in sorted(settings.streams)]
+    return tuple(conditions)

@@ -1,0 +1,217 @@
+"""What is learnt from: clips with their words, classes or numbers, ready to be disturbed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avalign.data.clips import load_clips
+from avalign.data.words import row_transcript
+from avalign.errors import AvalignError, ParameterError
+from avalign.fusion.join import from_alignment
+from avalign.tasks.features import FEATURES, RATE_HZ, audio_features, clip_features
+from avalign.transcript import transcript_stream
+from avalign.types import TimeWarp
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from avalign.data.manifest import Manifest, ManifestRow
+    from avalign.data.windows import SourceClip
+    from avalign.tasks.settings import StreamSettings
+    from avalign.types import AlignedSequence, AudioStream, FeatureStream
+
+__all__ = ["Skipped", "Utterance", "aligned_sequence", "load_utterances"]
+
+# A row that has none of a kind of target.
+NO_LABEL = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Utterance:
+    """A clip, and what a model should say of it.
+
+    Parameters
+    ----------
+    name : str
+        Which one, for messages; no other has the same.
+    speaker : str
+        Who speaks.
+    sound : AudioStream or None
+        Its samples at 16 kHz; features are computed after noise was mixed in.
+    streams : mapping of str to FeatureStream
+        All streams that are not made of the sound, on the picture's clock.
+    rows : int
+        Rows it has on the common clock.
+    alignment : TimeWarp or None
+        From the picture's clock to the sound's; None where they agree.
+    text : str
+        The words as the alphabet spells them; ``""`` where nobody says.
+    tokens : ndarray of shape (L,), int64
+        Their numbers.
+    label : int
+        The class; -1 where nobody says.
+    values : ndarray of shape (V,), float32
+        Numbers to predict; NaN where nobody says.
+    """
+
+    name: str
+    speaker: str
+    sound: AudioStream | None
+    streams: Mapping[str, FeatureStream]
+    rows: int
+    alignment: TimeWarp | None = None
+    text: str = ""
+    tokens: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    label: int = NO_LABEL
+    values: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row that cannot be learnt from, and why.
+
+    Parameters
+    ----------
+    name : str
+        The file, as the manifest writes it.
+    reason : str
+        One line.
+    """
+
+    name: str
+    reason: str
+
+
+def load_utterances(
+    manifest: Manifest,
+    streams: Mapping[str, StreamSettings],
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[list[tuple[ManifestRow, Utterance]], list[Skipped]]:
+    """Extract the streams of all rows, or find them extracted already.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        The rows.
+    streams : mapping of str to StreamSettings
+        What the model reads.
+    cache_dir : path-like, optional
+        Where extracted clips are kept.
+    jobs : int, optional
+        Files extracted at once; all cores by default.
+    progress : callable, optional
+        Told the share that is done.
+
+    Returns
+    -------
+    utterances : list of (ManifestRow, Utterance)
+        In file order; targets are still to be filled in.
+    skipped : list of Skipped
+        Files that cannot be read, or show and say nothing that the model reads.
+    """
+    utterances, skipped = [], []
+    for loaded in load_clips(manifest.rows, cache_dir=cache_dir, jobs=jobs, progress=progress):
+        row, name = loaded.row, _name(manifest, loaded.row)
+        try:
+            if loaded.clip is None:
+                raise loaded.error or ParameterError(f"{name} was not loaded")
+            utterances.append((row, _utterance(row, name, loaded.clip, streams)))
+        except AvalignError as error:
+            skipped.append(Skipped(name, error.message))
+    return utterances, skipped
+
+
+def aligned_sequence(
+    utterance: Utterance,
+    streams: Mapping[str, StreamSettings],
+    rate_hz: float,
+    *,
+    sound: AudioStream | None = None,
+    speed: float = 1.0,
+    lag_s: float = 0.0,
+) -> AlignedSequence:
+    """Compute the features of an utterance, and bring them onto one clock.
+
+    Parameters
+    ----------
+    utterance : Utterance
+        What to join.
+    streams : mapping of str to StreamSettings
+        What the model reads.
+    rate_hz : float
+        Rows per second.
+    sound : AudioStream, optional
+        Sound to use in place of the utterance's, such as with noise; on the same clock.
+    speed : float
+        Factor by which everything runs faster.
+    lag_s : float
+        Lag to inject; positive makes the audio late.
+
+    Returns
+    -------
+    AlignedSequence
+        The streams that the utterance has.
+    """
+    sound = utterance.sound if sound is None else sound
+    heard = {
+        name: audio_features(sound, settings.feature)
+        for name, settings in streams.items()
+        if sound is not None and _source(settings) == "sound"
+    }
+    shown = dict(utterance.streams)
+    warp = utterance.alignment or TimeWarp(np.zeros(1), np.zeros(1))
+    if speed != 1.0:
+        heard = {k: replace(s, times_s=s.times_s / speed) for k, s in heard.items()}
+        shown = {k: replace(s, times_s=s.times_s / speed) for k, s in shown.items()}
+        warp = TimeWarp(warp.reference_s / speed, warp.other_s / speed)
+    if lag_s != 0.0:
+        warp = TimeWarp(warp.reference_s, warp.other_s - lag_s)
+    return from_alignment(
+        warp, None, None, rate_hz=rate_hz, with_audio=heard, with_picture=shown
+    )
+
+
+def _utterance(
+    row: ManifestRow, name: str, clip: SourceClip, streams: Mapping[str, StreamSettings]
+) -> Utterance:
+    kinds = {
+        stream: settings.feature
+        for stream, settings in streams.items()
+        if _source(settings) == "face"
+    }
+    found = clip_features(clip, kinds) if kinds else {}
+    for stream, settings in streams.items():
+        if _source(settings) == "text" and (transcript := row_transcript(row)) is not None:
+            clock_s = np.arange(0.0, clip.audio.start_s + clip.audio.duration_s, 0.02)
+            found[stream] = transcript_stream(transcript, clock_s)
+    has_sound = any(_source(settings) == "sound" for settings in streams.values())
+    sound = clip.audio if has_sound and len(clip.audio.samples) else None
+    if sound is None and not any(stream.valid.any() for stream in found.values()):
+        raise ParameterError(f"{name} has none of the streams {', '.join(streams)}")
+    utterance = Utterance(name, row.speaker, sound, found, 0)
+    # What is too short for features is told now, not in the middle of an epoch.
+    return replace(utterance, rows=len(aligned_sequence(utterance, streams, RATE_HZ)))
+
+
+def _source(settings: StreamSettings) -> str:
+    known = FEATURES.get(settings.feature)
+    if known is None:
+        raise ParameterError(
+            f"features {settings.feature!r} are not made from clips",
+            f"choose from {', '.join(FEATURES)}",
+        )
+    return known.source
+
+
+def _name(manifest: Manifest, row: ManifestRow) -> str:
+    span = "" if row.start_s is None else f"@{row.start_s:g}"
+    return manifest.name_of(row) + span
