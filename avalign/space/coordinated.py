@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from avalign.errors import ParameterError
 from avalign.space import losses
-from avalign.space.network import Standardiser, perceptron
+from avalign.space.network import Standardiser, perceptron, stream_encoders
 from avalign.space.parameters import choice, count, number, widths
 from avalign.space.scoring import mean_correlation, retrieval_accuracy
 from avalign.space.training import Objective, TorchEstimator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from avalign.space.cca import Rows
     from avalign.space.estimator import Clips
 
-__all__ = ["CoordinatedSpace", "JointSpace"]
+__all__ = ["CoordinatedSpace", "JointSpace", "RankingSpace"]
 
 # Rows of a clip that are averaged at most, in training: a random run of them.
 _LONGEST_RUN = 512
@@ -76,14 +76,7 @@ class JointSpace(TorchEstimator):
     margin: float = number(0.2, above=True)
 
     def _build(self, columns: Mapping[str, int]) -> nn.ModuleDict:
-        return nn.ModuleDict(
-            {
-                stream: nn.Sequential(
-                    Standardiser(width), *perceptron(width, self.hidden, self.components)
-                )
-                for stream, width in columns.items()
-            }
-        )
+        return stream_encoders(columns, self.hidden, self.components)
 
     def _objective(
         self, network: Any, streams: Mapping[str, Tensor], clips: Clips
@@ -145,6 +138,29 @@ class JointSpace(TorchEstimator):
         return retrieval_accuracy(
             self._embed("audio", audio, clips), self._embed("lips", lips, clips)
         )
+
+
+@dataclass(eq=False, kw_only=True)
+class RankingSpace(JointSpace):
+    """A joint embedding that is learnt by ranking: by triplets unless told otherwise.
+
+    `score` is that of `JointSpace`.
+
+    Parameters
+    ----------
+    components, hidden, level, temperature, margin
+        As of `JointSpace`.
+    loss : str
+        ``"triplet"``, ``"max_margin"``, ``"pair"`` or ``"info_nce"``.
+
+    References
+    ----------
+    F. Schroff, D. Kalenichenko and J. Philbin, "FaceNet: a unified embedding for face
+    recognition and clustering", CVPR 2015.
+    """
+
+    name: ClassVar[str] = "ranking"
+    loss: str = choice("triplet", "max_margin", "pair", "info_nce")
 
 
 @dataclass(eq=False, kw_only=True)

@@ -11,7 +11,7 @@ from avalign.errors import ParameterError
 from avalign.space.canonical import canonical_arrays
 from avalign.space.cca import CCA
 from avalign.space.losses import correlation_loss
-from avalign.space.network import Standardiser, perceptron
+from avalign.space.network import stream_encoders
 from avalign.space.parameters import count, number, widths
 from avalign.space.training import Objective, TorchEstimator
 
@@ -68,14 +68,7 @@ class DeepCCA(TorchEstimator):
     model_: CCA = field(init=False, repr=False)
 
     def _build(self, columns: Mapping[str, int]) -> nn.ModuleDict:
-        return nn.ModuleDict(
-            {
-                stream: nn.Sequential(
-                    Standardiser(width), *perceptron(width, self.hidden, self.components)
-                )
-                for stream, width in columns.items()
-            }
-        )
+        return stream_encoders(columns, self.hidden, self.components)
 
     def _objective(
         self, network: Any, streams: Mapping[str, Tensor], clips: Clips

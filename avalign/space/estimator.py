@@ -248,6 +248,25 @@ class SpaceEstimator(ABC):
         if not hasattr(self, "columns_"):
             raise ParameterError("the estimator has not been fitted", "call fit first")
 
+    @classmethod
+    def parameters_from_json(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn settings as JSON holds them into arguments of the constructor.
+
+        Parameters
+        ----------
+        parameters : mapping of str to object
+            Setting by name; nobody has checked them.
+
+        Returns
+        -------
+        dict of str to object
+            Argument by name.
+        """
+        return {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in parameters.items()
+        }
+
     @abstractmethod
     def _fit(self, audio: Rows, lips: Rows, clips: Clips) -> None:
         """Learn from rows that have been checked."""

@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 from contextlib import suppress
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -137,7 +138,7 @@ def read_estimator(kind: type[Estimator], folder: Path | str) -> Estimator:
             "avalign.space.load_space loads any",
         )
     try:
-        estimator = kind(**settings["parameters"])
+        estimator = kind(**kind.parameters_from_json(settings["parameters"]))
         check_parameters(estimator)
         estimator.columns_ = _checked_columns(settings["columns"])
         expected = estimator.expected_arrays()
@@ -164,9 +165,11 @@ def _refuse_existing(folder: Path, overwrite: bool) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Turn numbers of NumPy into those of Python."""
+    """Turn numbers of NumPy, and groups of settings, into what JSON knows."""
     if isinstance(value, np.generic):
         return value.item()
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
@@ -179,10 +182,6 @@ def _read_settings(folder: Path) -> dict[str, Any]:
             raise ValueError(f"format {str(settings['format'])[:20]}, not {_FORMAT}")
         if not isinstance(settings["parameters"], dict):
             raise TypeError("the parameters are no object")
-        settings["parameters"] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in settings["parameters"].items()
-        }
         if missing := {"estimator", "columns"} - settings.keys():
             raise KeyError(*missing)
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:

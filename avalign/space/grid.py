@@ -50,13 +50,15 @@ def require_mfcc(stream: FeatureStream, columns: int) -> None:
         raise ParameterError(f"the MFCC stream has shape {shape}, not (T, {columns}) or wider")
 
 
-def require_lips(stream: FeatureStream) -> None:
+def require_lips(stream: FeatureStream, columns: int = LIP_COLUMNS) -> None:
     """Refuse a stream that does not hold lip points.
 
     Parameters
     ----------
     stream : FeatureStream
         What was given.
+    columns : int, optional
+        Columns that are read.
 
     Raises
     ------
@@ -64,8 +66,8 @@ def require_lips(stream: FeatureStream) -> None:
         If it has another number of columns.
     """
     shape = stream.values.shape
-    if len(shape) != 2 or shape[1] != LIP_COLUMNS:
-        raise ParameterError(f"the lip stream has shape {shape}, not (T, {LIP_COLUMNS})")
+    if len(shape) != 2 or shape[1] != columns:
+        raise ParameterError(f"the lip stream has shape {shape}, not (T, {columns})")
 
 
 def to_uniform(

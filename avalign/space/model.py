@@ -13,7 +13,6 @@ import numpy as np
 from avalign.errors import InstallationError, MediaError
 from avalign.space.encoder import encode
 from avalign.space.grid import (
-    LIP_COLUMNS,
     normalise,
     require_lips,
     require_mfcc,
@@ -91,8 +90,8 @@ class SpaceModel(Space):
     def embed_lips(  # noqa: D102 (as in `Space`)
         self, lips: FeatureStream, usable: NDArray[np.bool_] | None = None
     ) -> FeatureStream:
-        require_lips(lips)
         settings = self.settings
+        require_lips(lips, settings.lip_columns)
         valid = lips.valid if usable is None else lips.valid & usable
         components = lips.values @ self.weights["lip_components"]
         reduced = FeatureStream(components, lips.times_s, valid, lips.kind)
@@ -139,7 +138,7 @@ def expected_shapes(settings: SpaceSettings) -> dict[str, tuple[int, ...]]:
     """Name and shape of every array a model of these settings holds."""
     shapes: dict[str, tuple[int, ...]] = {
         "audio_scale": (settings.audio_columns,),
-        "lip_components": (LIP_COLUMNS, settings.lip_components),
+        "lip_components": (settings.lip_columns, settings.lip_components),
         "lip_scale": (settings.lip_components,),
         "score_scale": (settings.members,),
     }

@@ -17,11 +17,19 @@ from avalign.space.model import SpaceModel
 from avalign.space.settings import EncoderSettings, SpaceSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["Encoder", "SpaceNetwork", "Standardiser", "lag_scores", "perceptron", "to_model"]
+__all__ = [
+    "Encoder",
+    "SpaceNetwork",
+    "Standardiser",
+    "lag_scores",
+    "perceptron",
+    "stream_encoders",
+    "to_model",
+]
 
 
 class Standardiser(nn.Module):
@@ -79,6 +87,33 @@ def perceptron(columns: int, hidden: Sequence[int], out: int) -> nn.Sequential:
     for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.GELU()]
     return nn.Sequential(*layers, nn.Linear(widths[-1], out))
+
+
+def stream_encoders(
+    columns: Mapping[str, int], hidden: Sequence[int], out: int
+) -> nn.ModuleDict:
+    """Build a standardiser and a perceptron for each stream.
+
+    Parameters
+    ----------
+    columns : mapping of str to int
+        Columns of each stream.
+    hidden : sequence of int
+        Widths of the hidden layers.
+    out : int
+        Width of the output.
+
+    Returns
+    -------
+    nn.ModuleDict
+        By stream, an nn.Sequential that begins with a `Standardiser`.
+    """
+    return nn.ModuleDict(
+        {
+            stream: nn.Sequential(Standardiser(width), *perceptron(width, hidden, out))
+            for stream, width in columns.items()
+        }
+    )
 
 
 class Encoder(nn.Module):

@@ -18,7 +18,7 @@ from avalign.errors import ParameterError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["check_parameters", "choice", "count", "flag", "number", "widths"]
+__all__ = ["check_parameters", "choice", "count", "instance", "number", "widths"]
 
 _LARGEST_WIDTH = 4096
 _MOST_LAYERS = 8
@@ -110,22 +110,6 @@ def choice(default: str, *others: str) -> Any:
     return _parameter(default, lambda value: isinstance(value, str) and value in words, wanted)
 
 
-def flag(default: bool) -> Any:
-    """Declare a yes or no.
-
-    Parameters
-    ----------
-    default : bool
-        What it is unless told.
-
-    Returns
-    -------
-    dataclasses.Field
-        For the body of a dataclass.
-    """
-    return _parameter(default, lambda value: isinstance(value, bool), "True or False")
-
-
 def widths(default: tuple[int, ...]) -> Any:
     """Declare the widths of the hidden layers of a network.
 
@@ -149,6 +133,23 @@ def widths(default: tuple[int, ...]) -> Any:
 
     wanted = f"at most {_MOST_LAYERS} widths from 1 to {_LARGEST_WIDTH}"
     return _parameter(default, accepts, wanted)
+
+
+def instance(default: Any) -> Any:
+    """Declare a group of settings that is a frozen dataclass of its own.
+
+    Parameters
+    ----------
+    default : object
+        What it is unless told; others have to be of its type.
+
+    Returns
+    -------
+    dataclasses.Field
+        For the body of a dataclass.
+    """
+    kind = type(default)
+    return _parameter(default, lambda value: isinstance(value, kind), f"a {kind.__name__}")
 
 
 def check_parameters(estimator: Any) -> None:

@@ -39,6 +39,8 @@ class SpaceSettings:
         Independently trained encoder pairs whose scores are averaged.
     audio_columns : int
         Columns of the MFCC stream the model reads.
+    lip_columns : int
+        Columns of the lip stream: three for each of the 40 lip points and the chin.
     lip_components : int
         Principal components of the lip points the model reads.
     channels : int
@@ -66,6 +68,7 @@ class SpaceSettings:
 
     members: int = 1
     audio_columns: int = 13
+    lip_columns: int = 123
     lip_components: int = 16
     channels: int = 64
     dimensions: int = 24
@@ -88,7 +91,7 @@ class SpaceSettings:
             If a number is out of bounds.
         """
         counts = (
-            *(self.members, self.audio_columns, self.lip_components),
+            *(self.members, self.audio_columns, self.lip_columns, self.lip_components),
             *(self.channels, self.dimensions, self.audio.stride, self.lips.stride),
             *(*self.audio.kernels, *self.audio.dilations),
             *(*self.lips.kernels, *self.lips.dilations),

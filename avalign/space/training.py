@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from avalign.space.cca import Rows
     from avalign.space.estimator import Clips, Shape
 
-__all__ = ["Objective", "TorchEstimator", "seeded", "train"]
+__all__ = ["Objective", "TorchEstimator", "cut_windows", "seeded", "train"]
 
 # Rows that a network maps at once in inference.
 _ROWS_AT_ONCE = 65_536
@@ -137,6 +137,35 @@ def _batches(units: int, batch: int | None) -> Iterator[Tensor]:
         # What is left over at the end would make a batch of another size.
         for start in range(0, units - batch + 1, batch):
             yield order[start : start + batch]
+
+
+def cut_windows(clips: Clips, length: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Cut clips into windows that overlap by half.
+
+    Parameters
+    ----------
+    clips : list of slice
+        Where each clip lies among the rows.
+    length : int
+        Rows of a window.
+
+    Returns
+    -------
+    index : ndarray of shape (W, length), int64
+        Rows of each window; the last window of a clip ends with it.
+    inside : ndarray of shape (W, length), bool
+        False beyond the end of a clip that is shorter than a window, where `index` says
+        its last row again.
+    """
+    starts, ends = [], []
+    for clip in clips:
+        last = max(clip.start, clip.stop - length)
+        for start in [*range(clip.start, last, max(1, length // 2)), last]:
+            starts.append(start)
+            ends.append(clip.stop)
+    index = np.array(starts)[:, None] + np.arange(length)
+    limit = np.array(ends)[:, None]
+    return np.minimum(index, limit - 1), index < limit
 
 
 @dataclass(eq=False, kw_only=True)
