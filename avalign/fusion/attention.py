@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from avalign.errors import ParameterError
 from avalign.fusion.masking import masked_softmax
+from avalign.fusion.options import checked_dropout
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -166,7 +167,7 @@ class MultiHeadAttention(nn.Module):
                 "choose a number of heads that divides it",
             )
         self.heads = heads
-        self.dropout = dropout
+        self.dropout = checked_dropout(dropout)
         self.query = nn.Linear(dim, dim)
         self.key = nn.Linear(key_dim or dim, dim)
         self.value = nn.Linear(key_dim or dim, dim)

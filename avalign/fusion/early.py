@@ -9,6 +9,7 @@ from torch import nn
 
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
 from avalign.fusion.masking import any_valid
+from avalign.fusion.options import checked_dropout, checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,12 +52,12 @@ class EarlyFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, out_dim)
-        hidden = hidden or out_dim
+        hidden = checked_width(hidden, out_dim)
         self.network = nn.Sequential(
             nn.Linear(sum(self.dims.values()) + len(self.dims), hidden),
             nn.LayerNorm(hidden),
             nn.GELU(),
-            nn.Dropout(dropout),
+            nn.Dropout(checked_dropout(dropout)),
             nn.Linear(hidden, out_dim),
         )
 

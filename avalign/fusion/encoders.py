@@ -10,6 +10,7 @@ from torch import nn
 
 from avalign.errors import ParameterError
 from avalign.fusion.masking import zero_masked
+from avalign.fusion.options import checked_dropout, checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +82,9 @@ class StreamEncoders(PerStream):
         super().__init__(
             {
                 name: nn.Sequential(
-                    nn.Linear(dim, out_dim), nn.LayerNorm(out_dim), nn.Dropout(dropout)
+                    nn.Linear(dim, out_dim),
+                    nn.LayerNorm(out_dim),
+                    nn.Dropout(checked_dropout(dropout)),
                 )
                 for name, dim in sorted(dims.items())
             }
@@ -111,14 +114,14 @@ class StreamHeads(PerStream):
         hidden: int | None = None,
         dropout: float = 0.0,
     ) -> None:
-        hidden = hidden or out_dim
+        hidden = checked_width(hidden, out_dim)
         super().__init__(
             {
                 name: nn.Sequential(
                     nn.Linear(dim, hidden),
                     nn.LayerNorm(hidden),
                     nn.GELU(),
-                    nn.Dropout(dropout),
+                    nn.Dropout(checked_dropout(dropout)),
                     nn.Linear(hidden, out_dim),
                 )
                 for name, dim in sorted(dims.items())
@@ -156,7 +159,7 @@ class TemporalEncoder(nn.Module):
         self.convolutions = nn.ModuleList(
             nn.Conv1d(dim, dim, kernel, padding=kernel // 2) for _ in range(layers)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(checked_dropout(dropout))
 
     def forward(self, rows: Tensor, mask: Tensor) -> Tensor:
         """Encode.

@@ -20,13 +20,20 @@ from avalign.fusion.masking import (
     stack_streams,
     weighted_sum,
 )
+from avalign.fusion.options import checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-__all__ = ["LateAverage", "LateFusion", "LateStacking", "LateVoting", "LateWeighted"]
+__all__ = [
+    "LateAverageFusion",
+    "LateFusion",
+    "LateStackingFusion",
+    "LateVotingFusion",
+    "LateWeightedFusion",
+]
 
 
 class LateFusion(Fusion):
@@ -97,7 +104,7 @@ class LateFusion(Fusion):
         return stack_streams(streams, inputs.masks)
 
 
-class LateAverage(LateFusion):
+class LateAverageFusion(LateFusion):
     """The plain average of the predictions of the streams that are there.
 
     Of logits, this is the product rule (a geometric mean of probabilities); of
@@ -122,13 +129,13 @@ class LateAverage(LateFusion):
         )
 
 
-class LateWeighted(LateFusion):
+class LateWeightedFusion(LateFusion):
     """A weighted average of the predictions, with one learned weight for each stream.
 
     The weights of the streams that are there sum to 1. On log-probabilities they are the
     stream exponents of audio-visual speech recognition.
 
-    When to use: as `LateAverage`, where one stream is better than another throughout.
+    When to use: as `LateAverageFusion`, where one stream is better than another throughout.
 
     Parameters
     ----------
@@ -187,7 +194,7 @@ class LateWeighted(LateFusion):
         )
 
 
-class LateVoting(LateFusion):
+class LateVotingFusion(LateFusion):
     """A majority vote of the streams: each gives one vote to its most probable class.
 
     The fused row is the number of votes of each class, plus half the mean probability of
@@ -222,7 +229,7 @@ class LateVoting(LateFusion):
         )
 
 
-class LateStacking(LateFusion):
+class LateStackingFusion(LateFusion):
     """Stacked generalisation: a second network learns how to combine the predictions.
 
     It sees all predictions and which streams are there. Stacked models should be trained
@@ -253,7 +260,7 @@ class LateStacking(LateFusion):
         super().__init__(
             dims, out_dim, given_predictions=given_predictions, hidden=hidden, dropout=dropout
         )
-        hidden = hidden or 2 * out_dim
+        hidden = checked_width(hidden, 2 * out_dim)
         self.combine = nn.Sequential(
             nn.Linear(len(self.names) * (out_dim + 1), hidden),
             nn.GELU(),

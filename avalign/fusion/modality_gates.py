@@ -16,14 +16,15 @@ from avalign.fusion.masking import (
     stack_streams,
     weighted_sum,
 )
+from avalign.fusion.options import checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ModalityGates"]
+__all__ = ["ModalityGatesFusion"]
 
 
-class ModalityGates(Fusion):
+class ModalityGatesFusion(Fusion):
     """A mixture of experts, one for each stream, with a gate that sees all streams.
 
     The gate gives one number per stream and row; they sum to 1 over the streams that are
@@ -58,7 +59,7 @@ class ModalityGates(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, out_dim)
-        hidden = hidden or out_dim
+        hidden = checked_width(hidden, out_dim)
         self.experts = StreamHeads(dims, out_dim, hidden=hidden, dropout=dropout)
         self.seen = StreamEncoders(dims, hidden)
         self.gate = nn.Sequential(

@@ -18,19 +18,20 @@ from avalign.fusion.masking import (
     stack_streams,
     weighted_sum,
 )
+from avalign.fusion.options import checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-__all__ = ["QualityWeights"]
+__all__ = ["QualityWeightsFusion"]
 
 # Keeps the logarithm of a silent stream's energy finite.
 _SILENCE = 1e-6
 
 
-class QualityWeights(Fusion):
+class QualityWeightsFusion(Fusion):
     """A weighted sum of streams whose weights follow availability and quality.
 
     The weight of a stream is a softmax of two parts. What is measured, `quality` in
@@ -99,7 +100,7 @@ class QualityWeights(Fusion):
                     f"the quality of {name!r} has a step of {step}, wanted > 0"
                 )
         self.scales = {name: scales.get(name, (0.0, 1.0)) for name in self.names}
-        hidden = hidden or out_dim
+        hidden = checked_width(hidden, out_dim)
         self.values = StreamHeads(dims, out_dim, hidden=hidden, dropout=dropout)
         self.judges = PerStream(
             {

@@ -11,6 +11,7 @@ from avalign.errors import ParameterError
 from avalign.fusion.encoders import StreamEncoders
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
 from avalign.fusion.masking import any_valid
+from avalign.fusion.options import checked_count, checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +47,7 @@ class RecurrentFusion(Fusion):
     bidirectional : bool
         Run backwards in time, too.
     dropout : float
-        Share of values to drop between layers, in training.
+        Share of values to drop before and between layers, in training.
 
     Raises
     ------
@@ -78,13 +79,14 @@ class RecurrentFusion(Fusion):
             raise ParameterError(
                 f"there is no recurrent cell {cell!r}", f"choose one of {', '.join(_CELLS)}"
             )
-        hidden = hidden or out_dim
-        self.encoders = StreamEncoders(dims, hidden)
+        hidden = checked_width(hidden, out_dim)
+        self.encoders = StreamEncoders(self.dims, hidden, dropout=dropout)
         width = len(self.names) * (hidden + 1)
+        between = dropout if checked_count(layers, "layers") > 1 else 0.0
         # One network for each direction, not torch's bidirectional one: backwards must
         # begin at the last valid row of each item, not in its padding.
         self.directions = nn.ModuleList(
-            _CELLS[cell](width, hidden, layers, batch_first=True, dropout=dropout)
+            _CELLS[cell](width, hidden, layers, batch_first=True, dropout=between)
             for _ in range(1 + bidirectional)
         )
         self.output = nn.Linear(hidden * len(self.directions), out_dim)

@@ -75,7 +75,7 @@ FAMILIES = (
         "Late fusion: average",
         "J. Kittler et al., IEEE TPAMI 20(3), 1998",
         "Streams that are reliable alone, often missing, or trained apart.",
-        "late:LateAverage",
+        "late:LateAverageFusion",
     ),
     Family(
         "late_weighted",
@@ -83,7 +83,7 @@ FAMILIES = (
         "Late fusion: weighted average",
         "G. Potamianos et al., Proceedings of the IEEE 91(9), 2003",
         "As late_average, where one stream is better than another throughout.",
-        "late:LateWeighted",
+        "late:LateWeightedFusion",
     ),
     Family(
         "late_voting",
@@ -91,7 +91,7 @@ FAMILIES = (
         "Late fusion: majority vote",
         "L. Lam and C. Y. Suen, IEEE Transactions on SMC A 27(5), 1997",
         "Three streams or more, one of which may fail with high confidence.",
-        "late:LateVoting",
+        "late:LateVotingFusion",
     ),
     Family(
         "late_stacking",
@@ -99,7 +99,7 @@ FAMILIES = (
         "Late fusion: stacking (a meta-classifier)",
         "D. H. Wolpert, Neural Networks 5(2), 1992",
         "Streams whose errors depend on each other, or on the class.",
-        "late:LateStacking",
+        "late:LateStackingFusion",
     ),
     Family(
         "two_stream",
@@ -179,7 +179,7 @@ FAMILIES = (
         "Modality gates (mixture of experts)",
         "R. A. Jacobs et al., Neural Computation 3(1), 1991",
         "Which stream is informative changes over time, and you want to see which it was.",
-        "modality_gates:ModalityGates",
+        "modality_gates:ModalityGatesFusion",
     ),
     Family(
         "gmu",
@@ -227,7 +227,7 @@ FAMILIES = (
         "Dynamic weights from availability and quality",
         "V. Estellers et al., IEEE TASLP 20(4), 2012",
         "Noise or occlusion comes and goes, and something measures it.",
-        "quality_weights:QualityWeights",
+        "quality_weights:QualityWeightsFusion",
     ),
 )
 

@@ -10,6 +10,7 @@ from torch import nn
 from avalign.fusion.encoders import StreamEncoders, TemporalEncoder
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
 from avalign.fusion.masking import any_valid
+from avalign.fusion.options import checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +59,7 @@ class TwoStreamFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, out_dim)
-        hidden = hidden or out_dim
+        hidden = checked_width(hidden, out_dim)
         self.encoders = StreamEncoders(dims, hidden)
         self.networks = nn.ModuleList(
             TemporalEncoder(hidden, layers=layers, kernel=kernel, dropout=dropout)
