@@ -115,14 +115,14 @@ def attention_lag(
         & _mask(key_mask, (items, keys), "key_mask")[:, None, :]
     )
 
-    cell_lag_s = (key_s[None, :] - query_s[:, None]).ravel()
+    cell_lag_s = key_s[None, :] - query_s[:, None]
     # A single key has no period; its only lags are those of the queries.
     steps_s = np.diff(key_s) if keys > 1 else np.diff(query_s)
     step_s = float(np.median(steps_s)) if len(steps_s) else 1.0
     bins = np.rint(cell_lag_s / step_s).astype(np.int64)
     first = int(bins.min())
     bins -= first
-    lags_s = (np.arange(int(bins.max()) + 1) + first) * step_s
+    lags_s = np.arange(first, first + int(bins.max()) + 1, dtype=np.float64) * step_s
 
     lag = np.full(items, np.nan)
     interval = np.full((items, 2), np.nan)
@@ -132,11 +132,11 @@ def attention_lag(
         share, even = _shares(weights[item].mean(axis=0), used[item])
         excess = share - even
         concentration[item] = np.maximum(excess, 0).sum()
-        curve[item] = np.bincount(bins, excess.ravel(), len(lags_s))
+        curve[item] = _binned(bins, excess, len(lags_s))
         if not share.any() or (method == "mode" and concentration[item] < _EVEN):
             continue
-        mass = np.bincount(bins, share.ravel(), len(lags_s))
-        moment = np.bincount(bins, share.ravel() * cell_lag_s, len(lags_s))
+        mass = _binned(bins, share, len(lags_s))
+        moment = _binned(bins, share * cell_lag_s, len(lags_s))
         if method == "mean":
             lag[item] = moment.sum() / mass.sum()
         else:
@@ -162,6 +162,13 @@ def _shares(
     share = np.divide(seen, totals * rows, out=np.zeros_like(seen), where=totals > 0)
     even = np.divide(used, counts * rows, out=np.zeros_like(seen), where=counts > 0)
     return share, even
+
+
+def _binned(
+    bins: NDArray[np.int64], votes: NDArray[np.float64], count: int
+) -> NDArray[np.float64]:
+    """Sum the votes of all cells by the bin of their lag."""
+    return np.asarray(np.bincount(bins.ravel(), votes.ravel(), count), np.float64)
 
 
 def _interval(

@@ -13,13 +13,82 @@ from avalign.fusion.encoders import StreamEncoders
 from avalign.fusion.interface import FusionInput, FusionOutput, fused
 from avalign.fusion.masking import any_valid, masked_mean, stack_streams
 from avalign.fusion.options import checked_count
-from avalign.fusion.transformer import AttentionMaps, TransformerBlock
+from avalign.fusion.transformer import AttentionMaps, Transformer, TransformerBlock
 from avalign.fusion.unaligned import UnalignedFusion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-__all__ = ["BottleneckTransformerFusion"]
+    from torch import Tensor
+
+__all__ = ["BottleneckLayer", "BottleneckTransformerFusion"]
+
+
+class BottleneckLayer(nn.Module):
+    """One block for each stream, all of which may see some shared rows beside their own.
+
+    Parameters
+    ----------
+    streams : int
+        How many streams there are.
+    dim : int
+        Width of the rows.
+    heads : int
+        Heads of attention.
+    dropout : float
+        Share of values to drop in training.
+    """
+
+    def __init__(self, streams: int, dim: int, heads: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            TransformerBlock(dim, heads, dropout=dropout) for _ in range(streams)
+        )
+
+    def forward(
+        self,
+        rows: Sequence[Tensor],
+        masks: Sequence[Tensor],
+        shared: Tensor,
+        *,
+        need_weights: bool = False,
+    ) -> tuple[list[Tensor], Tensor, list[Tensor | None]]:
+        """Let each stream see itself and the shared rows.
+
+        Parameters
+        ----------
+        rows : sequence of Tensor of shape (B, T, dim)
+            Rows of each stream.
+        masks : sequence of Tensor of shape (B, T), bool
+            Their masks.
+        shared : Tensor of shape (B, N, dim)
+            Shared rows.
+        need_weights : bool
+            Return attention weights too.
+
+        Returns
+        -------
+        rows : list of Tensor of shape (B, T, dim)
+            New rows of each stream.
+        shared : Tensor of shape (B, N, dim)
+            Mean of what the streams that are there made of the shared rows.
+        weights : list of Tensor of shape (B, heads, T + N, T + N) or None
+            For each stream, if they were asked for.
+        """
+        told, opinions, maps = [], [], []
+        always = torch.ones_like(shared[..., 0], dtype=torch.bool)
+        for own, mask, block in zip(rows, masks, self.blocks, strict=True):
+            seen, weights = block(
+                torch.cat([own, shared], dim=1),
+                torch.cat([mask, always], dim=1),
+                need_weights=need_weights,
+            )
+            told.append(seen[:, : own.shape[1]])
+            opinions.append(seen[:, own.shape[1] :])
+            maps.append(weights)
+        there = torch.stack([mask.any(dim=1) for mask in masks], dim=1)
+        agreed = masked_mean(torch.stack(opinions, dim=1), there[:, :, None], dim=1)
+        return told, agreed, maps
 
 
 class BottleneckTransformerFusion(UnalignedFusion):
@@ -76,18 +145,21 @@ class BottleneckTransformerFusion(UnalignedFusion):
     ) -> None:
         super().__init__(dims, out_dim, target=target, rates_hz=rates_hz)
         checked_count(bottleneck, "bottleneck")
+        checked_count(layers, "layers")
         # What one layer writes into the bottleneck, the streams read in the next.
-        if not 0 <= fuse_from <= checked_count(layers, "layers") - 2:
+        if not 0 <= fuse_from <= layers - 2:
             raise ParameterError(
                 f"fuse_from is {fuse_from} of {layers} layers",
                 "leave two layers at least to fuse: one to tell, one to hear",
             )
-        self.fuse_from = fuse_from
         self.encoders = StreamEncoders(self.dims, out_dim, dropout=dropout)
         self.bottleneck = nn.Parameter(0.02 * torch.randn(bottleneck, out_dim))
+        self.own = nn.ModuleList(
+            Transformer(out_dim, heads, fuse_from, dropout=dropout) for _ in self.names
+        )
         self.layers = nn.ModuleList(
-            nn.ModuleList(TransformerBlock(out_dim, heads, dropout=dropout) for _ in self.names)
-            for _ in range(layers)
+            BottleneckLayer(len(self.names), out_dim, heads, dropout=dropout)
+            for _ in range(layers - fuse_from)
         )
         self.norm = nn.LayerNorm(out_dim)
         self.over_streams = AdditiveAttention(out_dim, out_dim)
@@ -95,32 +167,27 @@ class BottleneckTransformerFusion(UnalignedFusion):
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Let the streams see themselves, and each other through the bottleneck."""
         encoded = self.encoders(inputs.streams, inputs.masks)
-        rows = {name: self.with_places(name, values) for name, values in encoded.items()}
-        there = torch.stack([mask.any(dim=1) for mask in inputs.masks.values()], dim=1)
-        shared = self.bottleneck.expand(len(there), -1, -1)
+        masks = list(inputs.masks.values())
+        rows = [
+            own(self.with_places(name, encoded[name]), inputs.masks[name])[0]
+            for name, own in zip(self.names, self.own, strict=True)
+        ]
+        shared = self.bottleneck.to(rows[0].dtype).expand(len(rows[0]), -1, -1)
         maps = AttentionMaps()
-        for number, blocks in enumerate(self.layers):
-            fusing = number >= self.fuse_from
-            opinions = []
-            for name, block in zip(self.names, blocks, strict=True):
-                seen, mask = rows[name], inputs.masks[name]
-                if fusing:
-                    seen = torch.cat([seen, shared.to(seen.dtype)], dim=1)
-                    mask = torch.cat([mask, torch.ones_like(shared[..., 0]).bool()], dim=1)
-                seen, weights = block(seen, mask, need_weights=inputs.need_weights)
-                rows[name] = seen[:, : rows[name].shape[1]]
-                opinions.append(seen[:, rows[name].shape[1] :])
-                if fusing:
-                    maps.add(name, weights)
-            if fusing:
-                shared = masked_mean(torch.stack(opinions, dim=1), there[:, :, None], dim=1)
-        masks = self.masks_on_target_clock(inputs)
-        nearest = {name: self.on_target_clock(name, rows[name], inputs) for name in rows}
-        values, valid = stack_streams(nearest, masks)
+        for layer in self.layers:
+            rows, shared, weights = layer(rows, masks, shared, need_weights=inputs.need_weights)
+            for name, seen in zip(self.names, weights, strict=True):
+                maps.add(name, seen)
+        nearest = {
+            name: self.on_target_clock(name, own, inputs)
+            for name, own in zip(self.names, rows, strict=True)
+        }
+        there = self.masks_on_target_clock(inputs)
+        values, valid = stack_streams(nearest, there)
         sequence, shares = self.over_streams(self.norm(values), valid)
         return fused(
             sequence,
-            any_valid(masks),
+            any_valid(there),
             weights=dict(zip(self.names, shares.unbind(dim=-1), strict=True)),
             attention=maps.together(),
         )

@@ -16,7 +16,7 @@ from avalign.fusion.transformer import (
     CrossAttention,
     FeedForward,
     Memory,
-    TransformerBlock,
+    Transformer,
 )
 from avalign.fusion.unaligned import UnalignedFusion
 
@@ -141,10 +141,7 @@ class MultimodalTransformerFusion(UnalignedFusion):
         others = max(1, len(self.names) - 1)
         self.join = nn.ModuleList(nn.Linear(others * out_dim, out_dim) for _ in self.names)
         self.over_time = nn.ModuleList(
-            nn.ModuleList(
-                TransformerBlock(out_dim, heads, dropout=dropout) for _ in range(self_layers)
-            )
-            for _ in self.names
+            Transformer(out_dim, heads, self_layers, dropout=dropout) for _ in self.names
         )
         self.norm = nn.LayerNorm(len(self.names) * out_dim)
         self.output = nn.Linear(len(self.names) * out_dim, out_dim)
@@ -162,17 +159,15 @@ class MultimodalTransformerFusion(UnalignedFusion):
                 need_weights=inputs.need_weights,
             )
             adapted[asks].append(rows)
-            for layer in weights:
-                maps.add(f"{asks}->{answers}", layer)
+            maps.add(f"{asks}->{answers}", *weights)
 
         parts = []
-        for name, join, blocks in zip(self.names, self.join, self.over_time, strict=True):
+        for name, join, over_time in zip(self.names, self.join, self.over_time, strict=True):
             mask = inputs.masks[name]
             # A stream that is alone has nothing to be adapted to.
             rows = join(torch.cat(adapted[name] or [placed[name]], dim=-1))
-            for block in blocks:
-                rows, weights = block(rows, mask, need_weights=inputs.need_weights)
-                maps.add(f"{name}->{name}", weights)
+            rows, weights = over_time(rows, mask, need_weights=inputs.need_weights)
+            maps.add(f"{name}->{name}", *weights)
             parts.append(self.on_target_clock(name, zero_masked(rows, mask), inputs))
         return fused(
             self.output(self.norm(torch.cat(parts, dim=-1))),

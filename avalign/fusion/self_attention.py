@@ -10,9 +10,9 @@ from torch import nn
 from avalign.fusion.attention import AdditiveAttention
 from avalign.fusion.encoders import PositionalEncoding, StreamEncoders
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
-from avalign.fusion.masking import any_valid
+from avalign.fusion.masking import any_valid, stack_streams
 from avalign.fusion.options import checked_count
-from avalign.fusion.transformer import AttentionMaps, TransformerBlock
+from avalign.fusion.transformer import AttentionMaps, Transformer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,10 +64,8 @@ class SelfAttentionFusion(Fusion):
         super().__init__(dims, out_dim)
         self.encoders = StreamEncoders(self.dims, out_dim, dropout=dropout)
         self.places = PositionalEncoding()
-        self.blocks = nn.ModuleList(
-            TransformerBlock(out_dim, heads, dropout=dropout)
-            for _ in range(checked_count(layers, "layers"))
-        )
+        checked_count(layers, "layers")
+        self.transformer = Transformer(out_dim, heads, layers, dropout=dropout)
         self.norm = nn.LayerNorm(out_dim)
         self.over_streams = AdditiveAttention(out_dim, out_dim)
 
@@ -76,15 +74,14 @@ class SelfAttentionFusion(Fusion):
         encoded = self.encoders(inputs.streams, inputs.masks)
         rows = torch.cat([self.places(values) for values in encoded.values()], dim=1)
         mask = torch.cat(tuple(inputs.masks.values()), dim=1)
+        rows, weights = self.transformer(rows, mask, need_weights=inputs.need_weights)
         maps = AttentionMaps()
-        for block in self.blocks:
-            rows, weights = block(rows, mask, need_weights=inputs.need_weights)
-            maps.add("joint", weights)
-        by_stream = (len(self.names), -1)
-        sequence, shares = self.over_streams(
-            self.norm(rows).unflatten(1, by_stream).transpose(1, 2),
-            mask.unflatten(1, by_stream).transpose(1, 2),
+        maps.add("joint", *weights)
+        by_stream = self.norm(rows).chunk(len(self.names), dim=1)
+        values, there = stack_streams(
+            dict(zip(self.names, by_stream, strict=True)), inputs.masks
         )
+        sequence, shares = self.over_streams(values, there)
         return fused(
             sequence,
             any_valid(inputs.masks),

@@ -20,6 +20,7 @@ __all__ = [
     "CrossAttention",
     "FeedForward",
     "Memory",
+    "Transformer",
     "TransformerBlock",
 ]
 
@@ -176,24 +177,74 @@ class TransformerBlock(nn.Module):
         return rows + self.feed_forward(rows), weights
 
 
+class Transformer(nn.Module):
+    """A stack of transformer blocks.
+
+    Parameters
+    ----------
+    dim : int
+        Width of the rows.
+    heads : int
+        Heads of attention.
+    layers : int
+        Blocks.
+    dropout : float
+        Share of values to drop in training.
+    """
+
+    def __init__(self, dim: int, heads: int, layers: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            TransformerBlock(dim, heads, dropout=dropout) for _ in range(layers)
+        )
+
+    def forward(
+        self, rows: Tensor, mask: Tensor, *, need_weights: bool = False
+    ) -> tuple[Tensor, list[Tensor | None]]:
+        """Apply one block after the other.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (B, T, dim)
+            Rows.
+        mask : Tensor of shape (B, T), bool
+            True where they may be seen.
+        need_weights : bool
+            Return attention weights too.
+
+        Returns
+        -------
+        rows : Tensor of shape (B, T, dim)
+            New rows; what stands in masked ones means nothing.
+        weights : list of Tensor of shape (B, heads, T, T) or None
+            One for each block, if they were asked for.
+        """
+        maps = []
+        for block in self.blocks:
+            rows, weights = block(rows, mask, need_weights=need_weights)
+            maps.append(weights)
+        return rows, maps
+
+
 class AttentionMaps:
     """Gathers attention weights by name while layers go by."""
 
     def __init__(self) -> None:
         self._layers: dict[str, list[Tensor]] = {}
 
-    def add(self, name: str, weights: Tensor | None) -> None:
-        """Add the map of one layer.
+    def add(self, name: str, *layers: Tensor | None) -> None:
+        """Add the maps of one layer or more.
 
         Parameters
         ----------
         name : str
             Who attends to whom, such as "lips->audio".
-        weights : Tensor of shape (B, heads, Q, K) or None
-            The map; None, where it was not computed, adds nothing.
+        *layers : Tensor of shape (B, heads, Q, K) or None
+            The maps; None, where one was not computed, adds nothing.
         """
-        if weights is not None:
-            self._layers.setdefault(name, []).append(weights)
+        for weights in layers:
+            if weights is not None:
+                self._layers.setdefault(name, []).append(weights)
 
     def together(self) -> dict[str, Tensor]:
         """Put the heads of all layers side by side.
