@@ -136,9 +136,9 @@ def _votes(folder: Path) -> Extras:
     for table in find_files(folder, {".csv"}):
         if table.name == "summaryTable.csv":
             for place, cells in read_table(table, required="FileName"):
-                for column, name in SUMMARY.items():
-                    vote = _emotions(table, place, cells.get(column, ""))
-                    votes[cells["FileName"]][name] = vote
+                for column in SUMMARY.keys() & cells.keys():
+                    vote = _emotions(table, place, cells[column])
+                    votes[cells["FileName"]][SUMMARY[column]] = vote
         elif table.name == "tabulatedVotes.csv":
             for place, cells in read_table(table, required="fileName"):
                 name = SHOWN_AS.get(cells.get("", "")[:1], "")

@@ -1,0 +1,180 @@
+"""`avalign data`: what is written, what is said, which exit code."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from avalign_cli.main import main
+from media import Recipe, make_clip
+
+from avalign.data.manifest import read_manifest
+from avalign.data.splits import read_split
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def ravdess(here):
+    """Takes of three actors, named and laid out as RAVDESS is."""
+    for actor in ("01", "02", "03"):
+        folder = here / f"Actor_{actor}"
+        folder.mkdir()
+        for emotion in ("03", "05"):
+            make_clip(
+                folder / f"01-01-{emotion}-01-01-01-{actor}.mp4",
+                Recipe(
+                    events_s=(0.01 * int(actor) + 0.1 * int(emotion),),
+                    duration_s=0.6,
+                    size=(32, 32),
+                ),
+            )
+    return here
+
+
+def run(*arguments: str) -> int:
+    return main(["data", *arguments])
+
+
+def test_from_a_folder_to_checked_folds(ravdess, capsys):
+    assert run("list", ".", "--corpus", "ravdess", "-o", "manifest.csv") == 0
+    assert capsys.readouterr().out == "Wrote manifest.csv: 6 rows, 3 speakers, 2 labels.\n"
+    assert run("split", "manifest.csv", "--leave-one-out", "-o", "folds.csv") == 0
+    assert capsys.readouterr().out == (
+        "Wrote folds.csv: ravdess_01 2, ravdess_02 2, ravdess_03 2 rows.\n"
+    )
+    assert len(read_split("folds.csv")) == 6
+    assert run("check", "folds.csv", "--labels", "happy,angry") == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith("ravdess_01: 2 rows, 1 speakers, 0.0 min (angry 1, happy 1)")
+    assert out[-1] == "folds.csv: 0 errors, 2 warnings."
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (("--shares", "train=2,test=1"), {"train", "test"}),
+        (("--folds", "3"), {"fold1", "fold2", "fold3"}),
+        (("--by-sentence", "--shares", "a=1,b=1"), None),
+    ],
+)
+def test_ways_to_split(ravdess, options, parts, capsys):
+    run("list", ".", "--corpus", "ravdess", "-o", "manifest.csv")
+    code = run("split", "manifest.csv", "-o", "split.csv", *options)
+    if parts is None:  # all takes hold one sentence
+        assert code == 2
+        assert "1 sentences cannot be dealt to 2 parts" in capsys.readouterr().err
+        return
+    assert code == 0
+    assert {row.split for row in read_manifest("split.csv")} == parts
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--folds", "2", "--leave-one-out"), "choose one of"),
+        (("--shares", "train"), "is no share"),
+        (("--shares", "train=1"), "make no split"),
+        (("--folds", "9"), "9 folds of 3 speakers"),
+    ],
+)
+def test_wrong_splits_exit_2(ravdess, options, words, capsys):
+    run("list", ".", "--corpus", "ravdess", "-o", "manifest.csv")
+    assert run("split", "manifest.csv", "-o", "split.csv", *options) == 2
+    assert words in capsys.readouterr().err
+    assert not (ravdess / "split.csv").exists()
+
+
+def test_nothing_is_overwritten_unasked(ravdess, capsys):
+    (ravdess / "manifest.csv").write_text("mine")
+    assert run("list", ".", "--corpus", "ravdess", "-o", "manifest.csv") == 3
+    assert (ravdess / "manifest.csv").read_text() == "mine"
+    assert run("list", ".", "--corpus", "ravdess", "-o", "manifest.csv", "-y") == 0
+    assert len(read_manifest("manifest.csv")) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("list", ".", "--corpus", "lrs3", "-o", "m.csv"), 2, "choose one of grid"),
+        (("list", ".", "--corpus", "grid", "-o", "m.csv"), 2, "no files of this corpus"),
+        (("list", "gone", "--corpus", "grid", "-o", "m.csv"), 3, "is no folder"),
+        (
+            ("list", ".", "-c", "grid", "--levels", "label", "-o", "m.csv"),
+            2,
+            "no option levels",
+        ),
+        (("check", "gone.csv"), 3, "cannot be read"),
+        (("check", "empty.csv"), 2, "holds no rows"),
+        (("split", "empty.csv", "-o", "s.csv"), 2, "0 speakers"),
+        (("extract", "gone.csv"), 3, "cannot be read"),
+    ],
+)
+def test_bad_input(here, arguments, code, words, capsys):
+    (here / "empty.csv").write_text("path,split\n")
+    assert run(*arguments) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("avalign: ")
+    assert words in err
+
+
+def test_leaks_exit_1_and_a_declaration_settles_them(ravdess, capsys):
+    (ravdess / "m.csv").write_text(
+        "path,speaker,split\n"
+        "Actor_01/01-01-03-01-01-01-01.mp4,anna,train\n"
+        "Actor_01/01-01-05-01-01-01-01.mp4,anna,test\n"
+    )
+    assert run("check", "m.csv") == 1
+    assert "error    split       anna: this speaker is in test and train" in (
+        capsys.readouterr().out
+    )
+    assert run("check", "m.csv", "--by-sentence", "anna", "-q") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_json_is_one_object(ravdess, capsys):
+    (ravdess / "noise.mp4").write_bytes(b"\0" * 99)
+    (ravdess / "m.csv").write_text("path,label\nnoise.mp4,sad\ngone.mp4,sad\n")
+    assert run("check", "m.csv", "--json") == 3
+    (line,) = capsys.readouterr().out.splitlines()
+    answer = json.loads(line)
+    assert (answer["ok"], answer["errors"], answer["warnings"]) == (False, 2, 1)
+    assert [finding["place"] for finding in answer["findings"][:2]] == ["noise.mp4", "gone.mp4"]
+    assert set(answer["findings"][0]) == {"check", "level", "place", "message"}
+    assert answer["parts"] == [
+        {"split": "", "rows": 2, "speakers": 0, "duration_s": 0, "labels": {"sad": 2}}
+    ]
+
+
+def test_many_findings_of_a_kind_are_cut_short(here, capsys):
+    names = [f"{number:02}.mp4" for number in range(12)]
+    (here / "m.csv").write_text("path\n" + "\n".join(names) + "\n")
+    assert run("check", "m.csv") == 3
+    out, err = capsys.readouterr()
+    assert out.count("error    file") == 10
+    assert "2 more like these" in err
+    run("check", "m.csv", "-v")
+    assert capsys.readouterr().out.count("error    file") == 12
+
+
+def test_extract_goes_on_after_a_bad_file(ravdess, capsys):
+    (ravdess / "noise.mp4").write_bytes(b"\0" * 99)
+    (ravdess / "m.csv").write_text("path\nnoise.mp4\nActor_01/01-01-03-01-01-01-01.mp4\n")
+    for done, kept in ((1, 0), (0, 1)):
+        assert run("extract", "m.csv", "--cache", "cache", "-j", "1") == 3
+        out, err = capsys.readouterr()
+        assert out == f"m.csv: {done} files extracted, {kept} were there already.\n"
+        assert err.startswith("avalign: noise.mp4: ")
+
+
+def test_crema_d_by_votes(here, capsys):
+    (here / "VideoFlash").mkdir()
+    (here / "VideoFlash/1001_IEO_ANG_HI.flv").touch()
+    (here / "summaryTable.csv").write_text("FileName,MultiModalVote\n1001_IEO_ANG_HI,D\n")
+    assert run("list", ".", "-c", "crema-d", "--labels", "voted", "-o", "m.csv") == 0
+    assert [row.label for row in read_manifest("m.csv")] == ["disgust"]
