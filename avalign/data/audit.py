@@ -222,7 +222,9 @@ def _check_labels(manifest: Manifest, labels: Collection[str] | None) -> Iterato
     if n_without:
         yield Finding("label", False, "rows", f"{n_without} have no label")
     learnt = {row.label for row in manifest.select(split="train") if row.label}
-    known, where = (set(labels), "among those named") if labels is not None else (learnt, "in train")
+    known, where = (
+        (set(labels), "among those named") if labels is not None else (learnt, "in train")
+    )
     spellings: dict[str, list[str]] = defaultdict(list)
     for label, count in sorted(counts.items()):
         spellings[label.casefold()].append(label)
