@@ -94,18 +94,13 @@ class JointSpace(TorchEstimator):
 
         def loss_of(units: Tensor) -> Tensor:
             if self.level == "frame":
-                audio, lips = (
-                    _unit(network[name](rows[units])) for name, rows in streams.items()
-                )
+                sides = [_unit(network[name](rows[units])) for name, rows in streams.items()]
             else:
                 runs = [_random_run(clips[unit]) for unit in units.tolist()]
-                audio, lips = (
-                    torch.stack(
-                        [_unit(_unit(network[name](rows[run])).mean(dim=0)) for run in runs]
-                    )
-                    for name, rows in streams.items()
-                )
-            return self._contrast(audio, lips)
+                sides = [
+                    _clip_means(network[name], rows, runs) for name, rows in streams.items()
+                ]
+            return self._contrast(*sides)
 
         return Objective(units, loss_of)
 
@@ -238,6 +233,13 @@ class CoordinatedSpace(TorchEstimator):
 def _unit(rows: Tensor) -> Tensor:
     """Bring rows to unit length."""
     return functional.normalize(rows, dim=-1)
+
+
+def _clip_means(encoder: nn.Module, rows: Tensor, runs: list[slice]) -> Tensor:
+    """Mean embedding of each run of rows, of unit length."""
+    embedded = _unit(encoder(torch.cat([rows[run] for run in runs])))
+    parts = embedded.split([run.stop - run.start for run in runs])
+    return _unit(torch.stack([part.mean(dim=0) for part in parts]))
 
 
 def _random_run(clip: slice) -> slice:
