@@ -172,7 +172,7 @@ class BottleneckTransformerFusion(UnalignedFusion):
             own(self.with_places(name, encoded[name]), inputs.masks[name])[0]
             for name, own in zip(self.names, self.own, strict=True)
         ]
-        shared = self.bottleneck.to(rows[0].dtype).expand(len(rows[0]), -1, -1)
+        shared = self.bottleneck.to(rows[0].dtype).repeat(rows[0].shape[0], 1, 1)
         maps = AttentionMaps()
         for layer in self.layers:
             rows, shared, weights = layer(rows, masks, shared, need_weights=inputs.need_weights)
