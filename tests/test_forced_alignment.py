@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import naive
 import numpy as np
 import pytest
@@ -58,7 +60,8 @@ def test_torchaudio_finds_the_same_path(seed):
 
 
 def test_without_torchaudio_the_error_names_the_other_engine(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "torchaudio", None)
+    for module in ("torchaudio", "torchaudio.functional"):
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingDependencyError, match="numba"):
         aligned_path(np.zeros((3, 2)), np.array([1]), engine="torchaudio")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def test_what_is_read_from_silence_was_made_up():
 def test_texts_come_in_pairs_and_need_jiwer(monkeypatch):
     with pytest.raises(ParameterError, match="1 true texts against 2"):
         speech_errors(["a"], ["a", "b"])
-    monkeypatch.setitem(__import__("sys").modules, "jiwer", None)
+    monkeypatch.setitem(sys.modules, "jiwer", None)
     with pytest.raises(MissingDependencyError, match=r"avalign\[recognition\]"):
         speech_errors(["a"], ["a"])
 

@@ -10,7 +10,7 @@ import numpy as np
 from avalign.errors import ParameterError
 from avalign.tasks.alphabet import BLANK
 from avalign.tasks.compiled import njit
-from avalign.tasks.emissions import Emissions, Token, emissions, tokens_of_path
+from avalign.tasks.emissions import Emissions, Token, check_emissions, tokens_of_path
 from avalign.tasks.forced_alignment import aligned_path
 from avalign.transcript import Transcript, Word
 
@@ -64,7 +64,7 @@ def greedy_decode(log_probs: ArrayLike, times_s: ArrayLike, alphabet: Alphabet) 
     ParameterError
         If an argument cannot be used.
     """
-    emitted = emissions(log_probs, times_s, alphabet)
+    emitted = check_emissions(log_probs, times_s, alphabet.size)
     path = emitted.log_probs.argmax(axis=1)
     log_prob = float(emitted.log_probs.max(axis=1).sum())
     return Decoding(_transcript(emitted, path, alphabet), log_prob)
@@ -103,7 +103,7 @@ def beam_decode(
     .. [2] A. Hannun et al., "First-pass large vocabulary continuous speech recognition
        using bi-directional recurrent DNNs", arXiv:1408.2873, 2014.
     """
-    emitted = emissions(log_probs, times_s, alphabet)
+    emitted = check_emissions(log_probs, times_s, alphabet.size)
     if width < 1 or width * len(emitted.log_probs) > MAX_PREFIXES:
         raise ParameterError(
             f"width is {width} for {len(emitted.log_probs)} rows", "use 1 to some hundreds"

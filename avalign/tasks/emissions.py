@@ -14,9 +14,7 @@ from avalign.transcript import Word
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from avalign.tasks.alphabet import Alphabet
-
-__all__ = ["Emissions", "Token", "emissions", "tokens_of_path"]
+__all__ = ["Emissions", "Token", "check_emissions", "tokens_of_path"]
 
 LARGEST_LOG_PROB = 1e-2  # what half precision makes of 0
 
@@ -101,7 +99,7 @@ class Token:
     last: int
 
 
-def emissions(log_probs: ArrayLike, times_s: ArrayLike, alphabet: Alphabet) -> Emissions:
+def check_emissions(log_probs: ArrayLike, times_s: ArrayLike, n_labels: int) -> Emissions:
     """Check what a model emitted.
 
     Parameters
@@ -110,8 +108,8 @@ def emissions(log_probs: ArrayLike, times_s: ArrayLike, alphabet: Alphabet) -> E
         Natural logarithms of probabilities; minus infinity is allowed.
     times_s : array-like of shape (T,)
         Presentation time of each row, strictly increasing.
-    alphabet : Alphabet
-        The alphabet of the model: C is its size.
+    n_labels : int
+        How many columns there must be, the blank counted.
 
     Returns
     -------
@@ -125,10 +123,10 @@ def emissions(log_probs: ArrayLike, times_s: ArrayLike, alphabet: Alphabet) -> E
     """
     checked = np.ascontiguousarray(log_probs, np.float64)
     clock_s = np.ascontiguousarray(times_s, np.float64)
-    if checked.ndim != 2 or checked.shape[1] != alphabet.size or len(checked) == 0:
+    if checked.ndim != 2 or checked.shape[1] != n_labels or len(checked) == 0:
         raise ParameterError(
-            f"log_probs has the shape {checked.shape}, not (T, {alphabet.size}) with T >= 1",
-            "pass one clip's output, with the blank first and the model's own alphabet",
+            f"log_probs has the shape {checked.shape}, not (T, {n_labels}) with T >= 1",
+            "pass one clip's output, with the blank first and the model's own labels",
         )
     if clock_s.shape != checked.shape[:1]:
         raise ParameterError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from avalign.errors import MissingDependencyError, NoAnswerError, ParameterError
 from avalign.tasks.alphabet import BLANK, SEPARATOR
-from avalign.tasks.emissions import emissions, tokens_of_path
+from avalign.tasks.emissions import check_emissions, tokens_of_path
 from avalign.tasks.graph import GraphBuilder, StateGraph, best_path
 from avalign.transcript import Transcript, Word
 
@@ -76,7 +76,7 @@ def align_transcript(
     """
     if unit not in ("words", "characters"):
         raise ParameterError(f"unit is {unit!r}", "use 'words' or 'characters'")
-    emitted = emissions(log_probs, times_s, alphabet)
+    emitted = check_emissions(log_probs, times_s, alphabet.size)
     if isinstance(transcript, str):
         transcript = Transcript(tuple(map(Word, transcript.split())), "text")
     spelt = [(word.text, alphabet.spell(word.text)) for word in transcript.words]

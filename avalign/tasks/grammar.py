@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,14 @@ import numpy as np
 
 from avalign.errors import NoAnswerError, ParameterError
 from avalign.tasks.alphabet import BLANK, Alphabet
-from avalign.tasks.emissions import Emissions, emissions
+from avalign.tasks.emissions import Emissions, check_emissions
 from avalign.tasks.graph import GraphBuilder, StateGraph, best_path, entry_probabilities
 from avalign.transcript import Transcript, Word
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from avalign.tasks.word_rows import WordRows
 
 __all__ = ["GRID", "Grammar", "GrammarDecoding", "Slot", "grammar_decode"]
 
@@ -109,7 +112,7 @@ class GrammarDecoding:
         its probability among the words of its slot, over all sentences of the grammar:
         given that one of them was said.
     log_prob : float
-        Natural logarithm of the probability of the best path.
+        Natural logarithm of the probability that CTC gives the best path.
     free_log_prob : float
         The same of the best path that keeps to no grammar; never less.
     misfit : float
@@ -124,7 +127,13 @@ class GrammarDecoding:
 
 
 def grammar_decode(
-    log_probs: ArrayLike, times_s: ArrayLike, alphabet: Alphabet, grammar: Grammar = GRID
+    log_probs: ArrayLike,
+    times_s: ArrayLike,
+    alphabet: Alphabet,
+    grammar: Grammar = GRID,
+    *,
+    word_rows: WordRows | None = None,
+    word_weight: float = 0.5,
 ) -> GrammarDecoding:
     """Find the best sentence of a grammar, by an exact search over all of them.
 
@@ -139,6 +148,13 @@ def grammar_decode(
         after words, and need not.
     grammar : Grammar
         The sentences.
+    word_rows : WordRows, optional
+        What the model tells of the word in each row, of a vocabulary that holds the words
+        of the grammar. It helps to find the words, and to find where they begin and end:
+        without it words reach from their first to their last spike.
+    word_weight : float
+        How much a row of `word_rows` counts against one of `log_probs`; less than 1, since
+        the rows of a word tell much the same.
 
     Returns
     -------
@@ -157,21 +173,40 @@ def grammar_decode(
     .. [1] M. Cooke et al., "An audio-visual corpus for speech perception and automatic
        speech recognition", J. Acoust. Soc. Am. 120, 2006.
     """
-    emitted = emissions(log_probs, times_s, alphabet)
-    network = _compile(grammar, alphabet)
-    states, log_prob = best_path(network.graph, emitted.log_probs)
-    if np.isneginf(log_prob):
+    emitted = check_emissions(log_probs, times_s, alphabet.size)
+    if not (math.isfinite(word_weight) and word_weight >= 0):
+        raise ParameterError(f"word_weight is {word_weight}", "use a number from 0 to 1")
+    network = _compile(grammar, alphabet, word_rows is not None)
+    graph, evidence = network.graph, emitted.log_probs
+    if word_rows is not None:
+        evidence = evidence[:, graph.labels] + word_weight * _told(word_rows, emitted, network)
+        graph = replace(graph, labels=np.arange(len(graph.labels)))
+    states, score = best_path(graph, evidence)
+    if np.isneginf(score):
         raise NoAnswerError(
             f"no sentence of the grammar can be read from {len(emitted.log_probs)} rows",
             "check that the recording holds a whole sentence",
         )
+    posterior = entry_probabilities(graph, evidence)[network.entries]
+    path = network.graph.labels[states]
+    log_prob = float(emitted.log_probs[np.arange(len(path)), path].sum())
     free_log_prob = float(emitted.log_probs.max(axis=1).sum())
     return GrammarDecoding(
-        _transcript(emitted, states, network),
+        _transcript(emitted, states, network, posterior),
         log_prob,
         free_log_prob,
-        max(0.0, free_log_prob - log_prob) / len(states),
+        max(0.0, free_log_prob - log_prob) / len(path),
     )
+
+
+def _told(word_rows: WordRows, emitted: Emissions, network: _Network) -> NDArray[np.float64]:
+    """Return what the rows tell of the word of each state, (T, S)."""
+    told = word_rows.check(emitted.times_s).log_probs
+    columns = np.append(word_rows.columns(network.words), 0)  # -1, between words: no word
+    by_state = told[:, columns[network.word_of]]
+    # A space lies in the gap between two words or, where they meet, at the edge of either.
+    by_state[:, network.is_separator] = told.max(axis=1, keepdims=True)
+    return by_state
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,11 +216,14 @@ class _Network:
     graph: StateGraph
     words: list[str]
     word_of: NDArray[np.int64]
+    # The first character of each word, which every path through the word enters once.
     entries: NDArray[np.int64]
+    is_separator: NDArray[np.bool_]
 
 
 @lru_cache(maxsize=8)
-def _compile(grammar: Grammar, alphabet: Alphabet) -> _Network:
+def _compile(grammar: Grammar, alphabet: Alphabet, whole_words: bool) -> _Network:
+    """Build the states; whole words hold the silent rows around their spikes, too."""
     builder = GraphBuilder()
     words: list[str] = []
     entries: list[int] = []
@@ -199,43 +237,56 @@ def _compile(grammar: Grammar, alphabet: Alphabet) -> _Network:
         word_of.extend([-1] * len(pauses))
         return pauses
 
-    def spell(word: str) -> tuple[int, int]:
-        """Add the states of a word; return its first and its last character."""
-        before: list[int] = []
-        first = len(builder.labels)
-        for label in alphabet.encode(alphabet.spell(word)).tolist():
-            blanks = [builder.state(BLANK)] if before else []
-            builder.connect(before, blanks)
-            character = builder.state(label)
-            builder.connect([*before, *blanks], [character])
-            before = [character]
-        if not before:
+    def spell(word: str) -> tuple[list[int], list[int]]:
+        """Add the states of a word; return those it begins with, and those it ends with."""
+        numbers = alphabet.encode(alphabet.spell(word)).tolist()
+        if not numbers:
             raise ParameterError(
                 f"the word {word!r} has no letter in the alphabet {alphabet.characters!r}",
                 "spell it out",
             )
+        first = len(builder.labels)
+        before = begin = [builder.state(BLANK)] if whole_words else []
+        for place, label in enumerate(numbers):
+            character = builder.state(label)
+            builder.connect(before, [character])
+            before = [character]
+            if place == 0:
+                entries.append(character)
+                begin = [*begin, character]
+            if whole_words or place < len(numbers) - 1:
+                blank = builder.state(BLANK)
+                builder.connect([character], [blank])
+                before = [character, blank]
         word_of.extend([len(words)] * (len(builder.labels) - first))
         words.append(word)
-        entries.append(first)
-        return first, before[0]
+        return begin, before
 
     pauses = pause()
     starts = list(pauses)
     before = list(pauses)
     for number, slot in enumerate(grammar.slots):
         ends = [spell(word) for word in slot.words]
-        firsts, lasts = ([end[side] for end in ends] for side in (0, 1))
+        firsts, lasts = ([state for end in ends for state in end[side]] for side in (0, 1))
         builder.connect(before, firsts)
         if number == 0:
             starts += firsts
         pauses = pause()
         builder.connect(lasts, pauses)
         before = [*lasts, *pauses]
-    return _Network(builder.build(starts, before), words, np.array(word_of), np.array(entries))
+    graph = builder.build(starts, before)
+    is_separator = np.full(len(graph.labels), False)
+    if alphabet.separator is not None:
+        is_separator = graph.labels == alphabet.separator
+    return _Network(graph, words, np.array(word_of), np.array(entries), is_separator)
 
 
-def _transcript(emitted: Emissions, states: NDArray[np.int64], network: _Network) -> Transcript:
-    posterior = entry_probabilities(network.graph, emitted.log_probs)[network.entries]
+def _transcript(
+    emitted: Emissions,
+    states: NDArray[np.int64],
+    network: _Network,
+    posterior: NDArray[np.float64],
+) -> Transcript:
     spoken = network.word_of[states]
     words: list[Word] = []
     for number in dict.fromkeys(spoken[spoken >= 0].tolist()):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import ParameterError
+from avalign.tasks.alphabet import BLANK
 from avalign.tasks.compiled import njit
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class GraphBuilder:
     def connect(self, sources: Iterable[int], targets: Iterable[int]) -> None:
         """Let each target follow each source.
 
-        States that write the same label cannot follow one another: CTC reads the two as
-        one. Such pairs are left out, so that they need a blank between them.
+        States that write the same character cannot follow one another: CTC reads the two
+        as one. Such pairs are left out, so that they need a blank between them.
 
         Parameters
         ----------
@@ -84,8 +85,11 @@ class GraphBuilder:
         """
         starts = list(sources)
         for target in targets:
+            label = self.labels[target]
             self._before[target].extend(
-                source for source in starts if self.labels[source] != self.labels[target]
+                source
+                for source in starts
+                if source != target and (label == BLANK or self.labels[source] != label)
             )
 
     def build(self, first: Iterable[int], last: Iterable[int]) -> StateGraph:
