@@ -50,6 +50,43 @@ def test_every_column_lands_in_its_field(tmp_path: Path) -> None:
     assert hash(row) == hash(pickle.loads(pickle.dumps(row)))
 
 
+def test_what_recognition_needs_has_columns_too(tmp_path: Path) -> None:
+    table = write(
+        tmp_path,
+        "path,audio,label,text,start,end,split,split_by\n"
+        "a.mov,a.wav,sad,to be,0.5,2,train,sentence\n"
+        "a.mov,a.wav,,,2,,dev,sentence\n",
+    )
+    first, second = read_manifest(table)
+    assert (first.audio, first.label, first.text) == (tmp_path / "a.wav", "sad", "to be")
+    assert (first.start_s, first.end_s, first.split_by) == (0.5, 2.0, "sentence")
+    assert (second.start_s, second.end_s) == (2.0, None)
+    assert first.extra == {}
+
+
+@pytest.mark.parametrize(
+    ("cell", "is_file"),
+    [
+        ("words/a.align", True),
+        ("A.SRT", True),
+        ("my words.txt", True),
+        ("words/a", True),
+        ("bin blue at f two now", False),
+        ("Hello.", False),
+        ("yes and/or no", False),
+    ],
+)
+def test_a_transcript_is_a_file_or_the_words(tmp_path: Path, cell: str, is_file: bool) -> None:
+    (row,) = read_manifest(write(tmp_path, f"path,transcript\na.mp4,{cell}\n"))
+    assert (row.transcript, row.text) == ((tmp_path / cell, "") if is_file else (None, cell))
+
+
+def test_parts_of_a_file_are_rows_of_their_own(tmp_path: Path) -> None:
+    message = refusal(write(tmp_path, "path,start,end\na,0,1\na,1,2\n./a,1.0,2\n"))
+    assert "line 4" in message
+    assert "line 3" in message
+
+
 def test_path_alone_is_enough(tmp_path: Path) -> None:
     (row,) = read_manifest(write(tmp_path, "path\na.mp4\n"))
     assert row == ManifestRow(path=tmp_path / "a.mp4")
@@ -121,6 +158,11 @@ def test_absolute_paths_must_exist(tmp_path: Path) -> None:
         ("path,duration_s\na,nan\n", "line 2", "duration_s", "'nan'"),
         ("path,duration_s\na,-1\n", "line 2", "duration_s", "'-1'"),
         ("path,duration_s\na,inf\n", "line 2", "duration_s", "'inf'"),
+        ("path,start\na,-1\n", "line 2", "start", "'-1'"),
+        ("path,start,end\na,2,1\n", "line 2", "end_s", "1.0 s is not after 2.0 s"),
+        ("path,end\na,0\n", "line 2", "end_s", "not after"),
+        ("path,start,start_s\na,1,1\n", "line 2", "start", "'start_s' says it, too"),
+        ("path,audio\na,../b.wav\n", "line 2", "audio", "'../b.wav'"),
         ("path,weights_ok\na,2\n", "line 2", "weights_ok", "'2'"),
         ("path,weights_ok\na,maybe\n", "line 2", "weights_ok", "'maybe'"),
         ("path,split\n,dev\n", "line 2", "path", "empty"),
