@@ -226,7 +226,7 @@ def test_work_grows_at_most_with_the_square_of_time(name):
     fusion = make(name)
     work = []
     for n_rows in (64, 128):
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
+        with FlopCounterMode(display=False) as counter:
             fusion(random_streams(1, n_rows))
         work.append(counter.get_total_flops())
     assert work[1] <= 4 * work[0]
@@ -296,6 +296,14 @@ def replaced(name, values):
         (
             {"streams": replaced("lips", torch.zeros(3, 6, 5, dtype=torch.int32))},
             r"stream 'lips' has dtype torch.int32, wanted floating",
+        ),
+        (
+            {"streams": replaced("lips", torch.zeros(3, 6, 5, dtype=torch.float64))},
+            r"stream 'lips' has dtype torch.float64, the weights torch.float32",
+        ),
+        (
+            {"streams": replaced("lips", torch.zeros(3, 6, 5, device="meta"))},
+            r"stream 'lips' is on meta, the weights on cpu",
         ),
         (
             {"streams": replaced("lips", [[0.0]])},

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from avalign.errors import ParameterError
+from avalign.fusion.checks import check_shapes, check_values
 from avalign.fusion.masking import masked_mean, zero_masked
 
 __all__ = ["Fusion", "FusionInput", "FusionOutput", "fused"]
@@ -20,7 +21,7 @@ __all__ = ["Fusion", "FusionInput", "FusionOutput", "fused"]
 class FusionInput:
     """What a family is handed: checked, complete, ordered by name, clean.
 
-    Attributes
+    Parameters
     ----------
     streams : dict of str to Tensor of shape (B, T, D)
         Every stream of the fusion; zeros where its mask is False.
@@ -43,7 +44,7 @@ class FusionInput:
 class FusionOutput:
     """One stream made of many.
 
-    Attributes
+    Parameters
     ----------
     sequence : Tensor of shape (B, T, out_dim)
         Fused rows; zeros where `mask` is False.
@@ -209,10 +210,23 @@ class Fusion(nn.Module, ABC):
         """
         masks, present, quality = masks or {}, present or {}, quality or {}
         if not torch.compiler.is_compiling():
-            self._check_shapes(streams, masks, present, quality)
+            if quality and not self.uses_quality:
+                raise ParameterError(
+                    f"{type(self).__name__} does not use quality",
+                    'leave it out, or build_fusion("quality_weights", ...)',
+                )
+            check_shapes(
+                streams,
+                masks,
+                present,
+                quality,
+                dims=self.dims,
+                aligned=self.aligned,
+                weight=next(self.parameters(), None),
+            )
         inputs = self._clean(streams, masks, present, quality, need_weights)
         if not torch.compiler.is_compiling():
-            _check_values(streams, inputs)
+            check_values(inputs.streams, inputs.masks, inputs.quality)
         return self.fuse(inputs)
 
     def _clean(
@@ -224,7 +238,7 @@ class Fusion(nn.Module, ABC):
         need_weights: bool,
     ) -> FusionInput:
         """Complete, order and zero the streams."""
-        some = next(iter(streams.values()))
+        some = next(streams[name] for name in self.names if name in streams)
         clean, valid = {}, {}
         for name in self.names:
             values = streams.get(name)
@@ -245,121 +259,3 @@ class Fusion(nn.Module, ABC):
             if name in quality and name in streams
         }
         return FusionInput(clean, valid, known, need_weights)
-
-    def _check_shapes(
-        self,
-        streams: Mapping[str, Tensor],
-        masks: Mapping[str, Tensor],
-        present: Mapping[str, Tensor],
-        quality: Mapping[str, Tensor],
-    ) -> None:
-        """Raise unless names, ranks, widths, batches, lengths and types fit together."""
-        if not streams:
-            raise ParameterError(
-                "all streams are missing", f"give at least one of {', '.join(self.names)}"
-            )
-        if quality and not self.uses_quality:
-            raise ParameterError(
-                f"{type(self).__name__} does not use quality",
-                'leave it out, or build_fusion("quality_weights", ...)',
-            )
-        for what, given in (
-            ("stream", streams),
-            ("mask", masks),
-            ("present", present),
-            ("quality", quality),
-        ):
-            unknown = sorted(set(given) - set(self.names))
-            if unknown:
-                raise ParameterError(
-                    f"{what} {unknown[0]!r} is not a stream of this fusion",
-                    f"its streams are {', '.join(self.names)}",
-                )
-        first = next(iter(streams))
-        for name, values in streams.items():
-            _check_stream(name, values, self.dims[name])
-            if len(values) != len(streams[first]):
-                raise ParameterError(
-                    f"stream {name!r} has shape {tuple(values.shape)}, but {first!r} has "
-                    f"{tuple(streams[first].shape)}: the batches differ",
-                    f"wanted ({len(streams[first])}, T, {self.dims[name]})",
-                )
-            if self.aligned and values.shape[1] != streams[first].shape[1]:
-                raise ParameterError(
-                    f"stream {name!r} has shape {tuple(values.shape)}, but {first!r} has "
-                    f"{tuple(streams[first].shape)}: the lengths differ, wanted "
-                    f"({len(values)}, {streams[first].shape[1]}, {self.dims[name]})",
-                    "bring them to one clock with avalign.align_streams and "
-                    "avalign.fusion.from_alignment first",
-                )
-            rows = tuple(values.shape[:2])
-            if name in masks:
-                _check_flags(f"mask of stream {name!r}", masks[name], rows)
-            if name in present:
-                _check_flags(f"present of stream {name!r}", present[name], rows[:1])
-            if name in quality:
-                _check_quality(name, quality[name], rows)
-
-
-def _check_stream(name: str, values: Tensor, width: int) -> None:
-    """Raise unless a stream is a floating-point tensor of shape (B, T, width)."""
-    if not isinstance(values, Tensor):
-        raise ParameterError(
-            f"stream {name!r} is a {type(values).__name__}, wanted a tensor (B, T, {width})",
-            "torch.from_numpy makes one of an array",
-        )
-    if values.ndim != 3 or values.shape[2] != width or 0 in values.shape:
-        raise ParameterError(
-            f"stream {name!r} has shape {tuple(values.shape)}, wanted (B, T, {width})"
-        )
-    if not values.is_floating_point():
-        raise ParameterError(
-            f"stream {name!r} has dtype {values.dtype}, wanted floating point",
-            "convert it with .float()",
-        )
-
-
-def _check_flags(what: str, flags: Tensor, shape: tuple[int, ...]) -> None:
-    """Raise unless flags are a boolean tensor of the shape."""
-    if not isinstance(flags, Tensor) or flags.dtype != torch.bool:
-        met = flags.dtype if isinstance(flags, Tensor) else type(flags).__name__
-        raise ParameterError(
-            f"the {what} is {met}, wanted a bool tensor of shape {shape}",
-            "True where there is something",
-        )
-    if tuple(flags.shape) != shape:
-        raise ParameterError(f"the {what} has shape {tuple(flags.shape)}, wanted {shape}")
-
-
-def _check_quality(name: str, quality: Tensor, shape: tuple[int, ...]) -> None:
-    """Raise unless a quality is a floating-point tensor of the shape."""
-    if not isinstance(quality, Tensor) or not quality.is_floating_point():
-        met = quality.dtype if isinstance(quality, Tensor) else type(quality).__name__
-        raise ParameterError(
-            f"the quality of stream {name!r} is {met}, wanted a floating-point tensor of "
-            f"shape {shape}"
-        )
-    if tuple(quality.shape) != shape:
-        raise ParameterError(
-            f"the quality of stream {name!r} has shape {tuple(quality.shape)}, wanted {shape}"
-        )
-
-
-def _check_values(streams: Mapping[str, Tensor], inputs: FusionInput) -> None:
-    """Raise if a valid row is not finite, or an item has no stream."""
-    for name in streams:
-        if not bool(inputs.streams[name].isfinite().all()):
-            item, row, column = (~inputs.streams[name].isfinite()).nonzero()[0].tolist()
-            raise ParameterError(
-                f"stream {name!r} of shape {tuple(streams[name].shape)} is not finite at item "
-                f"{item}, row {row}, column {column}, which its mask calls valid",
-                "set the mask to False there, or fill the gap",
-            )
-        if name in inputs.quality and not bool(inputs.quality[name].isfinite().all()):
-            raise ParameterError(f"the quality of stream {name!r} is not finite in a valid row")
-    there = torch.stack([mask.any(dim=1) for mask in inputs.masks.values()]).any(dim=0)
-    if not bool(there.all()):
-        missing = (~there).nonzero()[0].item()
-        raise ParameterError(
-            f"all streams of item {missing} are missing", "leave the item out of the batch"
-        )

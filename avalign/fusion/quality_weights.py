@@ -134,7 +134,9 @@ class QualityWeightsFusion(Fusion):
             ordinary, step = self.scales[name]
             known = inputs.quality.get(name)
             steps.append(
-                torch.zeros_like(mask).float() if known is None else (known - ordinary) / step
+                torch.zeros_like(mask).float()
+                if known is None
+                else (known.float() - ordinary) / step
             )
         return torch.stack(steps, dim=-1)
 

@@ -22,7 +22,7 @@ __all__ = ["FAMILIES", "Family", "build_fusion", "family", "list_fusions"]
 class Family:
     """One family of fusion.
 
-    Attributes
+    Parameters
     ----------
     name : str
         What `build_fusion` calls it; its file has the same name unless `home` says so.
