@@ -160,19 +160,27 @@ class StreamEncoder(nn.Module):
         Units per direction; rows that come out are twice as wide.
     dropout : float
         Share of values dropped in training.
+    stride : int
+        Rows that become one.
     """
 
-    def __init__(self, settings: StreamSettings, units: int, dropout: float) -> None:
+    def __init__(
+        self, settings: StreamSettings, units: int, dropout: float, stride: int
+    ) -> None:
         super().__init__()
-        self.velocity = settings.velocity
+        self.settings = settings
         self.standardise = Standardisation(settings)
-        self.first = nn.Conv1d(settings.width, units, _KERNEL, padding=_KERNEL // 2)
+        self.first = nn.Conv1d(
+            settings.width, units, _KERNEL, stride=stride, padding=_KERNEL // 2
+        )
         self.second = nn.Conv1d(units, units, _KERNEL, padding=_KERNEL // 2)
         self.norms = nn.ModuleList(nn.LayerNorm(units) for _ in range(2))
         self.recurrent = BidirectionalGRU(units, units)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, values: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
+    def forward(
+        self, values: Tensor, mask: Tensor, coarse_mask: Tensor, coarse_lengths: Tensor
+    ) -> Tensor:
         """Encode a stream.
 
         Parameters
@@ -181,20 +189,33 @@ class StreamEncoder(nn.Module):
             Rows as extracted.
         mask : Tensor of shape (B, T), bool
             True where a row is valid.
-        lengths : Tensor of shape (B,), int64
-            Rows of each item, without padding.
+        coarse_mask : Tensor of shape (B, T / stride), bool
+            The same of the rows that come out.
+        coarse_lengths : Tensor of shape (B,), int64
+            Rows that come out of each item, without padding.
 
         Returns
         -------
-        Tensor of shape (B, T, 2 * units)
-            Encoded rows.
+        Tensor of shape (B, T / stride, 2 * units)
+            Encoded rows; zeros where the mask is False.
         """
         rows = self.standardise(values, mask)
-        if self.velocity:
+        if self.training and self.settings.noise:
+            rows = zero_masked(self._disturbed(rows), mask)
+        if self.settings.velocity:
             rows = torch.cat([rows, _VELOCITY_SCALE * _velocity(rows, mask)], dim=-1)
         rows = self._convolve(self.first, self.norms[0], rows)
-        rows = rows + self._convolve(self.second, self.norms[1], zero_masked(rows, mask))
-        return self.dropout(self.recurrent(rows, lengths))
+        rows = rows + self._convolve(self.second, self.norms[1], zero_masked(rows, coarse_mask))
+        encoded = self.dropout(self.recurrent(rows, coarse_lengths))
+        return zero_masked(encoded, coarse_mask)
+
+    def _disturbed(self, rows: Tensor) -> Tensor:
+        """Rows as another face or microphone would give them."""
+        noise = self.settings.noise
+        per_clip = rows[:, :1]
+        factor = 1.0 + noise * torch.randn_like(per_clip)
+        summand = noise * torch.randn_like(per_clip)
+        return rows * factor + summand + noise / 2 * torch.randn_like(rows)
 
     def _convolve(self, layer: nn.Conv1d, norm: nn.Module, rows: Tensor) -> Tensor:
         convolved = layer(rows.transpose(1, 2)).transpose(1, 2)

@@ -12,7 +12,7 @@ from torch import nn
 
 from avalign.errors import MediaError, ParameterError
 from avalign.fusion import FusionOutput, build_fusion
-from avalign.fusion.masking import any_valid, mask_to_lengths, masked_mean, zero_masked
+from avalign.fusion.masking import any_valid, mask_to_lengths, masked_mean
 from avalign.tasks.encoders import BidirectionalGRU, StreamEncoder
 from avalign.tasks.settings import RecognizerSettings
 
@@ -37,6 +37,8 @@ class Answers:
     ----------
     log_probs : Tensor of shape (B, T, 1 + characters) or None
         Log probabilities of each row for CTC; the blank is column 0.
+    words : Tensor of shape (B, T, 1 + vocabulary) or None
+        Scores of the word in each row; column 0 is silence.
     logits : Tensor of shape (B, labels) or None
         Scores of the classes; their softmax is the probability.
     values : Tensor of shape (B, values) or None
@@ -44,6 +46,7 @@ class Answers:
     """
 
     log_probs: Tensor | None
+    words: Tensor | None
     logits: Tensor | None
     values: Tensor | None
 
@@ -59,7 +62,8 @@ class Recognition:
     lengths : Tensor of shape (B,), int64
         Rows of each item, up to the last in which any stream is valid.
     fusion : FusionOutput
-        What the fusion gave: weights of the streams, attention, its own losses.
+        What the fusion gave: weights of the streams, attention, its own losses. It has
+        one row for every `stride` rows of the model.
     unimodal : dict of str to Answers
         What each stream says on its own, where the model has such heads.
     present : dict of str to Tensor of shape (B,), bool
@@ -78,19 +82,32 @@ class Heads(nn.Module):
 
     def __init__(self, settings: RecognizerSettings, width: int, summary_width: int) -> None:
         super().__init__()
-        characters, labels = len(settings.characters), len(settings.labels)
-        self.speech = nn.Linear(width, 1 + characters) if characters else None
-        self.classes = nn.Linear(summary_width, labels) if labels else None
-        n_values = len(settings.values)
-        self.regression = nn.Linear(summary_width, n_values) if n_values else None
+        self.stride = settings.stride
 
-    def forward(self, rows: Tensor, summary: Tensor) -> Answers:
-        """Answer from rows (B, T, width) and one summary (B, summary_width) per item."""
+        def layer(inputs: int, outputs: int, wanted: bool) -> nn.Linear | None:
+            return nn.Linear(inputs, outputs) if wanted else None
+
+        n_characters, n_words = 1 + len(settings.characters), 1 + len(settings.vocabulary)
+        self.speech = layer(width, self.stride * n_characters, bool(settings.characters))
+        self.words = layer(width, self.stride * n_words, settings.word_rows)
+        self.classes = layer(summary_width, len(settings.labels), bool(settings.labels))
+        self.regression = layer(summary_width, len(settings.values), bool(settings.values))
+
+    def forward(self, rows: Tensor, summary: Tensor, length: int) -> Answers:
+        """Answer from coarse rows (B, T', width) and a summary of each item."""
+        speech = self._fine(self.speech, rows, length)
         return Answers(
-            None if self.speech is None else self.speech(rows).float().log_softmax(dim=-1),
+            None if speech is None else speech.log_softmax(dim=-1),
+            self._fine(self.words, rows, length),
             None if self.classes is None else self.classes(summary).float(),
             None if self.regression is None else self.regression(summary).float(),
         )
+
+    def _fine(self, layer: nn.Linear | None, rows: Tensor, length: int) -> Tensor | None:
+        """Make `stride` rows of each row, `length` in all."""
+        if layer is None:
+            return None
+        return layer(rows).float().unflatten(2, (self.stride, -1)).flatten(1, 2)[:, :length]
 
 
 class Recognizer(nn.Module):
@@ -118,7 +135,7 @@ class Recognizer(nn.Module):
         self.names = tuple(sorted(settings.streams))
         units, wide = settings.width, 2 * settings.width
         self.encoders = nn.ModuleList(
-            StreamEncoder(settings.streams[name], units, settings.dropout)
+            StreamEncoder(settings.streams[name], units, settings.dropout, settings.stride)
             for name in self.names
         )
         dims = dict.fromkeys(self.names, wide)
@@ -170,21 +187,27 @@ class Recognizer(nn.Module):
             if name in streams
         }
         lengths = mask_to_lengths(any_valid(valid))
+        coarse = {name: _coarse(mask, self.settings.stride) for name, mask in valid.items()}
+        coarse_lengths = mask_to_lengths(any_valid(coarse))
         encoded = {
-            name: zero_masked(encoder(streams[name], valid[name], lengths), valid[name])
+            name: encoder(streams[name], valid[name], coarse[name], coarse_lengths)
             for name, encoder in zip(self.names, self.encoders, strict=True)
             if name in streams
         }
-        fused = self.fusion(encoded, valid, need_weights=need_weights)
-        rows = fused.sequence if self.context is None else self.context(fused.sequence, lengths)
+        fused = self.fusion(encoded, coarse, need_weights=need_weights)
+        rows = fused.sequence
+        if self.context is not None:
+            rows = self.context(rows, coarse_lengths)
         summary = torch.cat([fused.pooled, masked_mean(rows, fused.mask)], dim=-1)
+        n_rows = next(iter(valid.values())).shape[1]
         unimodal = {
-            name: heads(encoded[name], masked_mean(encoded[name], valid[name]))
+            name: heads(encoded[name], masked_mean(encoded[name], coarse[name]), n_rows)
             for name, heads in zip(self.names, self.unimodal, strict=False)
             if name in streams
         }
         there = {name: mask.any(dim=1) for name, mask in valid.items()}
-        return Recognition(self.heads(rows, summary), lengths, fused, unimodal, there)
+        answers = self.heads(rows, summary, n_rows)
+        return Recognition(answers, lengths, fused, unimodal, there)
 
     def fit_standardisation(self, clips: Iterable[Mapping[str, tuple[Tensor, Tensor]]]) -> None:
         """Measure means, scales and components on the training data.
@@ -371,3 +394,9 @@ def _mask(
     if present and name in present:
         mask = mask & present[name][:, None]
     return mask
+
+
+def _coarse(mask: Tensor, stride: int) -> Tensor:
+    """Whether any of every `stride` rows is valid."""
+    padded = nn.functional.pad(mask, (0, -mask.shape[1] % stride))
+    return padded.reshape(len(mask), -1, stride).any(dim=2)

@@ -34,6 +34,9 @@ class StreamSettings:
         Take the clip's own mean off, so that face and microphone matter less.
     velocity : bool
         Read how fast each number changes, too.
+    noise : float
+        In training, deviation of a random factor and a random summand for each number
+        read and clip; a tremor is half as large. Other faces, other microphones.
     """
 
     feature: str
@@ -41,6 +44,7 @@ class StreamSettings:
     components: int = 0
     centre: bool = True
     velocity: bool = False
+    noise: float = 0.0
 
     @classmethod
     def of(cls, feature: str, **options: Any) -> StreamSettings:
@@ -105,6 +109,12 @@ class RecognizerSettings:
         Names of the numbers the regression gives; none for no regression.
     vocabulary : tuple of str
         Words of the training transcripts: what the model has ever heard.
+    word_rows : bool
+        Whether a further head says which word of the vocabulary each row belongs to. It
+        is an aid to training: CTC alone needs far more sentences to begin to learn.
+    stride : int
+        Rows that the encoders make one of, and the heads two of again: 2 costs half of
+        what 1 does.
     rate_hz : float
         Rows per second of all streams.
     """
@@ -120,6 +130,8 @@ class RecognizerSettings:
     labels: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
+    word_rows: bool = False
+    stride: int = 2
     rate_hz: float = RATE_HZ
 
     def __post_init__(self) -> None:
@@ -128,7 +140,7 @@ class RecognizerSettings:
             raise ParameterError(f"a recogniser cannot be built: {faults[0]}")
 
     def _faults(self) -> list[str]:
-        sizes = [("width", self.width, 1, 4096)]
+        sizes = [("width", self.width, 1, 4096), ("stride", self.stride, 1, 8)]
         for name, stream in self.streams.items():
             sizes.append((f"columns of {name!r}", stream.columns, 1, 65_536))
             most = min(stream.columns, 4096)
@@ -142,6 +154,15 @@ class RecognizerSettings:
             faults.append(f"it reads {len(self.streams)} streams, not 1 to 16")
         if not 0 <= self.dropout < 1:
             faults.append(f"dropout is {self.dropout!r}, not from 0 to below 1")
+        if not all(0 <= stream.noise <= 10 for stream in self.streams.values()):
+            faults.append("the noise of a stream is not from 0 to 10")
+        if self.word_rows and not self.vocabulary:
+            faults.append("it is to tell words apart, but knows none")
+        faults += [
+            f"fusion option {name!r} is {option!r}, not a number up to 16384"
+            for name, option in self.fusion_options.items()
+            if isinstance(option, int | float) and not abs(option) <= 16_384
+        ]
         if not 1 <= self.rate_hz <= 1000:
             faults.append(f"rate_hz is {self.rate_hz!r}, not from 1 to 1000")
         if not (self.characters or self.labels or self.values):
@@ -225,12 +246,15 @@ def _check_types(fields: Mapping[str, Any]) -> None:
         "rate_hz": (int, float),
         "context": bool,
         "unimodal": bool,
+        "word_rows": bool,
         "characters": str,
     }
     wrong = [name for name, kind in kinds.items() if not isinstance(fields[name], kind)]
     for name, stream in fields["streams"].items():
         flags = (stream.centre, stream.velocity)
-        if not isinstance(stream.feature, str) or not all(type(flag) is bool for flag in flags):
+        is_number = isinstance(stream.noise, int | float)
+        is_named = isinstance(stream.feature, str)
+        if not (is_named and is_number and all(type(flag) is bool for flag in flags)):
             wrong.append(f"stream {name}")
     wrong += [
         f"fusion option {name}"

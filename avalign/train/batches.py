@@ -7,7 +7,7 @@ before: a run that goes on after a kill, or on several processes, draws the same
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ from avalign.errors import ParameterError
 from avalign.fusion.join import AlignedBatch, bucket_batches, collate
 from avalign.train.disturb import mask_spans, move_points
 from avalign.train.noise import mix_at_snr
-from avalign.train.utterances import aligned_sequence
+from avalign.train.utterances import aligned_sequence, heard_features, word_rows
 from avalign.types import AlignedSequence, AudioStream
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from avalign.tasks.settings import RecognizerSettings
     from avalign.train.noise import Noise
     from avalign.train.utterances import Utterance
+    from avalign.types import FeatureStream
 
 __all__ = [
     "CLEAN",
@@ -59,6 +60,8 @@ class Augmentation:
         Sound and picture run faster or slower together, by up to this share.
     lag_s : float
         The sound is moved against the picture by up to this, either way.
+    shift_s : float
+        Sound and picture begin earlier or later by up to this.
     spans : int
         Spans blanked in each stream: rows that the model must guess.
     span_s : float
@@ -79,23 +82,25 @@ class Augmentation:
 
     noise_share: float = 0.7
     snr_db: tuple[float, float] = (-8.0, 17.0)
-    gain_db: float = 10.0
+    gain_db: float = 5.0
     speed: float = 0.1
     lag_s: float = 0.0
+    shift_s: float = 0.06
     spans: int = 2
-    span_s: float = 0.2
+    span_s: float = 0.22
     bands: float = 0.2
     lost_share: float = 0.1
     lost_s: float = 0.5
     affine: float = 0.05
     jitter: float = 0.005
-    absent: Mapping[str, float] = field(default_factory=lambda: {"audio": 0.25, "lips": 0.2})
+    absent: Mapping[str, float] = field(default_factory=lambda: {"audio": 0.3, "lips": 0.2})
 
 
 CLEAN = Augmentation(
     noise_share=0.0,
     gain_db=0.0,
     speed=0.0,
+    shift_s=0.0,
     spans=0,
     bands=0.0,
     lost_share=0.0,
@@ -119,20 +124,23 @@ class Batch:
         Numbers of the characters, padded by 0.
     token_lengths : Tensor of shape (B,), int64
         How many there are; 0 where nobody says.
+    words : Tensor of shape (B, T), int64
+        The word said in each row, from 1; 0 in silence, -1 where nobody says.
     labels : Tensor of shape (B,), int64
         Classes; -1 where nobody says.
     values : Tensor of shape (B, V), float32
         Numbers; NaN where nobody says.
     totals : mapping of str to int
-        Items with a transcript (``"speech"``), a class (``"classes"``), a number
-        (``"regression"``), and all of them (``"items"``), in the whole batch, of which
-        this may be one process's share.
+        Items with a transcript (``"speech"``), with times of the words (``"words"``), a
+        class (``"classes"``), a number (``"regression"``), and all of them
+        (``"items"``), in the whole batch, of which this may be one process's share.
     """
 
     names: tuple[str, ...]
     inputs: AlignedBatch
     tokens: torch.Tensor
     token_lengths: torch.Tensor
+    words: torch.Tensor
     labels: torch.Tensor
     values: torch.Tensor
     totals: Mapping[str, int]
@@ -155,6 +163,7 @@ class Batch:
             self.inputs.to(device),
             self.tokens.to(device),
             self.token_lengths.to(device),
+            self.words.to(device),
             self.labels.to(device),
             self.values.to(device),
             self.totals,
@@ -200,6 +209,8 @@ class BatchSource:
         Utterances in a batch, over all processes.
     seed : int
         Same seed, same batches.
+    device : str, optional
+        A GPU to compute features on.
 
     Raises
     ------
@@ -216,6 +227,7 @@ class BatchSource:
         *,
         batch_size: int,
         seed: int,
+        device: str | None = None,
     ) -> None:
         if not utterances:
             raise ParameterError(
@@ -223,7 +235,7 @@ class BatchSource:
             )
         self.utterances, self.settings = utterances, settings
         self.augmentation, self.noises = augmentation, noises
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size, self.seed, self.device = batch_size, seed, device
         self._lengths = [one.rows for one in utterances]
         self._orders: dict[int, list[list[int]]] = {}
 
@@ -267,75 +279,73 @@ class BatchSource:
         """
         whole = self.order(epoch)[number]
         share = whole[rank::processes]
-        sequences = [self._disturbed(index, epoch) for index in share or whole[:1]]
+        items = [self.utterances[index] for index in share or whole[:1]]
+        disturbed = self._disturbed(share or whole[:1], epoch)
         batch = make_batch(
-            [self.utterances[index] for index in share or whole[:1]], sequences, self.settings
+            items,
+            [sequence for sequence, _ in disturbed],
+            self.settings,
+            [speed for _, speed in disturbed],
         )
         totals = _totals([self.utterances[index] for index in whole])
-        targets = batch if share else _without_targets(batch)
-        return Batch(
-            batch.names,
-            batch.inputs,
-            targets.tokens,
-            targets.token_lengths,
-            targets.labels,
-            targets.values,
-            totals,
-        )
+        return replace(batch if share else _without_targets(batch), totals=totals)
 
-    def _disturbed(self, index: int, epoch: int) -> AlignedSequence:
-        random = np.random.default_rng((self.seed, _DISTURB, epoch, index))
-        return disturbed_sequence(
-            self.utterances[index], self.settings, self.augmentation, self.noises, random
-        )
+    def _disturbed(
+        self, indices: Sequence[int], epoch: int
+    ) -> list[tuple[AlignedSequence, float]]:
+        """Disturb utterances as the world would; also gives how much faster they run."""
+        items = [self.utterances[index] for index in indices]
+        chances = [
+            np.random.default_rng((self.seed, _DISTURB, epoch, index)) for index in indices
+        ]
+        sounds = [
+            _disturbed_sound(one, self.augmentation, self.noises, random)
+            for one, random in zip(items, chances, strict=True)
+        ]
+        heard = heard_features(sounds, self.settings.streams, device=self.device)
+        return [
+            _disturbed_rows(one, streams, self.settings, self.augmentation, random)
+            for one, streams, random in zip(items, heard, chances, strict=True)
+        ]
 
 
-def disturbed_sequence(
+def _disturbed_sound(
     utterance: Utterance,
-    settings: RecognizerSettings,
     augmentation: Augmentation,
     noises: Sequence[Noise],
     random: np.random.Generator,
-) -> AlignedSequence:
-    """Disturb an utterance as the world would.
-
-    Parameters
-    ----------
-    utterance : Utterance
-        The utterance.
-    settings : RecognizerSettings
-        What the model reads.
-    augmentation : Augmentation
-        How far to go.
-    noises : sequence of Noise
-        Kinds of noise, equally likely.
-    random : Generator
-        Source of chance.
-
-    Returns
-    -------
-    AlignedSequence
-        What is left of its streams.
-    """
+) -> AudioStream | None:
+    """Mix noise in, and change the level."""
     sound = utterance.sound
-    if sound is not None:
-        samples = sound.samples
-        if noises and random.random() < augmentation.noise_share:
-            kind = noises[int(random.integers(len(noises)))]
-            noise = kind.draw(
-                len(samples), random, speaker=utterance.speaker, name=utterance.name
-            )
-            samples = mix_at_snr(samples, noise, random.uniform(*augmentation.snr_db))
-        gain_db = random.uniform(-augmentation.gain_db, augmentation.gain_db)
-        samples = samples * np.float32(10.0 ** (gain_db / 20.0))
-        sound = AudioStream(samples, sound.sample_rate_hz, sound.start_s)
+    if sound is None:
+        return None
+    samples = sound.samples
+    if noises and random.random() < augmentation.noise_share:
+        kind = noises[int(random.integers(len(noises)))]
+        noise = kind.draw(len(samples), random, speaker=utterance.speaker, name=utterance.name)
+        samples = mix_at_snr(samples, noise, random.uniform(*augmentation.snr_db))
+    gain_db = random.uniform(-augmentation.gain_db, augmentation.gain_db)
+    samples = samples * np.float32(10.0 ** (gain_db / 20.0))
+    return AudioStream(samples, sound.sample_rate_hz, sound.start_s)
+
+
+def _disturbed_rows(
+    utterance: Utterance,
+    heard: Mapping[str, FeatureStream],
+    settings: RecognizerSettings,
+    augmentation: Augmentation,
+    random: np.random.Generator,
+) -> tuple[AlignedSequence, float]:
+    """Move the clocks, disturb and lose rows; also gives the speed."""
+    speed = 1.0 + random.uniform(-augmentation.speed, augmentation.speed)
     sequence = aligned_sequence(
         utterance,
         settings.streams,
         settings.rate_hz,
-        sound=sound,
-        speed=1.0 + random.uniform(-augmentation.speed, augmentation.speed),
+        heard=heard,
+        speed=speed,
         lag_s=random.uniform(-augmentation.lag_s, augmentation.lag_s),
+        shift_s=random.uniform(-augmentation.shift_s, augmentation.shift_s),
     )
     streams, masks = dict(sequence.streams), dict(sequence.masks)
     for name in sorted(streams):
@@ -353,13 +363,14 @@ def disturbed_sequence(
         )
     for name in _absent(streams, masks, augmentation.absent, random):
         del streams[name], masks[name]
-    return AlignedSequence(streams, sequence.times_s, masks)
+    return AlignedSequence(streams, sequence.times_s, masks), speed
 
 
 def make_batch(
     utterances: Sequence[Utterance],
     sequences: Sequence[AlignedSequence],
     settings: RecognizerSettings,
+    speeds: Sequence[float] | None = None,
 ) -> Batch:
     """Pad sequences and their targets.
 
@@ -371,6 +382,8 @@ def make_batch(
         Their streams.
     settings : RecognizerSettings
         What the model reads and gives.
+    speeds : sequence of float, optional
+        How much faster each sequence runs than its utterance; 1 by default.
 
     Returns
     -------
@@ -381,7 +394,10 @@ def make_batch(
     longest = max(len(one.tokens) for one in utterances)
     tokens = torch.zeros(len(utterances), longest, dtype=torch.int64)
     values = torch.full((len(utterances), len(settings.values)), float("nan"))
+    words = torch.full((len(utterances), max(map(len, sequences))), -1)
     for item, one in enumerate(utterances):
+        clock_s, speed = sequences[item].times_s, 1.0 if speeds is None else speeds[item]
+        words[item, : len(clock_s)] = torch.from_numpy(word_rows(one, clock_s, speed))
         tokens[item, : len(one.tokens)] = torch.from_numpy(one.tokens)
         if len(one.values):
             values[item] = torch.from_numpy(one.values)
@@ -390,6 +406,7 @@ def make_batch(
         collate(sequences, dims=columns),
         tokens,
         torch.tensor([len(one.tokens) for one in utterances]),
+        words,
         torch.tensor([one.label for one in utterances]),
         values,
         _totals(utterances),
@@ -452,7 +469,8 @@ def _under(
         )
         mixture = mix_at_snr(sound.samples, noise, condition.snr_db)
         sound = AudioStream(mixture, sound.sample_rate_hz, sound.start_s)
-    sequence = aligned_sequence(utterance, settings.streams, settings.rate_hz, sound=sound)
+    (heard,) = heard_features([sound], settings.streams)
+    sequence = aligned_sequence(utterance, settings.streams, settings.rate_hz, heard=heard)
     given = condition.streams or tuple(sequence.streams)
     return AlignedSequence(
         {name: rows for name, rows in sequence.streams.items() if name in given},
@@ -501,6 +519,7 @@ def _absent(
 def _totals(utterances: Sequence[Utterance]) -> dict[str, int]:
     return {
         "speech": sum(len(one.tokens) > 0 for one in utterances),
+        "words": sum(one.words is not None for one in utterances),
         "classes": sum(one.label >= 0 for one in utterances),
         "regression": sum(bool(np.isfinite(one.values).any()) for one in utterances),
         "items": len(utterances),
@@ -508,12 +527,10 @@ def _totals(utterances: Sequence[Utterance]) -> dict[str, int]:
 
 
 def _without_targets(batch: Batch) -> Batch:
-    return Batch(
-        batch.names,
-        batch.inputs,
-        batch.tokens,
-        torch.zeros_like(batch.token_lengths),
-        torch.full_like(batch.labels, -1),
-        torch.full_like(batch.values, float("nan")),
-        batch.totals,
+    return replace(
+        batch,
+        token_lengths=torch.zeros_like(batch.token_lengths),
+        words=torch.full_like(batch.words, -1),
+        labels=torch.full_like(batch.labels, -1),
+        values=torch.full_like(batch.values, float("nan")),
     )

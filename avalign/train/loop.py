@@ -65,8 +65,8 @@ class LoopPlan:
         If a number cannot be used.
     """
 
-    epochs: int = 60
-    batch_size: int = 24
+    epochs: int = 50
+    batch_size: int = 16
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     warm_up: float = 0.15

@@ -21,18 +21,22 @@ class LossWeights:
 
     Parameters
     ----------
-    speech, classes, regression : float
+    speech, words, classes, regression : float
         Weight of each task, of those that the model has heads for.
     unimodal : float
         Weight of what each stream says on its own, against what they say together.
+    unimodal_words : float
+        The same for the word of each row.
     fusion : float
         Weight of the losses that the fusion family asks for.
     """
 
     speech: float = 1.0
+    words: float = 1.0
     classes: float = 1.0
     regression: float = 1.0
     unimodal: float = 0.3
+    unimodal_words: float = 0.5
     fusion: float = 1.0
 
 
@@ -63,8 +67,8 @@ class Objective(nn.Module):
         -------
         dict of str to Tensor of shape ()
             ``"loss"``, and the parts that it is the weighted sum of: ``"speech"``,
-            ``"classes"``, ``"regression"``, each of them with ``"unimodal_"`` before it,
-            and ``"fusion"``.
+            ``"words"``, ``"classes"``, ``"regression"``, each of them with
+            ``"unimodal_"`` before it, and ``"fusion"``.
         """
         told = self.model(batch.inputs.streams, batch.inputs.masks, batch.inputs.present)
         parts = task_losses(told.answers, told.lengths, batch)
@@ -74,7 +78,10 @@ class Objective(nn.Module):
             for name, loss in alone.items():
                 part = f"unimodal_{name}"
                 parts[part] = parts.get(part, 0.0) + loss
-                weights[part] = self.weights.unimodal * weights[name]
+                factor = self.weights.unimodal
+                if name == "words":
+                    factor = self.weights.unimodal_words
+                weights[part] = factor * weights[name]
         if told.fusion.aux_losses:
             share = len(batch.names) / max(batch.totals["items"], 1)
             parts["fusion"] = share * torch.stack([*told.fusion.aux_losses.values()]).sum()
@@ -102,14 +109,23 @@ def task_losses(
     Returns
     -------
     dict of str to Tensor of shape ()
-        ``"speech"`` (per character), ``"classes"``, ``"regression"`` (per number); only
-        tasks that there are answers to.
+        ``"speech"`` (per character), ``"words"`` (per row), ``"classes"``,
+        ``"regression"`` (per number); only tasks that there are answers to.
     """
     counted = torch.ones_like(batch.labels, dtype=torch.bool) if counted is None else counted
     losses: dict[str, Tensor] = {}
     if answers.log_probs is not None:
         each = _ctc(answers.log_probs, lengths, batch) / batch.token_lengths.clamp(min=1)
         losses["speech"] = _mean(each, counted & (batch.token_lengths > 0), batch, "speech")
+    if answers.words is not None:
+        within = torch.arange(batch.words.shape[1], device=lengths.device) < lengths[:, None]
+        target = torch.where(within, batch.words, -1)
+        each = nn.functional.cross_entropy(
+            answers.words.transpose(1, 2), target, ignore_index=-1, reduction="none"
+        )
+        known = target >= 0
+        each = each.sum(dim=1) / known.sum(dim=1).clamp(min=1)
+        losses["words"] = _mean(each, counted & known.any(dim=1), batch, "words")
     if answers.logits is not None:
         known = batch.labels >= 0
         each = nn.functional.cross_entropy(

@@ -55,7 +55,7 @@ BABBLE_TO_WHITE = 4
 def _default_streams() -> dict[str, StreamSettings]:
     return {
         "audio": StreamSettings.of("log_mel"),
-        "lips": StreamSettings.of("lip_points", components=32, velocity=True),
+        "lips": StreamSettings.of("lip_points", components=32, velocity=True, noise=0.1),
     }
 
 
@@ -279,18 +279,19 @@ def train_recognizer(
         "plan": _plan_facts(plan),
         "data": {"digest": _digest(corpus), **_counts(corpus)},
     }
-    batches = BatchSource(
-        corpus.train,
-        settings,
-        plan.augmentation,
-        noises,
-        batch_size=plan.loop.batch_size,
-        seed=plan.loop.seed,
-    )
     torch.manual_seed(plan.loop.seed)
     model = Recognizer(settings)
     model.fit_standardisation(_clean_rows(corpus.train, settings))
     with processes(plan.device) as team:
+        batches = BatchSource(
+            corpus.train,
+            settings,
+            plan.augmentation,
+            noises,
+            batch_size=plan.loop.batch_size,
+            seed=plan.loop.seed,
+            device=str(team.device) if team.device.type == "cuda" else None,
+        )
         objective = Objective(model, plan.weights).to(team.device)
         result = train(
             objective,

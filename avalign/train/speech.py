@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from avalign.data.manifest import Manifest
 from avalign.data.words import row_transcript
 from avalign.errors import MissingDependencyError, ParameterError
-from avalign.tasks.alphabet import ENGLISH, SEPARATOR, Alphabet
+from avalign.tasks.alphabet import ENGLISH, Alphabet
+from avalign.transcript import Transcript
 
 try:
     from avalign.tasks.settings import RecognizerSettings
@@ -36,6 +37,8 @@ except (ImportError, OSError) as error:
     ) from error
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from avalign.data.manifest import ManifestRow
 
 __all__ = ["TrainingPlan", "spelled", "train_speech"]
@@ -119,7 +122,7 @@ def train_speech(
     prepare_folder(folder, overwrite=overwrite, resume=resume)
 
     skipped: list[Skipped] = []
-    parts: list[list[Utterance]] = []
+    parts: list[list[_Spoken]] = []
     for number, part in enumerate((train_rows, dev_rows)):
         pairs, unusable = load_utterances(
             part,
@@ -137,11 +140,14 @@ def train_speech(
                 f"none of the {len(part)} clips of {part.path} in split "
                 f"{part.rows[0].split!r} can be used: {unusable[0].reason}"
             )
-    corpus = Corpus(parts[0], parts[1], skipped, {"by_sentence": by_sentence})
-
-    vocabulary = sorted({word for one in corpus.train for word in one.text.split()})
+    vocabulary = sorted({word for one in parts[0] for word in one.text.split()})
+    train, dev = ([_with_numbers(one, vocabulary) for one in part] for part in parts)
+    corpus = Corpus(train, dev, skipped, {"by_sentence": by_sentence})
     settings = RecognizerSettings(
-        **plan.shape(), characters=alphabet.characters, vocabulary=tuple(vocabulary)
+        **plan.shape(),
+        characters=alphabet.characters,
+        vocabulary=tuple(vocabulary),
+        word_rows=any(one.words for one in train),
     )
     test = SpeechTest(
         corpus.dev,
@@ -163,7 +169,7 @@ def train_speech(
     )
 
 
-def spelled(part: Manifest, alphabet: Alphabet) -> list[str]:
+def spelled(part: Manifest, alphabet: Alphabet) -> list[Transcript]:
     """Spell the words of all rows.
 
     Parameters
@@ -175,8 +181,8 @@ def spelled(part: Manifest, alphabet: Alphabet) -> list[str]:
 
     Returns
     -------
-    list of str
-        One text per row.
+    list of Transcript
+        One per row.
 
     Raises
     ------
@@ -188,13 +194,18 @@ def spelled(part: Manifest, alphabet: Alphabet) -> list[str]:
     return [_spelled(row, part.name_of(row), alphabet) for row in part.rows]
 
 
-def _spelled(row: ManifestRow, name: str, alphabet: Alphabet) -> str:
-    transcript = row_transcript(row)
+def _spelled(row: ManifestRow, name: str, alphabet: Alphabet) -> Transcript:
+    """Read the words of a row, as the alphabet spells them."""
+    transcript = row_transcript(row) or Transcript(())
     try:
-        words = [alphabet.spell(word.text) for word in (transcript.words if transcript else ())]
+        words = [
+            replace(word, text=spelling)
+            for word in transcript.words
+            if (spelling := alphabet.spell(word.text))
+        ]
     except ParameterError as error:
         raise ParameterError(f"{name}: {error.message}", error.hint) from None
-    return SEPARATOR.join(word for word in words if word)
+    return Transcript(tuple(words), transcript.source)
 
 
 def _with_words(part: Manifest) -> Manifest:
@@ -208,21 +219,48 @@ def _with_words(part: Manifest) -> Manifest:
     return Manifest(part.path, rows)
 
 
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """An utterance and what is said in it."""
+
+    utterance: Utterance
+    transcript: Transcript
+
+    @property
+    def text(self) -> str:
+        return self.transcript.text
+
+
 def _with_targets(
     pairs: list[tuple[ManifestRow, Utterance]], alphabet: Alphabet
-) -> tuple[list[Utterance], list[Skipped]]:
+) -> tuple[list[_Spoken], list[Skipped]]:
     """Give utterances their words; those too short for them can never be learnt."""
     usable, too_short = [], []
     for row, utterance in pairs:
-        text = _spelled(row, utterance.name, alphabet)
+        transcript = _spelled(row, utterance.name, alphabet)
+        text = transcript.text
         # CTC needs a blank between equal characters.
         needed = len(text) + sum(one == other for one, other in pairwise(text))
         if utterance.rows < needed:
             reason = f"{utterance.rows} rows are too few for {len(text)} characters"
             too_short.append(Skipped(utterance.name, reason))
-        else:
-            usable.append(replace(utterance, text=text, tokens=alphabet.encode(text)))
+            continue
+        targeted = replace(utterance, text=text, tokens=alphabet.encode(text))
+        usable.append(_Spoken(targeted, transcript))
     return usable, too_short
+
+
+def _with_numbers(spoken: _Spoken, vocabulary: Sequence[str]) -> Utterance:
+    """Give an utterance the times of its words, by number; unknown words count as silence."""
+    if not (spoken.transcript.words and spoken.transcript.has_times):
+        return spoken.utterance
+    number = {word: place for place, word in enumerate(vocabulary, start=1)}
+    words = tuple(
+        (word.start_s, word.end_s, number.get(word.text, 0))
+        for word in spoken.transcript.words
+        if word.start_s is not None and word.end_s is not None
+    )
+    return replace(spoken.utterance, words=words)
 
 
 def _conditions(corpus: list[Utterance], settings: RecognizerSettings) -> tuple[Condition, ...]:

@@ -11,13 +11,13 @@ from avalign.data.clips import load_clips
 from avalign.data.words import row_transcript
 from avalign.errors import AvalignError, ParameterError
 from avalign.fusion.join import from_alignment
-from avalign.tasks.features import FEATURES, RATE_HZ, audio_features, clip_features
+from avalign.tasks.features import FEATURES, RATE_HZ, audio_features_batch, clip_features
 from avalign.transcript import transcript_stream
 from avalign.types import TimeWarp
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,9 +26,16 @@ if TYPE_CHECKING:
     from avalign.tasks.settings import StreamSettings
     from avalign.types import AlignedSequence, AudioStream, FeatureStream
 
-__all__ = ["Skipped", "Utterance", "aligned_sequence", "load_utterances"]
+__all__ = [
+    "Skipped",
+    "Utterance",
+    "aligned_sequence",
+    "heard_features",
+    "load_utterances",
+    "word_rows",
+]
 
-# A row that has none of a kind of target.
+# Where nobody says.
 NO_LABEL = -1
 
 
@@ -52,8 +59,11 @@ class Utterance:
         From the picture's clock to the sound's; None where they agree.
     text : str
         The words as the alphabet spells them; ``""`` where nobody says.
+    words : tuple of (float, float, int) or None
+        Start and end of each word in seconds, by the sound's clock, and its number in
+        the vocabulary, from 1; None where nobody says.
     tokens : ndarray of shape (L,), int64
-        Their numbers.
+        Numbers of the characters.
     label : int
         The class; -1 where nobody says.
     values : ndarray of shape (V,), float32
@@ -67,6 +77,7 @@ class Utterance:
     rows: int
     alignment: TimeWarp | None = None
     text: str = ""
+    words: tuple[tuple[float, float, int], ...] | None = None
     tokens: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     label: int = NO_LABEL
     values: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -135,9 +146,10 @@ def aligned_sequence(
     streams: Mapping[str, StreamSettings],
     rate_hz: float,
     *,
-    sound: AudioStream | None = None,
+    heard: Mapping[str, FeatureStream] | None = None,
     speed: float = 1.0,
     lag_s: float = 0.0,
+    shift_s: float = 0.0,
 ) -> AlignedSequence:
     """Compute the features of an utterance, and bring them onto one clock.
 
@@ -149,24 +161,24 @@ def aligned_sequence(
         What the model reads.
     rate_hz : float
         Rows per second.
-    sound : AudioStream, optional
-        Sound to use in place of the utterance's, such as with noise; on the same clock.
+    heard : mapping of str to FeatureStream, optional
+        Features of its sound, such as with noise in it; by default they are computed.
     speed : float
         Factor by which everything runs faster.
     lag_s : float
         Lag to inject; positive makes the audio late.
+    shift_s : float
+        How much later than its streams the clock starts and ends.
 
     Returns
     -------
     AlignedSequence
-        The streams that the utterance has.
+        The streams that the utterance has. Its time t is `speed` times t on the
+        utterance's clock.
     """
-    sound = utterance.sound if sound is None else sound
-    heard = {
-        name: audio_features(sound, settings.feature)
-        for name, settings in streams.items()
-        if sound is not None and _source(settings) == "sound"
-    }
+    if heard is None:
+        (heard,) = heard_features([utterance.sound], streams)
+    heard = dict(heard)
     shown = dict(utterance.streams)
     warp = utterance.alignment or TimeWarp(np.zeros(1), np.zeros(1))
     if speed != 1.0:
@@ -175,9 +187,85 @@ def aligned_sequence(
         warp = TimeWarp(warp.reference_s / speed, warp.other_s / speed)
     if lag_s != 0.0:
         warp = TimeWarp(warp.reference_s, warp.other_s - lag_s)
+    span_s = None
+    if shift_s != 0.0:
+        clocks_s = [warp.inverse.to_other(stream.times_s) for stream in heard.values()]
+        clocks_s += [stream.times_s for stream in shown.values()]
+        known_s = np.concatenate(clocks_s)
+        span_s = known_s.min() + shift_s, known_s.max() + shift_s
     return from_alignment(
-        warp, None, None, rate_hz=rate_hz, with_audio=heard, with_picture=shown
+        warp,
+        heard.pop("audio", None),
+        shown.pop("lips", None),
+        rate_hz=rate_hz,
+        with_audio=heard,
+        with_picture=shown,
+        span_s=span_s,
     )
+
+
+def heard_features(
+    sounds: Sequence[AudioStream | None],
+    streams: Mapping[str, StreamSettings],
+    *,
+    device: str | None = None,
+) -> list[dict[str, FeatureStream]]:
+    """Compute the streams that are made of sound.
+
+    Parameters
+    ----------
+    sounds : sequence of AudioStream or None
+        The sounds; None for an utterance without one.
+    streams : mapping of str to StreamSettings
+        What the model reads.
+    device : str, optional
+        A GPU to compute them on; see `avalign.tasks.features.audio_features_batch`.
+
+    Returns
+    -------
+    list of dict of str to FeatureStream
+        For each sound its streams, none for None.
+    """
+    there = [number for number, sound in enumerate(sounds) if sound is not None]
+    found: list[dict[str, FeatureStream]] = [{} for _ in sounds]
+    for name, settings in streams.items():
+        if _source(settings) == "sound" and there:
+            heard = [sound for sound in sounds if sound is not None]
+            rows = audio_features_batch(heard, settings.feature, device=device)
+            for number, stream in zip(there, rows, strict=True):
+                found[number][name] = stream
+    return found
+
+
+def word_rows(
+    utterance: Utterance, times_s: NDArray[np.float64], speed: float = 1.0
+) -> NDArray[np.int64]:
+    """Say which word is said in each row.
+
+    Parameters
+    ----------
+    utterance : Utterance
+        Whose words.
+    times_s : ndarray of shape (T,), float64
+        Clock of an `aligned_sequence`.
+    speed : float
+        The speed it was given.
+
+    Returns
+    -------
+    ndarray of shape (T,), int64
+        Number of the word, from 1; 0 in silence; -1 everywhere where nobody says when
+        the words are said.
+    """
+    if utterance.words is None:
+        return np.full(len(times_s), NO_LABEL)
+    heard_s = times_s * speed
+    if utterance.alignment is not None:
+        heard_s = utterance.alignment.to_other(heard_s)
+    rows = np.zeros(len(times_s), np.int64)
+    for start_s, end_s, number in utterance.words:
+        rows[(heard_s >= start_s) & (heard_s < end_s)] = number
+    return rows
 
 
 def _utterance(

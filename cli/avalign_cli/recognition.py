@@ -1,0 +1,271 @@
+"""`avalign train speech` and `avalign train emotion`: fit recognisers."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from avalign_cli import options
+from avalign_cli.ui import Screen
+
+if TYPE_CHECKING:
+    from avalign.train.recognizer import Telling, TrainingPlan
+
+__all__ = ["EMOTION_EXAMPLES", "SPEECH_EXAMPLES", "train_emotion", "train_speech"]
+
+SPEECH_EXAMPLES = """\b
+Examples:
+  avalign train speech --data manifest.csv --fusion gmu --output speech/
+  avalign train speech --data manifest.csv --output speech/ --resume
+  torchrun --nproc-per-node 4 --no-python avalign train speech --data manifest.csv -o speech/
+"""
+EMOTION_EXAMPLES = """\b
+Examples:
+  avalign train emotion --data manifest.csv --fusion gmu --output emotion/
+  avalign train emotion --data manifest.csv --folds 5 --output emotion/
+"""
+
+Data = Annotated[
+    Path,
+    typer.Option("--data", metavar="MANIFEST", help="CSV or Parquet, one row per clip."),
+]
+Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the model.")
+]
+FusionName = Annotated[
+    str, typer.Option("--fusion", metavar="NAME", help="One of those `avalign methods` lists.")
+]
+Streams = Annotated[
+    str,
+    typer.Option("--streams", metavar="NAMES", help="What is read: audio,lips or one of them."),
+]
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", metavar="N", min=1, help="Most passes over the data.")
+]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch-size", metavar="N", min=1, help="Clips in a batch.")
+]
+LearningRate = Annotated[
+    float | None, typer.Option("--learning-rate", metavar="X", help="Highest rate of AdamW.")
+]
+Patience = Annotated[
+    int | None,
+    typer.Option("--patience", metavar="N", min=1, help="Stop after N epochs without gain."),
+]
+Precision = Annotated[
+    str, typer.Option("--precision", metavar="NAME", help="float32, bfloat16 or float16.")
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
+]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", min=0, help="Same seed, same weights.")
+]
+Noise = Annotated[
+    list[Path] | None,
+    typer.Option("--noise", metavar="FILE", help="Recorded noise to mix in; may be repeated."),
+]
+TensorBoard = Annotated[
+    bool, typer.Option("--tensorboard", help="Write the curves for TensorBoard, too.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option("--cache", metavar="DIR", help="Keep extracted streams in this folder."),
+]
+
+
+def train_speech(
+    data: Data,
+    output: Output,
+    fusion: FusionName = "gmu",
+    streams: Streams = "audio,lips",
+    by_sentence: Annotated[
+        bool,
+        typer.Option(
+            "--by-sentence",
+            help="The split is by sentence: speakers may be in train and dev.",
+        ),
+    ] = False,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    patience: Patience = None,
+    precision: Precision = "float32",
+    device: Device = "auto",
+    seed: Seed = 0,
+    noise: Noise = None,
+    tensorboard: TensorBoard = False,
+    resume: Resume = False,
+    cache: Cache = None,
+    jobs: options.Jobs = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Fit a recogniser of speech to clips with transcripts; needs torch."""
+    from avalign.train.speech import train_speech as fit
+
+    screen = _screen(quiet)
+    plan = _plan(
+        fusion,
+        streams,
+        noise,
+        device,
+        tensorboard,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        patience=patience,
+        precision=precision,
+        seed=seed,
+    )
+    with screen.progress("Training") as progress:
+        result = fit(
+            data,
+            output,
+            plan=plan,
+            by_sentence=by_sentence,
+            resume=resume,
+            overwrite=overwrite,
+            cache_dir=cache,
+            jobs=jobs,
+            telling=_telling(screen, progress),
+        )
+    best = result.curves[result.best_epoch]
+    screen.result(
+        f"Wrote {output}: word error rate {100 * best['dev_wer_all']:.1f} % on dev, "
+        f"epoch {result.best_epoch + 1}."
+    )
+    return 0
+
+
+def train_emotion(
+    data: Data,
+    output: Output,
+    fusion: FusionName = "gmu",
+    streams: Streams = "audio,lips",
+    values: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--value", metavar="COLUMN", help="Predict the numbers in it; may be repeated."
+        ),
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds", metavar="N", min=3, help="Leave actors out in turn, in N folds."
+        ),
+    ] = None,
+    permute_labels: Annotated[
+        bool,
+        typer.Option("--permute-labels", help="Control: learn labels dealt at random."),
+    ] = False,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
+    patience: Patience = None,
+    precision: Precision = "float32",
+    device: Device = "auto",
+    seed: Seed = 0,
+    noise: Noise = None,
+    tensorboard: TensorBoard = False,
+    resume: Resume = False,
+    cache: Cache = None,
+    jobs: options.Jobs = None,
+    overwrite: options.Overwrite = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Fit a recogniser of emotion to clips with labels; needs torch."""
+    from avalign.errors import ParameterError
+    from avalign.train.emotion import cross_validate_emotion
+    from avalign.train.emotion import train_emotion as fit
+
+    screen = _screen(quiet)
+    plan = _plan(
+        fusion,
+        streams,
+        noise,
+        device,
+        tensorboard,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        patience=patience,
+        precision=precision,
+        seed=seed,
+    )
+    if folds is not None and values:
+        raise ParameterError("folds are for labels, not for values", "leave out one of the two")
+    with screen.progress("Training") as progress:
+        settings: dict[str, Any] = {
+            "plan": plan,
+            "permute_labels": permute_labels,
+            "resume": resume,
+            "overwrite": overwrite,
+            "cache_dir": cache,
+            "jobs": jobs,
+            "telling": _telling(screen, progress),
+        }
+        if folds is None:
+            result = fit(data, output, values=values or (), **settings)
+            best = result.curves[result.best_epoch]
+            told = f"score {best['dev_score']:.3f} on dev, epoch {result.best_epoch + 1}"
+            if "dev_uar_all" in best:
+                told = f"unweighted average recall {100 * best['dev_uar_all']:.1f} %, {told}"
+        else:
+            validated = cross_validate_emotion(data, output, folds=folds, **settings)
+            recall = 100 * validated.pooled.unweighted_average_recall
+            told = f"unweighted average recall {recall:.1f} % over {folds} folds"
+    screen.result(f"Wrote {output}: {told}.")
+    return 0
+
+
+def _screen(quiet: bool) -> Screen:
+    # Of the processes that torchrun starts, one speaks.
+    return Screen(quiet=quiet or os.environ.get("RANK", "0") != "0")
+
+
+def _plan(
+    fusion: str,
+    streams: str,
+    noise: list[Path] | None,
+    device: str,
+    tensorboard: bool,
+    **loop: object,
+) -> "TrainingPlan":
+    """Make a plan of the options that were given; the others keep their defaults."""
+    from avalign.errors import ParameterError
+    from avalign.train.loop import LoopPlan
+    from avalign.train.recognizer import TrainingPlan
+
+    known = TrainingPlan().streams
+    names = [name.strip() for name in streams.split(",") if name.strip()]
+    for name in names:
+        if name not in known:
+            raise ParameterError(f"{name!r} is no stream", f"choose from {', '.join(known)}")
+    given: dict[str, Any] = {name: value for name, value in loop.items() if value is not None}
+    return TrainingPlan(
+        fusion=fusion,
+        streams={name: known[name] for name in names},
+        recordings=tuple(noise or ()),
+        device=device,
+        tensorboard=tensorboard,
+        loop=LoopPlan(**given),
+    )
+
+
+def _telling(screen: Screen, progress: Any) -> "Telling":
+    from avalign.train.recognizer import Telling
+
+    def report(row: Mapping[str, float]) -> None:
+        score = f", score on dev {row['dev_score']:.3f}" if "dev_score" in row else ""
+        screen.note(
+            f"Epoch {row['epoch'] + 1:.0f}: loss {row['train_loss']:.3f}{score}, "
+            f"{row['seconds']:.0f} s"
+        )
+
+    return Telling(progress, report)
