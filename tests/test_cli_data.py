@@ -172,9 +172,49 @@ def test_extract_goes_on_after_a_bad_file(ravdess, capsys):
         assert err.startswith("avalign: noise.mp4: ")
 
 
-def test_crema_d_by_votes(here, capsys):
-    (here / "VideoFlash").mkdir()
-    (here / "VideoFlash/1001_IEO_ANG_HI.flv").touch()
-    (here / "summaryTable.csv").write_text("FileName,MultiModalVote\n1001_IEO_ANG_HI,D\n")
+@pytest.fixture
+def crema_d(here):
+    """Takes of two actors with their votes, named and laid out as CREMA-D is."""
+    for folder in ("VideoFlash", "AudioWAV", "processedResults"):
+        (here / folder).mkdir()
+    takes = ("1001_IEO_ANG_HI", "1001_TIE_SAD_XX", "1002_IEO_ANG_LO", "1002_TIE_SAD_XX")
+    for number, take in enumerate(takes):
+        recipe = Recipe(
+            events_s=(0.1 * number,),
+            duration_s=0.6,
+            size=(32, 32),
+            video_codec="flv1",
+            audio_codec="libmp3lame",
+            rate_hz=44100,
+        )
+        make_clip(here / f"VideoFlash/{take}.flv", recipe)
+        (here / f"AudioWAV/{take}.wav").touch()
+    (here / "processedResults/summaryTable.csv").write_text(
+        "FileName,MultiModalVote\n1001_IEO_ANG_HI,A\n1001_TIE_SAD_XX,N\n"
+        "1002_IEO_ANG_LO,A:N\n1002_TIE_SAD_XX,S\n"
+    )
+    return here
+
+
+def test_crema_d_from_flash_video_and_votes_to_checked_folds(crema_d, capsys):
     assert run("list", ".", "-c", "crema-d", "--labels", "voted", "-o", "m.csv") == 0
-    assert [row.label for row in read_manifest("m.csv")] == ["disgust"]
+    assert capsys.readouterr().out == "Wrote m.csv: 4 rows, 2 speakers, 3 labels.\n"
+    assert [row.label for row in read_manifest("m.csv")] == ["anger", "neutral", "", "sad"]
+    assert run("split", "m.csv", "--folds", "2", "-o", "folds.csv") == 0
+    assert run("check", "folds.csv", "--json", "--labels", "anger,neutral,sad") == 0
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [(part["split"], part["rows"]) for part in answer["parts"]] == [
+        ("fold1", 2),
+        ("fold2", 2),
+    ]
+    messages = [finding["message"] for finding in answer["findings"]]
+    assert "1 have no label" in messages
+
+
+def test_a_stub_where_a_video_should_be_is_told(crema_d, capsys):
+    (crema_d / "VideoFlash/1001_IEO_ANG_HI.flv").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    )
+    run("list", ".", "-c", "crema-d", "-o", "m.csv")
+    assert run("check", "m.csv") == 3
+    assert "error    file        VideoFlash/1001_IEO_ANG_HI.flv: " in capsys.readouterr().out

@@ -343,6 +343,19 @@ def test_a_corpus_written_reads_the_same(tmp_path: Path) -> None:
     assert read_manifest(outside.path).rows == manifest.rows
 
 
+def test_rows_that_say_different_things_are_written_again_and_again(tmp_path: Path) -> None:
+    rows = (
+        ManifestRow(tmp_path / "a.mp4", extra={"level": "high"}, start_s=0.1, end_s=1 / 3),
+        ManifestRow(tmp_path / "b.mp4", extra={"mood": "good"}, weights_ok=False),
+        ManifestRow(tmp_path / "c.mp4", text="to be", duration_s=2.5),
+    )
+    table = tmp_path / "manifest.csv"
+    for _ in range(3):
+        write_manifest(Manifest(table, rows), table, overwrite=True)
+        assert read_manifest(table).rows == rows
+        rows = read_manifest(table).rows
+
+
 def test_a_table_that_cannot_hold_a_row_is_not_written(tmp_path: Path) -> None:
     target = tmp_path / "manifest.csv"
     for row in (

@@ -63,7 +63,7 @@ class ManifestRow:
     duration_s : float or None
         Length in seconds.
     extra : mapping of str to str
-        All other columns.
+        All other columns that say something.
     """
 
     path: Path
@@ -150,7 +150,7 @@ class RowParser:
             end_s=end_s,
             weights_ok=self._flag("weights_ok"),
             duration_s=self._seconds("duration_s"),
-            extra={k: v for k, v in self.cells.items() if k and k not in known},
+            extra={k: v for k, v in self.cells.items() if k and v and k not in known},
             **texts,
         )
 

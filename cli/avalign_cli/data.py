@@ -278,10 +278,10 @@ def extract(
 def _show(audit: "Audit", screen: Screen) -> None:
     for part in audit.parts:
         labels = ", ".join(f"{label} {count}" for label, count in part.labels.items())
+        name = part.name or ("all" if len(audit.parts) == 1 else "no part")
         screen.result(
-            f"{part.name or 'all' if len(audit.parts) == 1 else part.name or 'no part'}: "
-            f"{part.n_rows} rows, {part.n_speakers} speakers, {part.duration_s / 60:.1f} min"
-            f"{f' ({labels})' if labels else ''}"
+            f"{name}: {part.n_rows} rows, {part.n_speakers} speakers, "
+            f"{part.duration_s / 60:.1f} min{f' ({labels})' if labels else ''}"
         )
     shown: dict[tuple[str, bool], int] = {}
     for finding in audit.findings:
