@@ -162,7 +162,7 @@ class FeatureStream:
         False where the row is a placeholder, never to be trusted.
     kind : str
         What the rows are: ``"mfcc"``, ``"log_mel"``, ``"speech"``, ``"lips"``,
-        ``"embedding"``.
+        ``"embedding"``, ``"text"``.
     """
 
     values: NDArray[np.float32]
