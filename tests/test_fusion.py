@@ -222,6 +222,27 @@ def test_autocast_stays_close(name):
 
 
 @every_family
+def test_one_row_of_one_item_is_enough(name):
+    streams = random_streams(1, 1)
+    fusion = make(name).train()
+    output = fusion(streams)
+    assert_all_finite(output)
+    assert output.sequence.shape == (1, 1, OUT_DIM)
+    torch.testing.assert_close(fusion.eval()({"lips": streams["lips"]}).mask, output.mask)
+
+
+@every_family
+def test_double_precision_works_throughout(name):
+    streams = random_streams()
+    masks = random_masks(streams)
+    fusion = make(name)
+    plain = fusion(streams, masks)
+    double = fusion.double()({key: values.double() for key, values in streams.items()}, masks)
+    assert double.sequence.dtype == double.pooled.dtype == torch.float64
+    torch.testing.assert_close(double.sequence.float(), plain.sequence, **TOLERANCE)
+
+
+@every_family
 def test_work_grows_at_most_with_the_square_of_time(name):
     fusion = make(name)
     work = []

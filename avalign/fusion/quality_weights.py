@@ -147,6 +147,8 @@ def _signs_of_noise(rows: Tensor, mask: Tensor, window: int) -> Tensor:
     Roughness is the mean square of the difference to the row before, where both are
     valid.
     """
+    dtype = rows.dtype
+    # Squares overflow in half precision.
     rows = rows.float()
     both = functional.pad(mask[:, 1:] & mask[:, :-1], (1, 0))
     change = functional.pad(rows[:, 1:] - rows[:, :-1], (0, 0, 1, 0))
@@ -160,4 +162,4 @@ def _signs_of_noise(rows: Tensor, mask: Tensor, window: int) -> Tensor:
             padding=window // 2,
         )
         signs.append((sums[:, 0] / sums[:, 1].clamp(min=0.5 / window) + _SILENCE).log())
-    return torch.stack(signs, dim=-1)
+    return torch.stack(signs, dim=-1).to(dtype)
