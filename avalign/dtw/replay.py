@@ -62,15 +62,17 @@ def path(
         tops.fill(np.inf)
         tops[0] = beyond
     else:
-        forward(metric, diagonal)(x, y, beyond, work, tuple(tiling), tops, checkpoints)
-    retrace = _RETRACE[metric == SQEUCLIDEAN, diagonal]
+        forward(metric, diagonal, radius >= 0)(
+            x, y, beyond, work, tuple(tiling), tops, checkpoints
+        )
+    retrace = _RETRACE[metric == SQEUCLIDEAN, diagonal, radius >= 0]
     distance, unused = retrace(
         x, y, beyond, work, tuple(tiling), tops, checkpoints, directions, cells
     )
     return float(distance), cells[unused:]
 
 
-def _make_retrace(metric: int, diagonal: int) -> Any:
+def _make_retrace(metric: int, diagonal: int, banded: bool) -> Any:
     @njit
     def retrace(
         x: Any,
@@ -126,16 +128,18 @@ def _make_retrace(metric: int, diagonal: int) -> Any:
                         state[place] = checkpoints[kept + place]
                 at = ((first - top) // height * slab + time - slab_begin) * (height // 4)
                 opening, closing = first - before, first + after + 1
-                layout.select_rows(workspace, time, opening, closing)
-                running = load_state(state)
+                if banded:
+                    layout.select_rows(workspace, time, opening, closing)
+                running, loaded = load_state(state), load_rows(rows)
                 for pair in range(time, end, 2):
                     for t in range(pair, pair + 2):
-                        entering, leaving = t - opening, t - closing
-                        if entering % 2 == 0 and 0 <= entering < 2 * height:
-                            copy_row(inside, rows, entering // 2)
-                        if leaving % 2 == 0 and 0 <= leaving < 2 * height:
-                            copy_row(inside, outside, leaving // 2)
-                        loaded = load_rows(inside)
+                        if banded:
+                            entering, leaving = t - opening, t - closing
+                            if entering % 2 == 0 and 0 <= entering < 2 * height:
+                                copy_row(inside, rows, entering // 2)
+                            if leaving % 2 == 0 and 0 <= leaving < 2 * height:
+                                copy_row(inside, outside, leaving // 2)
+                            loaded = load_rows(inside)
                         running = step_and_trace(
                             running, loaded, columns, boundary, t, metric, diagonal,
                             directions, at,
@@ -201,7 +205,10 @@ def _follow(
 
 
 _RETRACE = {
-    (squared, diagonal): _make_retrace(SQEUCLIDEAN if squared else MANHATTAN, diagonal)
+    (squared, diagonal, banded): _make_retrace(
+        SQEUCLIDEAN if squared else MANHATTAN, diagonal, banded
+    )
     for squared in (True, False)
     for diagonal in (1, 2)
+    for banded in (True, False)
 }

@@ -53,7 +53,8 @@ def distance(
     beyond = corner(x, y, metric) if diagonal == 2 else 0.0
     tiling = ENDLESS, ENDLESS, 0, 0, 0, before, after
     nothing = work[:0]
-    return float(forward(metric, diagonal)(x, y, beyond, work, tiling, nothing, nothing))
+    kernel = forward(metric, diagonal, radius >= 0)
+    return float(kernel(x, y, beyond, work, tiling, nothing, nothing))
 
 
 def reach(rows: int, columns: int, radius: int) -> tuple[int, int]:
@@ -72,12 +73,12 @@ def corner(x: npt.NDArray[Any], y: npt.NDArray[Any], metric: int) -> float:
     return -cost if cost < np.inf else 0.0
 
 
-def forward(metric: int, diagonal: int) -> Any:
-    """Return the kernel that runs the strips of a matrix, for a local cost and a weight."""
-    return _FORWARD[metric == SQEUCLIDEAN, diagonal]
+def forward(metric: int, diagonal: int, banded: bool) -> Any:
+    """Return the kernel that runs the strips of a matrix: for a cost, a weight, and a band."""
+    return _FORWARD[metric == SQEUCLIDEAN, diagonal, banded]
 
 
-def _make_forward(metric: int, diagonal: int) -> Any:
+def _make_forward(metric: int, diagonal: int, banded: bool) -> Any:
     @njit
     def forward(
         x: Any,
@@ -124,8 +125,11 @@ def _make_forward(metric: int, diagonal: int) -> Any:
                     for place in range(state.size):
                         checkpoints[checkpoint + place] = state[place]
                 stop = end if end - begin < slab - since else begin + slab - since
-                if all_in <= begin < some_out:
+                if banded and all_in <= begin < some_out:
                     stop = some_out if some_out < stop else stop
+                elif banded and begin < all_in < some_out:
+                    stop = all_in if all_in < stop else stop
+                if not banded or all_in <= begin < some_out:
                     loaded, running = load_rows(rows), load_state(state)
                     for t in range(begin, stop, 2):
                         running = step(running, loaded, columns, boundary, t, metric, diagonal)
@@ -134,8 +138,6 @@ def _make_forward(metric: int, diagonal: int) -> Any:
                         )
                     store_state(state, running)
                 else:
-                    if begin < all_in < some_out:
-                        stop = all_in if all_in < stop else stop
                     layout.select_rows(workspace, begin, opening, closing)
                     running = load_state(state)
                     for pair in range(begin, stop, 2):
@@ -163,8 +165,12 @@ def _make_forward(metric: int, diagonal: int) -> Any:
     return forward
 
 
+# Without a band, which is most common, there is much less to compile.
 _FORWARD = {
-    (squared, diagonal): _make_forward(SQEUCLIDEAN if squared else MANHATTAN, diagonal)
+    (squared, diagonal, banded): _make_forward(
+        SQEUCLIDEAN if squared else MANHATTAN, diagonal, banded
+    )
     for squared in (True, False)
     for diagonal in (1, 2)
+    for banded in (True, False)
 }
