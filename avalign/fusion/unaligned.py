@@ -10,6 +10,7 @@ import torch
 from avalign.errors import ParameterError
 from avalign.fusion.encoders import positional_encoding
 from avalign.fusion.interface import Fusion
+from avalign.fusion.masking import zero_masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,21 +125,18 @@ class UnalignedFusion(Fusion):
         ----------
         name : str
             The stream.
-        rows : Tensor of shape (B, T, ...)
-            Rows of that stream, or its mask.
+        rows : Tensor of shape (B, T, D)
+            Rows of that stream.
         inputs : FusionInput
             What is fused, for the length of the target.
 
         Returns
         -------
-        Tensor of shape (B, T of the target, ...)
-            Zeros, or False, beyond the end of the stream.
+        Tensor of shape (B, T of the target, D)
+            Zeros beyond the end of the stream.
         """
-        places = self.times(self.target, inputs.streams[self.target]) * self.rates_hz[name]
-        index = (places + 0.5).long()
-        inside = (index < rows.shape[1]).view(-1, *[1] * (rows.ndim - 2))
-        taken = rows[:, index.clamp(max=rows.shape[1] - 1)]
-        return torch.where(inside, taken, torch.zeros_like(taken))
+        index, inside = self._nearest(name, rows, inputs)
+        return zero_masked(rows[:, index], inside)
 
     def masks_on_target_clock(self, inputs: FusionInput) -> dict[str, Tensor]:
         """Tell which streams are there at each row of the target.
@@ -153,7 +151,14 @@ class UnalignedFusion(Fusion):
         dict of str to Tensor of shape (B, T of the target), bool
             One mask per stream.
         """
-        return {
-            name: self.on_target_clock(name, mask, inputs)
-            for name, mask in inputs.masks.items()
-        }
+        masks = {}
+        for name, mask in inputs.masks.items():
+            index, inside = self._nearest(name, mask, inputs)
+            masks[name] = mask[:, index] & inside
+        return masks
+
+    def _nearest(self, name: str, rows: Tensor, inputs: FusionInput) -> tuple[Tensor, Tensor]:
+        """Find the row nearest to each row of the target, and whether there is one."""
+        places = self.times(self.target, inputs.streams[self.target]) * self.rates_hz[name]
+        index = (places + 0.5).long()
+        return index.clamp(max=rows.shape[1] - 1), index < rows.shape[1]
