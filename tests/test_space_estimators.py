@@ -295,10 +295,13 @@ def test_use_before_fit_and_other_columns_are_refused(fitted):
             fitted[name].impute(audio, lips)
 
 
-def test_training_that_goes_astray_says_so():
+def test_training_that_goes_astray_says_so_and_leaves_nothing_behind():
     audio, lips, _ = planted(clips=2)
+    space = build_space("autoencoder", steps=3).fit(audio, lips)
     with pytest.raises(ParameterError, match="lower learning_rate"):
-        build_space("autoencoder", learning_rate=1e30, steps=20).fit(audio, lips)
+        space.set_params(learning_rate=1e30, steps=20).fit(audio, lips)
+    with pytest.raises(ParameterError, match="call fit"):
+        space.transform(audio)
 
 
 # --- hostile files -----------------------------------------------------------------------

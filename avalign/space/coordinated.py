@@ -238,7 +238,7 @@ def _unit(rows: Tensor) -> Tensor:
 def _clip_means(encoder: nn.Module, rows: Tensor, runs: list[slice]) -> Tensor:
     """Mean embedding of each run of rows, of unit length."""
     embedded = _unit(encoder(torch.cat([rows[run] for run in runs])))
-    parts = embedded.split([run.stop - run.start for run in runs])
+    parts = torch.split(embedded, [run.stop - run.start for run in runs])
     return _unit(torch.stack([part.mean(dim=0) for part in parts]))
 
 

@@ -79,7 +79,12 @@ class SpaceEstimator(ABC):
         rows = self._checked({"audio": audio, "lips": lips})
         clips = self._clips(rows, groups)
         self.columns_ = {name: side.shape[1] for name, side in rows.items()}
-        self._fit(rows["audio"], rows["lips"], clips)
+        try:
+            self._fit(rows["audio"], rows["lips"], clips)
+        except BaseException:
+            # What was learnt before and what was learnt now would not fit together.
+            del self.columns_
+            raise
         return self
 
     @overload

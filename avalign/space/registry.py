@@ -21,7 +21,7 @@ __all__ = ["SPACES", "SpaceMethod", "build_space", "list_spaces", "load_space", 
 class SpaceMethod:
     """One way to learn a shared space.
 
-    Attributes
+    Parameters
     ----------
     name : str
         What `build_space` calls it.
@@ -63,7 +63,7 @@ class SpaceMethod:
         except (ImportError, OSError) as error:
             raise MissingDependencyError(
                 f"{self.name} needs torch, which does not load: {error}",
-                'install it with: pip install "avalign[train]"',
+                'install it with: pip install "avalign[torch]"',
             ) from error
         loaded: type[SpaceEstimator] = getattr(home, name)
         return loaded

@@ -242,6 +242,7 @@ class TorchEstimator(SpaceEstimator):
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:  # noqa: D102 (as there)
         if self.device == "cuda" and not torch.cuda.is_available():
+            # What was trained there runs anywhere.
             self.device = "cpu"
         with torch.device("meta"):
             network = self._build(self.columns_)
