@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from avalign_cli import align, check, data, doctor, extract, sync, train
+from avalign_cli import align, check, data, doctor, extract, methods, recognition, sync, train
 from avalign_cli.usage import Command
 
 __all__ = ["app"]
@@ -33,8 +33,11 @@ app.command(cls=Command, epilog=align.EXAMPLES)(align.align)
 app.command(cls=Command, epilog=extract.EXAMPLES)(extract.extract)
 training = typer.Typer(rich_markup_mode=None)
 training.command("space", epilog=train.SPACE_EXAMPLES)(train.train_space)
+training.command("speech", epilog=recognition.SPEECH_EXAMPLES)(recognition.train_speech)
+training.command("emotion", epilog=recognition.EMOTION_EXAMPLES)(recognition.train_emotion)
 app.add_typer(training, name="train", help="Fit models anew.")
 app.add_typer(data.app, name="data", help="List, split, check and extract corpora.")
+app.command(epilog=methods.EXAMPLES)(methods.methods)
 app.command()(doctor.doctor)
 
 

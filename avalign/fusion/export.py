@@ -1,0 +1,168 @@
+"""Fusions as ONNX files, for inference without torch."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from avalign.errors import MissingDependencyError, ParameterError
+from avalign.media import atomic_output
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from avalign.fusion.interface import Fusion
+
+__all__ = ["NOT_EXPRESSIBLE", "export_fusion", "mask_name"]
+
+# Families that ONNX cannot express, and why.
+NOT_EXPRESSIBLE: Mapping[str, str] = MappingProxyType({})
+
+# Not 0 and 1, which the exporter would take for constants.
+_EXAMPLE_ITEMS, _EXAMPLE_ROWS = 2, 7
+
+
+def export_fusion(
+    fusion: Fusion, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> None:
+    """Write a fusion as an ONNX file, with any batch and any number of rows.
+
+    Inputs are the streams by name, float32 (batch, time, D), and their masks, bool
+    (batch, time), named by `mask_name`; an absent stream is one whose mask is False
+    throughout. Outputs are ``sequence`` (batch, time, out_dim), ``mask`` (batch, time) and
+    ``pooled`` (batch, out_dim), as in `FusionOutput`. Inputs are not checked in the file.
+
+    Parameters
+    ----------
+    fusion : Fusion
+        The family, trained; exported as it is in evaluation.
+    path : path-like
+        The file to write.
+    overwrite : bool
+        Replace a file that exists.
+
+    Raises
+    ------
+    ParameterError
+        If ONNX cannot express the fusion.
+    MissingDependencyError
+        If onnx or onnxscript is not installed.
+    MediaError
+        If the file exists already or cannot be written.
+
+    Examples
+    --------
+    >>> import onnxruntime  # doctest: +SKIP
+    >>> export_fusion(fusion, "fusion.onnx")  # doctest: +SKIP
+    >>> session = onnxruntime.InferenceSession("fusion.onnx")  # doctest: +SKIP
+    >>> feed = {"audio": audio, "audio_mask": heard, "lips": lips, "lips_mask": seen}
+    >>> sequence, mask, pooled = session.run(None, feed)  # doctest: +SKIP
+    """
+    _require_onnx()
+    was_training, device = fusion.training, next(fusion.parameters(), torch.empty(0)).device
+    # Streams of families that can do without alignment may differ in length.
+    times = [
+        torch.export.Dim("time" if fusion.aligned else f"time_{place}")
+        for place in range(len(fusion.names))
+    ]
+    lengths = [
+        _EXAMPLE_ROWS if fusion.aligned else _EXAMPLE_ROWS + place
+        for place in range(len(times))
+    ]
+    example = (
+        *(
+            torch.zeros(_EXAMPLE_ITEMS, rows, width, device=device)
+            for rows, width in zip(lengths, fusion.dims.values(), strict=True)
+        ),
+        *(
+            torch.ones(_EXAMPLE_ITEMS, rows, dtype=torch.bool, device=device)
+            for rows in lengths
+        ),
+    )
+    axes = [{0: torch.export.Dim("batch"), 1: time} for time in times]
+    try:
+        with atomic_output(path, overwrite) as temporary, _quietly(), torch.no_grad():
+            try:
+                torch.onnx.export(
+                    _Flat(fusion.eval()),
+                    example,
+                    str(temporary),
+                    dynamo=True,
+                    dynamic_shapes={"inputs": (*axes, *axes)},
+                    input_names=[*fusion.names, *(mask_name(name) for name in fusion.names)],
+                    output_names=["sequence", "mask", "pooled"],
+                    external_data=False,
+                    verbose=False,
+                )
+            except torch.onnx.errors.OnnxExporterError as error:
+                cause = str(error.__cause__ or error).strip().splitlines()[0]
+                raise ParameterError(
+                    f"ONNX cannot express {type(fusion).__name__}: {cause}",
+                    "export another family, or keep torch for this one",
+                ) from error
+    finally:
+        fusion.train(was_training)
+
+
+def mask_name(stream: str) -> str:
+    """Name of the input that holds a stream's mask.
+
+    Parameters
+    ----------
+    stream : str
+        The stream.
+
+    Returns
+    -------
+    str
+        Such as ``"audio_mask"``.
+    """
+    return f"{stream}_mask"
+
+
+class _Flat(nn.Module):
+    """A fusion whose inputs are tensors in a row: all streams, then all masks."""
+
+    def __init__(self, fusion: Fusion) -> None:
+        super().__init__()
+        self.fusion = fusion
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        names = self.fusion.names
+        streams = dict(zip(names, inputs[: len(names)], strict=True))
+        masks = dict(zip(names, inputs[len(names) :], strict=True))
+        found = self.fusion(streams, masks)
+        return found.sequence, found.mask, found.pooled
+
+
+def _require_onnx() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except (ImportError, OSError) as error:
+        raise MissingDependencyError(
+            f"the export needs onnx and onnxscript, which do not load: {error}",
+            "pip install 'avalign[export]'",
+        ) from error
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the exporter's remarks on its own internals from the user."""
+    exporter = logging.getLogger("torch.onnx")
+    level = exporter.level
+    exporter.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        exporter.setLevel(level)
