@@ -265,3 +265,14 @@ def test_spotting_equals_the_plain_recurrence(dtype, metric):
                 np.testing.assert_array_equal(spotter.costs, costs)
                 found = {end: spotter.start(end) for end in rng.permutation(m).tolist()}
                 assert [found[end] for end in range(m)] == starts.tolist()
+
+
+def test_a_start_far_before_its_end_is_traced_back_to():
+    series = np.ones(9 * spotting.LEAST_STEPS)
+    series[[0, 5000]] = 0, 7
+    spotter = spotting.Spotter(np.array([0.0, 1.0]), series, 0)
+    assert [spotter.start(end) for end in (4999, 1, 0)] == [0, 0, 0]
+    assert spotter.costs[[0, 1, 4999]].tolist() == [1, 0, 0]
+    # After that, no path is better than the shortest, by a diagonal step.
+    assert spotter.start(series.size - 1) == series.size - 2
+    assert spotter.costs[-1] == 1
