@@ -95,7 +95,7 @@ def save_checkpoint(
         save_file(
             {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
             temporary,
-            {"checkpoint": json.dumps(told, sort_keys=True)},
+            {"checkpoint": json.dumps(told)},
         )
 
 

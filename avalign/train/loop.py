@@ -327,8 +327,12 @@ class _Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
         self.optimizer.zero_grad()
-        with self.autocast():
-            parts = self.objective(batch.to(self.processes.device))
+        try:
+            with self.autocast():
+                parts = self.objective(batch.to(self.processes.device))
+        except ParameterError as error:
+            # The features were checked, so it is the weights that no longer work.
+            raise self.stopped(error.message, batch) from error
         told = self.processes.total({name: part.item() for name, part in parts.items()})
         self.require_finite(told["loss"], "the loss", batch)
         # Gradients are averaged over processes, but losses of shares add up.
@@ -404,13 +408,16 @@ class _Trainer:
             )
 
     def require_finite(self, value: float, what: str, batch: Batch) -> None:
-        if math.isfinite(value):
-            return
+        if not math.isfinite(value):
+            raise self.stopped(f"{what} is {value}", batch)
+
+    def stopped(self, why: str, batch: Batch) -> NoAnswerError:
+        """Say where a run cannot go on, and what is left of it."""
         kept = self.folder / CHECKPOINT_NAME
-        where = f"{kept} holds the last good state" if kept.exists() else "nothing was kept yet"
+        left = f"{kept} holds the last good state" if kept.exists() else "nothing was kept yet"
         names = ", ".join(batch.names[:3]) + (", ..." if len(batch.names) > 3 else "")
-        raise NoAnswerError(
-            f"{what} is {value} in epoch {self.state.epoch + 1}, step {self.state.step + 1} "
-            f"({names}); {where}",
+        return NoAnswerError(
+            f"training stopped in epoch {self.state.epoch + 1}, step {self.state.step + 1} "
+            f"({names}): {why}; {left}",
             "lower the learning rate, or look at these clips",
         )
