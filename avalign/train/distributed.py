@@ -12,7 +12,7 @@ from torch import distributed, nn
 
 from avalign.errors import ParameterError
 
-__all__ = ["Processes", "processes"]
+__all__ = ["Processes", "choose_device", "processes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def processes(device: str = "auto") -> Iterator[Processes]:
     rank = int(os.environ.get("RANK", "0"))
     count = int(os.environ.get("WORLD_SIZE", "1"))
     local_rank = int(os.environ.get("LOCAL_RANK", str(rank)))
-    chosen = _device(device, local_rank if count > 1 else 0)
+    chosen = choose_device(device, local_rank if count > 1 else 0)
     if count == 1:
         yield Processes(0, 1, chosen)
         return
@@ -141,7 +141,26 @@ def processes(device: str = "auto") -> Iterator[Processes]:
             distributed.destroy_process_group()
 
 
-def _device(name: str, number: int) -> torch.device:
+def choose_device(name: str, number: int = 0) -> torch.device:
+    """Find a device by its name.
+
+    Parameters
+    ----------
+    name : str
+        As for `processes`.
+    number : int
+        Which GPU, where the name does not say.
+
+    Returns
+    -------
+    torch.device
+        The device.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such device.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

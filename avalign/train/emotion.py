@@ -128,6 +128,7 @@ def train_emotion(
         If the loss is not finite; the last checkpoint stays.
     """
     plan, telling = plan or TrainingPlan(), telling or Telling()
+    plan.check()
     train_rows, dev_rows = (_with_targets(part, values) for part in read_parts(manifest))
     refuse_leaks(train_rows, dev_rows)
     classes = _classes(train_rows, dev_rows, labels, values)
@@ -189,6 +190,7 @@ def cross_validate_emotion(
         As `train_emotion`; ParameterError also if the folds cannot be made.
     """
     plan, telling = plan or TrainingPlan(), telling or Telling()
+    plan.check()
     if folds < 3:
         raise ParameterError(
             f"{folds} folds leave nothing to learn from", "choose 3 or more: test, dev, train"

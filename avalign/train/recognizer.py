@@ -19,7 +19,7 @@ from avalign.media import atomic_output, read_audio
 from avalign.tasks.models import Recognizer
 from avalign.tasks.settings import StreamSettings
 from avalign.train.batches import Augmentation, BatchSource
-from avalign.train.distributed import processes
+from avalign.train.distributed import choose_device, processes
 from avalign.train.loop import RUN_NAME, LoopPlan, Result, train
 from avalign.train.noise import Babble, RecordedNoise, WhiteNoise
 from avalign.train.objective import LossWeights, Objective
@@ -103,6 +103,17 @@ class TrainingPlan:
     loop: LoopPlan = field(default_factory=LoopPlan)
     device: str = "auto"
     tensorboard: bool = False
+
+    def check(self) -> None:
+        """Refuse what cannot be trained, before hours of extraction.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such fusion or device.
+        """
+        family(self.fusion)
+        choose_device(self.device)
 
     def shape(self) -> dict[str, Any]:
         """Give the fields that `RecognizerSettings` has, too.

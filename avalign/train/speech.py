@@ -112,6 +112,7 @@ def train_speech(
         If jiwer is missing, or TensorBoard is wanted and missing.
     """
     plan, telling = plan or TrainingPlan(), telling or Telling()
+    plan.check()
     folder = Path(output)
     train_rows, dev_rows = (
         _with_words(part) for part in read_parts(manifest, by_sentence=by_sentence)
