@@ -82,6 +82,14 @@ def _run(options: argparse.Namespace) -> None:
             warps_per_clip=options.warps_per_clip,
             seed=options.seed,
         )
+    elif options.benchmark == "fusion-speed":
+        from benchmarks.fusion_speed import run_fusion_speed
+
+        run_fusion_speed(
+            out=options.out,
+            device=options.device,
+            families=tuple(options.families),
+        )
     elif options.benchmark == "own-lags":
         from benchmarks.sync import run_own_lags
 
@@ -107,6 +115,11 @@ def _parser() -> argparse.ArgumentParser:
     align = commands.add_parser("align", help="accuracy and speed of the elastic aligner")
     own_lags = commands.add_parser("own-lags", help="freeze the clips' own lags")
     speed = commands.add_parser("speed", help="speed of `avalign check`, and its memory")
+    fusion = commands.add_parser(
+        "fusion-speed", help="time and memory of a training step in each fusion family"
+    )
+    fusion.add_argument("families", nargs="*", help="families (default: all)")
+    fusion.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     dtw = commands.add_parser("dtw", help="speed of avalign.dtw, against other libraries")
     add_dtw_options(dtw)
     for command in (sync, cross, calibration, align, own_lags):
@@ -133,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument(
         "--memory", action="store_true", help="measure the peak on ten minutes instead"
     )
-    for command in (sync, cross, calibration, align, speed, dtw):
+    for command in (sync, cross, calibration, align, speed, fusion, dtw):
         command.add_argument(
             "--out", type=Path, default=Path("build/benchmarks"), help="folder for the results"
         )

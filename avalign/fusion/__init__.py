@@ -10,7 +10,12 @@ without torch; type checkers read them in ``__init__.pyi``.
 import importlib
 
 _HOMES = {
+    "explain": ("Saliency", "attention_maps", "integrated_gradients"),
+    "export": ("export_fusion",),
+    "imputation": ("ImputingFusion",),
+    "influence": ("Contributions", "SwapTest", "contributions", "swap_test"),
     "interface": ("Fusion", "FusionInput", "FusionOutput"),
+    "join": ("AlignedBatch", "bucket_batches", "collate", "from_alignment", "path_warp"),
     "modality_dropout": ("ModalityDropout",),
     "registry": ("FAMILIES", "Family", "build_fusion", "family", "list_fusions"),
 }
