@@ -32,6 +32,7 @@ __all__ = [
     "aligned_sequence",
     "heard_features",
     "load_utterances",
+    "utterance_name",
     "word_rows",
 ]
 
@@ -131,7 +132,7 @@ def load_utterances(
     """
     utterances, skipped = [], []
     for loaded in load_clips(manifest.rows, cache_dir=cache_dir, jobs=jobs, progress=progress):
-        row, name = loaded.row, _name(manifest, loaded.row)
+        row, name = loaded.row, utterance_name(manifest, loaded.row)
         try:
             if loaded.clip is None:
                 raise loaded.error or ParameterError(f"{name} was not loaded")
@@ -300,6 +301,20 @@ def _source(settings: StreamSettings) -> str:
     return known.source
 
 
-def _name(manifest: Manifest, row: ManifestRow) -> str:
+def utterance_name(manifest: Manifest, row: ManifestRow) -> str:
+    """Say which utterance a row is, so that no other has the same name.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        The manifest.
+    row : ManifestRow
+        One of its rows.
+
+    Returns
+    -------
+    str
+        The file, and where the utterance starts in it.
+    """
     span = "" if row.start_s is None else f"@{row.start_s:g}"
     return manifest.name_of(row) + span

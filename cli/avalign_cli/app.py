@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from avalign_cli import align, check, data, doctor, extract, methods, recognition, sync, train
+from avalign_cli import (
+    align,
+    check,
+    data,
+    doctor,
+    evaluate,
+    extract,
+    methods,
+    recognition,
+    sync,
+    train,
+)
 from avalign_cli.usage import Command
 
 __all__ = ["app"]
@@ -37,6 +48,7 @@ training.command("speech", epilog=recognition.SPEECH_EXAMPLES)(recognition.train
 training.command("emotion", epilog=recognition.EMOTION_EXAMPLES)(recognition.train_emotion)
 app.add_typer(training, name="train", help="Fit models anew.")
 app.add_typer(data.app, name="data", help="List, split, check and extract corpora.")
+app.command(cls=Command, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=methods.EXAMPLES)(methods.methods)
 app.command()(doctor.doctor)
 

@@ -50,3 +50,29 @@ Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", help="Say more about what was measured."),
 ]
+Model = Annotated[
+    Path, typer.Option("--model", metavar="DIR", help="Folder that avalign train wrote.")
+]
+StreamNames = Annotated[
+    str,
+    typer.Option(
+        "--streams", metavar="NAMES", help="What the model is given: audio, lips or both."
+    ),
+]
+
+
+def stream_names(text: str) -> tuple[str, ...]:
+    """Read what ``--streams`` names.
+
+    Parameters
+    ----------
+    text : str
+        ``both``, or names with commas between them.
+
+    Returns
+    -------
+    tuple of str
+        The names; none for all that there are.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return () if names == ["both"] else tuple(names)

@@ -1,0 +1,198 @@
+"""From what a speech model tells of one clip to words, by whatever the model knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from avalign.errors import NoAnswerError
+from avalign.tasks.alphabet import Alphabet
+from avalign.tasks.decoding import greedy_decode
+from avalign.tasks.forced_alignment import WordTiming, align_transcript
+from avalign.tasks.grammar import GRID, grammar_decode
+from avalign.tasks.word_rows import WordRows, align_word_rows
+from avalign.transcript import Transcript
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from avalign.tasks.grammar import Grammar, GrammarDecoding
+    from avalign.tasks.settings import RecognizerSettings
+
+__all__ = ["Reading", "SpeechReader", "SpokenRows", "model_grammar"]
+
+# Grammars that a model may turn out to have learnt.
+GRAMMARS = (GRID,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpokenRows:
+    """What a speech model tells of one clip.
+
+    Parameters
+    ----------
+    log_probs : ndarray of shape (T, 1 + characters)
+        Log-probabilities for CTC; the blank is column 0.
+    words : ndarray of shape (T, 1 + vocabulary) or None
+        Scores of the word in each row; column 0 is silence. None for a model without
+        that head.
+    times_s : ndarray of shape (T,), float64
+        Time of each row.
+    """
+
+    log_probs: NDArray[np.float64]
+    words: NDArray[np.float64] | None
+    times_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read in one clip.
+
+    Parameters
+    ----------
+    free : Transcript
+        The most probable characters, whatever they spell.
+    sentence : Transcript or None
+        The best sentence of the model's grammar; None where it has none, or none fits.
+    misfit : float
+        How little the speech is what the model has learnt. With a grammar: nats per row by
+        which free speech does better; infinite where no sentence fits at all. Without:
+        the share of the characters read that belong to words the model has never heard.
+    """
+
+    free: Transcript
+    sentence: Transcript | None
+    misfit: float
+
+    @property
+    def best(self) -> Transcript:
+        """The sentence, where there is one, else what was read freely."""
+        return self.free if self.sentence is None else self.sentence
+
+
+def model_grammar(settings: RecognizerSettings) -> Grammar | None:
+    """Find the grammar that a model's vocabulary is of.
+
+    Parameters
+    ----------
+    settings : RecognizerSettings
+        The model.
+
+    Returns
+    -------
+    Grammar or None
+        One whose words hold the vocabulary, which has a word for each of its slots; None
+        if there is none.
+    """
+    heard = set(settings.vocabulary)
+    for grammar in GRAMMARS:
+        fills_slots = all(heard & set(slot.words) for slot in grammar.slots)
+        if fills_slots and heard <= set(grammar.vocabulary):
+            return grammar
+    return None
+
+
+class SpeechReader:
+    """Reads clips with all that a model knows: characters, words by row, a grammar.
+
+    Parameters
+    ----------
+    settings : RecognizerSettings
+        A model with a speech head.
+    timing : WordTiming, optional
+        How far words reach beyond the spikes of the model, for one without words by row.
+    """
+
+    def __init__(self, settings: RecognizerSettings, timing: WordTiming | None = None) -> None:
+        self.alphabet = Alphabet(settings.characters)
+        self.grammar = model_grammar(settings)
+        self.vocabulary = settings.vocabulary
+        self._known = frozenset(settings.vocabulary)
+        self._timing = timing or WordTiming()
+
+    def read(self, rows: SpokenRows) -> Reading:
+        """Read one clip.
+
+        Parameters
+        ----------
+        rows : SpokenRows
+            What the model tells.
+
+        Returns
+        -------
+        Reading
+            The words, with times and confidence.
+        """
+        free = greedy_decode(rows.log_probs, rows.times_s, self.alphabet).transcript
+        if self.grammar is None:
+            return Reading(free, None, self._strangeness(free))
+        try:
+            found = self._sentence(rows, self.grammar)
+        except NoAnswerError:
+            return Reading(free, None, float("inf"))
+        return Reading(free, found.transcript, found.misfit)
+
+    def time_words(self, rows: SpokenRows, transcript: Transcript) -> Transcript:
+        """Find when the words of a known text are said.
+
+        Parameters
+        ----------
+        rows : SpokenRows
+            What the model tells.
+        transcript : Transcript
+            What is said, all of it; times it may have are not looked at.
+
+        Returns
+        -------
+        Transcript
+            The words as they were written, with times; what has no sound is left out.
+
+        Raises
+        ------
+        ParameterError
+            If the alphabet lacks a character of the text.
+        NoAnswerError
+            If there is no text, or it cannot be said in so few rows.
+        """
+        spelled = [
+            (word, spelling)
+            for word in transcript.words
+            if (spelling := self.alphabet.spell(word.text))
+        ]
+        told = self._word_rows(rows)
+        if told is None or not all(spelling in self._known for _, spelling in spelled):
+            found = align_transcript(rows.log_probs, rows.times_s, transcript, self.alphabet)
+            return self._timing.apply(found)
+        bare = tuple(replace(word, text=spelling) for word, spelling in spelled)
+        found = align_word_rows(told, rows.times_s, Transcript(bare, transcript.source))
+        written = (
+            replace(word, text=original.text)
+            for word, (original, _) in zip(found.words, spelled, strict=True)
+        )
+        return Transcript(tuple(written), found.source)
+
+    def _sentence(self, rows: SpokenRows, grammar: Grammar) -> GrammarDecoding:
+        told = self._word_rows(rows)
+        if told is not None and not self._known.issuperset(grammar.vocabulary):
+            told = None
+        return grammar_decode(
+            rows.log_probs, rows.times_s, self.alphabet, grammar, word_rows=told
+        )
+
+    def _word_rows(self, rows: SpokenRows) -> WordRows | None:
+        if rows.words is None:
+            return None
+        scores = np.asarray(rows.words, np.float64)
+        scores = scores - scores.max(axis=1, keepdims=True)
+        log_probs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+        return WordRows(log_probs, self.vocabulary)
+
+    def _strangeness(self, transcript: Transcript) -> float:
+        lengths = [(len(word.text), word.text in self._known) for word in transcript.words]
+        total = sum(length for length, _ in lengths)
+        if not self._known or not total:
+            return 0.0
+        return sum(length for length, known in lengths if not known) / total

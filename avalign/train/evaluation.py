@@ -1,0 +1,619 @@
+"""How a trained model does on the clips of a manifest: ``avalign evaluate``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from avalign.data.manifest import Manifest, read_manifest
+from avalign.data.splits import leaked_speakers
+from avalign.errors import AvalignError, MissingDependencyError, ParameterError
+from avalign.media import read_audio
+from avalign.tasks.alphabet import Alphabet
+from avalign.tasks.evaluation import (
+    ClipScore,
+    ConditionScore,
+    Interval,
+    score_classes,
+    score_speech,
+    score_values,
+)
+from avalign.tasks.metrics import word_time_errors
+from avalign.tasks.reading import SpeechReader, SpokenRows
+from avalign.transcript import Transcript
+from avalign.types import AudioStream
+
+try:
+    import torch
+
+    from avalign.tasks.models import Recognizer, load_model
+    from avalign.train.batches import Condition, condition_batches
+    from avalign.train.noise import Babble, RecordedNoise, WhiteNoise
+    from avalign.train.speech import spelled
+    from avalign.train.utterances import (
+        Skipped,
+        Utterance,
+        aligned_sequence,
+        load_utterances,
+        utterance_name,
+    )
+except (ImportError, OSError) as error:
+    raise MissingDependencyError(
+        f"evaluation needs torch, which does not load: {error}",
+        'pip install "avalign[recognition]"',
+    ) from error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from avalign.data.manifest import ManifestRow
+    from avalign.tasks.models import Answers
+    from avalign.train.noise import Noise
+
+__all__ = ["Case", "Evaluation", "Told", "ask", "evaluate", "load_cases", "make_noise"]
+
+TEST_VOICES = 6
+# Voices for babble are drawn from so many training clips: their sound has to be read.
+_VOICE_CLIPS = 120
+_BATCH_SIZE = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """A clip, what is to be answered, and the clock of its rows.
+
+    Parameters
+    ----------
+    row : ManifestRow
+        The row of the manifest.
+    utterance : Utterance
+        Its streams.
+    transcript : Transcript
+        Its words as the model spells them; empty where none are asked for.
+    times_s : ndarray of shape (T,), float64
+        Time of each row, on the picture's clock.
+    """
+
+    row: ManifestRow
+    utterance: Utterance
+    transcript: Transcript
+    times_s: np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Told:
+    """What a model tells of one case.
+
+    Parameters
+    ----------
+    case : Case
+        The case.
+    speech : SpokenRows or None
+        Of a model with a speech head.
+    probabilities : ndarray of shape (labels,) or None
+        Of a model with a classifier.
+    values : ndarray of shape (values,) or None
+        Of a model with a regression.
+    """
+
+    case: Case
+    speech: SpokenRows | None
+    probabilities: np.ndarray[Any, np.dtype[np.float64]] | None
+    values: np.ndarray[Any, np.dtype[np.float64]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How a model does.
+
+    Parameters
+    ----------
+    model, data, split : str
+        What was evaluated on what.
+    conditions : tuple of ConditionScore
+        The scores.
+    skipped : tuple of Skipped
+        Clips that could not be used.
+    notes : tuple of str
+        What to know besides.
+    seed : int
+        Of the noise and of the resampling.
+    """
+
+    model: str
+    data: str
+    split: str
+    conditions: tuple[ConditionScore, ...]
+    skipped: tuple[Skipped, ...]
+    notes: tuple[str, ...]
+    seed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Turn the evaluation into plain values, JSON schema 1.
+
+        Returns
+        -------
+        dict
+            See ``docs/json.md``.
+        """
+        from avalign import __version__
+
+        return {
+            "schema": 1,
+            "model": self.model,
+            "data": self.data,
+            "split": self.split,
+            "seed": self.seed,
+            "conditions": [condition.as_dict() for condition in self.conditions],
+            "skipped": [asdict(one) for one in self.skipped],
+            "notes": list(self.notes),
+            "versions": {"avalign": __version__, "torch": torch.__version__},
+        }
+
+
+def evaluate(
+    model: str | os.PathLike[str],
+    data: str | os.PathLike[str],
+    *,
+    split: str = "dev",
+    streams: Sequence[str] = (),
+    noise: str | os.PathLike[str] | None = None,
+    snr_db: Sequence[float | None] = (None,),
+    seed: int = 0,
+    device: str = "auto",
+    cache_dir: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Evaluation:
+    """Test a model on a part of a manifest.
+
+    Speech is scored by word and character error rate, decoded greedily and, where the
+    model's words are those of a grammar, by that grammar; with times in the transcripts,
+    also by how far the words' times are off. Emotion is scored by unweighted average
+    recall, accuracy, F1, AUC and the confusion matrix; values by MAE, RMSE and
+    concordance.
+
+    Parameters
+    ----------
+    model : path-like
+        Folder that training wrote.
+    data : path-like
+        The manifest.
+    split : str
+        The part to test on.
+    streams : sequence of str
+        What the model is given; everything by default.
+    noise : str or path-like, optional
+        ``"babble"`` of voices of the split ``train``, ``"white"``, or a file.
+    snr_db : sequence of float or None
+        How loud the noise is, each a condition of its own; None without noise.
+    seed : int
+        Same seed, same noise and same intervals.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    cache_dir : path-like, optional
+        Where extracted clips are kept.
+    jobs : int, optional
+        Files extracted at once; all cores by default.
+    progress : callable, optional
+        Told the share that is done.
+
+    Returns
+    -------
+    Evaluation
+        Scores of each condition, with 95 % intervals by clip.
+
+    Raises
+    ------
+    ParameterError
+        If the part is empty, lacks what the model is to answer, has labels or characters
+        that the model does not know, or a stream or the noise cannot be used.
+    MediaError
+        If a file cannot be read.
+    """
+    progress = progress or (lambda share: None)
+    recognizer = load_model(model, device=_device(device))
+    given = _checked_streams(recognizer, streams)
+    manifest = read_manifest(data)
+    conditions = [
+        _condition(given, noise, level, manifest, seed) for level in dict.fromkeys(snr_db)
+    ]
+    cases, skipped = load_cases(
+        recognizer,
+        _part(manifest, split),
+        cache_dir=cache_dir,
+        jobs=jobs,
+        progress=lambda done: progress(0.7 * done),
+    )
+    scores = []
+    for number, condition in enumerate(conditions):
+        told = list(ask(recognizer, cases, condition, seed=seed))
+        named = None if condition.noise is None else os.path.basename(os.fspath(noise or ""))
+        scores.append(_score(recognizer, told, condition, named, seed))
+        progress(0.7 + 0.3 * (number + 1) / len(conditions))
+    return Evaluation(
+        str(model),
+        str(data),
+        split,
+        tuple(scores),
+        tuple(skipped),
+        tuple(_notes(manifest, split)),
+        seed,
+    )
+
+
+def load_cases(
+    model: Recognizer,
+    part: Manifest,
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> tuple[list[Case], list[Skipped]]:
+    """Load the clips of a manifest that have what the model is to answer.
+
+    Parameters
+    ----------
+    model : Recognizer
+        The model.
+    part : Manifest
+        The rows.
+    cache_dir, jobs, progress
+        As in `evaluate`.
+
+    Returns
+    -------
+    cases : list of Case
+        In file order.
+    skipped : list of Skipped
+        Files that cannot be used.
+
+    Raises
+    ------
+    ParameterError
+        If no row has an answer, an answer is none of the model's, or no clip can be used.
+    MediaError
+        If a transcript cannot be read.
+    """
+    settings = model.settings
+    rows = tuple(row for row in part if _has_answer(row, model))
+    if not rows:
+        wanted = "words" if settings.characters else "a label"
+        raise ParameterError(
+            f"none of the {len(part)} rows of {part.path} has {wanted} to compare with",
+            "fill the column 'transcript', 'text' or 'label'",
+        )
+    asked = Manifest(part.path, rows)
+    for row in rows:
+        if settings.labels and row.label and row.label not in settings.labels:
+            raise ParameterError(
+                f"{part.name_of(row)} has the unknown label {row.label!r}",
+                f"the model knows {', '.join(settings.labels)}",
+            )
+    transcripts = [Transcript(())] * len(rows)
+    if settings.characters:
+        transcripts = spelled(asked, Alphabet(settings.characters))
+    words_of = dict(zip((row.span for row in rows), transcripts, strict=True))
+    pairs, skipped = load_utterances(
+        asked, settings.streams, cache_dir=cache_dir, jobs=jobs, progress=progress
+    )
+    if not pairs:
+        raise ParameterError(
+            f"none of the {len(rows)} clips of {part.path} can be used: {skipped[0].reason}"
+        )
+    cases = []
+    for row, utterance in pairs:
+        clock_s = aligned_sequence(utterance, settings.streams, settings.rate_hz).times_s
+        cases.append(Case(row, utterance, words_of[row.span], clock_s))
+    return cases, skipped
+
+
+def ask(
+    model: Recognizer, cases: Sequence[Case], condition: Condition, *, seed: int = 0
+) -> Iterator[Told]:
+    """Ask a model about all cases in one condition.
+
+    Parameters
+    ----------
+    model : Recognizer
+        The model, in ``eval`` mode.
+    cases : sequence of Case
+        The clips.
+    condition : Condition
+        Which streams are given, and the noise.
+    seed : int
+        Same seed, same noise.
+
+    Yields
+    ------
+    Told
+        One for each case that has any of the streams.
+    """
+    device = next(model.parameters()).device
+    by_name = {case.utterance.name: case for case in cases}
+    utterances = [case.utterance for case in cases]
+    batches = condition_batches(
+        utterances, model.settings, condition, batch_size=_BATCH_SIZE, seed=seed
+    )
+    with torch.no_grad():
+        for batch in batches:
+            inputs = batch.inputs.to(device)
+            found = model(inputs.streams, inputs.masks, inputs.present)
+            lengths = found.lengths.tolist()
+            for item, name in enumerate(batch.names):
+                yield _told(by_name[name], found.answers, item, lengths[item])
+
+
+def make_noise(noise: str | os.PathLike[str], manifest: Manifest, *, seed: int = 0) -> Noise:
+    """Make the noise to test in.
+
+    Parameters
+    ----------
+    noise : str or path-like
+        ``"babble"``, ``"white"``, or a file.
+    manifest : Manifest
+        Its rows of the split ``train`` are the voices of the babble.
+    seed : int
+        Which of them, where there are many.
+
+    Returns
+    -------
+    Noise
+        The noise.
+
+    Raises
+    ------
+    ParameterError
+        If there are no two training clips with sound, or the file is silent.
+    MediaError, NoAudioError
+        If a file cannot be read.
+    """
+    if noise == "white":
+        return WhiteNoise()
+    if noise != "babble":
+        return RecordedNoise([read_audio(noise).samples])
+    rows = [row for row in manifest if row.split == "train"]
+    order = np.random.default_rng(seed).permutation(len(rows))[:_VOICE_CLIPS]
+    voices, speakers, names = [], [], []
+    for place in sorted(order.tolist()):
+        row = rows[place]
+        try:
+            sound = _cut(read_audio(row.audio or row.path), row)
+        except AvalignError:
+            continue  # one voice less
+        if sound.samples.any():
+            voices.append(sound.samples)
+            speakers.append(row.speaker)
+            names.append(utterance_name(manifest, row))
+    if len(voices) < 2:
+        raise ParameterError(
+            f"babble is made of training clips, and {manifest.path} has {len(voices)} with "
+            "sound",
+            "keep the rows with split=train in the manifest, or use white noise",
+        )
+    return Babble(voices, speakers, names, TEST_VOICES)
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ParameterError(f"there is no device {name!r} here", "use cpu")
+    if name.partition(":")[0] not in ("cpu", "cuda"):
+        raise ParameterError(f"{name!r} is no device", "use auto, cpu or cuda")
+    return name
+
+
+def _checked_streams(model: Recognizer, streams: Sequence[str]) -> tuple[str, ...]:
+    known = model.settings.streams
+    for name in streams:
+        if name not in known:
+            raise ParameterError(
+                f"the model reads no stream {name!r}", f"it reads {', '.join(sorted(known))}"
+            )
+    return tuple(streams) or tuple(sorted(known))
+
+
+def _condition(
+    streams: tuple[str, ...],
+    noise: str | os.PathLike[str] | None,
+    snr_db: float | None,
+    manifest: Manifest,
+    seed: int,
+) -> Condition:
+    joined = "+".join(streams)
+    if snr_db is None:
+        return Condition(joined, streams)
+    if noise is None:
+        raise ParameterError(f"{snr_db:g} dB of no noise", "name the noise, such as babble")
+    if not np.isfinite(snr_db):
+        raise ParameterError(f"an SNR of {snr_db} dB", "choose a finite number")
+    name = f"{joined}, {os.path.basename(os.fspath(noise))} {snr_db:g} dB"
+    return Condition(name, streams, make_noise(noise, manifest, seed=seed), snr_db)
+
+
+def _part(manifest: Manifest, split: str) -> Manifest:
+    part = manifest.select(split=split)
+    if not part.rows:
+        there = ", ".join(sorted({row.split for row in manifest} - {""})) or "none"
+        raise ParameterError(
+            f"{manifest.path} has no rows with split={split} among its {len(manifest)}",
+            f"its parts are: {there}",
+        )
+    return part
+
+
+def _has_answer(row: ManifestRow, model: Recognizer) -> bool:
+    settings = model.settings
+    if settings.characters:
+        return row.transcript is not None or bool(row.text)
+    return bool(row.label and settings.labels) or any(
+        row.extra.get(name, "") for name in settings.values
+    )
+
+
+def _told(case: Case, answers: Answers, item: int, length: int) -> Told:
+    def part(tensor: torch.Tensor | None) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+        return None if tensor is None else tensor[item].double().cpu().numpy()
+
+    log_probs, words = part(answers.log_probs), part(answers.words)
+    speech = None
+    if log_probs is not None:
+        length = min(length, len(case.times_s))
+        speech = SpokenRows(
+            log_probs[:length],
+            None if words is None else words[:length],
+            case.times_s[:length],
+        )
+    logits = part(answers.logits)
+    probabilities = None
+    if logits is not None:
+        shifted = np.exp(logits - logits.max())
+        probabilities = shifted / shifted.sum()
+    return Told(case, speech, probabilities, part(answers.values))
+
+
+def _score(
+    model: Recognizer,
+    told: Sequence[Told],
+    condition: Condition,
+    noise: str | None,
+    seed: int,
+) -> ConditionScore:
+    if not told:
+        raise ParameterError(
+            f"no clip has the streams {', '.join(condition.streams)}", "name others"
+        )
+    settings = model.settings
+    metrics: dict[str, Interval] = {}
+    details: dict[str, Any] = {}
+    clips: list[ClipScore] = []
+    if settings.characters:
+        scored = _score_speech(model, told, seed)
+        metrics, details, clips = scored
+    if settings.labels:
+        found, more, clips = _score_classes(model, told, seed)
+        metrics, details = {**metrics, **found}, {**details, **more}
+    for column, name in enumerate(settings.values):
+        metrics.update(_score_values(told, column, name, seed))
+    snr_db = None if condition.noise is None else condition.snr_db
+    return ConditionScore(
+        condition.name, condition.streams, noise, snr_db, metrics, details, tuple(clips)
+    )
+
+
+def _score_speech(
+    model: Recognizer, told: Sequence[Told], seed: int
+) -> tuple[dict[str, Interval], dict[str, Any], list[ClipScore]]:
+    reader = SpeechReader(model.settings)
+    readings = [reader.read(one.speech) for one in told if one.speech is not None]
+    answers = {"greedy": [reading.free.text for reading in readings]}
+    if reader.grammar is not None:
+        answers["grammar"] = [
+            "" if reading.sentence is None else reading.sentence.text for reading in readings
+        ]
+    truth = [one.case.transcript.text for one in told]
+    metrics, by_clip = score_speech(truth, answers, seed=seed)
+    clips = []
+    for one, reading, numbers, row in zip(
+        told, readings, by_clip, range(len(told)), strict=True
+    ):
+        said = {way: texts[row] for way, texts in answers.items()}
+        name, who = one.case.utterance.name, one.case.utterance.speaker
+        all_numbers = {**numbers, "misfit": reading.misfit}
+        clips.append(ClipScore(name, who, truth[row], said, all_numbers))
+    return metrics, _word_times(reader, told), clips
+
+
+def _word_times(reader: SpeechReader, told: Sequence[Told]) -> dict[str, Any]:
+    """Compare times of words found by forced alignment with those that are known."""
+    known = [
+        one
+        for one in told
+        if one.speech is not None
+        and one.case.transcript.words
+        and one.case.transcript.has_times
+    ]
+    truth, found = [], []
+    for one in known:
+        try:
+            assert one.speech is not None
+            found.append(reader.time_words(one.speech, one.case.transcript))
+        except AvalignError:
+            continue  # too short, which its errors tell already
+        truth.append(one.case.transcript)
+    return {"word_times": word_time_errors(truth, found).as_dict() if found else None}
+
+
+def _score_classes(
+    model: Recognizer, told: Sequence[Told], seed: int
+) -> tuple[dict[str, Interval], dict[str, Any], list[ClipScore]]:
+    labels = model.settings.labels
+    asked = [one for one in told if one.case.row.label and one.probabilities is not None]
+    if not asked:
+        return {}, {}, []
+    table = np.array([one.probabilities for one in asked])
+    truth = [one.case.row.label for one in asked]
+    metrics, details = score_classes(truth, table, labels, seed=seed)
+    clips = [
+        ClipScore(
+            one.case.utterance.name,
+            one.case.utterance.speaker,
+            label,
+            {"class": labels[int(row.argmax())]},
+            {f"p_{name}": float(share) for name, share in zip(labels, row, strict=True)},
+        )
+        for one, label, row in zip(asked, truth, table, strict=True)
+    ]
+    return metrics, details, clips
+
+
+def _score_values(
+    told: Sequence[Told], column: int, name: str, seed: int
+) -> Mapping[str, Interval]:
+    pairs = []
+    for one in told:
+        text = one.case.row.extra.get(name, "")
+        try:
+            true = float(text) if text else float("nan")
+        except ValueError:
+            raise ParameterError(
+                f"{one.case.row.path.name} has {text!r} as {name}",
+                "write numbers in that column",
+            ) from None
+        if one.values is not None and np.isfinite(true):
+            pairs.append((true, float(one.values[column])))
+    if not pairs:
+        return {}
+    truth, answers = np.array(pairs).T
+    return score_values(truth, answers, name, seed=seed)
+
+
+def _notes(manifest: Manifest, split: str) -> list[str]:
+    if split == "train":
+        return ["these clips were learnt from: the scores say nothing of others"]
+    both = manifest.select(split=["train", split])
+    named = {row.speaker for row in both.select(split=split)} - {""}
+    known = sorted(named & {row.speaker for row in both.select(split="train")})
+    if not known:
+        return []
+    leaked = sorted(leaked_speakers(both))
+    how = "" if leaked else ", as the split by sentence declares"
+    return [
+        f"{len(known)} of {len(named)} speakers are in train, too{how}: scores hold for "
+        "known speakers"
+    ]
+
+
+def _cut(sound: AudioStream, row: ManifestRow) -> AudioStream:
+    if row.start_s is None and row.end_s is None:
+        return sound
+    first = max(0, round(((row.start_s or 0.0) - sound.start_s) * sound.sample_rate_hz))
+    last = len(sound.samples)
+    if row.end_s is not None:
+        last = max(first, round((row.end_s - sound.start_s) * sound.sample_rate_hz))
+    return replace(sound, samples=sound.samples[first:last])

@@ -1,0 +1,192 @@
+"""`avalign evaluate`: how a trained recogniser does on a manifest."""
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from avalign_cli import options
+from avalign_cli.ui import Screen
+
+if TYPE_CHECKING:
+    from avalign.tasks.evaluation import ConditionScore
+    from avalign.train.evaluation import Evaluation
+
+__all__ = ["EXAMPLES", "evaluate"]
+
+EXAMPLES = """\b
+Examples:
+  avalign evaluate --model speech/ --data manifest.csv
+  avalign evaluate --model speech/ --data manifest.csv --streams lips
+  avalign evaluate --model speech/ --data manifest.csv --noise babble --snr clean,0,-5
+  avalign evaluate --model emotion/ --data manifest.csv --split test --json
+
+\b
+Exit codes:
+  0  evaluated
+  2  wrong usage, or a manifest that lacks what the model is to answer
+  3  a file cannot be read or written, or the output exists
+  5  a package is missing; avalign doctor says how to get it
+"""
+
+CLEAN = "clean"
+# Shares are shown in per cent; all other metrics are in the unit of their values.
+UNITS = ("mae_", "rmse_", "ccc_")
+
+
+def evaluate(
+    model: options.Model,
+    data: Annotated[
+        Path,
+        typer.Option("--data", metavar="MANIFEST", help="CSV or Parquet, one row per clip."),
+    ],
+    split: Annotated[
+        str, typer.Option("--split", metavar="NAME", help="The part to test on.")
+    ] = "dev",
+    streams: options.StreamNames = "both",
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            "--noise",
+            metavar="NAME",
+            help="babble (voices of the split train), white, or a file of noise.",
+        ),
+    ] = None,
+    snr: Annotated[
+        str | None,
+        typer.Option(
+            "--snr", metavar="DB[,DB...]", help="How loud it is; 'clean' is without noise."
+        ),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="Same seed, same noise.")
+    ] = 0,
+    clips: Annotated[
+        Path | None,
+        typer.Option("--clips", metavar="CSV", help="Write a table with every clip."),
+    ] = None,
+    device: Annotated[
+        str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
+    ] = "auto",
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", metavar="DIR", help="Keep extracted streams in this folder."),
+    ] = None,
+    jobs: options.Jobs = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> int:
+    """Score a recogniser of speech or emotion on clips that it has not learnt from."""
+    from avalign import api
+    from avalign.train.evaluation import evaluate as score
+
+    screen = Screen(json, quiet)
+    levels = _levels(noise, snr)
+    if clips is not None:
+        api.check_target((data,), clips, overwrite=overwrite, suffix=".csv")
+    with screen.progress("Evaluating") as progress:
+        found = score(
+            model,
+            data,
+            split=split,
+            streams=options.stream_names(streams),
+            noise=noise,
+            snr_db=levels,
+            seed=seed,
+            device=device,
+            cache_dir=cache,
+            jobs=jobs,
+            progress=progress,
+        )
+    _show(screen, found)
+    if clips is not None:
+        _write_clips(found, clips, overwrite)
+        screen.note(f"Wrote {clips}")
+    return 0
+
+
+def _levels(noise: str | None, snr: str | None) -> list[float | None]:
+    from avalign.errors import ParameterError
+
+    if noise is None and snr is None:
+        return [None]
+    if noise is None or snr is None:
+        given, missing = ("--snr", "--noise") if noise is None else ("--noise", "--snr")
+        raise ParameterError(
+            f"{given} needs {missing}", "such as --noise babble --snr clean,0,-5"
+        )
+    levels: list[float | None] = []
+    for text in snr.split(","):
+        try:
+            levels.append(None if text.strip() == CLEAN else float(text))
+        except ValueError:
+            raise ParameterError(
+                f"{text.strip()!r} is no SNR", f"give numbers in dB, or {CLEAN!r}"
+            ) from None
+    return levels
+
+
+def _show(screen: Screen, found: "Evaluation") -> None:
+    from json import dumps
+
+    screen.data(dumps(found.as_dict(), ensure_ascii=False, allow_nan=False))
+    for condition in found.conditions:
+        screen.result(f"{condition.name}: {len(condition.clips)} clips of {found.split}")
+        for name, interval in condition.metrics.items():
+            factor, unit = (1, "") if name.startswith(UNITS) else (100, " %")
+            value, low, high = (
+                f"{factor * number:.1f}" if unit else f"{number:.3f}"
+                for number in (interval.value, interval.low, interval.high)
+            )
+            screen.result(f"  {name:<14} {value:>6}{unit}   [{low}, {high}]")
+        for line in _details(condition):
+            screen.result(f"  {line}")
+    for note in found.notes:
+        screen.note(f"note: {note}")
+    if found.skipped:
+        first = found.skipped[0]
+        screen.note(f"note: {len(found.skipped)} clips left out: {first.name}: {first.reason}")
+
+
+def _details(condition: "ConditionScore") -> list[str]:
+    lines = []
+    times = condition.details.get("word_times")
+    if times:
+        lines.append(
+            f"word times     {times['median_ms']:6.1f} ms median, {times['p90_ms']:.1f} ms at "
+            f"90 %, {times['n_words']} words"
+        )
+    if "confusion" in condition.details:
+        names = condition.details["classes"]
+        width = max(map(len, names))
+        lines.append("confusion (rows are the truth): " + " ".join(names))
+        for name, row in zip(names, condition.details["confusion"], strict=True):
+            lines.append(f"  {name:<{width}} " + " ".join(f"{count:4d}" for count in row))
+    return lines
+
+
+def _write_clips(found: "Evaluation", path: Path, overwrite: bool) -> None:
+    from avalign.media import atomic_output
+
+    rows = [
+        {
+            "condition": condition.name,
+            "clip": clip.clip,
+            "speaker": clip.speaker,
+            "truth": clip.truth,
+            **clip.answers,
+            **{name: f"{number:.6g}" for name, number in clip.numbers.items()},
+        }
+        for condition in found.conditions
+        for clip in condition.clips
+    ]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with (
+        atomic_output(path, overwrite) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
