@@ -77,7 +77,8 @@ class SelfAttentionFusion(Fusion):
         rows, weights = self.transformer(rows, mask, need_weights=inputs.need_weights)
         maps = AttentionMaps()
         maps.add("joint", *weights)
-        by_stream = self.norm(rows).chunk(len(self.names), dim=1)
+        # By shape, because chunks of a length that may vary cannot be exported.
+        by_stream = self.norm(rows).unflatten(1, (len(self.names), -1)).unbind(dim=1)
         values, there = stack_streams(
             dict(zip(self.names, by_stream, strict=True)), inputs.masks
         )
