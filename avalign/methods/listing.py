@@ -6,19 +6,24 @@ import difflib
 from types import MappingProxyType
 
 from avalign.errors import ParameterError
-from avalign.methods import alignment, fusion, insight, missing, representation, tasks
+from avalign.methods.alignment import METHODS as ALIGNMENT
 from avalign.methods.entry import Method
+from avalign.methods.fusion import METHODS as FUSION
+from avalign.methods.insight import METHODS as INSIGHT
+from avalign.methods.missing import METHODS as MISSING
+from avalign.methods.representation import METHODS as REPRESENTATION
+from avalign.methods.tasks import METHODS as TASKS
 
 __all__ = ["find_method", "list_methods"]
 
 _GROUPS = MappingProxyType(
     {
-        "Representation: the shared space": representation.METHODS,
-        "Alignment": alignment.METHODS,
-        "Fusion": fusion.METHODS,
-        "Missing and unequal streams": missing.METHODS,
-        "Seeing inside": insight.METHODS,
-        "Tasks, metrics, deployment": tasks.METHODS,
+        "Representation: the shared space": REPRESENTATION,
+        "Alignment": ALIGNMENT,
+        "Fusion": FUSION,
+        "Missing and unequal streams": MISSING,
+        "Seeing inside": INSIGHT,
+        "Tasks, metrics, deployment": TASKS,
     }
 )
 
