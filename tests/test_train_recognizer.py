@@ -22,17 +22,16 @@ from training import LOOP, corpus, run  # noqa: E402
 from avalign.errors import MediaError, NoAnswerError, ParameterError  # noqa: E402
 from avalign.tasks.models import Recognizer, load_model  # noqa: E402
 from avalign.train.batches import (  # noqa: E402
-    CLEAN,
-    Augmentation,
     BatchSource,
     Condition,
     condition_batches,
     make_batch,
 )
-from avalign.train.loop import LoopPlan, prepare_folder  # noqa: E402
+from avalign.train.disturb import CLEAN, Augmentation  # noqa: E402
+from avalign.train.loop import prepare_folder  # noqa: E402
 from avalign.train.noise import WhiteNoise, mix_at_snr  # noqa: E402
 from avalign.train.objective import LossWeights, Objective, task_losses  # noqa: E402
-from avalign.train.recognizer import Telling  # noqa: E402
+from avalign.train.plans import LoopPlan, Telling  # noqa: E402
 from avalign.train.utterances import aligned_sequence, word_rows  # noqa: E402
 from avalign.types import TimeWarp  # noqa: E402
 

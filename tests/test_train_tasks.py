@@ -14,9 +14,8 @@ from recognition import STREAMS, utterance  # noqa: E402
 from avalign.errors import ParameterError  # noqa: E402
 from avalign.tasks.alphabet import Alphabet  # noqa: E402
 from avalign.tasks.models import load_model  # noqa: E402
-from avalign.train import emotion, speech  # noqa: E402
-from avalign.train.loop import LoopPlan  # noqa: E402
-from avalign.train.recognizer import TrainingPlan  # noqa: E402
+from avalign.train import emotion, folds, speech  # noqa: E402
+from avalign.train.plans import LoopPlan, TrainingPlan  # noqa: E402
 from avalign.train.utterances import Skipped  # noqa: E402
 
 PLAN = TrainingPlan(
@@ -165,7 +164,7 @@ def test_manifests_that_teach_no_emotion_are_refused(tmp_path, changes, message)
 
 def test_actors_are_left_out_in_turn(tmp_path):
     table = [f"clip{n}.mp4,,actor{n % 6},{'ac'[n % 2]},{'ch'[n % 2]}" for n in range(12)]
-    validated = emotion.cross_validate_emotion(
+    validated = folds.cross_validate_emotion(
         manifest(tmp_path, table), tmp_path / "out", folds=3, plan=PLAN
     )
     facts = json.loads((tmp_path / "out" / "folds.json").read_text())
@@ -177,12 +176,12 @@ def test_actors_are_left_out_in_turn(tmp_path):
         assert (told["data"]["train"], told["data"]["dev"]) == (4, 4)
         assert told["data"]["test"] == name
     with pytest.raises(ParameterError, match="2 folds"):
-        emotion.cross_validate_emotion(tmp_path / "manifest.csv", tmp_path / "o", folds=2)
+        folds.cross_validate_emotion(tmp_path / "manifest.csv", tmp_path / "o", folds=2)
 
 
 def test_permuted_labels_are_the_same_labels_elsewhere():
     items = [utterance(number, label=number % 3) for number in range(30)]
-    dealt = emotion._permuted(items, seed=0)
+    dealt = emotion.permuted(items, seed=0)
     assert sorted(one.label for one in dealt) == sorted(one.label for one in items)
     assert [one.label for one in dealt] != [one.label for one in items]
     assert all(one.sound is other.sound for one, other in zip(dealt, items, strict=True))

@@ -13,16 +13,12 @@ from pathlib import Path
 import torch
 from recognition import LABELS, STREAMS, settings, utterance
 
-from avalign.train.batches import CLEAN, Augmentation, Condition
-from avalign.train.loop import LoopPlan
-from avalign.train.recognizer import (
-    Corpus,
-    Telling,
-    TrainingPlan,
-    train_recognizer,
-    training_noises,
-)
+from avalign.train.batches import Condition
+from avalign.train.disturb import CLEAN, Augmentation
+from avalign.train.plans import LoopPlan, Telling, TrainingPlan
+from avalign.train.recognizer import Corpus, train_recognizer
 from avalign.train.scores import EmotionTest, SpeechTest
+from avalign.train.voices import training_noises
 
 LOOP = LoopPlan(
     epochs=2, batch_size=4, learning_rate=5e-3, checkpoint_every=2, patience=9, seed=3

@@ -7,7 +7,7 @@ before: a run that goes on after a kill, or on several processes, draws the same
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 
 from avalign.errors import ParameterError
 from avalign.fusion.join import AlignedBatch, bucket_batches, collate
-from avalign.train.disturb import mask_spans, move_points
+from avalign.train.disturb import disturb_rows, disturb_sound
 from avalign.train.noise import mix_at_snr
 from avalign.train.utterances import aligned_sequence, heard_features, word_rows
 from avalign.types import AlignedSequence, AudioStream
@@ -23,16 +23,12 @@ from avalign.types import AlignedSequence, AudioStream
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from avalign.tasks.settings import RecognizerSettings
+    from avalign.train.disturb import Augmentation
     from avalign.train.noise import Noise
     from avalign.train.utterances import Utterance
-    from avalign.types import FeatureStream
 
 __all__ = [
-    "CLEAN",
-    "Augmentation",
     "Batch",
     "BatchSource",
     "Condition",
@@ -42,72 +38,6 @@ __all__ = [
 
 # Tells the chance of batches from that of utterances.
 _ORDER, _DISTURB, _TEST_NOISE = 1, 2, 3
-
-
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """How far utterances are disturbed; ranges are drawn from evenly.
-
-    Parameters
-    ----------
-    noise_share : float
-        Share of the utterances with noise.
-    snr_db : tuple of float
-        Lowest and highest SNR.
-    gain_db : float
-        The level changes by up to this, either way.
-    speed : float
-        Sound and picture run faster or slower together, by up to this share.
-    lag_s : float
-        The sound is moved against the picture by up to this, either way.
-    shift_s : float
-        Sound and picture begin earlier or later by up to this.
-    spans : int
-        Spans blanked in each stream: rows that the model must guess.
-    span_s : float
-        Longest such span.
-    bands : float
-        Largest share of neighbouring columns blanked in streams of log-mel bands.
-    lost_share : float
-        Share of the utterances in which the face is lost for a span, and known to be.
-    lost_s : float
-        Longest such span.
-    affine : float
-        Deviation of a random linear map of the lip points: other mouths and poses.
-    jitter : float
-        Largest deviation of noise on each lip point, in eye distances.
-    absent : mapping of str to float
-        Share of the utterances without a stream (modality dropout); one always stays.
-    """
-
-    noise_share: float = 0.7
-    snr_db: tuple[float, float] = (-8.0, 17.0)
-    gain_db: float = 5.0
-    speed: float = 0.1
-    lag_s: float = 0.0
-    shift_s: float = 0.06
-    spans: int = 2
-    span_s: float = 0.22
-    bands: float = 0.2
-    lost_share: float = 0.1
-    lost_s: float = 0.5
-    affine: float = 0.05
-    jitter: float = 0.005
-    absent: Mapping[str, float] = field(default_factory=lambda: {"audio": 0.3, "lips": 0.2})
-
-
-CLEAN = Augmentation(
-    noise_share=0.0,
-    gain_db=0.0,
-    speed=0.0,
-    shift_s=0.0,
-    spans=0,
-    bands=0.0,
-    lost_share=0.0,
-    affine=0.0,
-    jitter=0.0,
-    absent={},
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,71 +229,14 @@ class BatchSource:
             np.random.default_rng((self.seed, _DISTURB, epoch, index)) for index in indices
         ]
         sounds = [
-            _disturbed_sound(one, self.augmentation, self.noises, random)
+            disturb_sound(one, self.augmentation, self.noises, random)
             for one, random in zip(items, chances, strict=True)
         ]
         heard = heard_features(sounds, self.settings.streams, device=self.device)
         return [
-            _disturbed_rows(one, streams, self.settings, self.augmentation, random)
+            disturb_rows(one, streams, self.settings, self.augmentation, random)
             for one, streams, random in zip(items, heard, chances, strict=True)
         ]
-
-
-def _disturbed_sound(
-    utterance: Utterance,
-    augmentation: Augmentation,
-    noises: Sequence[Noise],
-    random: np.random.Generator,
-) -> AudioStream | None:
-    """Mix noise in, and change the level."""
-    sound = utterance.sound
-    if sound is None:
-        return None
-    samples = sound.samples
-    if noises and random.random() < augmentation.noise_share:
-        kind = noises[int(random.integers(len(noises)))]
-        noise = kind.draw(len(samples), random, speaker=utterance.speaker, name=utterance.name)
-        samples = mix_at_snr(samples, noise, random.uniform(*augmentation.snr_db))
-    gain_db = random.uniform(-augmentation.gain_db, augmentation.gain_db)
-    samples = samples * np.float32(10.0 ** (gain_db / 20.0))
-    return AudioStream(samples, sound.sample_rate_hz, sound.start_s)
-
-
-def _disturbed_rows(
-    utterance: Utterance,
-    heard: Mapping[str, FeatureStream],
-    settings: RecognizerSettings,
-    augmentation: Augmentation,
-    random: np.random.Generator,
-) -> tuple[AlignedSequence, float]:
-    """Move the clocks, disturb and lose rows; also gives the speed."""
-    speed = 1.0 + random.uniform(-augmentation.speed, augmentation.speed)
-    sequence = aligned_sequence(
-        utterance,
-        settings.streams,
-        settings.rate_hz,
-        heard=heard,
-        speed=speed,
-        lag_s=random.uniform(-augmentation.lag_s, augmentation.lag_s),
-        shift_s=random.uniform(-augmentation.shift_s, augmentation.shift_s),
-    )
-    streams, masks = dict(sequence.streams), dict(sequence.masks)
-    for name in sorted(streams):
-        feature = settings.streams[name].feature
-        if feature == "lip_points":
-            streams[name] = move_points(
-                streams[name], masks[name], augmentation.affine, augmentation.jitter, random
-            )
-            if random.random() < augmentation.lost_share:
-                lost_rows = round(augmentation.lost_s * settings.rate_hz)
-                left = masks[name] & ~mask_spans(len(sequence), 1, lost_rows, random)
-                masks[name] = left if left.any() else masks[name]
-        streams[name] = _blanked(
-            streams[name], masks[name], augmentation, settings, feature, random
-        )
-    for name in _absent(streams, masks, augmentation.absent, random):
-        del streams[name], masks[name]
-    return AlignedSequence(streams, sequence.times_s, masks), speed
 
 
 def make_batch(
@@ -477,43 +350,6 @@ def _under(
         sequence.times_s,
         {name: mask for name, mask in sequence.masks.items() if name in given},
     )
-
-
-def _blanked(
-    rows: NDArray[np.float32],
-    mask: NDArray[np.bool_],
-    augmentation: Augmentation,
-    settings: RecognizerSettings,
-    feature: str,
-    random: np.random.Generator,
-) -> NDArray[np.float32]:
-    """Replace spans of rows, and of bands, by the mean of the valid rows (SpecAugment)."""
-    if not mask.any():
-        return rows
-    mean = rows[mask].mean(axis=0)
-    span_rows = round(augmentation.span_s * settings.rate_hz)
-    blank = mask_spans(len(rows), augmentation.spans, span_rows, random)
-    rows = np.where((blank & mask)[:, None], mean, rows)
-    if feature == "log_mel" and augmentation.bands:
-        n_bands = rows.shape[1] // 2
-        bands = mask_spans(n_bands, 1, round(augmentation.bands * n_bands), random)
-        rows = np.where(np.tile(bands, 2) & mask[:, None], mean, rows)
-    return rows
-
-
-def _absent(
-    streams: Mapping[str, object],
-    masks: Mapping[str, NDArray[np.bool_]],
-    shares: Mapping[str, float],
-    random: np.random.Generator,
-) -> list[str]:
-    """Draw which streams are dropped, anew until one with valid rows stays."""
-    names = sorted(streams)
-    for _ in range(100):
-        dropped = [name for name in names if random.random() < shares.get(name, 0.0)]
-        if any(masks[name].any() for name in names if name not in dropped):
-            return dropped
-    return []
 
 
 def _totals(utterances: Sequence[Utterance]) -> dict[str, int]:

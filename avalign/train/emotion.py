@@ -6,37 +6,25 @@ know what they feel.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.data.manifest import Manifest, read_manifest
-from avalign.data.splits import fold_split
+from avalign.data.manifest import Manifest
 from avalign.errors import MissingDependencyError, ParameterError
-from avalign.media import atomic_output
-from avalign.tasks.metrics import ClassificationMetrics, classification_metrics
 
 try:
     from avalign.tasks.settings import RecognizerSettings
-    from avalign.train.batches import Condition, condition_batches
-    from avalign.train.distributed import processes
+    from avalign.train.batches import Condition
     from avalign.train.loop import Result, prepare_folder
-    from avalign.train.recognizer import (
-        Corpus,
-        Telling,
-        TrainingPlan,
-        read_parts,
-        refuse_leaks,
-        train_recognizer,
-        training_noises,
-    )
-    from avalign.train.scores import EmotionTest, class_metrics
+    from avalign.train.plans import Telling, TrainingPlan
+    from avalign.train.recognizer import Corpus, read_parts, refuse_leaks, train_recognizer
+    from avalign.train.scores import EmotionTest
     from avalign.train.utterances import NO_LABEL, Skipped, Utterance, load_utterances
+    from avalign.train.voices import training_noises
 except (ImportError, OSError) as error:
     raise MissingDependencyError(
         f"training needs torch, which does not load: {error}",
@@ -48,25 +36,14 @@ if TYPE_CHECKING:
 
     from avalign.data.manifest import ManifestRow
 
-__all__ = ["CrossValidation", "cross_validate_emotion", "train_emotion"]
-
-FOLDS_NAME = "folds.json"
-
-
-@dataclass(frozen=True, slots=True)
-class CrossValidation:
-    """What leaving actors out in turn told.
-
-    Parameters
-    ----------
-    pooled : ClassificationMetrics
-        Over the answers of all folds together.
-    folds : list of ClassificationMetrics
-        One per fold.
-    """
-
-    pooled: ClassificationMetrics
-    folds: list[ClassificationMetrics]
+__all__ = [
+    "fit_emotion",
+    "labelled_utterances",
+    "permuted",
+    "settle_classes",
+    "train_emotion",
+    "with_targets",
+]
 
 
 def train_emotion(
@@ -129,155 +106,27 @@ def train_emotion(
     """
     plan, telling = plan or TrainingPlan(), telling or Telling()
     plan.check()
-    train_rows, dev_rows = (_with_targets(part, values) for part in read_parts(manifest))
+    train_rows, dev_rows = (with_targets(part, values) for part in read_parts(manifest))
     refuse_leaks(train_rows, dev_rows)
-    classes = _classes(train_rows, dev_rows, labels, values)
+    classes = settle_classes(train_rows, dev_rows, labels, values)
     for part in (train_rows, dev_rows):
         for row in part:
             _values(row, values)
     prepare_folder(Path(output), overwrite=overwrite, resume=resume)
     loaded = [
-        _loaded(part, plan, classes, values, cache_dir, jobs) for part in (train_rows, dev_rows)
+        labelled_utterances(part, plan, classes, values, cache_dir, jobs)
+        for part in (train_rows, dev_rows)
     ]
     (train, skipped_train), (dev, skipped_dev) = loaded
     if permute_labels:
-        train = _permuted(train, plan.loop.seed)
+        train = permuted(train, plan.loop.seed)
     corpus = Corpus(
         train, dev, [*skipped_train, *skipped_dev], {"labels_permuted": permute_labels}
     )
-    return _fit(corpus, plan, classes, tuple(values), Path(output), resume, telling)
+    return fit_emotion(corpus, plan, classes, tuple(values), Path(output), resume, telling)
 
 
-def cross_validate_emotion(
-    manifest: str | os.PathLike[str],
-    output: str | os.PathLike[str],
-    *,
-    folds: int = 5,
-    plan: TrainingPlan | None = None,
-    labels: Sequence[str] = (),
-    permute_labels: bool = False,
-    resume: bool = False,
-    overwrite: bool = False,
-    cache_dir: str | os.PathLike[str] | None = None,
-    jobs: int | None = None,
-    telling: Telling | None = None,
-) -> CrossValidation:
-    """Leave actors out in turn: train on the others, test on them.
-
-    Each fold is tested once; the one after it chooses the epoch, and all others are
-    learnt from. So no actor that is tested has had a say in anything.
-
-    Parameters
-    ----------
-    manifest : path-like
-        CSV or Parquet, one row per utterance, with the columns ``label`` and
-        ``speaker``. Its splits do not matter.
-    output : path-like
-        Folder for the folds' models, ``fold1`` and so on, and ``folds.json``.
-    folds : int
-        How many; 3 or more, and at most as many as there are speakers.
-    plan, labels, permute_labels, resume, overwrite, cache_dir, jobs, telling
-        As in `train_emotion`.
-
-    Returns
-    -------
-    CrossValidation
-        Metrics of each fold, and of all answers together.
-
-    Raises
-    ------
-    AvalignError
-        As `train_emotion`; ParameterError also if the folds cannot be made.
-    """
-    plan, telling = plan or TrainingPlan(), telling or Telling()
-    plan.check()
-    if folds < 3:
-        raise ParameterError(
-            f"{folds} folds leave nothing to learn from", "choose 3 or more: test, dev, train"
-        )
-    folder = Path(output)
-    whole = _with_targets(read_manifest(manifest), ())
-    for row in whole:
-        if not row.speaker:
-            raise ParameterError(
-                f"{whole.name_of(row)} names no speaker", "fill the column 'speaker'"
-            )
-    classes = _classes(whole, whole, labels, ())
-    split = fold_split(whole, folds, seed=plan.loop.seed)
-    names = sorted({row.split for row in split})
-    for name in names:
-        prepare_folder(folder / name, overwrite=overwrite, resume=resume)
-    utterances, skipped = _loaded(split, plan, classes, (), cache_dir, jobs)
-    part_of = {row.speaker: row.split for row in split}
-    found: list[ClassificationMetrics] = []
-    with processes(plan.device) as team:
-        for number, name in enumerate(names):
-            train, dev, test = _roles(utterances, part_of, names, number)
-            facts = {"labels_permuted": permute_labels, "test": name}
-            result = _fit(
-                Corpus(
-                    _permuted(train, plan.loop.seed) if permute_labels else train,
-                    dev,
-                    skipped,
-                    facts,
-                ),
-                plan,
-                classes,
-                (),
-                folder / name,
-                resume,
-                telling.part(number / folds, (number + 1) / folds),
-            )
-            batches = condition_batches(
-                test,
-                result.model.settings,
-                Condition("all"),
-                batch_size=plan.loop.batch_size,
-                seed=plan.loop.seed,
-            )
-            found.append(class_metrics(result.model, batches))
-        validated = CrossValidation(_pooled(found, classes), found)
-        if team.writes:
-            _write_folds(folder / FOLDS_NAME, validated, permute_labels)
-    return validated
-
-
-def _roles(
-    utterances: Sequence[Utterance],
-    part_of: Mapping[str, str],
-    names: Sequence[str],
-    number: int,
-) -> tuple[list[Utterance], list[Utterance], list[Utterance]]:
-    """Deal utterances to train, dev and test, when fold `number` is tested."""
-    tested, chooser = names[number], names[(number + 1) % len(names)]
-    roles: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
-    for one in utterances:
-        part = part_of[one.speaker]
-        roles["test" if part == tested else "dev" if part == chooser else "train"].append(one)
-    for role, members in roles.items():
-        if not members:
-            raise ParameterError(
-                f"{tested}: no clip for {role} can be used", "choose fewer folds"
-            )
-    return roles["train"], roles["dev"], roles["test"]
-
-
-def _pooled(
-    folds: Sequence[ClassificationMetrics], classes: Sequence[str]
-) -> ClassificationMetrics:
-    """Compute the metrics of all folds' answers together, from their confusions."""
-    pairs = [
-        (label, answer)
-        for fold in folds
-        for label, row in zip(classes, fold.confusion, strict=True)
-        for answer, count in zip(classes, row, strict=True)
-        for _ in range(count)
-    ]
-    truth, answers = zip(*pairs, strict=True)
-    return classification_metrics(truth, answers, classes)
-
-
-def _fit(
+def fit_emotion(
     corpus: Corpus,
     plan: TrainingPlan,
     classes: tuple[str, ...],
@@ -286,6 +135,33 @@ def _fit(
     resume: bool,
     telling: Telling,
 ) -> Result:
+    """Train on utterances that have their labels.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        What to learn from.
+    plan : TrainingPlan
+        How to learn.
+    classes, values : tuple of str
+        Names of the classes, and of the numbers to predict.
+    folder : Path
+        Where to.
+    resume : bool
+        Go on with the run in the folder.
+    telling : Telling
+        Whom to tell.
+
+    Returns
+    -------
+    Result
+        The model and the curves.
+
+    Raises
+    ------
+    AvalignError
+        As `avalign.train.recognizer.train_recognizer`.
+    """
     settings = RecognizerSettings(**plan.shape(), labels=classes, values=values)
     conditions = [Condition("all")]
     if len(settings.streams) > 1:
@@ -310,10 +186,30 @@ def _fit(
     )
 
 
-def _classes(
+def settle_classes(
     train: Manifest, dev: Manifest, labels: Sequence[str], values: Sequence[str]
 ) -> tuple[str, ...]:
-    """Settle the classes, and refuse rows of others."""
+    """Settle the classes, and refuse rows of others.
+
+    Parameters
+    ----------
+    train, dev : Manifest
+        Rows with labels or values.
+    labels : sequence of str
+        The classes; where there are none, those of the training rows.
+    values : sequence of str
+        Columns with numbers to predict; with them, there need be no classes.
+
+    Returns
+    -------
+    tuple of str
+        The classes.
+
+    Raises
+    ------
+    ParameterError
+        If a row has another label, or there are fewer than two.
+    """
     classes = tuple(labels) or tuple(sorted({row.label for row in train if row.label}))
     for row in (*train.rows, *dev.rows):
         if row.label and row.label not in classes:
@@ -329,7 +225,26 @@ def _classes(
     return classes
 
 
-def _with_targets(part: Manifest, values: Sequence[str]) -> Manifest:
+def with_targets(part: Manifest, values: Sequence[str]) -> Manifest:
+    """Keep the rows that have a label or a value.
+
+    Parameters
+    ----------
+    part : Manifest
+        Rows.
+    values : sequence of str
+        Columns with numbers to predict.
+
+    Returns
+    -------
+    Manifest
+        Those that say what is to be learnt.
+
+    Raises
+    ------
+    ParameterError
+        If there are none.
+    """
     rows = tuple(
         row for row in part.rows if row.label or any(row.extra.get(name, "") for name in values)
     )
@@ -355,7 +270,7 @@ def _values(row: ManifestRow, names: Sequence[str]) -> np.ndarray[Any, np.dtype[
     return np.array(numbers, np.float32)
 
 
-def _loaded(
+def labelled_utterances(
     part: Manifest,
     plan: TrainingPlan,
     classes: tuple[str, ...],
@@ -363,6 +278,33 @@ def _loaded(
     cache_dir: str | os.PathLike[str] | None,
     jobs: int | None,
 ) -> tuple[list[Utterance], list[Skipped]]:
+    """Load utterances, and give them their labels and values.
+
+    Parameters
+    ----------
+    part : Manifest
+        Rows with labels or values.
+    plan : TrainingPlan
+        Which streams are read.
+    classes, values : sequence of str
+        Names of the classes, and of the columns with numbers.
+    cache_dir : path-like or None
+        Where extracted clips are kept.
+    jobs : int or None
+        Files extracted at once.
+
+    Returns
+    -------
+    utterances : list of Utterance
+        In file order.
+    skipped : list of Skipped
+        Files that cannot be used.
+
+    Raises
+    ------
+    ParameterError
+        If none can be used.
+    """
     pairs, skipped = load_utterances(part, plan.streams, cache_dir=cache_dir, jobs=jobs)
     if not pairs:
         raise ParameterError(
@@ -379,22 +321,23 @@ def _loaded(
     return targeted, skipped
 
 
-def _permuted(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
+def permuted(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
+    """Deal the classes of utterances anew, at random: a control that must learn nothing.
+
+    Parameters
+    ----------
+    utterances : sequence of Utterance
+        With their classes.
+    seed : int
+        Same seed, same deal.
+
+    Returns
+    -------
+    list of Utterance
+        The same, each with the class of one of them.
+    """
     order = np.random.default_rng(seed).permutation(len(utterances))
     return [
         replace(one, label=utterances[int(other)].label)
         for one, other in zip(utterances, order, strict=True)
     ]
-
-
-def _write_folds(path: Path, validated: CrossValidation, permuted: bool) -> None:
-    uars = [fold.unweighted_average_recall for fold in validated.folds]
-    facts: Mapping[str, Any] = {
-        "labels_permuted": permuted,
-        "uar_mean": float(np.mean(uars)),
-        "uar_deviation": float(np.std(uars, ddof=1)),
-        "pooled": validated.pooled.as_dict(),
-        "folds": [fold.as_dict() for fold in validated.folds],
-    }
-    with atomic_output(path, overwrite=True) as temporary:
-        temporary.write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")

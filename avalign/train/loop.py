@@ -15,6 +15,7 @@ from avalign.errors import MediaError, NoAnswerError, ParameterError
 from avalign.tasks.models import SETTINGS_NAME, WEIGHTS_NAME, load_model, save_model
 from avalign.train.checkpoints import Progress, load_checkpoint, save_checkpoint
 from avalign.train.curves import CURVES_NAME, EventWriter, write_curves
+from avalign.train.plans import PRECISIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,92 +25,12 @@ if TYPE_CHECKING:
     from avalign.train.batches import Batch
     from avalign.train.distributed import Processes
     from avalign.train.objective import Objective
+    from avalign.train.plans import LoopPlan
 
-__all__ = ["CHECKPOINT_NAME", "Batches", "LoopPlan", "Result", "prepare_folder", "train"]
+__all__ = ["CHECKPOINT_NAME", "RUN_NAME", "Batches", "Result", "prepare_folder", "train"]
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 RUN_NAME = "run.json"
-PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-@dataclass(frozen=True, slots=True)
-class LoopPlan:
-    """How a model is trained, whatever it is.
-
-    Parameters
-    ----------
-    epochs : int
-        Most passes over the data.
-    batch_size : int
-        Utterances in a batch, over all processes.
-    learning_rate, weight_decay : float
-        Of AdamW; the rate rises linearly and falls as a cosine.
-    warm_up : float
-        Share of the steps in which the rate rises.
-    largest_gradient : float
-        Gradients are shortened to this norm.
-    patience : int
-        Epochs without a better score on dev after which training stops.
-    test_every : int
-        Epochs between tests on dev.
-    checkpoint_every : int
-        Steps between checkpoints; there is one after each epoch, too.
-    precision : {"float32", "bfloat16", "float16"}
-        What is computed in; weights are float32 always.
-    seed : int
-        Same seed, same weights.
-
-    Raises
-    ------
-    ParameterError
-        If a number cannot be used.
-    """
-
-    epochs: int = 50
-    batch_size: int = 16
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.02
-    warm_up: float = 0.15
-    largest_gradient: float = 5.0
-    patience: int = 20
-    test_every: int = 1
-    checkpoint_every: int = 200
-    precision: str = "float32"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience", "test_every", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ParameterError(f"{name} is {getattr(self, name)}", "choose 1 or more")
-        if self.seed < 0:
-            raise ParameterError(f"seed is {self.seed}", "choose 0 or more")
-        if not 0 < self.learning_rate < math.inf:
-            raise ParameterError(
-                f"learning_rate is {self.learning_rate}", "choose a number above 0"
-            )
-        if self.precision not in PRECISIONS:
-            raise ParameterError(
-                f"precision is {self.precision!r}", f"choose one of {', '.join(PRECISIONS)}"
-            )
-
-    def rate(self, step: int, steps: int) -> float:
-        """Learning rate of a step.
-
-        Parameters
-        ----------
-        step, steps : int
-            The step from 0, and how many there are at most.
-
-        Returns
-        -------
-        float
-            The rate.
-        """
-        rising = max(1, round(self.warm_up * steps))
-        if step < rising:
-            return self.learning_rate * (step + 1) / rising
-        place = (step - rising) / max(1, steps - rising)
-        return self.learning_rate * (1e-3 + (1 - 1e-3) * (1 + math.cos(math.pi * place)) / 2)
 
 
 class Batches(Protocol):

@@ -14,15 +14,13 @@ import torch
 from avalign.data.manifest import Manifest, read_manifest
 from avalign.data.splits import BY_SENTENCE, check_split
 from avalign.errors import ParameterError
-from avalign.fusion import family
-from avalign.media import atomic_output, read_audio
+from avalign.media import atomic_output
 from avalign.tasks.models import Recognizer
-from avalign.tasks.settings import StreamSettings
-from avalign.train.batches import Augmentation, BatchSource
-from avalign.train.distributed import choose_device, processes
-from avalign.train.loop import RUN_NAME, LoopPlan, Result, train
-from avalign.train.noise import Babble, RecordedNoise, WhiteNoise
-from avalign.train.objective import LossWeights, Objective
+from avalign.train.batches import BatchSource
+from avalign.train.distributed import processes
+from avalign.train.loop import RUN_NAME, Result, train
+from avalign.train.objective import Objective
+from avalign.train.plans import Telling
 from avalign.train.utterances import aligned_sequence
 
 if TYPE_CHECKING:
@@ -33,135 +31,15 @@ if TYPE_CHECKING:
 
     from avalign.tasks.settings import RecognizerSettings
     from avalign.train.noise import Noise
+    from avalign.train.plans import TrainingPlan
     from avalign.train.utterances import Skipped, Utterance
 
 __all__ = [
     "Corpus",
-    "Telling",
-    "TrainingPlan",
     "read_parts",
     "refuse_leaks",
     "train_recognizer",
-    "training_babble",
-    "training_noises",
 ]
-
-# Rows of the table of methods that combine decisions, not features.
-LATE_ROWS = ("F2", "F3", "F4")
-# Babble is what recognition is tested in; white noise keeps models from learning only it.
-BABBLE_TO_WHITE = 4
-
-
-def _default_streams() -> dict[str, StreamSettings]:
-    return {
-        "audio": StreamSettings.of("log_mel"),
-        "lips": StreamSettings.of("lip_points", components=32, velocity=True, noise=0.1),
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingPlan:
-    """Everything training may be told besides the data.
-
-    Parameters
-    ----------
-    fusion : str
-        One of `avalign.fusion.list_fusions`.
-    fusion_options : mapping
-        What the family is told beside.
-    streams : mapping of str to StreamSettings
-        What the model reads.
-    width : int
-        Units per direction of the recurrent layers.
-    dropout : float
-        Share of values dropped.
-    augmentation : Augmentation
-        How utterances are disturbed.
-    voices : int
-        Most voices in babble.
-    recordings : tuple of Path
-        Files of recorded noise, drawn as often as babble.
-    weights : LossWeights
-        Weights of the parts of the loss.
-    loop : LoopPlan
-        How the weights are found.
-    device : str
-        Where: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
-    tensorboard : bool
-        Write the curves for TensorBoard, too.
-    """
-
-    fusion: str = "gmu"
-    fusion_options: Mapping[str, float | int | str | bool] = field(default_factory=dict)
-    streams: Mapping[str, StreamSettings] = field(default_factory=_default_streams)
-    width: int = 128
-    dropout: float = 0.3
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    voices: int = 7
-    recordings: tuple[Path, ...] = ()
-    weights: LossWeights = field(default_factory=LossWeights)
-    loop: LoopPlan = field(default_factory=LoopPlan)
-    device: str = "auto"
-    tensorboard: bool = False
-
-    def check(self) -> None:
-        """Refuse what cannot be trained, before hours of extraction.
-
-        Raises
-        ------
-        ParameterError
-            If there is no such fusion or device.
-        """
-        family(self.fusion)
-        choose_device(self.device)
-
-    def shape(self) -> dict[str, Any]:
-        """Give the fields that `RecognizerSettings` has, too.
-
-        Returns
-        -------
-        dict
-            Arguments of `RecognizerSettings`.
-        """
-        return {
-            "streams": self.streams,
-            "fusion": self.fusion,
-            "fusion_options": self.fusion_options,
-            "width": self.width,
-            "dropout": self.dropout,
-            "context": family(self.fusion).row not in LATE_ROWS,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Telling:
-    """Whom training tells how it goes.
-
-    Parameters
-    ----------
-    progress : callable
-        Told the share that is done.
-    report : callable
-        Told the numbers of each epoch.
-    """
-
-    progress: Callable[[float], None] = lambda _: None
-    report: Callable[[Mapping[str, float]], None] = lambda _: None
-
-    def part(self, start: float, end: float) -> Telling:
-        """Tell of a part of the work.
-
-        Parameters
-        ----------
-        start, end : float
-            Which part, as shares of the whole.
-
-        Returns
-        -------
-        Telling
-            Its progress from 0 to 1 is told as that from `start` to `end`.
-        """
-        return replace(self, progress=lambda done: self.progress(start + (end - start) * done))
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +145,7 @@ def train_recognizer(
     folder : Path
         Where to; see `avalign.train.loop.prepare_folder`.
     noises : sequence of Noise
-        See `training_noises`.
+        See `avalign.train.voices.training_noises`.
     resume : bool
         Go on with the run in the folder.
     telling : Telling, optional
@@ -320,69 +198,6 @@ def train_recognizer(
         if team.writes:
             _write_run(folder, run, corpus, result, str(team.device))
     return result
-
-
-def training_noises(corpus: Sequence[Utterance], plan: TrainingPlan) -> list[Noise]:
-    """Gather what is mixed into training utterances: babble, white noise, recordings.
-
-    Parameters
-    ----------
-    corpus : sequence of Utterance
-        The training utterances, whose voices make the babble.
-    plan : TrainingPlan
-        How many voices, and which recordings.
-
-    Returns
-    -------
-    list of Noise
-        A kind that is in it more than once is drawn more often. Empty without sound.
-
-    Raises
-    ------
-    MediaError, NoAudioError
-        If a recording cannot be read.
-    ParameterError
-        If a recording is silent.
-    """
-    if not any(one.sound is not None for one in corpus):
-        return []
-    noises: list[Noise] = [WhiteNoise()]
-    if (babble := training_babble(corpus, plan.voices, fewest=1)) is not None:
-        noises += [babble] * BABBLE_TO_WHITE
-    if plan.recordings:
-        recorded = RecordedNoise([read_audio(path).samples for path in plan.recordings])
-        noises += [recorded] * BABBLE_TO_WHITE
-    return noises
-
-
-def training_babble(
-    corpus: Sequence[Utterance], voices: int, *, fewest: int | None = None
-) -> Babble | None:
-    """Make babble of the voices of the training utterances.
-
-    Parameters
-    ----------
-    corpus : sequence of Utterance
-        The utterances.
-    voices : int
-        How many talk at once.
-    fewest : int, optional
-        As in `Babble`.
-
-    Returns
-    -------
-    Babble or None
-        None where there are fewer than two utterances with sound.
-    """
-    heard = [
-        (one.sound.samples, one.speaker, one.name)
-        for one in corpus
-        if one.sound is not None and one.sound.samples.any()
-    ]
-    if len(heard) < 2:
-        return None
-    samples, speakers, names = zip(*heard, strict=True)
-    return Babble(samples, speakers, names, voices, fewest)
 
 
 def _clean_rows(

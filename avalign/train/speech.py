@@ -18,18 +18,11 @@ try:
     from avalign.tasks.settings import RecognizerSettings
     from avalign.train.batches import Condition
     from avalign.train.loop import Result, prepare_folder
-    from avalign.train.recognizer import (
-        Corpus,
-        Telling,
-        TrainingPlan,
-        read_parts,
-        refuse_leaks,
-        train_recognizer,
-        training_babble,
-        training_noises,
-    )
+    from avalign.train.plans import Telling, TrainingPlan
+    from avalign.train.recognizer import Corpus, read_parts, refuse_leaks, train_recognizer
     from avalign.train.scores import SpeechTest
     from avalign.train.utterances import Skipped, Utterance, load_utterances
+    from avalign.train.voices import training_babble, training_noises
 except (ImportError, OSError) as error:
     raise MissingDependencyError(
         f"training needs torch, which does not load: {error}",

@@ -11,7 +11,7 @@ from avalign_cli import options
 from avalign_cli.ui import Screen
 
 if TYPE_CHECKING:
-    from avalign.train.recognizer import Telling, TrainingPlan
+    from avalign.train.plans import Telling, TrainingPlan
 
 __all__ = ["EMOTION_EXAMPLES", "SPEECH_EXAMPLES", "train_emotion", "train_speech"]
 
@@ -181,8 +181,8 @@ def train_emotion(
 ) -> int:
     """Fit a recogniser of emotion to clips with labels; needs torch."""
     from avalign.errors import ParameterError
-    from avalign.train.emotion import cross_validate_emotion
     from avalign.train.emotion import train_emotion as fit
+    from avalign.train.folds import cross_validate_emotion
 
     screen = _screen(quiet)
     plan = _plan(
@@ -239,8 +239,7 @@ def _plan(
 ) -> "TrainingPlan":
     """Make a plan of the options that were given; the others keep their defaults."""
     from avalign.errors import ParameterError
-    from avalign.train.loop import LoopPlan
-    from avalign.train.recognizer import TrainingPlan
+    from avalign.train.plans import LoopPlan, TrainingPlan
 
     known = TrainingPlan().streams
     names = [name.strip() for name in streams.split(",") if name.strip()]
@@ -259,7 +258,7 @@ def _plan(
 
 
 def _telling(screen: Screen, progress: Any) -> "Telling":
-    from avalign.train.recognizer import Telling
+    from avalign.train.plans import Telling
 
     def report(row: Mapping[str, float]) -> None:
         score = f", score on dev {row['dev_score']:.3f}" if "dev_score" in row else ""

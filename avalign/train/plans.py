@@ -1,0 +1,216 @@
+"""Everything training may be told besides the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from avalign.errors import ParameterError
+from avalign.fusion import family
+from avalign.tasks.settings import StreamSettings
+from avalign.train.distributed import choose_device
+from avalign.train.disturb import Augmentation
+from avalign.train.objective import LossWeights
+
+__all__ = ["PRECISIONS", "LoopPlan", "Telling", "TrainingPlan"]
+
+PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# Rows of the table of methods that combine decisions, not features.
+LATE_ROWS = ("F2", "F3", "F4")
+
+
+@dataclass(frozen=True, slots=True)
+class LoopPlan:
+    """How a model is trained, whatever it is.
+
+    Parameters
+    ----------
+    epochs : int
+        Most passes over the data.
+    batch_size : int
+        Utterances in a batch, over all processes.
+    learning_rate, weight_decay : float
+        Of AdamW; the rate rises linearly and falls as a cosine.
+    warm_up : float
+        Share of the steps in which the rate rises.
+    largest_gradient : float
+        Gradients are shortened to this norm.
+    patience : int
+        Epochs without a better score on dev after which training stops.
+    test_every : int
+        Epochs between tests on dev.
+    checkpoint_every : int
+        Steps between checkpoints; there is one after each epoch, too.
+    precision : {"float32", "bfloat16", "float16"}
+        What is computed in; weights are float32 always.
+    seed : int
+        Same seed, same weights.
+
+    Raises
+    ------
+    ParameterError
+        If a number cannot be used.
+    """
+
+    epochs: int = 50
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    warm_up: float = 0.15
+    largest_gradient: float = 5.0
+    patience: int = 20
+    test_every: int = 1
+    checkpoint_every: int = 200
+    precision: str = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience", "test_every", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ParameterError(f"{name} is {getattr(self, name)}", "choose 1 or more")
+        if self.seed < 0:
+            raise ParameterError(f"seed is {self.seed}", "choose 0 or more")
+        if not 0 < self.learning_rate < math.inf:
+            raise ParameterError(
+                f"learning_rate is {self.learning_rate}", "choose a number above 0"
+            )
+        if self.precision not in PRECISIONS:
+            raise ParameterError(
+                f"precision is {self.precision!r}", f"choose one of {', '.join(PRECISIONS)}"
+            )
+
+    def rate(self, step: int, steps: int) -> float:
+        """Learning rate of a step.
+
+        Parameters
+        ----------
+        step, steps : int
+            The step from 0, and how many there are at most.
+
+        Returns
+        -------
+        float
+            The rate.
+        """
+        rising = max(1, round(self.warm_up * steps))
+        if step < rising:
+            return self.learning_rate * (step + 1) / rising
+        place = (step - rising) / max(1, steps - rising)
+        return self.learning_rate * (1e-3 + (1 - 1e-3) * (1 + math.cos(math.pi * place)) / 2)
+
+
+def _default_streams() -> dict[str, StreamSettings]:
+    return {
+        "audio": StreamSettings.of("log_mel"),
+        "lips": StreamSettings.of("lip_points", components=32, velocity=True, noise=0.1),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """Everything training may be told besides the data.
+
+    Parameters
+    ----------
+    fusion : str
+        One of `avalign.fusion.list_fusions`.
+    fusion_options : mapping
+        What the family is told beside.
+    streams : mapping of str to StreamSettings
+        What the model reads.
+    width : int
+        Units per direction of the recurrent layers.
+    dropout : float
+        Share of values dropped.
+    augmentation : Augmentation
+        How utterances are disturbed.
+    voices : int
+        Most voices in babble.
+    recordings : tuple of Path
+        Files of recorded noise, drawn as often as babble.
+    weights : LossWeights
+        Weights of the parts of the loss.
+    loop : LoopPlan
+        How the weights are found.
+    device : str
+        Where: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+    tensorboard : bool
+        Write the curves for TensorBoard, too.
+    """
+
+    fusion: str = "gmu"
+    fusion_options: Mapping[str, float | int | str | bool] = field(default_factory=dict)
+    streams: Mapping[str, StreamSettings] = field(default_factory=_default_streams)
+    width: int = 128
+    dropout: float = 0.3
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    voices: int = 7
+    recordings: tuple[Path, ...] = ()
+    weights: LossWeights = field(default_factory=LossWeights)
+    loop: LoopPlan = field(default_factory=LoopPlan)
+    device: str = "auto"
+    tensorboard: bool = False
+
+    def check(self) -> None:
+        """Refuse what cannot be trained, before hours of extraction.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such fusion or device.
+        """
+        family(self.fusion)
+        choose_device(self.device)
+
+    def shape(self) -> dict[str, Any]:
+        """Give the fields that `RecognizerSettings` has, too.
+
+        Returns
+        -------
+        dict
+            Arguments of `RecognizerSettings`.
+        """
+        return {
+            "streams": self.streams,
+            "fusion": self.fusion,
+            "fusion_options": self.fusion_options,
+            "width": self.width,
+            "dropout": self.dropout,
+            "context": family(self.fusion).row not in LATE_ROWS,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Whom training tells how it goes.
+
+    Parameters
+    ----------
+    progress : callable
+        Told the share that is done.
+    report : callable
+        Told the numbers of each epoch.
+    """
+
+    progress: Callable[[float], None] = lambda _: None
+    report: Callable[[Mapping[str, float]], None] = lambda _: None
+
+    def part(self, start: float, end: float) -> Telling:
+        """Tell of a part of the work.
+
+        Parameters
+        ----------
+        start, end : float
+            Which part, as shares of the whole.
+
+        Returns
+        -------
+        Telling
+            Its progress from 0 to 1 is told as that from `start` to `end`.
+        """
+        return replace(self, progress=lambda done: self.progress(start + (end - start) * done))
