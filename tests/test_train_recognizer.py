@@ -15,11 +15,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from recognition import LABELS, settings, utterance  # noqa: E402
+from recognition import LABELS, STREAMS, settings, utterance  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 from training import LOOP, corpus, run  # noqa: E402
 
 from avalign.errors import MediaError, NoAnswerError, ParameterError  # noqa: E402
+from avalign.fusion import family, list_fusions  # noqa: E402
 from avalign.tasks.models import Recognizer, load_model  # noqa: E402
 from avalign.train.batches import (  # noqa: E402
     BatchSource,
@@ -31,8 +32,9 @@ from avalign.train.disturb import CLEAN, Augmentation  # noqa: E402
 from avalign.train.loop import prepare_folder  # noqa: E402
 from avalign.train.noise import WhiteNoise, mix_at_snr  # noqa: E402
 from avalign.train.objective import LossWeights, Objective, task_losses  # noqa: E402
-from avalign.train.plans import LoopPlan, Telling  # noqa: E402
+from avalign.train.plans import LoopPlan, Telling, TrainingPlan, known_streams  # noqa: E402
 from avalign.train.utterances import aligned_sequence, word_rows  # noqa: E402
+from avalign.transcript import Transcript, Word, transcript_stream  # noqa: E402
 from avalign.types import TimeWarp  # noqa: E402
 
 SCRIPT = Path(__file__).with_name("training.py")
@@ -214,6 +216,35 @@ def test_the_rate_rises_and_falls():
     assert np.all(np.diff(rates[20:]) < 0)
     assert rates[60] == pytest.approx(0.5, abs=0.01)
     assert rates[-1] < 0.01
+
+
+@pytest.mark.parametrize("name", list_fusions())
+def test_late_fusion_stays_late(name):
+    """Nothing that joins rows of the streams comes after a combination of decisions."""
+    is_late = family(name).row in ("F2", "F3", "F4")
+    assert TrainingPlan(fusion=name).shape()["context"] is not is_late
+
+
+def test_text_is_a_stream_beside_sound_and_lips(tmp_path):
+    """The words alone tell the feeling: sound and lips are the same for all."""
+    clock_s = np.arange(0, 0.5, 0.02)
+    words = ("fine", "great", "alas")
+
+    def item(number):
+        said = Transcript((Word(words[number % 3], 0.1, 0.4),))
+        one = utterance(0, text="abca")
+        streams = {**one.streams, "text": transcript_stream(said, clock_s)}
+        return replace(one, name=f"clip{number}", streams=streams, label=number % 3)
+
+    data = corpus(train=0, dev=0)
+    data.train.extend(map(item, range(12)))
+    data.dev.extend(map(item, range(12, 15)))
+    loop = LoopPlan(epochs=8, batch_size=6, learning_rate=1e-2)
+    streams = {**STREAMS, "text": known_streams()["text"]}
+    result = run(
+        tmp_path, data=data, loop=loop, task="emotion", augmentation=CLEAN, streams=streams
+    )
+    assert result.curves[result.best_epoch]["dev_uar_all"] == 1.0
 
 
 # Batches

@@ -1,6 +1,8 @@
 """`train_speech` and `train_emotion`: from a manifest to a folder, and what is refused."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -215,6 +217,7 @@ def test_the_command_trains_and_says_how_well(tmp_path, monkeypatch, capsys):
     ("arguments", "code", "message"),
     [
         (["speech", "--streams", "smell"], 2, "'smell' is no stream"),
+        (["speech", "--streams", "audio,text"], 2, "the words that are to be recognised"),
         (["speech", "--precision", "int4"], 2, "precision is 'int4'"),
         (
             ["speech", "--data", "gone.csv", "--fusion", "nuclear"],
@@ -232,3 +235,14 @@ def test_wrong_options_are_told_in_one_line(tmp_path, capsys, arguments, code, m
     given = ["train", task, "--data", str(table), "-o", str(tmp_path / "out"), *options]
     assert main(given) == code
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", ["speech", "emotion"])
+def test_without_torch_the_command_exits_5(task):
+    program = (
+        "import sys; sys.modules['torch'] = None; from avalign_cli.main import main; "
+        f"sys.exit(main(['train', '{task}', '--data', 'm.csv', '-o', 'out']))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (5, "")
+    assert "training needs torch" in ended.stderr

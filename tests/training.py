@@ -38,9 +38,10 @@ def run(folder, *, augmentation=None, loop=LOOP, data=None, telling=None, task=N
     torch.set_num_threads(1)
     data = data or corpus()
     resume = more.pop("resume", False)
+    streams = more.pop("streams", STREAMS)
     plan = TrainingPlan(
         fusion=more.pop("fusion", "early"),
-        streams=STREAMS,
+        streams=streams,
         width=8,
         dropout=more.pop("dropout", 0.2),
         voices=2,
@@ -49,7 +50,9 @@ def run(folder, *, augmentation=None, loop=LOOP, data=None, telling=None, task=N
         device="cpu",
         **more,
     )
-    shape = replace(settings(), width=8, dropout=plan.dropout, fusion=plan.fusion)
+    shape = replace(
+        settings(streams=streams), width=8, dropout=plan.dropout, fusion=plan.fusion
+    )
     conditions, sizes = [Condition("all")], {"batch_size": 4, "seed": 0}
     if task == "emotion":
         shape = replace(shape, characters="", labels=LABELS)

@@ -17,7 +17,7 @@ from avalign.train.distributed import choose_device
 from avalign.train.disturb import Augmentation
 from avalign.train.objective import LossWeights
 
-__all__ = ["PRECISIONS", "LoopPlan", "Telling", "TrainingPlan"]
+__all__ = ["PRECISIONS", "LoopPlan", "Telling", "TrainingPlan", "known_streams"]
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Rows of the table of methods that combine decisions, not features.
@@ -104,11 +104,24 @@ class LoopPlan:
         return self.learning_rate * (1e-3 + (1 - 1e-3) * (1 + math.cos(math.pi * place)) / 2)
 
 
-def _default_streams() -> dict[str, StreamSettings]:
+def known_streams() -> dict[str, StreamSettings]:
+    """Say what can be read, by name: sound, lips, and the words of a transcript.
+
+    Returns
+    -------
+    dict of str to StreamSettings
+        ``"audio"``, ``"lips"`` and ``"text"``, as they train well.
+    """
     return {
         "audio": StreamSettings.of("log_mel"),
         "lips": StreamSettings.of("lip_points", components=32, velocity=True, noise=0.1),
+        "text": StreamSettings.of("characters", centre=False),
     }
+
+
+def _default_streams() -> dict[str, StreamSettings]:
+    known = known_streams()
+    return {name: known[name] for name in ("audio", "lips")}
 
 
 @dataclass(frozen=True, slots=True)

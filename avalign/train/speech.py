@@ -106,6 +106,12 @@ def train_speech(
     """
     plan, telling = plan or TrainingPlan(), telling or Telling()
     plan.check()
+    for name, stream in plan.streams.items():
+        if stream.feature == "characters":
+            raise ParameterError(
+                f"the stream {name!r} holds the words that are to be recognised",
+                "leave it out, or train emotion with it",
+            )
     folder = Path(output)
     train_rows, dev_rows = (
         _with_words(part) for part in read_parts(manifest, by_sentence=by_sentence)

@@ -39,7 +39,7 @@ FusionName = Annotated[
 ]
 Streams = Annotated[
     str,
-    typer.Option("--streams", metavar="NAMES", help="What is read: audio,lips or one of them."),
+    typer.Option("--streams", metavar="NAMES", help="What is read: audio, lips, text."),
 ]
 Epochs = Annotated[
     int | None, typer.Option("--epochs", metavar="N", min=1, help="Most passes over the data.")
@@ -239,9 +239,9 @@ def _plan(
 ) -> "TrainingPlan":
     """Make a plan of the options that were given; the others keep their defaults."""
     from avalign.errors import ParameterError
-    from avalign.train.plans import LoopPlan, TrainingPlan
+    from avalign.train.plans import LoopPlan, TrainingPlan, known_streams
 
-    known = TrainingPlan().streams
+    known = known_streams()
     names = [name.strip() for name in streams.split(",") if name.strip()]
     for name in names:
         if name not in known:
