@@ -1,9 +1,12 @@
 """`train_speech` and `train_emotion`: from a manifest to a folder, and what is refused."""
 
+import csv
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -246,3 +249,29 @@ def test_without_torch_the_command_exits_5(task):
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (5, "")
     assert "training needs torch" in ended.stderr
+
+
+CLIPS = os.environ.get("AVALIGN_CLIPS")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CLIPS, reason="AVALIGN_CLIPS does not name the folder of real clips")
+def test_real_sentences_are_learnt_from(tmp_path, monkeypatch):
+    """GRID, from its files to a model: every clip is usable, and the loss falls."""
+    monkeypatch.undo()  # extraction is wanted here
+    with (Path(CLIPS) / "manifest.csv").open() as file:
+        table = [row for row in csv.DictReader(file) if row["path"].startswith("grid_s1/")]
+    lines = []
+    for split, count in (("train", 4), ("dev", 2)):
+        for row in [row for row in table if row["split"] == split][:count]:
+            files = [f"{CLIPS}/{row[name]}" for name in ("path", "transcript")]
+            lines.append(",".join([files[0], split, "s1", files[1]]))
+    path = manifest(tmp_path, lines, "path,split,speaker,transcript")
+    arguments = ["--data", path, "-o", tmp_path / "out", "--cache", tmp_path / "kept"]
+    arguments += ["--fusion", "early", "--epochs", "2", "--by-sentence", "--device", "cpu"]
+    assert main(["train", "speech", *map(str, arguments)]) == 0
+    facts = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert (facts["skipped"], facts["data"]["train"]) == ([], 4)
+    first, second = (row["train_loss"] for row in facts["curves"])
+    assert second < first
+    assert {"bin", "blue"} < set(facts["settings"]["vocabulary"])
