@@ -326,6 +326,15 @@ def test_a_condition_gives_only_its_streams_and_its_noise():
     assert not torch.equal(first[0].inputs.streams["audio"], clean[0].inputs.streams["audio"])
 
 
+def test_noise_grows_louder_over_the_first_epochs():
+    world = Augmentation(snr_db=(-8.0, 22.0), easing=0.4)
+    assert world.snr_range(0.0) == (20.0, 22.0)
+    assert world.snr_range(0.2) == pytest.approx((6.0, 22.0))
+    assert world.snr_range(0.4) == world.snr_range(1.0) == (-8.0, 22.0)
+    assert replace(world, easing=0.0).snr_range(0.0) == (-8.0, 22.0)
+    assert Augmentation(snr_db=(5.0, 5.0)).snr_range(0.0) == (5.0, 5.0)
+
+
 def test_words_move_with_the_clock():
     """A word from 0.2 to 0.4 s, heard 0.1 s late, at one and a half times the speed."""
     one = replace(

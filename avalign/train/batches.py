@@ -139,6 +139,8 @@ class BatchSource:
         Utterances in a batch, over all processes.
     seed : int
         Same seed, same batches.
+    epochs : int
+        How many there will be at most; noise grows louder over the first of them.
     device : str, optional
         A GPU to compute features on.
 
@@ -157,6 +159,7 @@ class BatchSource:
         *,
         batch_size: int,
         seed: int,
+        epochs: int = 1,
         device: str | None = None,
     ) -> None:
         if not utterances:
@@ -165,7 +168,8 @@ class BatchSource:
             )
         self.utterances, self.settings = utterances, settings
         self.augmentation, self.noises = augmentation, noises
-        self.batch_size, self.seed, self.device = batch_size, seed, device
+        self.batch_size, self.seed = batch_size, seed
+        self.epochs, self.device = epochs, device
         self._lengths = [one.rows for one in utterances]
         self._orders: dict[int, list[list[int]]] = {}
 
@@ -229,7 +233,7 @@ class BatchSource:
             np.random.default_rng((self.seed, _DISTURB, epoch, index)) for index in indices
         ]
         sounds = [
-            disturb_sound(one, self.augmentation, self.noises, random)
+            disturb_sound(one, self.augmentation, self.noises, random, epoch / self.epochs)
             for one, random in zip(items, chances, strict=True)
         ]
         heard = heard_features(sounds, self.settings.streams, device=self.device)

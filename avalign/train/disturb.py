@@ -32,6 +32,8 @@ __all__ = [
 ]
 
 _AXES = 3
+# How far below the highest SNR the lowest begins.
+_EASIEST_DB = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,9 @@ class Augmentation:
         Share of the utterances with noise.
     snr_db : tuple of float
         Lowest and highest SNR.
+    easing : float
+        Share of the epochs over which the lowest SNR falls from near the highest: noise
+        that is loud from the start keeps a model from ever learning to listen.
     gain_db : float
         The level changes by up to this, either way.
     speed : float
@@ -71,7 +76,8 @@ class Augmentation:
     """
 
     noise_share: float = 0.7
-    snr_db: tuple[float, float] = (-8.0, 17.0)
+    snr_db: tuple[float, float] = (-8.0, 22.0)
+    easing: float = 0.4
     gain_db: float = 5.0
     speed: float = 0.1
     lag_s: float = 0.0
@@ -81,9 +87,27 @@ class Augmentation:
     bands: float = 0.2
     lost_share: float = 0.1
     lost_s: float = 0.5
-    affine: float = 0.05
-    jitter: float = 0.005
+    affine: float = 0.0
+    jitter: float = 0.0
     absent: Mapping[str, float] = field(default_factory=lambda: {"audio": 0.3, "lips": 0.2})
+
+    def snr_range(self, done: float) -> tuple[float, float]:
+        """Lowest and highest SNR at a time in training.
+
+        Parameters
+        ----------
+        done : float
+            Share of the epochs that are over.
+
+        Returns
+        -------
+        tuple of float
+            In decibels.
+        """
+        lowest, highest = self.snr_db
+        easiest = max(lowest, highest - _EASIEST_DB)
+        share = min(1.0, done / self.easing) if self.easing else 1.0
+        return easiest + (lowest - easiest) * share, highest
 
 
 CLEAN = Augmentation(
@@ -105,6 +129,7 @@ def disturb_sound(
     augmentation: Augmentation,
     noises: Sequence[Noise],
     random: np.random.Generator,
+    done: float = 1.0,
 ) -> AudioStream | None:
     """Mix noise in, and change the level.
 
@@ -118,6 +143,8 @@ def disturb_sound(
         Kinds of noise; one that is in it twice is drawn twice as often.
     random : Generator
         Source of chance.
+    done : float
+        Share of the epochs that are over.
 
     Returns
     -------
@@ -131,7 +158,7 @@ def disturb_sound(
     if noises and random.random() < augmentation.noise_share:
         kind = noises[int(random.integers(len(noises)))]
         noise = kind.draw(len(samples), random, speaker=utterance.speaker, name=utterance.name)
-        samples = mix_at_snr(samples, noise, random.uniform(*augmentation.snr_db))
+        samples = mix_at_snr(samples, noise, random.uniform(*augmentation.snr_range(done)))
     gain_db = random.uniform(-augmentation.gain_db, augmentation.gain_db)
     samples = samples * np.float32(10.0 ** (gain_db / 20.0))
     return AudioStream(samples, sound.sample_rate_hz, sound.start_s)

@@ -179,6 +179,7 @@ def train_recognizer(
             noises,
             batch_size=plan.loop.batch_size,
             seed=plan.loop.seed,
+            epochs=plan.loop.epochs,
             device=str(team.device) if team.device.type == "cuda" else None,
         )
         objective = Objective(model, plan.weights).to(team.device)

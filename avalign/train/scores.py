@@ -175,7 +175,7 @@ def greedy_texts(model: Recognizer, batch: Batch) -> list[str]:
     inputs = batch.inputs.to(next(model.parameters()).device)
     told = model(inputs.streams, inputs.masks, inputs.present)
     assert told.answers.log_probs is not None
-    log_probs = told.answers.log_probs.cpu().numpy()
+    log_probs = told.answers.log_probs.detach().cpu().numpy()
     texts = []
     for rows, length in zip(log_probs, told.lengths.tolist(), strict=True):
         clock_s = np.arange(length) / model.settings.rate_hz
