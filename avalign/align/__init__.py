@@ -27,6 +27,7 @@ from avalign.align.segments import (
     mouth_movement,
 )
 from avalign.align.similarity import nearest_rows, similarity_matrix, similarity_path
+from avalign.align.voices import assign_voices, voice_evidence
 
 __all__ = [
     "ANSWER_CONFIDENCE",
@@ -43,6 +44,7 @@ __all__ = [
     "active_segments",
     "align_pair",
     "align_streams",
+    "assign_voices",
     "canonical_time_warping",
     "exchange_other",
     "gather_evidence",
@@ -57,4 +59,5 @@ __all__ = [
     "rigid_alignment",
     "similarity_matrix",
     "similarity_path",
+    "voice_evidence",
 ]

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
     from avalign.types import FeatureStream
 
-__all__ = ["BLOCK_ROWS", "LARGEST_LAG_S", "Evidence", "add_evidence", "gather_evidence"]
+__all__ = [
+    "BLOCK_ROWS",
+    "LARGEST_LAG_S",
+    "Evidence",
+    "add_evidence",
+    "gather_evidence",
+    "match_log_odds",
+]
 
 BLOCK_ROWS = 10
 LARGEST_LAG_S = 15.0
@@ -120,6 +127,25 @@ def gather_evidence(audio: FeatureStream, lips: FeatureStream, max_lag_s: float)
     middles = np.minimum(np.arange(blocks) * BLOCK_ROWS + BLOCK_ROWS // 2, length - 1)
     used = np.add.reduceat(lips.valid.astype(int), np.arange(0, length, BLOCK_ROWS)) > 0
     return Evidence(values, lags_s, lips.times_s[middles], used, (length, len(audio)), first)
+
+
+def match_log_odds(total: NDArray[np.float64], no_match: float) -> float:
+    """Weigh "sound and lips belong together, at some lag" against "they do not".
+
+    Parameters
+    ----------
+    total : ndarray of shape (L,), float64
+        Evidence for each lag; all lags are as likely beforehand.
+    no_match : float
+        Log prior odds of no match against all lags together.
+
+    Returns
+    -------
+    float
+        Log odds; above 0 where a match is likelier.
+    """
+    top = float(total.max())
+    return top + float(np.log(np.exp(total - top).mean())) - no_match
 
 
 def add_evidence(first: Evidence, second: Evidence) -> Evidence:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.align.confidence import Calibration, tempered_interval
-from avalign.align.evidence import BLOCK_ROWS, Evidence
+from avalign.align.evidence import BLOCK_ROWS, Evidence, match_log_odds
 from avalign.types import Alignment, FeatureStream, LagCurve
 
 if TYPE_CHECKING:
@@ -70,13 +70,12 @@ def rigid_alignment(
     best = int(np.argmax(score))
     lag_s = sub_row_peak(lags_s, score, best)
     close = float(_softmax(total - rate * overlap)[np.abs(lags_s - lag_s) <= CLOSE_S].sum())
-    top = float(total.max())
-    match_log_odds = top + float(np.log(np.exp(total - top).mean())) - no_match
-    match = 0.5 * (1.0 + float(np.tanh(0.5 * match_log_odds)))
+    log_odds = match_log_odds(total, no_match)
+    match = 0.5 * (1.0 + float(np.tanh(0.5 * log_odds)))
     overlap_s = float(overlap[best] * (lags_s[1] - lags_s[0]))
     # The true lag may lie beyond an edge, and then nothing here is close to it.
     at_edge = best <= 1 or best >= len(total) - 2
-    confidence = 0.0 if at_edge else calibration.confidence(close, match_log_odds, overlap_s)
+    confidence = 0.0 if at_edge else calibration.confidence(close, log_odds, overlap_s)
     curve = LagCurve(lags_s, score, _softmax(score) * match)
     return Alignment(
         audio_lag_s=lag_s,
@@ -94,7 +93,7 @@ def rigid_alignment(
         speech_s=speech_s,
         diagnostics={
             "mass_within_40_ms": close,
-            "match_log_odds": match_log_odds,
+            "match_log_odds": log_odds,
             "evidence": float(total[best]),
             "overlap_s": overlap_s,
         },
