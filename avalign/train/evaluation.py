@@ -14,6 +14,7 @@ from avalign.data.splits import leaked_speakers
 from avalign.errors import AvalignError, MissingDependencyError, ParameterError
 from avalign.media import read_audio
 from avalign.tasks.alphabet import Alphabet
+from avalign.tasks.calibration import write_calibration
 from avalign.tasks.evaluation import (
     ClipScore,
     ConditionScore,
@@ -30,6 +31,7 @@ from avalign.types import AudioStream
 try:
     import torch
 
+    from avalign.tasks.devices import device_named
     from avalign.tasks.models import Recognizer, load_model
     from avalign.train.batches import Condition, condition_batches
     from avalign.train.noise import Babble, RecordedNoise, WhiteNoise
@@ -164,6 +166,7 @@ def evaluate(
     noise: str | os.PathLike[str] | None = None,
     snr_db: Sequence[float | None] = (None,),
     seed: int = 0,
+    calibrated: bool = False,
     device: str = "auto",
     cache_dir: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
@@ -193,6 +196,9 @@ def evaluate(
         How loud the noise is, each a condition of its own; None without noise.
     seed : int
         Same seed, same noise and same intervals.
+    calibrated : bool
+        Also measure on these clips when to believe the model; see
+        `avalign.train.calibrate`. It is written beside the weights.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     cache_dir : path-like, optional
@@ -216,7 +222,7 @@ def evaluate(
         If a file cannot be read.
     """
     progress = progress or (lambda share: None)
-    recognizer = load_model(model, device=_device(device))
+    recognizer = load_model(model, device=device_named(device))
     given = _checked_streams(recognizer, streams)
     manifest = read_manifest(data)
     conditions = [
@@ -229,6 +235,10 @@ def evaluate(
         jobs=jobs,
         progress=lambda done: progress(0.7 * done),
     )
+    if calibrated:
+        from avalign.train.calibrate import calibrate
+
+        write_calibration(calibrate(recognizer, cases, seed=seed), model)
     scores = []
     for number, condition in enumerate(conditions):
         told = list(ask(recognizer, cases, condition, seed=seed))
@@ -396,16 +406,6 @@ def make_noise(noise: str | os.PathLike[str], manifest: Manifest, *, seed: int =
             "keep the rows with split=train in the manifest, or use white noise",
         )
     return Babble(voices, speakers, names, TEST_VOICES)
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ParameterError(f"there is no device {name!r} here", "use cpu")
-    if name.partition(":")[0] not in ("cpu", "cuda"):
-        raise ParameterError(f"{name!r} is no device", "use auto, cpu or cuda")
-    return name
 
 
 def _checked_streams(model: Recognizer, streams: Sequence[str]) -> tuple[str, ...]:

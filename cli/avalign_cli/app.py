@@ -13,6 +13,7 @@ from avalign_cli import (
     extract,
     methods,
     recognition,
+    recognize,
     sync,
     train,
 )
@@ -48,6 +49,7 @@ training.command("speech", epilog=recognition.SPEECH_EXAMPLES)(recognition.train
 training.command("emotion", epilog=recognition.EMOTION_EXAMPLES)(recognition.train_emotion)
 app.add_typer(training, name="train", help="Fit models anew.")
 app.add_typer(data.app, name="data", help="List, split, check and extract corpora.")
+app.command(cls=Command, epilog=recognize.EXAMPLES)(recognize.recognize)
 app.command(cls=Command, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command(epilog=methods.EXAMPLES)(methods.methods)
 app.command()(doctor.doctor)

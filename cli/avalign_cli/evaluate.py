@@ -66,6 +66,12 @@ def evaluate(
         Path | None,
         typer.Option("--clips", metavar="CSV", help="Write a table with every clip."),
     ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate", help="Measure when to believe the model; kept in its folder."
+        ),
+    ] = False,
     device: Annotated[
         str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
     ] = "auto",
@@ -95,6 +101,7 @@ def evaluate(
             noise=noise,
             snr_db=levels,
             seed=seed,
+            calibrated=calibrate,
             device=device,
             cache_dir=cache,
             jobs=jobs,
