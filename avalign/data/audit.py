@@ -111,16 +111,33 @@ def _inspect(manifest: Manifest, jobs: int, progress: Callable[[float], None]) -
 
 
 def _look_into(path: Path) -> _File:
+    from avalign.extraction import is_streams_file
     from avalign.media import probe
 
     try:
-        clip = probe(path)
+        clip = _probe_streams(path) if is_streams_file(path) else probe(path)
         with path.open("rb") as file:
             return _File(clip, hashlib.file_digest(file, "sha256").hexdigest())
     except AvalignError as error:
         return _File(error=error.message.removeprefix(f"{path}: "))
     except OSError as error:
         return _File(error=error.strerror or str(error))
+
+
+def _probe_streams(path: Path) -> MediaClip:
+    """Tell of a file of streams what a probe tells of a video without sound."""
+    from fractions import Fraction
+
+    from avalign.streams import load_streams
+    from avalign.types import MediaClip, VideoTrack
+
+    streams = load_streams(path)
+    rate = Fraction(streams.frame_rate).limit_denominator(1001)
+    faces = tuple(
+        VideoTrack(number, "lips", *lips.picture_size, rate, 0, 0.0, streams.duration_s)
+        for number, lips in enumerate(streams.lips)
+    )
+    return MediaClip(path, "streams", streams.duration_s, (), faces)
 
 
 def _check_files(manifest: Manifest, files: _Files) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ import numpy as np
 
 from avalign.data.rows import ManifestRow
 from avalign.data.windows import SourceClip, cut_clip
-from avalign.errors import AvalignError, MediaError, ParameterError
+from avalign.errors import AvalignError, MediaError, NoAudioError, ParameterError
 from avalign.processes import cores, for_each
 from avalign.types import AudioStream
 
@@ -66,9 +66,10 @@ def load_clip(
     Parameters
     ----------
     path : path-like
-        A media file with picture and sound.
+        A media file with picture and sound, or a ``.npz`` file that
+        `avalign.save_streams` wrote, which is read as it is.
     audio : path-like, optional
-        A file that holds the sound; by default `path`.
+        A file that holds the sound; by default `path`. Streams need it named.
     cache_dir : path-like, optional
         Where extracted clips are kept; by default `default_cache_dir`.
     jobs : int, optional
@@ -84,15 +85,22 @@ def load_clip(
     MediaError
         If the file or the folder cannot be used.
     NoAudioError
-        If there is no sound.
+        If there is no sound, or streams come without a file that holds it.
     NoFaceError
         If there is no picture. A picture without a face is no error.
     """
-    from avalign.extraction import extract
+    from avalign.extraction import extract, is_streams_file
     from avalign.media import read_audio
     from avalign.streams import load_streams
 
     sources = Path(path), None if audio is None else Path(audio)
+    if is_streams_file(sources[0]):
+        if sources[1] is None:
+            raise NoAudioError(
+                f"{path}: holds streams, but no samples of sound",
+                "name the file with the sound, too, in a manifest in the column 'audio'",
+            )
+        return SourceClip(load_streams(sources[0]), read_audio(sources[1]))
     kept_streams, kept_audio = _kept_as(*sources, cache_dir)
     # A damaged or half-written file in the cache is as good as none.
     with contextlib.suppress(AvalignError, *UNREADABLE):
@@ -275,6 +283,10 @@ def _span(clip: SourceClip, row: ManifestRow) -> SourceClip:
 
 
 def _is_kept(path: Path, audio: Path | None, folder: Path) -> bool:
+    from avalign.extraction import is_streams_file
+
+    if is_streams_file(path):
+        return True  # somebody has extracted it
     try:
         return all(kept.exists() for kept in _kept_as(path, audio, folder))
     except AvalignError:

@@ -1,0 +1,5 @@
+"""A synthetic corpus: sentences that espeak-ng speaks, and lips computed from its phones.
+
+For tests, and for experiments in which lag, warp and losses must be known. No clip shows
+anybody, and nothing measured on them holds for people.
+"""

@@ -1,0 +1,43 @@
+"""Sentences of GRID's grammar, drawn by seed."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from avalign.data.corpora.grid import SLOTS, sentence_of
+from avalign.errors import ParameterError
+
+__all__ = ["draw_sentences"]
+
+
+def draw_sentences(count: int, seed: int | list[int] = 0) -> dict[str, str]:
+    """Draw different sentences.
+
+    Parameters
+    ----------
+    count : int
+        How many; half of all that there are at most.
+    seed : int or list of int
+        Same seed, same sentences; more of them begin with the same.
+
+    Returns
+    -------
+    dict of str to str
+        Words by the name that GRID gives them: ``"bbaf2n"`` is "bin blue at f two now".
+
+    Raises
+    ------
+    ParameterError
+        If the count cannot be used.
+    """
+    most = prod(len(slot) for slot in SLOTS) // 2
+    if not 1 <= count <= most:
+        raise ParameterError(f"{count} sentences cannot be drawn", f"choose from 1 to {most}")
+    rng = np.random.default_rng(seed)
+    sentences: dict[str, str] = {}
+    while len(sentences) < count:
+        name = "".join(str(rng.choice([*slot])) for slot in SLOTS)
+        sentences[name] = sentence_of(name) or ""
+    return sentences
