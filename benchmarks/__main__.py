@@ -8,6 +8,7 @@ from pathlib import Path
 
 from avalign.errors import AvalignError
 from benchmarks.dtw.options import add_dtw_options
+from benchmarks.fusion.options import add_fusion_options
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -82,6 +83,10 @@ def _run(options: argparse.Namespace) -> None:
             warps_per_clip=options.warps_per_clip,
             seed=options.seed,
         )
+    elif options.benchmark == "fusion":
+        from benchmarks.fusion.run import run_fusion
+
+        run_fusion(options)
     elif options.benchmark == "fusion-speed":
         from benchmarks.fusion_speed import run_fusion_speed
 
@@ -115,6 +120,11 @@ def _parser() -> argparse.ArgumentParser:
     align = commands.add_parser("align", help="accuracy and speed of the elastic aligner")
     own_lags = commands.add_parser("own-lags", help="freeze the clips' own lags")
     speed = commands.add_parser("speed", help="speed of `avalign check`, and its memory")
+    add_fusion_options(
+        commands.add_parser(
+            "fusion", help="what misalignment costs each fusion family, and what alignment wins"
+        )
+    )
     fusion = commands.add_parser(
         "fusion-speed", help="time and memory of a training step in each fusion family"
     )

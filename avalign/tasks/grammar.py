@@ -134,6 +134,7 @@ def grammar_decode(
     *,
     word_rows: WordRows | None = None,
     word_weight: float = 0.5,
+    with_confidence: bool = True,
 ) -> GrammarDecoding:
     """Find the best sentence of a grammar, by an exact search over all of them.
 
@@ -155,6 +156,8 @@ def grammar_decode(
     word_weight : float
         How much a row of `word_rows` counts against one of `log_probs`; less than 1, since
         the rows of a word tell much the same.
+    with_confidence : bool
+        Compute the confidence of each word, which takes far longer than finding the words.
 
     Returns
     -------
@@ -187,7 +190,9 @@ def grammar_decode(
             f"no sentence of the grammar can be read from {len(emitted.log_probs)} rows",
             "check that the recording holds a whole sentence",
         )
-    posterior = entry_probabilities(graph, evidence)[network.entries]
+    posterior = (
+        entry_probabilities(graph, evidence)[network.entries] if with_confidence else None
+    )
     path = network.graph.labels[states]
     log_prob = float(emitted.log_probs[np.arange(len(path)), path].sum())
     free_log_prob = float(emitted.log_probs.max(axis=1).sum())
@@ -285,13 +290,13 @@ def _transcript(
     emitted: Emissions,
     states: NDArray[np.int64],
     network: _Network,
-    posterior: NDArray[np.float64],
+    posterior: NDArray[np.float64] | None,
 ) -> Transcript:
     spoken = network.word_of[states]
     words: list[Word] = []
     for number in dict.fromkeys(spoken[spoken >= 0].tolist()):
         rows = np.flatnonzero(spoken == number)
         start_s, end_s = emitted.span_s(int(rows[0]), int(rows[-1]))
-        confidence = min(1.0, float(posterior[number]))
+        confidence = None if posterior is None else min(1.0, float(posterior[number]))
         words.append(Word(network.words[number], start_s, end_s, confidence))
     return Transcript(tuple(words), "speech")
