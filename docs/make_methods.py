@@ -35,15 +35,21 @@ def page() -> str:
                 [f"## {title}\n", "| row | method | when |", "| --- | --- | --- |", *rows, ""]
             )
         )
+        ranked = sorted((one.rank, one.name) for one in methods if one.rank is not None)
+        if ranked:
+            names = ", ".join(f"[`{name}`](#{name})" for _, name in ranked)
+            parts.append(f"Best first, as [measured](fusion-ablation.md): {names}.\n")
     parts += [_section(method) for methods in groups.values() for method in methods]
     return "\n".join(parts)
 
 
 def _section(method: Method) -> str:
     where = method.home.replace(":", ".")
+    measured = f"[Rank](fusion-ablation.md) {method.measured}.\n\n" if method.measured else ""
     return (
         f"### {method.name}\n\n{method.title} ({method.row}). {method.when}\n\n"
-        f"Source: {method.source}. Code: `{where}`.\n\n```python\n{method.snippet}```\n"
+        f"Source: {method.source}. Code: `{where}`.\n\n"
+        f"{measured}```python\n{method.snippet}```\n"
     )
 
 

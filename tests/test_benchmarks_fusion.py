@@ -51,7 +51,8 @@ def sentence(number):
     world = np.random.default_rng(7).normal(size=(len(GRID.vocabulary) + 1, 123))
     said = [numbers[min(int(t / WORD_S), len(numbers) - 1)] for t in face.times_s]
     rows = 0.1 * world[said] + 0.002 * random.standard_normal((len(said), 123))
-    face = replace(face, values=rows.astype(np.float32))
+    pixels = 200 * rows.reshape(len(rows), 41, 3)
+    face = replace(face, values=rows.astype(np.float32), landmarks=pixels.astype(np.float32))
     lips = FeatureStream(face.values, face.times_s, face.valid, "lips")
     text = " ".join(words)
     utterance = Utterance(

@@ -116,7 +116,8 @@ class TestCommand:
         out = capsys.readouterr().out
         (gmu,) = find_method("gmu")
         assert all(part in out for part in (gmu.title, gmu.source, gmu.when))
-        code = "\n".join(line.removeprefix("    ") for line in out.splitlines()[5:])
+        _, _, below = out.partition("\n\n")  # what is told, then the snippet
+        code = "\n".join(line.removeprefix("    ") for line in below.splitlines())
         assert code.strip() == gmu.snippet.strip()
 
     def test_json(self, capsys):

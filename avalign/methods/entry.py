@@ -28,6 +28,10 @@ class Method:
         The object that implements it: ``"module:name"``.
     snippet : str
         Python that runs as it stands, without files.
+    rank : int or None
+        Its place among the methods of its kind, from 1; None where none was measured.
+    measured : str
+        What the rank rests on; empty without one.
     """
 
     row: str
@@ -37,6 +41,8 @@ class Method:
     source: str
     home: str
     snippet: str
+    rank: int | None = None
+    measured: str = ""
 
     def load(self) -> object:
         """Import what implements the method.

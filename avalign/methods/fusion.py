@@ -1,5 +1,6 @@
 """Rows F1 to F19: one entry per family of the registry of fusions."""
 
+from avalign.fusion.ranks import read_ranks
 from avalign.fusion.registry import FAMILIES, Family
 from avalign.methods.entry import Method
 
@@ -19,6 +20,7 @@ print(fused.sequence.shape, fused.pooled.shape)
 
 
 def _method(family: Family) -> Method:
+    rank = read_ranks().get(family.name)
     return Method(
         family.row,
         family.name,
@@ -27,6 +29,8 @@ def _method(family: Family) -> Method:
         family.source,
         f"avalign.fusion.{family.home}",
         _SNIPPET.format(name=family.name),
+        None if rank is None else rank.place,
+        "" if rank is None else str(rank),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.fusion.plan import AUDIO_ALONE, LIPS_ALONE, Scene
 
-__all__ = ["page"]
+__all__ = ["page", "ranks"]
 
 _HEAD = """\
 # Fusion and misalignment
@@ -79,6 +79,32 @@ def page(results: Mapping[str, Any]) -> str:
         _gates(results),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def ranks(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick what `avalign.fusion.ranks` reads.
+
+    Parameters
+    ----------
+    results : mapping
+        What the benchmark found.
+
+    Returns
+    -------
+    dict
+        Place and word error rate of each family, and what they were measured on.
+    """
+    noise, way = Scene().noise, results["decoding"]
+    families = {}
+    for one in results["families"]:
+        rate = one["wer"][noise][way]
+        families[one["name"]] = {
+            "place": one["rank"],
+            "error": rate["value"],
+            "low": rate["low"],
+            "high": rate["high"],
+        }
+    return {"test": "GRID s1, sound and lips, babble at 0 dB", "families": families}
 
 
 def _ranks(results: Mapping[str, Any]) -> str:
@@ -174,6 +200,16 @@ def _recovery(results: Mapping[str, Any]) -> str:
     titles = ["lag search", "raw DTW", "shared DTW"]
     header = ["noise", "moved", "not aligned", *titles, "oracle",
               *(f"{title}, %" for title in titles)]  # fmt: skip
+    errors = results["alignment_errors"]
+    distances = [
+        [
+            noise,
+            _misalignment(name),
+            *(_distance(errors, name, one, noise) for one in _ALIGNERS),
+        ]
+        for noise, found in results["recovery"].items()
+        for name in ("in_sync", *found)
+    ]
     penalty = [
         [noise, *(_rate(found.get(one, {}).get("all families")) for one in _ALIGNERS)]
         for noise, found in results["in_sync_penalty"].items()
@@ -184,7 +220,15 @@ def _recovery(results: Mapping[str, Any]) -> str:
         + _table(header, rows)
         + "\nPoints lost by aligning what was in sync:\n\n"
         + _table(["noise", *titles], penalty)
+        + "\nHow far the aligners were from what was planted, in ms: median of the clips, and "
+        "90th percentile. The clips' own lag, which is not taken off, counts as error.\n\n"
+        + _table(["noise", "moved", *titles], distances)
     )
+
+
+def _distance(errors: Mapping[str, Any], misalignment: str, aligner: str, noise: str) -> str:
+    told = errors.get(f"{misalignment}/{aligner}/{noise}")
+    return f"{told['median_ms']:.0f}, {told['p90_ms']:.0f}" if told else "-"
 
 
 def _missing(results: Mapping[str, Any]) -> str:
@@ -233,7 +277,7 @@ def _code(name: str) -> str:
 
 
 def _misalignment(name: str) -> str:
-    return {"drift": "drift", "warp": "warp"}.get(name, name.removeprefix("lag"))
+    return name.removeprefix("lag").replace("_", " ")
 
 
 def _rate(told: Mapping[str, Any] | None, *, digits: int = 1, interval: bool = True) -> str:

@@ -37,6 +37,7 @@ def write_report(
     plan: Plan,
     facts: Mapping[str, Any],
     texts: Sequence[tuple[str, str]],
+    alignment_errors: Mapping[str, Any],
     left_out: Sequence[str],
 ) -> Path:
     """Compute results from the cells in a folder; write them, a page and a figure there.
@@ -51,6 +52,8 @@ def write_report(
         What else decides the results.
     texts : sequence of (str, str)
         Name and words of each test clip.
+    alignment_errors : mapping
+        How far aligners were from what was planted, by `Scene.rows_key`.
     left_out : sequence of str
         Cells that were not trained for want of time.
 
@@ -79,6 +82,7 @@ def write_report(
             "versions": plan.versions,
         },
         "left_out": list(left_out),
+        "alignment_errors": dict(alignment_errors),
         **results_of(scores, [name for name in plan.families if name in cells]),
     }
     with atomic_output(path, True) as temporary:

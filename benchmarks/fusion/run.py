@@ -21,7 +21,7 @@ from avalign.tasks.models import WEIGHTS_NAME, Recognizer, load_model
 from avalign.train.distributed import choose_device
 from avalign.train.plans import LoopPlan, Telling, TrainingPlan
 from avalign.train.speech import train_speech
-from benchmarks.fusion.aligners import align_scenes
+from benchmarks.fusion.aligners import align_scenes, alignment_errors
 from benchmarks.fusion.cells import Cell, cell_path, is_done, run_cell, summary_line
 from benchmarks.fusion.encoded import check_streams, encode_scenes, encode_training
 from benchmarks.fusion.material import Material, load_material
@@ -34,7 +34,7 @@ RUN_NAME = "run.json"
 QUICK_STEPS, FULL_STEPS = 300, 900
 QUICK_SEEDS, FULL_SEEDS = 3, 5
 
-console = Console(stderr=True, highlight=False)
+console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def run_fusion(options: argparse.Namespace) -> Path:
@@ -145,7 +145,8 @@ def measure(
     if left_out:
         console.print(f"left out for want of time: {', '.join(left_out)}")
     texts_by_clip = [(clip.utterance.name, clip.utterance.text) for clip in clips]
-    return write_report(folder, plan, facts, texts_by_clip, left_out)
+    errors = alignment_errors(clips, alignments, scenes)
+    return write_report(folder, plan, facts, texts_by_clip, errors, left_out)
 
 
 def _run_cells(cells: list[Cell], n_all: int, jobs: int) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from avalign.tasks.metrics import recovery_ratio
 from benchmarks.fusion.plan import Scene
 
-__all__ = ["Number", "Scores"]
+__all__ = ["Number", "Scores", "number", "recovery"]
 
 RESAMPLES = 2000
 
@@ -175,10 +176,7 @@ def recovery(
     ndarray of shape (1 + draws,), float64
         NaN where misalignment costs nothing.
     """
-    from avalign.tasks.metrics import recovery_ratio
-
-    ratios = [
-        recovery_ratio(*map(float, errors))
-        for errors in zip(misaligned, aligned, oracle, strict=True)
-    ]
+    # Rates are quotients of counts: costs that are rounding errors must come out as none.
+    rates = np.round(np.stack([misaligned, aligned, oracle], axis=1), 9)
+    ratios = [recovery_ratio(*errors) for errors in rates.tolist()]
     return np.array([np.nan if ratio is None else 100.0 * ratio for ratio in ratios])

@@ -44,6 +44,9 @@ def methods(
             screen.result(title, "bold")
             for method in group:
                 screen.result(f"  {method.row:<4}{method.name:<{width}}  {method.when}")
+            ranked = sorted((one.rank, one.name) for one in group if one.rank is not None)
+            if ranked:
+                screen.result(f"  best first: {', '.join(name for _, name in ranked)}")
             screen.result("")
     else:
         for place, method in enumerate(groups[""]):
@@ -52,6 +55,8 @@ def methods(
             screen.result(f"{method.name}  {method.title} ({method.row})", "bold")
             screen.result(f"  when    {method.when}")
             screen.result(f"  source  {method.source}")
+            if method.measured:
+                screen.result(f"  rank    {method.measured}")
             screen.result(f"  code    {method.home.replace(':', '.')}")
             screen.result("")
             for line in method.snippet.splitlines():
