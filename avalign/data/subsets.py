@@ -1,0 +1,80 @@
+"""Parts of the labels, to see how many of them a task needs."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import defaultdict
+
+from avalign.data.manifest import Manifest, ManifestRow
+from avalign.errors import ParameterError
+
+__all__ = ["label_subset"]
+
+
+def label_subset(manifest: Manifest, share: float, *, seed: int = 0) -> Manifest:
+    """Keep a share of the labelled rows, drawn alike from every label and speaker.
+
+    Subsets of one seed are nested: what 1 % holds is in the 10 %, too, so that a curve
+    over shares tells of more labels, not of other ones.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Rows, such as those of the split ``train``; rows without a label are left out.
+    share : float
+        Above 0, up to 1. Of each label it is rounded up: none is lost.
+    seed : int
+        Same seed, same rows, whatever their order.
+
+    Returns
+    -------
+    Manifest
+        The rows, in file order.
+
+    Raises
+    ------
+    ParameterError
+        If the share is out of range, or no row has a label.
+
+    References
+    ----------
+    O. Hénaff et al., "Data-efficient image recognition with contrastive predictive
+    coding", ICML 2020 (curves over shares of the labels).
+    """
+    if not 0 < share <= 1:
+        raise ParameterError(f"the share of labels is {share}", "choose above 0, up to 1")
+    by_label: dict[str, list[ManifestRow]] = defaultdict(list)
+    for row in manifest:
+        if row.label:
+            by_label[row.label].append(row)
+    if not by_label:
+        raise ParameterError(
+            f"none of the {len(manifest)} rows of {manifest.path} has a label",
+            "fill the column 'label'",
+        )
+    kept = set()
+    for label, rows in sorted(by_label.items()):
+        # What is left of rounding does not count: 0.07 * 100 is a little more than 7.
+        count = math.ceil(share * len(rows) - 1e-9)
+        drawn = _spread_over_speakers(rows, f"{seed} {label}")[: max(count, 1)]
+        kept.update(row.span for row in drawn)
+    return Manifest(manifest.path, tuple(row for row in manifest if row.span in kept))
+
+
+def _spread_over_speakers(rows: list[ManifestRow], seed: str) -> list[ManifestRow]:
+    """Order rows at random so that every beginning has its share of each speaker."""
+    by_speaker: dict[str, list[ManifestRow]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: (str(row.path), row.start_s or 0.0)):
+        by_speaker[row.speaker_key].append(row)
+    dice = random.Random(seed)
+    placed = []
+    for speaker, of_speaker in sorted(by_speaker.items()):
+        dice.shuffle(of_speaker)
+        # A speaker's rows lie evenly between 0 and 1, from a random start.
+        start = dice.random()
+        placed += [
+            ((number + start) / len(of_speaker), speaker, row)
+            for number, row in enumerate(of_speaker)
+        ]
+    return [row for _, _, row in sorted(placed, key=lambda one: one[:2])]
