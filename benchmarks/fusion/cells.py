@@ -124,7 +124,7 @@ class FusedReader(nn.Module):
         return Answers(speech, words, None, None), fused
 
     def _fine(self, rows: Tensor) -> Tensor:
-        return rows.unflatten(2, (self.stride, -1)).flatten(1, 2)
+        return rows.reshape(len(rows), rows.shape[1] * self.stride, -1)
 
 
 def cell_path(folder: Path, name: str, seed: int) -> Path:

@@ -198,7 +198,9 @@ def encode_training(
         shapes[name] = (total, coarse, width), np.float16
         shapes[f"{name}_mask"] = (total, coarse), np.bool_
     arrays = {
-        name: open_memmap(partial / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
+        name: open_memmap(  # type: ignore[no-untyped-call]
+            partial / f"{name}.npy", mode="w+", dtype=dtype, shape=shape
+        )
         for name, (shape, dtype) in shapes.items()
     }
     arrays["words"][:] = -1

@@ -230,17 +230,20 @@ def _claim(folder: Path, facts: dict[str, Any]) -> None:
 
 def _teller(what: str, every_s: float = 20.0) -> Any:
     """Tell of progress now and then, with how long the rest will take."""
-    begin = last = time.time()
-    first = -1
+    # The first of them also loads and compiles: the estimate leaves it out.
+    first, begin, last = 0, 0.0, time.time()
 
     def tell(done: int, total: int) -> None:
-        nonlocal last, first
+        nonlocal first, begin, last
         now = time.time()
-        first = done - 1 if first < 0 else first
+        if not first:
+            first, begin = done, now
         if done >= total or now - last > every_s:
             last = now
-            left_s = (now - begin) / max(done - first, 1) * (total - done)
-            rest = f", about {left_s / 60:.0f} min left" if done < total else ""
+            rest = ""
+            if first < done < total:
+                left_s = (now - begin) / (done - first) * (total - done)
+                rest = f", about {left_s / 60:.0f} min left"
             console.print(f"{what}: {done} of {total}{rest}")
 
     return tell
