@@ -1,5 +1,7 @@
 """What avalign.dtw refuses: one line, with the value met and the remedy."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -149,7 +151,7 @@ def test_a_matrix_that_exceeds_the_machine_is_refused_before_it_is_allocated(mon
     with pytest.raises(ParameterError, match="call distance or path, whose memory is linear"):
         dtw.cost_matrix(series, series)
     monkeypatch.setattr(checks, "_memory_bytes", lambda: 1 << 20)
-    with pytest.raises(ParameterError, match=r"give a radius, or call multiscale_path"):
+    with pytest.raises(ParameterError, match=r"give a smaller radius, or call multiscale_path"):
         dtw.path(series, series, step_pattern="symmetricP1")
     with pytest.raises(
         ParameterError, match=r"matrix of 500 x 500 distances .*some of the rows"
@@ -159,10 +161,118 @@ def test_a_matrix_that_exceeds_the_machine_is_refused_before_it_is_allocated(mon
     assert dtw.cost_matrix(GOOD, GOOD).shape == (3, 3)
 
 
+@pytest.mark.parametrize(
+    ("shape", "arguments"),
+    [
+        ((20_000,), {}),
+        ((20_000,), {"radius": 5_000}),
+        ((20_000,), {"step_pattern": "symmetric2"}),
+        ((20_000,), {"open_begin": True, "open_end": True}),
+        ((20_000, 2), {}),
+    ],
+)
+def test_a_path_that_exceeds_the_machine_is_refused_before_it_is_computed(
+    monkeypatch, shape, arguments
+):
+    monkeypatch.setattr(checks, "_memory_bytes", lambda: 1 << 20)
+    series = np.zeros(shape)
+    with pytest.raises(
+        ParameterError, match=r"the path through 20000 x 20000 cells needs .*multiscale_path"
+    ):
+        dtw.path(series, series, **arguments)
+    assert len(dtw.path(series[:50], series[:60], **arguments).path) >= 50
+
+
+def test_the_memory_announced_is_what_a_path_allocates(monkeypatch):
+    announced = []
+    monkeypatch.setattr(checks, "memory", lambda needed, *_: announced.append(needed))
+    x = np.random.default_rng(0).normal(size=5000)
+    for series in (x, np.stack([x, x], axis=1)):
+        dtw.path(series[:50], series[:50])  # compiles
+        tracemalloc.start()
+        dtw.path(series, series)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert announced[-1] == pytest.approx(peak, rel=0.1)
+
+
 def test_the_memory_of_this_machine_is_known_where_the_system_tells():
     available = checks._memory_bytes()
     assert available is None or available > 1 << 26
     checks.memory(1 << 20, "a little", "nothing to do")
+
+
+WRONG = [None, "abc", b"abc", 1j, [1.0, 2.0], {}, object(), np.nan, -1, lambda: None]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda wrong: dtw.distance(wrong, np.eye(3)),
+        lambda wrong: dtw.path(GOOD, [[wrong, 1.0], [1.0]]),
+        lambda wrong: dtw.cost_matrix(GOOD, np.array([wrong, wrong, None], object)),
+        lambda wrong: dtw.distance(GOOD, GOOD, metric=wrong),
+        lambda wrong: dtw.distance(GOOD, GOOD, window=wrong if wrong is not None else 1),
+        lambda wrong: dtw.distance(GOOD, GOOD, radius=wrong if wrong is not None else "1"),
+        lambda wrong: dtw.distance(GOOD, GOOD, step_pattern=wrong),
+        lambda wrong: dtw.distance(GOOD, GOOD, open_begin=wrong),
+        lambda wrong: dtw.path(GOOD, GOOD, open_end=wrong),
+        lambda wrong: dtw.path(GOOD, GOOD, weights=wrong if wrong is not None else "1"),
+        lambda wrong: dtw.path(GOOD, GOOD, engine=wrong),
+        lambda wrong: dtw.pairwise(wrong, [wrong]),
+        lambda wrong: dtw.pairwise(
+            [GOOD], progress=wrong if wrong and not callable(wrong) else 1
+        ),
+        lambda wrong: dtw.pairwise([GOOD], n_jobs=wrong if wrong != -1 else 0),
+        lambda wrong: dtw.subsequence(np.eye(3), wrong),
+        lambda wrong: dtw.subsequence(GOOD, GOOD, top_k=wrong if wrong is not None else 0),
+        lambda wrong: dtw.subsequence(
+            GOOD, GOOD, max_distance=wrong if wrong is not None else "1"
+        ),
+        lambda wrong: dtw.nearest(GOOD, wrong if wrong != [1.0, 2.0] else [wrong, [wrong]]),
+        lambda wrong: dtw.nearest(GOOD, [GOOD], top_k=wrong),
+        lambda wrong: dtw.nearest(GOOD, [GOOD], n_jobs=wrong if wrong != -1 else 0),
+        lambda wrong: dtw.soft_distance(GOOD, GOOD, gamma=wrong),
+        lambda wrong: dtw.soft(GOOD, wrong if wrong != [1.0, 2.0] else [wrong, 1.0]),
+        lambda wrong: dtw.barycenter(wrong if wrong != [1.0, 2.0] else 1),
+        lambda wrong: dtw.barycenter([GOOD], tolerance=wrong),
+        lambda wrong: dtw.barycenter([GOOD], max_iterations=wrong),
+        lambda wrong: dtw.lb_keogh(GOOD, GOOD, metric=wrong),
+        lambda wrong: dtw.envelope(GOOD, rows=wrong if wrong is not None else 0),
+        lambda wrong: dtw.multiscale_path(GOOD, GOOD, bounded=wrong),
+        lambda wrong: dtw.OnlineDtw(GOOD, open_begin=wrong),
+        lambda wrong: dtw.OnlineDtw(GOOD, metric=wrong),
+        lambda wrong: dtw.OnlineDtw(np.eye(3)).push(wrong),
+        lambda wrong: dtw.derivative(wrong if wrong != [1.0, 2.0] else [1.0]),
+        lambda wrong: dtw.logistic_weights(wrong),
+        lambda wrong: dtw.logistic_weights(3, steepness=wrong),
+        lambda wrong: dtw.rabiner_juang(wrong),
+        lambda wrong: dtw.rabiner_juang(1, wrong),
+        lambda wrong: dtw.StepPattern("own", wrong),
+        lambda wrong: dtw.StepPattern("own", [[(1, 1, wrong)]]),
+        lambda wrong: dtw.StepPattern("own", [[(1, 1, 1)]], wrong or "both"),
+        lambda wrong: windows.sakoe_chiba(wrong, 3, 1),
+        lambda wrong: windows.slanted(3, 3, wrong),
+        lambda wrong: windows.itakura(3, 3, wrong),
+        lambda wrong: windows.around(wrong, 3, 3, 1),
+    ],
+)
+def test_arguments_of_the_wrong_type_are_refused_in_one_line(call):
+    for wrong in WRONG:
+        with pytest.raises(ParameterError) as caught:
+            call(wrong)
+        assert caught.value.hint
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 500
+
+
+def test_a_tensor_that_is_no_array_is_refused_in_one_line():
+    class Unwilling:
+        def __array__(self, *_, **__):
+            raise RuntimeError("call detach()\nfirst")
+
+    with pytest.raises(ParameterError, match=r"x is no array: call detach\(\) first"):
+        dtw.distance(Unwilling(), GOOD)
 
 
 class TestOthers:
@@ -211,6 +321,21 @@ class TestOthers:
         with pytest.raises(ParameterError, match="radius is 0"):
             dtw.OnlineDtw(GOOD, radius=0)
 
+    @pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "manhattan"])
+    def test_online_costs_that_overflow_leave_it_as_it_was(self, metric):
+        follower = dtw.OnlineDtw([0.0, 1.0, 2.0], metric=metric)
+        untouched = dtw.OnlineDtw([0.0, 1.0, 2.0], metric=metric)
+        follower.push([0.0])
+        huge = 1e160 if metric == "sqeuclidean" else 1e308
+        with pytest.raises(ParameterError, match=r"costs overflow float64: values reach 1e"):
+            follower.push([1.0, huge])
+        assert follower.rows_seen == 1
+        assert (
+            follower.push([1.0, 2.0]).tolist() == untouched.push([0.0, 1.0, 2.0])[1:].tolist()
+        )
+        assert np.array_equal(follower.costs, untouched.costs)
+        assert np.isfinite(follower.costs).all()
+
     def test_multiscale(self):
         with pytest.raises(ParameterError, match="which it can halve"):
             dtw.multiscale_path(GOOD, GOOD, metric="precomputed")
@@ -221,7 +346,7 @@ class TestOthers:
         for call in (windows.sakoe_chiba, windows.slanted):
             with pytest.raises(ParameterError, match="radius is -1"):
                 call(3, 3, -1)
-            with pytest.raises(ParameterError, match="a window of 0 x 3 cells"):
+            with pytest.raises(ParameterError, match="rows is 0"):
                 call(0, 3, 1)
         for slope in (0.5, np.nan, np.inf):
             with pytest.raises(ParameterError, match="max_slope is"):

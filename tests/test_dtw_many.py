@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avalign import dtw
+from avalign.dtw import matrices
 
 quick = settings(deadline=None, max_examples=50)
 values = st.integers(-4, 4).map(float)
@@ -34,6 +35,27 @@ class TestPairwise:
             for x in X
         ]
         assert matrix.tolist() == expected
+
+    @pytest.mark.parametrize("others", [None, np.arange(14.0).reshape(7, 2)])
+    def test_many_pairs_make_few_tasks(self, monkeypatch, others):
+        monkeypatch.setattr(matrices, "PAIRS_AT_ONCE", 1)
+        monkeypatch.setattr(matrices, "MOST_TASKS", 4)
+        X = np.random.default_rng(3).normal(size=(9, 4))
+        done = []
+        matrix = dtw.pairwise(
+            X,
+            others,
+            radius=1,
+            n_jobs=3,
+            progress=lambda count, total: done.append((count, total)),
+        )
+        expected = [
+            [dtw.distance(x, y, radius=1) for y in (X if others is None else others)] for x in X
+        ]
+        assert matrix.tolist() == expected
+        total = 45 if others is None else 63
+        assert done[-1] == (total, total)
+        assert len(done) <= 4 + 9
 
     @pytest.mark.parametrize("pattern", ["symmetric2", "asymmetricP0", "rabiner_juang_1b"])
     def test_step_patterns(self, pattern):

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import accumulate, band, local_costs
 
+from avalign.dtw import strips
 from avalign.dtw.bounds import envelope, lb_improved, lb_keogh, lb_kim
 from avalign.dtw.neighbors import nearest
 from avalign.dtw.verbs import distance
@@ -133,6 +134,34 @@ def test_most_candidates_leave_early():
     assert found.aligned < 40
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+@pytest.mark.parametrize("radius", [None, 0, 3, 40])
+def test_a_distance_is_given_up_only_above_the_limit(kind, radius):
+    rng = np.random.default_rng(4)
+    for rows, columns in ((1, 1), (47, 49), (49, 47), (97, 200), (260, 250), (400, 130)):
+        x, y = (np.cumsum(rng.normal(size=n)).astype(kind) for n in (rows, columns))
+        reach = -1 if radius is None else radius
+        exact = strips.distance(x, y, reach, 0)
+        assert exact == distance(x, y, radius=radius)
+        assert strips.distance(x, y, reach, 0, limit=exact) == exact
+        below = strips.distance(x, y, reach, 0, limit=np.nextafter(exact, 0))
+        assert below in (exact, math.inf)
+        if min(rows, columns) > 2 * 96:
+            assert strips.distance(x, y, reach, 0, limit=exact / 1e3) == math.inf
+
+
+@pytest.mark.parametrize("features", [1, 3])
+def test_threads_find_the_same(features):
+    candidates = walks(np.random.default_rng(5), 60, features, 90, 110)
+    alone = nearest(candidates[0], candidates, top_k=7, radius=9)
+    for n_jobs in (2, 3, 100, -1):
+        shared = nearest(candidates[0], candidates, top_k=7, radius=9, n_jobs=n_jobs)
+        np.testing.assert_array_equal(shared.indices, alone.indices)
+        np.testing.assert_array_equal(shared.distances, alone.distances)
+        pruned = shared.pruned_by_kim + shared.pruned_by_keogh + shared.pruned_by_improved
+        assert pruned + shared.aligned == 60
+
+
 def test_rows_of_an_array_are_candidates_and_all_may_be_asked_for():
     candidates = np.random.default_rng(3).normal(size=(5, 20))
     found = nearest(candidates[3], candidates, top_k=99)
@@ -145,7 +174,7 @@ def test_rows_of_an_array_are_candidates_and_all_may_be_asked_for():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"candidates": []}, "no candidates"),
+        ({"candidates": []}, "candidates holds no series"),
         ({"candidates": [[1.0], [[1.0, 2.0]]]}, "features"),
         ({"candidates": [[1.0], [math.inf]]}, "inf"),
         ({"top_k": 0}, "top_k"),

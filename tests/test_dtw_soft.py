@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import band, local_costs
 
-from avalign.dtw import soft_dtw
+from avalign.dtw import soft_solver
 from avalign.dtw.compiled import njit
 from avalign.dtw.scaled import exp2, power_of_two
 from avalign.dtw.soft_dtw import soft, soft_alignment, soft_distance, soft_divergence
@@ -102,7 +102,7 @@ def test_any_shape_band_and_block_gives_the_textbook_value(
     x, y = series(rng, metric, n, m, max(features, 2) if metric == "cosine" else features)
     gamma = 4.0**exponent
     given = {"gamma": gamma, "metric": metric, "radius": radius}
-    with mock.patch.object(soft_dtw, "BLOCK", block):
+    with mock.patch.object(soft_solver, "BLOCK", block):
         found = soft(x, y, **given)
         shares = soft_alignment(x, y, **given)
     wanted = in_logarithms(costs_of(x, y, metric), gamma, radius)
@@ -242,6 +242,36 @@ def test_arrays_of_any_layout_work():
 def test_gamma_must_be_a_positive_number(gamma):
     with pytest.raises(ParameterError, match="gamma is"):
         soft_distance([1.0], [2.0], gamma=gamma)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+@pytest.mark.parametrize("gamma", [1e-300, 1e-45, 1e-39, 1e30, 1e39, 1e42, 1e46, 1e306])
+def test_a_gamma_near_the_ends_of_floats_is_computed_right(kind, gamma):
+    # All costs are equal: the soft distance is that of DTW less the logarithm of 63 paths.
+    x, y = np.zeros(4, kind), np.zeros(4, kind)
+    found = soft(x, y, gamma=gamma)
+    assert found.distance == pytest.approx(-gamma * math.log(63), rel=1e-6)
+    assert not found.gradient_x.any()
+    assert not found.gradient_y.any()
+    # A single path: what is left of its cost beside gamma is right.
+    value = np.full(1, 0.5 * math.sqrt(min(gamma, 1e30)), kind)
+    cost = soft_distance(value, y[:1], gamma=gamma)
+    assert cost == pytest.approx(float(value[0]) ** 2, rel=1e-5, abs=1e-6 * gamma)
+
+
+@pytest.mark.parametrize("gamma", [5e-324, 1e-308, 1e308, 1.7e308, "1", None, 1j])
+def test_a_gamma_at_the_ends_of_floats_is_refused(gamma):
+    for call in (soft, soft_distance, soft_alignment, soft_divergence):
+        with pytest.raises(ParameterError, match=r"gamma is .* 1e-307 to 1e\+307"):
+            call([1.0, 2.0], [2.0], gamma=gamma)
+
+
+def test_soft_distances_that_overflow_are_refused():
+    for gamma in (1.0, 1e200, 1e300, 1e307):
+        with pytest.raises(ParameterError, match=r"too large for a gamma|overflows float64"):
+            soft_distance(np.full((9, 9), 1e308), metric="precomputed", gamma=gamma)
+    with pytest.raises(ParameterError, match="costs that overflow are too large"):
+        soft([1e200], [-1e200])
 
 
 def test_what_cannot_be_resolved_is_refused():

@@ -1,3 +1,4 @@
+import math
 import os
 import subprocess
 import sys
@@ -258,3 +259,27 @@ def test_the_cuda_kernel_is_right_in_simulation():
         check=True,
         timeout=240,
     )
+
+
+def test_arguments_that_are_no_tensors_are_refused():
+    x = torch.zeros((1, 3, 1))
+    for wrong in ([[[0.0]]], None, "x", 3):
+        with pytest.raises(ParameterError, match=r"x is .*give a tensor"):
+            soft_distance(wrong, x)
+    with pytest.raises(ParameterError, match=r"y is .*give a tensor"):
+        soft_distance(x, [[[0.0]]])
+    with pytest.raises(ParameterError, match=r"x_lengths is .*give a tensor"):
+        soft_distance(x, x, x_lengths=[3])
+    for change in ({"gamma": "1"}, {"gamma": None}, {"metric": []}, {"radius": 0.5}):
+        with pytest.raises(ParameterError):
+            soft_distance(x, x, **change)
+    with pytest.raises(ParameterError, match="no reduction"):
+        SoftDtw(reduction=["mean"])
+
+
+def test_soft_distances_that_overflow_float32_are_refused():
+    x = torch.zeros((1, 5, 1))
+    with pytest.raises(ParameterError, match=r"overflow torch.float32 .*float64"):
+        soft_distance(x, x, gamma=1e39)
+    wide = soft_distance(x.double(), x.double(), gamma=1e39)
+    assert float(wide[0]) == pytest.approx(-1e39 * math.log(321))

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avalign.dtw import checks
 from avalign.dtw.matrices import pairwise
+from avalign.dtw.scalars import real, whole
 from avalign.dtw.soft_dtw import soft
 from avalign.dtw.verbs import path
 from avalign.errors import ParameterError
@@ -108,7 +109,8 @@ def barycenter(
     [0.0, 0.0, 5.333]
     """
     checked, shares = _checked(series, weights)
-    limit = checks.whole(max_iterations, "max_iterations")
+    limit = whole(max_iterations, "max_iterations")
+    tolerance = real(tolerance, "tolerance")
     center = _initial(initial, checked, shares, radius)
 
     cost, means = _align(center, checked, shares, radius)
@@ -177,7 +179,8 @@ def soft_barycenter(
     [0.0, 0.0, 5.333]
     """
     checked, shares = _checked(series, weights)
-    limit = checks.whole(max_iterations, "max_iterations")
+    limit = whole(max_iterations, "max_iterations")
+    tolerance = real(tolerance, "tolerance")
     center = _initial(initial, checked, shares, radius)
 
     def evaluate(values: Array) -> tuple[float, Array]:
@@ -225,9 +228,7 @@ def _checked(
     series: Iterable[ArrayLike], weights: ArrayLike | None
 ) -> tuple[list[Array], NDArray[np.float64]]:
     """Return the series, as alike as arrays can be, and their weights."""
-    arrays = [checks.series(one, f"series[{at}]") for at, one in enumerate(series)]
-    if not arrays:
-        raise ParameterError("there are no series", "give at least one")
+    arrays = checks.listed(series, "series")
     for at, array in enumerate(arrays):
         if array.shape[1:] != arrays[0].shape[1:]:
             raise ParameterError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from contextlib import suppress
-from operator import index
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,15 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from avalign.dtw.compiled import MANHATTAN
 from avalign.dtw.problem import METRIC_CODES, Problem
+from avalign.dtw.scalars import choice, flag, whole
 from avalign.dtw.steps import StepPattern, step_pattern
 from avalign.errors import ParameterError
 
-__all__ = ["memory", "no_path", "overflow", "problem", "series", "whole"]
+__all__ = ["listed", "memory", "no_path", "overflow", "problem", "series"]
 
 _SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
-
-# More rows than any memory holds. Kernels add lengths to a radius, which must not overflow.
-_ENOUGH = 2**48
 
 
 def problem(
@@ -37,8 +35,8 @@ def problem(
     weights: ArrayLike | None = None,
 ) -> Problem:
     """Check the arguments that all verbs share, and lay the series out for the engines."""
-    if metric not in METRIC_CODES:
-        raise ParameterError(f"no metric {metric!r}", f"take one of {', '.join(METRIC_CODES)}")
+    if not (isinstance(metric, str) and metric in METRIC_CODES):
+        choice(metric, "metric", METRIC_CODES)
     left = series(x, "x")
     if metric == "precomputed":
         right = None
@@ -62,8 +60,8 @@ def problem(
         -1 if radius is None else whole(radius, "radius"),
         None,
         step_pattern(pattern),
-        open_begin,
-        open_end,
+        open_begin is not False and flag(open_begin, "open_begin"),
+        open_end is not False and flag(open_end, "open_end"),
         None,
     )
     if weights is not None:
@@ -84,9 +82,11 @@ def series(values: ArrayLike, name: str) -> NDArray[Any]:
         raise ParameterError(f"{name} has masked values", "drop or interpolate such rows first")
     try:
         array = np.asarray(values)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+        # Tensors refuse by RuntimeError, over several lines.
         raise ParameterError(
-            f"{name} is no array: {error}", "give rows of equal length"
+            f"{name} is no array: {' '.join(str(error).split())}",
+            "give numbers, in rows of equal length",
         ) from None
     if array.dtype != _SINGLE and array.dtype != _DOUBLE:
         if array.dtype.kind not in "fiub":
@@ -120,6 +120,23 @@ def series(values: ArrayLike, name: str) -> NDArray[Any]:
     return array
 
 
+def listed(several: object, name: str) -> list[NDArray[Any]]:
+    """Return series as a list of checked arrays, at least one; an array holds one a row."""
+    if type(several) is np.ndarray and several.ndim == 2 and several.flags.carray:
+        # One look at all of them, where that finds no fault.
+        flat = several.ravel()
+        if several.dtype in (_SINGLE, _DOUBLE) and flat.size and math.isfinite(flat.dot(flat)):
+            return list(several)
+    try:
+        members = iter(several)  # type: ignore[call-overload]
+    except TypeError:  # also of arrays without dimensions
+        members = iter(())
+    found = [series(one, f"{name}[{at}]") for at, one in enumerate(members)]
+    if not found:
+        raise ParameterError(f"{name} holds no series", "give a sequence of arrays")
+    return found
+
+
 def _matched(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return both series in one type, if they have as many features."""
     if x.shape[1:] != y.shape[1:]:
@@ -150,17 +167,6 @@ def _unit_rows(array: NDArray[Any], name: str) -> NDArray[Any]:
     return rows
 
 
-def whole(number: object, name: str, *, least: int = 0) -> int:
-    """Return a whole number that is large enough, or as large as makes any difference."""
-    try:
-        value = None if isinstance(number, bool) else index(number)  # type: ignore[arg-type]
-    except TypeError:
-        value = None
-    if value is None or value < least:
-        raise ParameterError(f"{name} is {number!r}", f"give a whole number, {least} or more")
-    return min(value, _ENOUGH)
-
-
 def _weights(weights: ArrayLike, checked: Problem) -> NDArray[Any]:
     array = series(weights, "weights")
     longest = max(checked.shape)
@@ -181,7 +187,7 @@ def _window(window: ArrayLike, checked: Problem) -> NDArray[np.int64]:
     rows, columns = checked.shape
     try:
         array = np.asarray(window)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RuntimeError, OverflowError):
         array = np.empty(0)
     if array.shape != (rows, 2) or array.dtype.kind not in "iu":
         raise ParameterError(
@@ -247,6 +253,7 @@ def memory(needed: int, what: str, remedy: str) -> None:
         )
 
 
+@cache
 def _memory_bytes() -> int | None:
     """Return how much memory there is, as far as the system tells."""
     limits = []

@@ -14,6 +14,9 @@ from avalign.dtw.problem import Problem
 
 __all__ = ["distance", "ends", "path", "solved_distance"]
 
+# Cells whose path takes less memory than any machine has: a few bytes for each at most.
+ALWAYS_FIT = 2**18
+
 
 def distance(problem: Problem) -> float:
     """Return the distance before scaling, infinite where no path fits."""
@@ -37,17 +40,19 @@ def solved_distance(problem: Problem) -> float:
 
 def path(problem: Problem) -> tuple[float, NDArray[np.int32]]:
     """Return the distance before scaling, and its path."""
+    rows, columns = problem.shape
+    if rows * columns > ALWAYS_FIT:
+        checks.memory(
+            _path_bytes(problem),
+            f"the path through {rows} x {columns} cells",
+            "give a smaller radius, or call multiscale_path, whose memory is linear",
+        )
     if problem.suits_strips:
         return replay.path(*_arguments(problem), problem.pattern.diagonal_weight)
     if problem.is_plain:
         return frames.path(*_arguments(problem))
     if _spots(problem):
         return _spotted_path(problem)
-    checks.memory(
-        recurrence.path_bytes(problem),
-        "the path",
-        "give a radius, or call multiscale_path, whose memory is linear",
-    )
     return recurrence.path(problem)
 
 
@@ -58,6 +63,15 @@ def ends(problem: Problem) -> tuple[NDArray[Any], Callable[[int], int]]:
         return spotter.costs, spotter.start
     costs, starts = recurrence.last_row(problem)
     return costs, starts.item
+
+
+def _path_bytes(problem: Problem) -> int:
+    """Return how much memory the path will take in the engine that finds it."""
+    if problem.suits_strips or _spots(problem):
+        return replay.path_bytes(*problem.shape, problem.radius, problem.x.itemsize)
+    if problem.is_plain:
+        return frames.path_bytes(*_arguments(problem)[:3])
+    return recurrence.path_bytes(problem)
 
 
 def _arguments(problem: Problem) -> tuple[Any, Any, int, int]:

@@ -13,7 +13,7 @@ from avalign.dtw.frames_strips import cross_all
 from avalign.dtw.frames_tile import COLUMNS, ROWS_PER_LANE
 from avalign.dtw.vectors import BYTES
 
-__all__ = ["distance", "path"]
+__all__ = ["distance", "path", "path_bytes"]
 
 
 def distance(x: npt.NDArray[Any], y: npt.NDArray[Any], radius: int, metric: int) -> float:
@@ -58,6 +58,14 @@ def path(
     distance = cross_all(planned, memory, x, y, metric)
     first = trace(planned, memory, metric, choices, cells)
     return float(distance), cells[first:]
+
+
+def path_bytes(x: npt.NDArray[Any], y: npt.NDArray[Any], radius: int) -> int:
+    """Return how much memory :func:`path` will take, beside the series."""
+    planned = plan(x, y, radius, checkpoints=True)
+    choices = COLUMNS * planned.chunk * ROWS_PER_LANE * 2 * np.dtype(np.uint16).itemsize
+    cells = 2 * np.dtype(np.int32).itemsize * (planned.n + planned.m)
+    return planned.end * x.itemsize + choices + cells
 
 
 def _allocate(planned: Plan, like: npt.NDArray[Any]) -> npt.NDArray[Any]:

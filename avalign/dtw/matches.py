@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from avalign.dtw import checks, dispatch
 from avalign.dtw.result import Match
+from avalign.dtw.scalars import real, whole
 from avalign.dtw.steps import StepPattern
 from avalign.errors import ParameterError
 
@@ -74,8 +76,9 @@ def subsequence(
             "subsequence takes no precomputed costs",
             "call path(costs, metric='precomputed', open_begin=True, open_end=True)",
         )
-    if max_distance is not None and not max_distance >= 0:
-        raise ParameterError(f"max_distance is {max_distance}", "give a cost, 0 or more")
+    limit = None if top_k is None else whole(top_k, "top_k", least=1)
+    worst = inf if max_distance is None else real(max_distance, "max_distance", most=inf)
+    apart = None if exclusion is None else whole(exclusion, "exclusion")
     problem = checks.problem(
         query, series, metric, pattern=step_pattern, open_begin=True, open_end=True
     )
@@ -83,13 +86,7 @@ def subsequence(
     if costs.min() == np.inf:
         checks.overflow(problem)
     costs *= costs.dtype.type(problem.scale)
-    ends = _spread(
-        costs,
-        start_of,
-        limit=None if top_k is None else checks.whole(top_k, "top_k", least=1),
-        worst=np.inf if max_distance is None else max_distance,
-        exclusion=None if exclusion is None else checks.whole(exclusion, "exclusion"),
-    )
+    ends = _spread(costs, start_of, limit=limit, worst=worst, exclusion=apart)
     assert problem.y is not None
     return [
         Match(

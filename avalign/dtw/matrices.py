@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,13 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from avalign.dtw import checks, dispatch, lanes
 from avalign.dtw.problem import Problem
+from avalign.dtw.scalars import shown, workers
 from avalign.dtw.steps import StepPattern
 from avalign.errors import ParameterError
 
-__all__ = ["pairwise", "workers"]
+__all__ = ["pairwise"]
 
 # Pairs that one task computes: enough to hide the cost of handing it out.
 PAIRS_AT_ONCE = 32
+# Beside one for each row.
+MOST_TASKS = 4096
 # Where series are long or few, vectors along each pair do better than one pair to a lane.
 LONGEST_IN_LANES = 4096
 FEWEST_IN_LANES = 4
@@ -69,7 +71,9 @@ def pairwise(
     """
     if metric == "precomputed":
         raise ParameterError("pairwise takes no precomputed costs", "pass series")
-    rows, others = _listed(X, "X"), None if Y is None else _listed(Y, "Y")
+    if progress is not None and not callable(progress):
+        raise ParameterError(f"progress is {shown(progress)}", "give a function, or None")
+    rows, others = checks.listed(X, "X"), None if Y is None else checks.listed(Y, "Y")
     if not all(series.dtype == np.float32 for series in (*rows, *(others or []))):
         rows = [series.astype(np.float64, copy=False) for series in rows]
         others = others and [series.astype(np.float64, copy=False) for series in others]
@@ -94,23 +98,31 @@ def pairwise(
             checks.no_path(problem(i, j))
         return matrix
 
-    def solve(pairs: list[tuple[int, int]]) -> list[float]:
-        return [dispatch.solved_distance(problem(i, j)) for i, j in pairs]
-
     mirrored = others is None and first.pattern.is_symmetric
-    pairs = [(i, j) for i in range(len(rows)) for j in range(i * mirrored, len(columns))]
-    tasks = [pairs[k : k + PAIRS_AT_ONCE] for k in range(0, len(pairs), PAIRS_AT_ONCE)]
-    matrix = np.zeros((len(rows), len(columns)), rows[0].dtype)
+    matrix = np.empty((len(rows), len(columns)), rows[0].dtype)
+
+    def solve(i: int, start: int) -> int:
+        stop = min(start + at_once, len(columns))
+        for j in range(start, stop):
+            matrix[i, j] = dispatch.solved_distance(problem(i, j))
+            if mirrored:
+                matrix[j, i] = matrix[i, j]
+        return stop - start
+
+    # Few enough tasks for all of them to wait in line.
+    at_once = max(PAIRS_AT_ONCE, matrix.size // MOST_TASKS)
+    tasks = [
+        (i, start)
+        for i in range(len(rows))
+        for start in range(i * mirrored, len(columns), at_once)
+    ]
+    total = matrix.size - mirrored * len(rows) * (len(rows) - 1) // 2
     done = 0
     with ThreadPoolExecutor(threads) as pool:
-        for task, found in zip(tasks, pool.map(solve, tasks), strict=True):
-            for (i, j), value in zip(task, found, strict=True):
-                matrix[i, j] = value
-                if mirrored:
-                    matrix[j, i] = value
-            done += len(task)
+        for count in pool.map(solve, *zip(*tasks, strict=True)):
+            done += count
             if progress is not None:
-                progress(done, len(pairs))
+                progress(done, total)
     return matrix
 
 
@@ -119,21 +131,3 @@ def _suits_lanes(rows: list[NDArray[Any]], columns: list[NDArray[Any]]) -> bool:
     return len(columns) >= FEWEST_IN_LANES and all(
         series.ndim == 1 and len(series) <= LONGEST_IN_LANES for series in (*rows, *columns)
     )
-
-
-def workers(n_jobs: int) -> int:
-    """Return a number of threads: what was asked for, or one per core for -1."""
-    if n_jobs == -1:
-        return os.cpu_count() or 1
-    return checks.whole(n_jobs, "n_jobs", least=1)
-
-
-def _listed(several: Any, name: str) -> list[NDArray[Any]]:
-    """Return series as a list of checked arrays."""
-    try:
-        listed = [checks.series(one, f"{name}[{k}]") for k, one in enumerate(several)]
-    except TypeError:
-        listed = []
-    if not listed:
-        raise ParameterError(f"{name} holds no series", "give a sequence of arrays")
-    return listed

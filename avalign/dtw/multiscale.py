@@ -11,6 +11,7 @@ from avalign.dtw import checks, dispatch, recurrence, windows
 from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN, njit
 from avalign.dtw.problem import Problem
 from avalign.dtw.result import DtwResult
+from avalign.dtw.scalars import flag, whole
 from avalign.errors import ParameterError
 
 __all__ = ["multiscale_path"]
@@ -81,7 +82,8 @@ def multiscale_path(
             "multiscale_path takes no precomputed costs", "pass series, which it can halve"
         )
     problem = checks.problem(x, y, metric)
-    radius = checks.whole(radius, "radius")
+    radius = whole(radius, "radius")
+    bounded = flag(bounded, "bounded")
     cost, path = _refined(problem, radius)
     if not cost < np.inf:
         checks.no_path(problem)

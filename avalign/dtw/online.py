@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from avalign.dtw import checks
-from avalign.dtw.compiled import njit
+from avalign.dtw.compiled import MANHATTAN, njit
 from avalign.dtw.rows import fill_costs
+from avalign.dtw.scalars import choice, flag, whole
 from avalign.errors import ParameterError
 
 __all__ = ["OnlineDtw"]
@@ -114,18 +115,17 @@ class OnlineDtw:
         radius: int | None = None,
         open_begin: bool = False,
     ) -> None:
-        if metric not in ("sqeuclidean", "euclidean", "manhattan"):
-            raise ParameterError(
-                f"no online metric {metric!r}", "take sqeuclidean, euclidean or manhattan"
-            )
+        choice(metric, "online metric", ("sqeuclidean", "euclidean", "manhattan"))
         problem = checks.problem(reference, reference, metric)
         rows = problem.x.astype(np.float64, copy=False)
         self.position = 0
         self.rows_seen = 0
         self._metric = problem.metric_code
-        self._open_begin = open_begin
+        self._open_begin = flag(open_begin, "open_begin")
         self._reference = np.ascontiguousarray(rows.reshape(len(rows), -1).T)
-        self._radius = len(rows) if radius is None else checks.whole(radius, "radius", least=1)
+        self._radius = len(rows) if radius is None else whole(radius, "radius", least=1)
+        self._largest_value = float(np.abs(rows).max())
+        self._largest_cost = 0.0
         self._window = np.zeros(2, np.int64)
         self._totals = np.full(len(rows), np.inf)
         self._starts = np.zeros(len(rows), np.int64)
@@ -147,7 +147,7 @@ class OnlineDtw:
         Raises
         ------
         ParameterError
-            If the rows cannot be used; then none of them is taken.
+            If the rows cannot be used, or costs might overflow; then none is taken.
         """
         fresh = checks.series(rows, "rows")
         fresh = fresh.reshape(len(fresh), -1)
@@ -157,6 +157,7 @@ class OnlineDtw:
                 f"rows have shape {np.shape(rows)}, the reference {features} features a row",
                 f"push arrays of shape (K, {features})",
             )
+        largest_cost = self._checked_cost(fresh)
         positions = np.empty(len(fresh), np.int64)
         _advance(
             fresh.astype(self._reference.dtype, copy=False), self._reference, self._metric,
@@ -164,8 +165,25 @@ class OnlineDtw:
             self._costs, self._totals, self._starts, positions,
         )  # fmt: skip
         self.rows_seen += len(fresh)
+        self._largest_cost = largest_cost
         self.position = int(positions[-1])
         return positions
+
+    def _checked_cost(self, fresh: NDArray[Any]) -> float:
+        """Return what no cell so far costs more than, unless sums of it may overflow."""
+        largest = float(np.abs(fresh).max())
+        apart = largest + self._largest_value
+        cost = apart * (apart if self._metric != MANHATTAN else 1.0) * len(self._reference)
+        cost = max(cost, self._largest_cost)
+        # Diagonal steps count twice.
+        cells = self.rows_seen + len(fresh) + self._reference.shape[1]
+        if 2 * cells * cost > np.finfo(np.float64).max:
+            raise ParameterError(
+                f"the costs overflow float64: values reach "
+                f"{max(largest, self._largest_value):.3g}",
+                "scale the reference and the rows down",
+            )
+        return cost
 
     @property
     def lag(self) -> int:

@@ -25,7 +25,7 @@ from avalign.dtw.strips import corner, forward
 from avalign.dtw.tiling import plan
 from avalign.dtw.wavefront import step_and_trace
 
-__all__ = ["path"]
+__all__ = ["path", "path_bytes"]
 
 
 def path(
@@ -63,13 +63,19 @@ def path(
         tops[0] = beyond
     else:
         forward(metric, diagonal, radius >= 0)(
-            x, y, beyond, work, tuple(tiling), tops, checkpoints
+            x, y, beyond, work, tuple(tiling), tops, checkpoints, np.inf
         )
     retrace = _RETRACE[metric == SQEUCLIDEAN, diagonal, radius >= 0]
     distance, unused = retrace(
         x, y, beyond, work, tuple(tiling), tops, checkpoints, directions, cells
     )
     return float(distance), cells[unused:]
+
+
+def path_bytes(rows: int, columns: int, radius: int, itemsize: int) -> int:
+    """Return how much memory :func:`path` will take, beside the series."""
+    cells = 2 * np.dtype(np.int32).itemsize * (rows + columns)
+    return plan(rows, columns, radius, itemsize).footprint(columns, itemsize) + cells
 
 
 def _make_retrace(metric: int, diagonal: int, banded: bool) -> Any:

@@ -18,7 +18,7 @@ from numba import cuda
 
 from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN
 from avalign.dtw.problem import PRECOMPUTED
-from avalign.dtw.soft_dtw import LARGEST_EXPONENT, too_large
+from avalign.dtw.soft_solver import LARGEST_EXPONENT, per_cost, too_large
 from avalign.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -216,8 +216,11 @@ def run_on_cuda(
     columns = x.shape[2] if metric == PRECOMPUTED else y.shape[1]
     pairs, rows = x.shape[:2]
     lengths = x_lengths.to(x.device), y_lengths.to(x.device)
-    for kind in (x.dtype, torch.float64):
+    for kind in dict.fromkeys((x.dtype, torch.float64)):
         name = np.dtype(str(kind).removeprefix("torch."))
+        scale = per_cost(gamma, name)
+        if scale is None:
+            continue
         wide = [tensor.to(kind) for tensor in (x, y)]
         found = [torch.zeros_like(tensor) for tensor in wide] if gradients else []
         room = found or [x.new_empty((0, 0, 0), dtype=kind)] * 2
@@ -226,7 +229,7 @@ def run_on_cuda(
         sums = x.new_empty((pairs, 2), dtype=kind)
         arguments: list[Any] = [
             *map(cuda.as_cuda_array, (*wide, *lengths)),
-            name.type(-1 / (gamma * math.log(2))),
+            scale,
             metric,
             radius,
             *map(cuda.as_cuda_array, (k, exponents, sums, *room)),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -12,26 +10,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from avalign.dtw import checks
 from avalign.dtw.problem import Problem
-from avalign.dtw.soft_kernels import soft_pair
+from avalign.dtw.soft_solver import smoothing, solve
 from avalign.errors import ParameterError
 
 __all__ = [
     "SoftDtwResult",
-    "smoothing",
     "soft",
     "soft_alignment",
     "soft_distance",
     "soft_divergence",
-    "solve",
-    "too_large",
 ]
 
-# Anti-diagonals that are kept at a time: a few rows of blocks stay in the cache.
-BLOCK = 64
 # What is not wanted.
 NOTHING = np.empty((0, 0))
-# Exponents are floats, and their sums must be exact with room for a fraction.
-LARGEST_EXPONENT = {np.dtype(np.float32): 2.0**20, np.dtype(np.float64): 2.0**48}
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +64,8 @@ def soft_distance(
 
     The soft minimum of costs c is ``-gamma * log(sum(exp(-c / gamma)))``. It is less than
     the distance of DTW, by at most ``gamma`` times the logarithm of the number of paths,
-    and tends to it as `gamma` tends to 0. Memory grows with the length of the series.
+    and tends to it as `gamma` tends to 0. What a `gamma` much larger than the costs leaves
+    of them is rounded to its own precision. Memory grows with the length of the series.
 
     Parameters
     ----------
@@ -82,7 +74,8 @@ def soft_distance(
     y : array-like, shape (M,) or (M, D), optional
         The other series; None with precomputed costs.
     gamma : float
-        The smoothing, above 0, in the unit of the costs. The larger, the more paths count.
+        The smoothing, 1e-307 to 1e307, in the unit of the costs. The larger, the more paths
+        count.
     metric : {"sqeuclidean", "euclidean", "manhattan", "cosine", "precomputed"}
         The local cost. With "precomputed", x is the (N, M) matrix of local costs.
     radius : int, optional
@@ -276,78 +269,11 @@ def _own_gradient(found: SoftDtwResult) -> NDArray[Any]:
     return (found.gradient_x + found.gradient_y) / 2
 
 
-def solve(
-    x: NDArray[Any],
-    y: NDArray[Any],
-    metric: int,
-    radius: int,
-    gamma: float,
-    gradient_x: NDArray[Any],
-    gradient_y: NDArray[Any],
-    alignment: NDArray[Any],
-) -> float:
-    """Compute what :func:`avalign.dtw.soft_kernels.soft_pair` does, in the type it needs.
-
-    Parameters
-    ----------
-    x, y : ndarray, shapes (N, D) and (M, D)
-        Contiguous series of one type.
-    metric, radius : int
-        A metric code, and a Sakoe-Chiba radius or -1.
-    gamma : float
-        The smoothing.
-    gradient_x, gradient_y, alignment : ndarray
-        Receive the derivatives, unless they are empty.
-
-    Returns
-    -------
-    float
-        The soft distance.
-
-    Raises
-    ------
-    ParameterError
-        If the costs overflow, or are too large beside `gamma`.
-    """
-    diagonals = len(x) + (len(y) or x.shape[1]) - 1
-    block = max(BLOCK, isqrt(diagonals))
-    outputs = gradient_x, gradient_y, alignment
-    for kind in (x.dtype, np.dtype(np.float64)):
-        wide = [array.astype(kind, copy=False) for array in (x, y, *outputs)]
-        scale = kind.type(-1 / (gamma * math.log(2)))
-        mantissa, exponent = soft_pair(
-            wide[0], wide[1], metric, radius, scale, block, wide[2], wide[3], wide[4]
-        )
-        if abs(exponent) < LARGEST_EXPONENT[kind]:
-            for output, array in zip(outputs, wide[2:], strict=True):
-                if output is not array:
-                    output[...] = array
-            return -gamma * math.log(2) * (exponent + math.log2(mantissa))
-    raise too_large(gamma, exponent)
-
-
-def too_large(gamma: float, exponent: float) -> ParameterError:
-    """Return the complaint that the logarithms of sums, to base 2, reach this far."""
-    return ParameterError(
-        f"costs of about {-gamma * math.log(2) * exponent:.3g} are too large for a gamma "
-        f"of {gamma:g}",
-        "raise gamma or scale the series down; for gamma = 0 call distance and path",
-    )
-
-
 def _problem(
     x: ArrayLike, y: ArrayLike | None, metric: str, radius: int | None, gamma: float
 ) -> Problem:
     smoothing(gamma)
     return checks.problem(x, y, metric, radius)
-
-
-def smoothing(gamma: float) -> None:
-    """Refuse a `gamma` that is not a positive number."""
-    if not 0 < gamma < math.inf:
-        raise ParameterError(
-            f"gamma is {gamma!r}", "give a number above 0; for gamma = 0 call distance and path"
-        )
 
 
 def _solve(

@@ -23,39 +23,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN, SQEUCLIDEAN, njit
+from avalign.dtw.compiled import EUCLIDEAN, SQEUCLIDEAN, njit
 from avalign.dtw.problem import PRECOMPUTED
 from avalign.dtw.scaled import exp2, normalise, power_of_two, sum_of_three
-from avalign.dtw.vectors import absolute, fused_multiply_add, less, load, select, splat, store
+from avalign.dtw.soft_costs import (
+    MARGIN,
+    add_gradient,
+    channels_first,
+    divide_by_cost,
+    fill_costs,
+    rows_first,
+    scatter_shares,
+)
+from avalign.dtw.vectors import load, splat, store
 
 __all__ = ["soft_pair"]
-
-# Room on both sides of a row for vectors that stick out of it; one vector of float32.
-MARGIN = 16
-# Channels that a kernel holds in registers; the number of channels is rounded up to it.
-CHANNELS = 4
-
-
-@njit
-def _channels_first(series, channels, backwards):
-    """Copy (N, D) to (D rounded up, margin + N + margin), zero where there is no value."""
-    rows = len(series)
-    padded = -(-channels // CHANNELS) * CHANNELS
-    out = np.zeros((padded, rows + 3 * MARGIN), series.dtype)
-    for row in range(rows):
-        position = MARGIN + (rows - 1 - row if backwards else row)
-        for channel in range(channels):
-            out[channel, position] = series[row, channel]
-    return out
-
-
-@njit
-def _rows_first(gradient, backwards, factor, out):
-    rows, channels = out.shape
-    for row in range(rows):
-        position = MARGIN + (rows - 1 - row if backwards else row)
-        for channel in range(channels):
-            out[row, channel] = factor * gradient[channel, position]
 
 
 @njit
@@ -71,110 +53,6 @@ def _diagonals(rows, columns, radius):
         first[d] = max(0, d - columns + 1, -((high - d) // 2) if d > high else 0)
         last[d] = min(rows - 1, d, (d - low) // 2)
     return first, last
-
-
-@njit
-def _gather_costs(costs, matrix, first, last, start, stop, base):
-    for d in range(start, stop):
-        for i in range(first[d], last[d] + 1):
-            costs[d - start, i - base] = matrix[i, d - i]
-
-
-@njit
-def _scatter_shares(shares, alignment, first, last, start, stop, base):
-    for d in range(start, stop):
-        for i in range(first[d], last[d] + 1):
-            alignment[i, d - i] = shares[d - start, i - base]
-
-
-@njit
-def _compute_costs(costs, x, y, first, last, start, stop, base, columns, metric):
-    """Fill a block with costs; `y` runs backwards, so that its index grows with the row."""
-    lanes = 64 // costs.itemsize
-    width, x_width, y_width = costs.shape[1], x.shape[1], y.shape[1]
-    begin = first[start] // lanes * lanes
-    for c in range(0, x.shape[0], CHANNELS):
-        for i in range(begin, last[stop - 1] + 1, lanes):
-            at = c * x_width + i + MARGIN
-            x0, x1 = load(x, at), load(x, at + x_width)
-            x2, x3 = load(x, at + 2 * x_width), load(x, at + 3 * x_width)
-            for d in range(start, stop):
-                if i + lanes <= first[d] or i > last[d]:
-                    continue
-                at = c * y_width + i + columns - 1 - d + MARGIN
-                d0, d1 = x0 - load(y, at), x1 - load(y, at + y_width)
-                d2, d3 = x2 - load(y, at + 2 * y_width), x3 - load(y, at + 3 * y_width)
-                if metric == MANHATTAN:
-                    cost = (absolute(d0) + absolute(d1)) + (absolute(d2) + absolute(d3))
-                else:
-                    cost = fused_multiply_add(d0, d0, d1 * d1) + fused_multiply_add(
-                        d2, d2, d3 * d3
-                    )
-                at = (d - start) * width + i - base
-                if c > 0:
-                    cost = cost + load(costs, at)
-                store(costs, at, cost)
-    if metric == EUCLIDEAN:
-        for d in range(start, stop):
-            row = costs[d - start, first[d] - base : last[d] - base + 1]
-            for i in range(row.size):
-                row[i] = np.sqrt(row[i])
-
-
-@njit
-def _add_gradient(
-    gradient, own, other, shares, first, last, start, stop, base, columns, skew, metric
-):
-    """Add what a block contributes to the gradient of one series, halved if squared.
-
-    Both series are in the order of the rows of `x`; `skew` is 0 to differentiate by `x`,
-    and 1 by `y`, whose index is larger by ``columns - 1 - d`` on anti-diagonal d.
-    """
-    lanes = 64 // shares.itemsize
-    width, own_width, other_width = shares.shape[1], own.shape[1], other.shape[1]
-    if skew:
-        begin = first[stop - 1] + columns - stop
-        end = last[start] + columns - 1 - start
-    else:
-        begin, end = first[start], last[stop - 1]
-    begin = begin // lanes * lanes
-    for c in range(0, own.shape[0], CHANNELS):
-        for k in range(begin, end + 1, lanes):
-            at = c * own_width + k + MARGIN
-            x0, x1 = load(own, at), load(own, at + own_width)
-            x2, x3 = load(own, at + 2 * own_width), load(own, at + 3 * own_width)
-            g0, g1 = load(gradient, at), load(gradient, at + own_width)
-            g2, g3 = load(gradient, at + 2 * own_width), load(gradient, at + 3 * own_width)
-            for d in range(start, stop):
-                ahead = columns - 1 - d
-                i = k - skew * ahead
-                if i + lanes <= first[d] or i > last[d]:
-                    continue
-                share = load(shares, (d - start) * width + i - base)
-                at_other = c * other_width + i + (1 - skew) * ahead + MARGIN
-                d0 = x0 - load(other, at_other)
-                d1 = x1 - load(other, at_other + other_width)
-                d2 = x2 - load(other, at_other + 2 * other_width)
-                d3 = x3 - load(other, at_other + 3 * other_width)
-                if metric == MANHATTAN:
-                    g0, g1 = g0 + _signed(share, d0), g1 + _signed(share, d1)
-                    g2, g3 = g2 + _signed(share, d2), g3 + _signed(share, d3)
-                else:
-                    g0 = fused_multiply_add(share, d0, g0)
-                    g1 = fused_multiply_add(share, d1, g1)
-                    g2 = fused_multiply_add(share, d2, g2)
-                    g3 = fused_multiply_add(share, d3, g3)
-            store(gradient, at, g0)
-            store(gradient, at + own_width, g1)
-            store(gradient, at + 2 * own_width, g2)
-            store(gradient, at + 3 * own_width, g3)
-
-
-@njit(forceinline=True)
-def _signed(share, difference):
-    zero = difference - difference
-    positive = select(less(zero, difference), share, zero)
-    return select(less(difference, zero), zero - share, positive)
 
 
 @njit
@@ -267,14 +145,6 @@ def _back(
 
 
 @njit
-def _divide_by_cost(shares, costs, first, last, start, stop, base):
-    for d in range(start, stop):
-        for i in range(first[d] - base, last[d] + 1 - base):
-            cost = costs[d - start, i]
-            shares[d - start, i] = shares[d - start, i] / cost if cost > 0 else 0
-
-
-@njit
 def soft_pair(x, y, metric, radius, scale, block, gradient_x, gradient_y, alignment):
     """Compute soft-DTW of two series, and what there is room for of its gradient.
 
@@ -304,8 +174,8 @@ def soft_pair(x, y, metric, radius, scale, block, gradient_x, gradient_y, alignm
     first, last = _diagonals(rows, columns, radius)
     bases, width = _blocks(first, last, block)
     channels = y.shape[1]
-    x_channels = _channels_first(x, channels, False)
-    y_channels = _channels_first(y, channels, True)
+    x_channels = channels_first(x, channels, False)
+    y_channels = channels_first(y, channels, True)
     with_gradient, with_alignment = gradient_x.size > 0, alignment.size > 0
 
     costs = np.zeros((block, width), kind)
@@ -324,7 +194,7 @@ def soft_pair(x, y, metric, radius, scale, block, gradient_x, gradient_y, alignm
             _copy_two(heads[b, 0], k, 0, 0, 0.0)
             _copy_two(heads[b, 1], k_exponent, 0, 0, 0.0)
         start, stop = b * block, min(len(first), b * block + block)
-        _costs(
+        fill_costs(
             costs, x, x_channels, y_channels, first, last, start, stop, base, columns, metric
         )
         _forth(k, k_exponent, costs, first, last, start, stop, base, scale)
@@ -347,7 +217,7 @@ def soft_pair(x, y, metric, radius, scale, block, gradient_x, gradient_y, alignm
         if b < len(bases) - 1:
             _copy_two(k, heads[b, 0], 0, 0, 0.0)
             _copy_two(k_exponent, heads[b, 1], 0, 0, 0.0)
-            _costs(
+            fill_costs(
                 costs,
                 x,
                 x_channels,
@@ -378,11 +248,11 @@ def soft_pair(x, y, metric, radius, scale, block, gradient_x, gradient_y, alignm
             whole_exponent,
         )
         if with_alignment:
-            _scatter_shares(shares, alignment, first, last, start, stop, base)
+            scatter_shares(shares, alignment, first, last, start, stop, base)
         if with_gradient:
             if metric == EUCLIDEAN:
-                _divide_by_cost(shares, costs, first, last, start, stop, base)
-            _add_gradient(
+                divide_by_cost(shares, costs, first, last, start, stop, base)
+            add_gradient(
                 x_gradient,
                 x_channels,
                 y_channels,
@@ -396,7 +266,7 @@ def soft_pair(x, y, metric, radius, scale, block, gradient_x, gradient_y, alignm
                 0,
                 metric,
             )
-            _add_gradient(
+            add_gradient(
                 y_gradient,
                 y_channels,
                 x_channels,
@@ -412,8 +282,8 @@ def soft_pair(x, y, metric, radius, scale, block, gradient_x, gradient_y, alignm
             )
     if with_gradient:
         factor = 2 if metric == SQEUCLIDEAN else 1
-        _rows_first(x_gradient, False, factor, gradient_x)
-        _rows_first(y_gradient, True, factor, gradient_y)
+        rows_first(x_gradient, False, factor, gradient_x)
+        rows_first(y_gradient, True, factor, gradient_y)
     return np.float64(whole), np.float64(whole_exponent)
 
 
@@ -439,13 +309,3 @@ def _copy_two(target, source, row, moved, nothing):
             target[two, at] = source[row + two, at + moved]
         for at in range(width - moved, width):
             target[two, at] = nothing
-
-
-@njit
-def _costs(costs, x, x_channels, y_channels, first, last, start, stop, base, columns, metric):
-    if metric == PRECOMPUTED:
-        _gather_costs(costs, x, first, last, start, stop, base)
-    else:
-        _compute_costs(
-            costs, x_channels, y_channels, first, last, start, stop, base, columns, metric
-        )

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from avalign.dtw.checks import whole
 from avalign.dtw.compiled import MANHATTAN
 from avalign.dtw.problem import METRIC_CODES, PRECOMPUTED
-from avalign.dtw.soft_dtw import smoothing, solve
+from avalign.dtw.scalars import choice, flag, whole
+from avalign.dtw.soft_solver import smoothing, solve
+from avalign.dtw.soft_tensors import (
+    checked,
+    counting,
+    refuse_what_is_not_finite,
+    row_counts,
+)
 from avalign.errors import ParameterError
 
 __all__ = ["SoftDtw", "soft_distance"]
@@ -77,16 +83,16 @@ def soft_distance(
     [0.0, 2.0, 0.0]
     """
     smoothing(gamma)
-    y = _checked(x, y, metric)
+    y = checked(x, y, metric)
     precomputed = metric == "precomputed"
     columns = x.shape[2] if precomputed else y.shape[1]
-    x_lengths = _lengths(x_lengths, x.shape[0], x.shape[1], "x_lengths")
-    y_lengths = _lengths(y_lengths, x.shape[0], columns, "y_lengths")
-    x_counts = _counting(x_lengths, x.shape[1], x.device)
-    y_counts = _counting(y_lengths, columns, x.device)
-    _refuse_what_is_not_finite(x, x_counts & y_counts.mT if precomputed else x_counts, "x")
+    x_lengths = row_counts(x_lengths, x.shape[0], x.shape[1], "x_lengths")
+    y_lengths = row_counts(y_lengths, x.shape[0], columns, "y_lengths")
+    x_counts = counting(x_lengths, x.shape[1], x.device)
+    y_counts = counting(y_lengths, columns, x.device)
+    refuse_what_is_not_finite(x, x_counts & y_counts.mT if precomputed else x_counts, "x")
     if not precomputed:
-        _refuse_what_is_not_finite(y, y_counts, "y")
+        refuse_what_is_not_finite(y, y_counts, "y")
     scale = 1.0
     if metric == "cosine":
         # Of rows of length 1, the cosine distance is half the squared Euclidean one.
@@ -132,9 +138,8 @@ class SoftDtw(nn.Module):
     ) -> None:
         super().__init__()
         smoothing(gamma)
-        if reduction not in ("mean", "sum", "none"):
-            raise ParameterError(f"no reduction {reduction!r}", "take mean, sum or none")
-        if divergence and metric == "precomputed":
+        choice(reduction, "reduction", get_args(Reduction))
+        if flag(divergence, "divergence") and metric == "precomputed":
             raise ParameterError(
                 "the divergence of precomputed costs",
                 "it needs the costs of each series with itself too: combine three calls",
@@ -229,6 +234,11 @@ class _SoftDtwFunction(torch.autograd.Function):
             radius,
             (gradient_x, gradient_y) if wanted else None,
         )
+        if not torch.isfinite(distances).all():
+            raise ParameterError(
+                f"soft distances overflow {distances.dtype}",
+                "lower gamma and scale the series down, or pass float64",
+            )
         if wanted:
             ctx.save_for_backward(x, y, gradient_x, gradient_y)
         return distances
@@ -308,80 +318,3 @@ def _run_on_cpu(
         with ThreadPoolExecutor(threads) as pool:
             found = list(pool.map(one_pair, range(len(lengths))))
     distances.copy_(torch.tensor(found, dtype=torch.float64))
-
-
-def _checked(x: Tensor, y: Tensor | None, metric: str) -> Tensor:
-    """Refuse what is no batch of series; return y, empty where costs are precomputed."""
-    if metric not in METRIC_CODES:
-        raise ParameterError(f"no metric {metric!r}", f"take one of {', '.join(METRIC_CODES)}")
-    if (y is None) != (metric == "precomputed"):
-        raise ParameterError(
-            f"metric {metric!r} and y {'missing' if y is None else 'given'}",
-            "precomputed costs go as x, without y; all other metrics need both",
-        )
-    for name, tensor in (("x", x), ("y", y)):
-        if tensor is None:
-            continue
-        if tensor.ndim != 3 or 0 in tensor.shape:
-            raise ParameterError(
-                f"{name} has shape {tuple(tensor.shape)}",
-                "give (batch, rows, features), none of them 0",
-            )
-        if tensor.dtype not in (torch.float32, torch.float64):
-            raise ParameterError(f"{name} holds {tensor.dtype}", "call .float() on it first")
-        if tensor.device.type not in ("cpu", "cuda"):
-            raise ParameterError(
-                f"{name} is on {tensor.device}", "move it to cpu or cuda first"
-            )
-    if y is None:
-        return x.new_empty((x.shape[0], 0, 0))
-    if (x.shape[0], x.shape[2]) != (y.shape[0], y.shape[2]):
-        raise ParameterError(
-            f"x of shape {tuple(x.shape)} and y of shape {tuple(y.shape)}",
-            "batch and features must be the same",
-        )
-    if (x.dtype, x.device) != (y.dtype, y.device):
-        raise ParameterError(
-            f"x is {x.dtype} on {x.device}, y {y.dtype} on {y.device}", "make them the same"
-        )
-    return y
-
-
-def _lengths(given: Tensor | None, batch: int, rows: int, name: str) -> Tensor:
-    """Return how many rows of each series count, on the CPU."""
-    if given is None:
-        return torch.full((batch,), rows)
-    lengths = given.detach().cpu()
-    if lengths.dtype == torch.bool and lengths.shape == (batch, rows):
-        mask, lengths = lengths, lengths.sum(1)
-        if not torch.equal(mask, torch.arange(rows) < lengths[:, None]):
-            raise ParameterError(
-                f"the mask {name} has gaps",
-                "rows that count come first, all others behind them",
-            )
-    if lengths.shape != (batch,) or lengths.is_floating_point() or lengths.dtype == torch.bool:
-        raise ParameterError(
-            f"{name} is {given.dtype} of shape {tuple(given.shape)}",
-            f"give integers of shape ({batch},), or a boolean mask of shape ({batch}, {rows})",
-        )
-    if not ((lengths >= 1) & (lengths <= rows)).all():
-        raise ParameterError(
-            f"{name} reach from {int(lengths.min())} to {int(lengths.max())}",
-            f"each series needs 1 to {rows} rows",
-        )
-    return lengths
-
-
-def _counting(lengths: Tensor, rows: int, device: torch.device) -> Tensor:
-    """Return which rows count, (B, rows, 1)."""
-    return (torch.arange(rows) < lengths[:, None])[:, :, None].to(device)
-
-
-def _refuse_what_is_not_finite(values: Tensor, counts: Tensor, name: str) -> None:
-    wrong = ~torch.isfinite(values.detach()) & counts
-    if wrong.any():
-        pair, row, feature = wrong.nonzero()[0].tolist()
-        raise ParameterError(
-            f"{name}[{pair}, {row}, {feature}] is {values[pair, row, feature].item()}",
-            "look for the step that made it, or mask such rows by their lengths",
-        )

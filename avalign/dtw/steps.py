@@ -25,11 +25,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from math import isfinite
 from operator import index
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avalign.dtw.scalars import choice, flag, shown, whole
 from avalign.errors import ParameterError
 
 __all__ = ["STEP_PATTERNS", "StepPattern", "rabiner_juang"]
@@ -94,9 +95,9 @@ class StepPattern:
                 )
                 for move in self.moves
             )
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise ParameterError(
-                f"step pattern {self.name!r} has the moves {self.moves!r}",
+                f"step pattern {self.name!r} has the moves {shown(self.moves)}",
                 "each is a sequence of (rows, columns, weight), the first two whole numbers",
             ) from None
         if not 0 < len(moves) <= MOST_MOVES:
@@ -116,6 +117,8 @@ class StepPattern:
                     "a move is one or more (rows, columns, weight) that go forward, by "
                     f"{LONGEST_INCREMENT} at most, with finite weights of 0 or more",
                 )
+        if self.normalization is not None:
+            choice(self.normalization, "normalization", get_args(Normalization))
         object.__setattr__(self, "moves", moves)
         weight = next((weight for weight in (1, 2) if moves == unit_steps(weight)), 0)
         object.__setattr__(self, "diagonal_weight", weight)
@@ -268,11 +271,11 @@ def rabiner_juang(
     .. [1] L. Rabiner and B.-H. Juang, "Fundamentals of Speech Recognition", 1993,
        section 4.7.2.
     """
-    if kind not in _LOCAL_CONSTRAINTS or slope_weighting not in _SLOPE_WEIGHTINGS:
-        raise ParameterError(
-            f"no Rabiner-Juang constraint of type {kind!r} with weighting {slope_weighting!r}",
-            "types are 1 to 7, weightings a, b, c, d",
-        )
+    kind = whole(kind, "kind", least=1)
+    if kind not in _LOCAL_CONSTRAINTS:
+        raise ParameterError(f"no Rabiner-Juang constraint of type {kind}", "types are 1 to 7")
+    choice(slope_weighting, "slope weighting", _SLOPE_WEIGHTINGS)
+    flag(smoothed, "smoothed")
     weigh, normalization = _SLOPE_WEIGHTINGS[slope_weighting]
     name = f"rabiner_juang_{kind}{slope_weighting}{'_smoothed' * smoothed}"
     moves = _weighted(_LOCAL_CONSTRAINTS[kind], weigh, smoothed=smoothed)
@@ -341,6 +344,6 @@ def step_pattern(named: str | StepPattern) -> StepPattern:
     except (KeyError, TypeError):
         plain = [name for name in STEP_PATTERNS if not re.match("rabiner", name)]
         raise ParameterError(
-            f"no step pattern {named!r}",
+            f"no step pattern {shown(named)}",
             f"take {', '.join(plain)}, rabiner_juang_1a to 7d, or a StepPattern",
         ) from None

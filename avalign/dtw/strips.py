@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from avalign.dtw import layout
-from avalign.dtw.compiled import MANHATTAN, SQEUCLIDEAN, njit
+from avalign.dtw.compiled import MANHATTAN, SQEUCLIDEAN, helper, njit
 from avalign.dtw.registers import VECTORS, copy_row, load_rows, load_state, store_state
-from avalign.dtw.vectors import BYTES
+from avalign.dtw.vectors import BYTES, extract, load, minimum
 from avalign.dtw.wavefront import step
 
 __all__ = ["corner", "distance", "forward", "reach"]
@@ -20,7 +21,12 @@ ENDLESS = 2**62
 
 
 def distance(
-    x: npt.NDArray[Any], y: npt.NDArray[Any], radius: int, metric: int, diagonal: int = 1
+    x: npt.NDArray[Any],
+    y: npt.NDArray[Any],
+    radius: int,
+    metric: int,
+    diagonal: int = 1,
+    limit: float = inf,
 ) -> float:
     """Return the DTW distance of two univariate series (steps (1, 1), (1, 0), (0, 1)).
 
@@ -39,11 +45,13 @@ def distance(
         Code of the local cost, from :mod:`avalign.dtw.compiled`.
     diagonal : {1, 2}
         How often diagonal moves count the local cost of the cell that they lead to.
+    limit : float
+        Give up as soon as every path costs more.
 
     Returns
     -------
     float
-        Sum of the costs along the best path.
+        Sum of the costs along the best path; infinite if it was given up.
     """
     # The distance is symmetric; the fewer strips, the less is wasted on their ends.
     if x.size > y.size:
@@ -54,7 +62,7 @@ def distance(
     tiling = ENDLESS, ENDLESS, 0, 0, 0, before, after
     nothing = work[:0]
     kernel = forward(metric, diagonal, radius >= 0)
-    return float(kernel(x, y, beyond, work, tiling, nothing, nothing))
+    return float(kernel(x, y, beyond, work, tiling, nothing, nothing, limit))
 
 
 def reach(rows: int, columns: int, radius: int) -> tuple[int, int]:
@@ -88,8 +96,9 @@ def _make_forward(metric: int, diagonal: int, banded: bool) -> Any:
         tiling: Any,
         tops: Any,
         checkpoints: Any,
+        limit: Any,
     ) -> Any:
-        """Run all strips, and return the value of the last cell.
+        """Run all strips, and return the value of the last cell; infinity beyond the limit.
 
         Of `tiling`, a plain tuple, see :class:`avalign.dtw.tiling.Tiling`. Unless `tops` is
         empty, it gets the boundary above every group, from one column before the first on;
@@ -157,12 +166,30 @@ def _make_forward(metric: int, diagonal: int, banded: bool) -> Any:
                     since = 0
                     checkpoint += state.size
                 begin = stop
+            # Every path passes the bottom row of a strip, and from there on costs only grow.
+            if limit < np.inf and first + height < x.size:
+                begin = layout.span(first, x.size, y.size, height, before, after)[0]
+                if _least(boundary, max(begin, height), end) > limit:
+                    return x.dtype.type(np.inf)
         # Steps are run in pairs, so the state may be one step ahead.
         row = x.size - 1 - first
         place = row % VECTORS * height // VECTORS + height // VECTORS - 1 - row // VECTORS
         return state[end % 2 * height + place]
 
     return forward
+
+
+@helper
+def _least(boundary: Any, start: Any, stop: Any) -> Any:
+    """Return the least number of a part of the boundary, or of a few behind it."""
+    lanes = BYTES // boundary.itemsize
+    least = load(boundary, start)
+    for at in range(start + lanes, stop, lanes):
+        least = minimum(least, load(boundary, at))
+    result = extract(least, 0)
+    for lane in range(1, lanes):
+        result = min(result, extract(least, lane))
+    return result
 
 
 # Without a band, which is most common, there is much less to compile.

@@ -6,13 +6,13 @@ Derivative DTW is ``distance(derivative(x), derivative(y))``, weighted DTW is
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from avalign.dtw import checks
+from avalign.dtw.scalars import real, whole
 from avalign.errors import ParameterError
 
 __all__ = ["derivative", "logistic_weights"]
@@ -88,11 +88,9 @@ def logistic_weights(
     .. [1] Y.-S. Jeong, M. Jeong and O. Omitaomu, "Weighted dynamic time warping for time
        series classification", Pattern Recognition 44(9), 2011, equation 5.
     """
-    checks.whole(length, "length", least=1)
-    if not (0 <= steepness < math.inf and 0 < maximum < math.inf):
-        raise ParameterError(
-            f"steepness is {steepness}, maximum {maximum}", "give finite numbers above 0"
-        )
+    count = whole(length, "length", least=1)
+    steepness, maximum = real(steepness, "steepness"), real(maximum, "maximum")
+    checks.memory(3 * 8 * count, f"{count} weights", "give the length of the longer series")
     # The logistic function by the hyperbolic tangent, which does not overflow.
-    half = steepness * (np.arange(length) - length / 2) / 2
+    half = steepness * (np.arange(count) - count / 2) / 2
     return maximum * 0.5 * (1 + np.tanh(half))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from numpy.typing import ArrayLike, NDArray
 
 from avalign.dtw import checks, dispatch, recurrence
 from avalign.dtw.result import DtwResult
+from avalign.dtw.scalars import choice
 from avalign.dtw.steps import StepPattern
-from avalign.errors import ParameterError
 
 __all__ = ["cost_matrix", "distance", "path"]
 
@@ -81,9 +81,10 @@ def distance(
     problem = checks.problem(
         x, y, metric, radius, window, step_pattern, open_begin, open_end, weights
     )
-    if engine == "numba":
+    other = _other(engine)
+    if other is None:
         return dispatch.solved_distance(problem)
-    cost = float(_other(engine).distance(problem) * problem.scale)
+    cost = float(other.distance(problem) * problem.scale)
     if not math.isfinite(cost):
         checks.no_path(problem)
     return cost
@@ -198,10 +199,9 @@ def cost_matrix(
 
 def _other(engine: str) -> Any:
     """Return the module of another engine, None for avalign's own."""
-    if engine == "numba":
+    if isinstance(engine, str) and engine == "numba":
         return None
-    if engine != "dtaidistance":
-        raise ParameterError(f"no engine {engine!r}", "take 'numba' or 'dtaidistance'")
-    from avalign.dtw import reference
+    choice(engine, "engine", get_args(Engine))
+    from avalign.dtw import dtaidistance_engine
 
-    return reference
+    return dtaidistance_engine

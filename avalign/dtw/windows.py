@@ -13,12 +13,12 @@ References
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from avalign.dtw.scalars import real, whole
 from avalign.errors import ParameterError
 
 __all__ = ["around", "itakura", "sakoe_chiba", "slanted"]
@@ -45,7 +45,7 @@ def sakoe_chiba(rows: int, columns: int, radius: int) -> Window:
     ndarray of int64, shape (rows, 2)
         The [first, stop) columns of each row.
     """
-    _check_lengths(rows, columns)
+    rows, columns = _checked_lengths(rows, columns)
     radius = _checked_radius(radius, rows, columns)
     i = np.arange(rows)
     first = np.maximum(0, i - radius - max(0, rows - columns))
@@ -68,7 +68,7 @@ def slanted(rows: int, columns: int, radius: int) -> Window:
     ndarray of int64, shape (rows, 2)
         The [first, stop) columns of each row.
     """
-    _check_lengths(rows, columns)
+    rows, columns = _checked_lengths(rows, columns)
     radius = _checked_radius(radius, rows, columns)
     middle = np.arange(rows) * (columns - 1) / max(rows - 1, 1)
     return _connected(np.ceil(middle - radius), np.floor(middle + radius) + 1, columns)
@@ -97,9 +97,8 @@ def itakura(rows: int, columns: int, max_slope: float = 2.0) -> Window:
     .. [1] F. Itakura, "Minimum prediction residual principle applied to speech
        recognition", IEEE Trans. ASSP 23(1), 1975.
     """
-    _check_lengths(rows, columns)
-    if not (max_slope >= 1 and math.isfinite(max_slope)):
-        raise ParameterError(f"max_slope is {max_slope}", "give a finite slope of 1 or more")
+    rows, columns = _checked_lengths(rows, columns)
+    max_slope = real(max_slope, "max_slope", least=1)
     done = np.arange(rows) / max(rows - 1, 1)
     left = 1 - done
     first = np.maximum(done / max_slope, 1 - max_slope * left) * (columns - 1)
@@ -130,8 +129,15 @@ def around(
     ndarray of int64, shape (rows, 2)
         The [first, stop) columns of each row.
     """
-    _check_lengths(rows, columns)
+    rows, columns = _checked_lengths(rows, columns)
     radius = _checked_radius(radius, rows, columns)
+    factor = whole(factor, "factor", least=1)
+    path = np.asarray(path)
+    if path.ndim != 2 or path.shape[1] != 2 or path.dtype.kind not in "iu":
+        raise ParameterError(
+            f"a path of shape {path.shape} and type {path.dtype}",
+            "give integers of shape (K, 2), a row and a column each",
+        )
     i = np.arange(-(-rows // factor))
     begin = np.searchsorted(path[:, 0], i, side="left")
     end = np.searchsorted(path[:, 0], i, side="right") - 1
@@ -165,13 +171,10 @@ def _connected(first: NDArray[np.float64], stop: NDArray[np.float64], columns: i
     return window
 
 
-def _check_lengths(rows: int, columns: int) -> None:
-    if min(rows, columns) < 1:
-        raise ParameterError(f"a window of {rows} x {columns} cells", "give lengths from 1 on")
+def _checked_lengths(rows: int, columns: int) -> tuple[int, int]:
+    return whole(rows, "rows", least=1), whole(columns, "columns", least=1)
 
 
 def _checked_radius(radius: int, rows: int, columns: int) -> int:
     """Return the radius, or one that reaches everywhere: sums with it never overflow."""
-    if radius < 0:
-        raise ParameterError(f"radius is {radius}", "give a number of cells, 0 or more")
-    return min(radius, rows + columns)
+    return min(whole(radius, "radius"), rows + columns)
