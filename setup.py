@@ -23,6 +23,7 @@ CORE = [
 ]
 TORCH = ["torch>=2.4"]
 REPORT = ["matplotlib>=3.8"]
+EXPLAIN = [*TORCH, "captum>=0.7"]
 RECOGNITION = [*TORCH, "jiwer>=3"]
 EXPORT = [*TORCH, "onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.3"]
 # aeon, synctoolbox and linmdtw are compared as well where they are installed, but cannot be
@@ -43,8 +44,8 @@ TEST = [
     *TORCH,
     *REPORT,
     *RECOGNITION,
+    *EXPLAIN,
     *EXPORT,
-    "captum>=0.7",
     "hypothesis>=6.100",
     "librosa>=0.10.2",
     "psutil>=5.9",
@@ -82,6 +83,7 @@ setup(
     extras_require={
         "torch": TORCH,
         "report": REPORT,
+        "explain": EXPLAIN,
         "recognition": RECOGNITION,
         "export": EXPORT,
         "bench": BENCH,

@@ -7,9 +7,12 @@ torch = pytest.importorskip("torch")
 from torch.nn import functional  # noqa: E402
 
 from avalign.errors import ParameterError  # noqa: E402
-from avalign.fusion import build_fusion  # noqa: E402
-from avalign.fusion.attention import AdditiveAttention, time_window_bias  # noqa: E402
-from avalign.fusion.attention_lag import attention_lag  # noqa: E402
+from avalign.fusion import attention_lag, build_fusion  # noqa: E402
+from avalign.fusion.attention import (  # noqa: E402
+    AdditiveAttention,
+    MultiHeadAttention,
+    time_window_bias,
+)
 from avalign.fusion.gated_cross_attention import GatedCrossAttention  # noqa: E402
 from avalign.fusion.transformer import Memory, TransformerBlock  # noqa: E402
 
@@ -62,6 +65,11 @@ def test_additive_attention_of_equal_rows_is_even_over_the_valid_ones():
     context, weights = attention(torch.ones(2, 3, 3), mask)
     torch.testing.assert_close(weights, torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]))
     torch.testing.assert_close(context, torch.tensor([[1.0] * 3, [0.0] * 3]))
+
+
+def test_a_width_of_nothing_is_refused():
+    with pytest.raises(ParameterError, match="hidden is 0"):
+        build("additive_attention", hidden=0)
 
 
 def test_additive_fusion_weighs_what_is_there():
@@ -196,6 +204,20 @@ def test_soft_window_adds_a_gaussian_to_the_logits():
     other = free(streams, need_weights=True).attention["lips->audio"]
     bias = time_window_bias(torch.arange(8.0), torch.arange(8.0), 2.0)
     torch.testing.assert_close(ours, torch.softmax(other.log() + bias, dim=-1))
+
+
+def test_one_bias_serves_all_items_with_or_without_a_mask():
+    attention = MultiHeadAttention(8, 2)
+    query, memory = torch.randn(3, 4, 8), torch.randn(3, 5, 8)
+    bias = time_window_bias(torch.tensor([0.0, 1, 2, 9]), torch.arange(5.0), 1.0, hard=True)
+    expected, weights = attention(query, memory, bias=bias.expand(3, 4, 5), need_weights=True)
+    rows, ours = attention(query, memory, bias=bias, need_weights=True)
+    torch.testing.assert_close(rows, expected)
+    torch.testing.assert_close(ours, weights)
+    assert (rows[:, 3] == 0).all()  # nothing within its window
+    everywhere = torch.ones(3, 5, dtype=torch.bool)
+    masked, _ = attention(query, memory, bias=bias, key_mask=everywhere)
+    torch.testing.assert_close(masked, expected)
 
 
 @pytest.mark.parametrize("name", UNALIGNED)

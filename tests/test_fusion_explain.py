@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from avalign.errors import MissingDependencyError, ParameterError
-from avalign.fusion import Fusion, build_fusion
+from avalign.fusion import Fusion, attention_lag, build_fusion
 from avalign.fusion.attention import attend
-from avalign.fusion.attention_lag import attention_lag
 from avalign.fusion.explain import attention_maps, integrated_gradients
 from avalign.fusion.influence import contributions, swap_test
 from avalign.fusion.interface import fused
@@ -123,8 +122,9 @@ class TestIntegratedGradients:
         with pytest.raises(ParameterError, match=r"the score is \(4, 9, 7\)"):
             integrated_gradients(lambda streams, *_: streams["lips"], batch_of()[0], steps=1)
         monkeypatch.setitem(__import__("sys").modules, "captum.attr", None)
-        with pytest.raises(MissingDependencyError, match="captum"):
+        with pytest.raises(MissingDependencyError, match="captum") as caught:
             integrated_gradients(score_with("early"), *batch_of())
+        assert "avalign[explain]" in caught.value.hint
 
 
 class TestContributions:

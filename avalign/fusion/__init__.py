@@ -16,6 +16,7 @@ _HOMES = {
     "influence": ("Contributions", "SwapTest", "contributions", "swap_test"),
     "interface": ("Fusion", "FusionInput", "FusionOutput"),
     "join": ("AlignedBatch", "bucket_batches", "collate", "from_alignment", "path_warp"),
+    "lag_reading": ("AttentionLag", "attention_lag"),
     "modality_dropout": ("ModalityDropout",),
     "registry": ("FAMILIES", "Family", "build_fusion", "family", "list_fusions"),
 }

@@ -15,6 +15,8 @@ from avalign.fusion.join import bucket_batches as bucket_batches
 from avalign.fusion.join import collate as collate
 from avalign.fusion.join import from_alignment as from_alignment
 from avalign.fusion.join import path_warp as path_warp
+from avalign.fusion.lag_reading import AttentionLag as AttentionLag
+from avalign.fusion.lag_reading import attention_lag as attention_lag
 from avalign.fusion.modality_dropout import ModalityDropout as ModalityDropout
 from avalign.fusion.registry import FAMILIES as FAMILIES
 from avalign.fusion.registry import Family as Family

@@ -9,6 +9,7 @@ from avalign.fusion.attention import AdditiveAttention
 from avalign.fusion.encoders import StreamEncoders
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
 from avalign.fusion.masking import any_valid, masked_mean, stack_streams
+from avalign.fusion.options import checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,7 @@ class AdditiveAttentionFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, out_dim)
-        hidden = hidden or out_dim
+        hidden = checked_width(hidden, out_dim)
         self.encoders = StreamEncoders(self.dims, out_dim, dropout=dropout)
         self.over_streams = AdditiveAttention(out_dim, hidden, query_dim=out_dim)
         self.over_time = AdditiveAttention(out_dim, hidden)

@@ -120,7 +120,9 @@ def attend(
 
 
 def _with_heads(bias: Tensor) -> Tensor:
-    """Give a bias of shape (B, Q, K) an axis of heads."""
+    """Give a bias of shape (Q, K) or (B, Q, K) the axes that it lacks."""
+    if bias.ndim == 2:
+        return bias[None, None]
     return bias[:, None] if bias.ndim == 3 else bias
 
 

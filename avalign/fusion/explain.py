@@ -125,7 +125,7 @@ def integrated_gradients(
     except (ImportError, OSError) as error:
         raise MissingDependencyError(
             f"integrated gradients need captum, which does not load: {error}",
-            "pip install captum",
+            "pip install 'avalign[explain]'",
         ) from error
     if steps < 1:
         raise ParameterError(f"steps is {steps}", "it has to be 1 or more")

@@ -110,11 +110,11 @@ print(canonical_time_warping(x, y).path[:5])
         "Soft attention as alignment",
         "A cross-attention model is there, and the lag that it has learnt is wanted.",
         "D. Bahdanau, K. Cho and Y. Bengio, ICLR 2015",
-        "avalign.fusion.attention_lag:attention_lag",
+        "avalign.fusion:attention_lag",
         """\
 import numpy as np
 import torch
-from avalign.fusion.attention_lag import attention_lag
+from avalign.fusion import attention_lag
 
 times_s = np.arange(50) / 50
 attention = torch.eye(50).roll(5, dims=1)[None, None]  # each row looks 5 rows ahead

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from avalign.errors import ParameterError  # noqa: E402
-from avalign.fusion.attention_lag import attention_lag  # noqa: E402
+from avalign.fusion import attention_lag  # noqa: E402
 
 LIPS_S = 0.013 + np.arange(50) / 25
 SOUND_S = np.arange(210) / 100
