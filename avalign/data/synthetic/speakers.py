@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,12 +48,12 @@ class Speaker:
     pose_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
-def draw_speakers(count: int, seed: int = 0) -> tuple[Speaker, ...]:
+def draw_speakers(number: int, seed: int = 0) -> tuple[Speaker, ...]:
     """Draw speakers.
 
     Parameters
     ----------
-    count : int
+    number : int
         How many.
     seed : int
         Same seed, same speakers, however many are drawn.
@@ -64,18 +65,16 @@ def draw_speakers(count: int, seed: int = 0) -> tuple[Speaker, ...]:
     """
     voices = _voices(seed)
     return tuple(
-        _draw(f"v{number + 1:02}", next(voices), np.random.default_rng([seed, number]))
-        for number in range(count)
+        _draw(f"v{place + 1:02}", next(voices), np.random.default_rng([seed, place]))
+        for place in range(number)
     )
 
 
 def _voices(seed: int) -> Iterator[str]:
     """Go round through accents and kinds of voices, from a place that the seed chooses."""
-    number = seed
-    while True:
-        accent = ACCENTS[(number + number // len(VARIANTS)) % len(ACCENTS)]
-        yield f"{accent}+{VARIANTS[number % len(VARIANTS)]}"
-        number += 1
+    # Their numbers have no common divisor, so all pairs come up.
+    for number in count(seed):
+        yield f"{ACCENTS[number % len(ACCENTS)]}+{VARIANTS[number % len(VARIANTS)]}"
 
 
 def _draw(name: str, voice: str, rng: np.random.Generator) -> Speaker:

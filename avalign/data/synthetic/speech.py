@@ -34,8 +34,8 @@ RATE, VOLUME, PITCH, RANGE = 1, 2, 3, 4
 STOPS = frozenset("pbtdkgɡʔ") | {"tʃ", "dʒ"}
 # Marks of stress and length, which change neither the mouth nor what a phone is.
 MARKS = str.maketrans("", "", "ˈˌː:ˑ̩")
-QUIET = 0.01  # of the loudest sample
-LONGEST_CLOSURE_S = 0.15  # a longer silence before a stop is a pause
+QUIET = 0.04  # of the loudest sample; vowels and nasals fade to less before a stop
+LONGEST_CLOSURE_S = 0.07  # what is quiet for longer before a stop is a pause, too
 # The letter, where espeak-ng would say the article.
 SAID_AS = {"a": "[[eI]]"}
 
@@ -192,15 +192,15 @@ def _phones(
     Returns the phones, and the number of the word of each.
     """
     loud = np.flatnonzero(np.abs(samples) > QUIET * np.abs(samples).max())
-    last_s = (int(loud[-1]) + 1) / rate_hz
+    last_s = (int(np.flatnonzero(samples)[-1]) + 1) / rate_hz
     spans: list[tuple[str, float, int]] = []
     for name, first, word in events:
         # espeak-ng's names of pauses are empty in IPA, or begin with an underscore.
         symbol = SILENCE if name.startswith("_") else name.translate(MARKS)
         start_s = first / rate_hz
         silence_s = _silence_before(loud, first) / rate_hz
-        if symbol in STOPS and silence_s <= LONGEST_CLOSURE_S:
-            start_s -= silence_s
+        if symbol in STOPS:
+            start_s -= min(silence_s, LONGEST_CLOSURE_S)
         spans.append((symbol, max(start_s, spans[-1][1] if spans else 0.0), word))
     ends_s = [start_s for _, start_s, _ in spans[1:]] + [last_s]
     heard = [

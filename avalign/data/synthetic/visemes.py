@@ -56,7 +56,7 @@ VISEMES: Mapping[str, Viseme] = MappingProxyType(
     | dict.fromkeys("ʃʒ", Viseme(0.06, 0.02, width=-0.035, protrusion=0.05, rounding=6.0))
     | dict.fromkeys("kgɡŋxhʔ", Viseme(0.08, 0.04, firmness=0.6, rounding=0.5))
     | dict.fromkeys("ɹr", Viseme(0.055, 0.03, width=-0.03, protrusion=0.03, rounding=4.0))
-    | dict.fromkeys("w", Viseme(0.025, 0.02, width=-0.06, protrusion=0.06, firmness=8.0,
+    | dict.fromkeys("wʍ", Viseme(0.025, 0.02, width=-0.06, protrusion=0.06, firmness=8.0,
                                 rounding=12.0))
     | dict.fromkeys("j", Viseme(0.05, 0.02, width=0.015))
     | dict.fromkeys("i", Viseme(0.065, 0.02, width=0.028, firmness=3.0, rounding=4.0))
