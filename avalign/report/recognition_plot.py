@@ -19,7 +19,7 @@ __all__ = ["plot_recognition"]
 MARGIN = 0.05
 STREAM_COLOURS = {"audio": SOUND, "lips": LIPS}
 PALETTE = ("#2f6690", "#c8375a", "#5fa777", "#f2b134", "#7a5ea8", "#3aa6a6", "#a5673f", "#555")
-NARROWEST_LABEL = 0.004  # of the width, for each character
+NARROWEST_LABEL = 0.013  # of the width, for each character
 
 
 def plot_recognition(
@@ -116,7 +116,7 @@ def _draw_words(
             va="center",
             fontsize=10.5,
             color=INK,
-            rotation=0 if length_s > 2 * needed else 90,
+            rotation=0 if length_s > needed else 90,
             parse_math=False,
         )
     if not words:
