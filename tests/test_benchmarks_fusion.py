@@ -1,7 +1,10 @@
 """The ablation, whole, on a tiny world: sentences of tones and lip openings."""
 
 import json
+import runpy
 from dataclasses import replace
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ import torch
 from planted import lips as still_face
 
 from avalign.extraction import sound_features
+from avalign.fusion.ranks import read_ranks
 from avalign.tasks.alphabet import ENGLISH
 from avalign.tasks.grammar import GRID
 from avalign.tasks.models import Recognizer
@@ -23,6 +27,7 @@ from benchmarks.fusion.plan import ALIGNERS, MISALIGNMENTS, PRIMARY, Plan, Scene
 from benchmarks.fusion.run import measure
 from benchmarks.fusion.scores import Scores, number, recovery
 
+ROOT = Path(__file__).parents[1]
 RATE_HZ, WORD_S = 16_000, 0.4
 SETTINGS = RecognizerSettings(
     streams={
@@ -245,6 +250,26 @@ def test_recovery_is_undefined_where_nothing_was_lost():
     assert found[0] == pytest.approx(90.0)
     assert np.isnan(found[1])
     assert number(np.array([np.nan, 1.0])) == {"value": None, "low": None, "high": None}
+
+
+def test_documentation_and_ranks_are_made_of_the_results(run, tmp_path, monkeypatch):
+    _, _, folder, results = run
+    (tmp_path / "docs" / "images").mkdir(parents=True)
+    (tmp_path / "avalign" / "fusion").mkdir(parents=True)
+    make = runpy.run_path(str(ROOT / "docs" / "make_fusion_ablation.py"))
+    assert make["main"](str(folder / "results.json"), tmp_path) == 0
+    assert (tmp_path / "docs" / "fusion-ablation.md").read_text() == page(results)
+    assert (tmp_path / "docs" / "images" / "fusion-ablation.png").stat().st_size > 10_000
+    monkeypatch.setattr(resources, "files", lambda package: tmp_path / "avalign" / "fusion")
+    read_ranks.cache_clear()
+    try:
+        told = read_ranks()
+    finally:
+        read_ranks.cache_clear()
+    best = results["families"][0]
+    assert (told[best["name"]].place, told[best["name"]].of) == (1, 2)
+    assert told[best["name"]].error == best["wer"]["0dB"]["grammar"]["value"]
+    assert str(told[best["name"]]).startswith("1 of 2: ")
 
 
 def _without_times(value):

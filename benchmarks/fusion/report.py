@@ -311,15 +311,16 @@ def _gates(scores: Scores, names: Sequence[str]) -> dict[str, Any]:
         )
         if weights.shape[1] != len(scenes) or not np.isfinite(weights).all():
             continue
-        if float(np.ptp(weights, axis=1).max()) < 1e-4:
+        if float(np.ptp(weights, axis=1).min()) < 1e-4:
             continue  # fixed weights, which noise cannot move
-        by_seed = [float(spearmanr(levels, row).statistic) for row in weights]
         told[name] = {
             "audio_weight": {
                 scene.noise: round(float(value), 4)
                 for scene, value in zip(scenes, weights.mean(axis=0), strict=True)
             },
             "spearman": round(float(spearmanr(levels, weights.mean(axis=0)).statistic), 4),
-            "spearman_by_seed": [round(value, 4) for value in by_seed],
+            "spearman_by_seed": [
+                round(float(spearmanr(levels, row).statistic), 4) for row in weights
+            ],
         }
     return told
