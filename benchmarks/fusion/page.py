@@ -25,9 +25,10 @@ measured.
 
 ## How it was measured
 
-{train_clips} sentences of GRID speaker s1 were learnt from, {clips} others ({words} words) tested
-on: a split by sentence of one speaker, so nothing here tells of strangers. The encoders of one recogniser were frozen; each family ({seeds}) was trained on their rows for {steps} steps
-with the same settings, under one linear layer: all that joins the streams is the fusion.
+{train_clips} sentences of GRID speaker s1 were learnt from, {clips} others ({words} words)
+tested on: a split by sentence of one speaker, so nothing here tells of strangers. The encoders
+of one recogniser were frozen; each family ({seeds}) was trained on their rows for {steps}
+steps with the same settings, under one linear layer: all that joins the streams is the fusion.
 Clips were disturbed in {versions} ways; a stream was hidden from a part of them; none of them
 was out of step. Audio alone and lips alone are models of one stream's rows, trained alike. Word
 error rates are {decoding}; intervals are 95 %, by resampling clips, and differences are paired
