@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.errors import ParameterError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["label_subset"]
 
@@ -53,7 +57,7 @@ def label_subset(manifest: Manifest, share: float, *, seed: int = 0) -> Manifest
             f"none of the {len(manifest)} rows of {manifest.path} has a label",
             "fill the column 'label'",
         )
-    kept = set()
+    kept: set[tuple[Path, float | None, float | None]] = set()
     for label, rows in sorted(by_label.items()):
         # What is left of rounding does not count: 0.07 * 100 is a little more than 7.
         count = math.ceil(share * len(rows) - 1e-9)
