@@ -1,0 +1,112 @@
+"""Recognising a file, as the command does: sound alone, with an untrained model."""
+
+import json
+import wave
+
+import numpy as np
+import pytest
+import torch
+from avalign_cli.main import main
+from recognition import LABELS, settings
+
+from avalign.errors import NoFaceError, ParameterError
+from avalign.tasks import Recognizer, save_model
+from avalign.tasks.calibration import Calibration, Limit
+from avalign.tasks.recognition import recognize
+from avalign.transcript import Transcript, Word
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def sound(tmp_path):
+    path = tmp_path / "tone.wav"
+    tone = 8000 * np.sin(2 * np.pi * 400 * np.arange(24_000) / 16_000)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(tone.astype("<i2").tobytes())
+    return path
+
+
+def model(**changes):
+    return Recognizer(settings(vocabulary=("abc", "cab"), **changes)).eval()
+
+
+def test_the_words_of_a_transcript_get_times_within_the_sound(sound):
+    report = recognize(sound, model(), transcript=Transcript((Word("Ab"), Word("c!"))))
+    assert [word.text for word in report.transcript.words] == ["Ab", "c!"]
+    times_s = [t for word in report.transcript.words for t in (word.start_s, word.end_s)]
+    assert times_s == sorted(times_s)
+    assert -0.02 <= times_s[0] < times_s[-1] <= 1.52
+    assert report.streams == ("audio",)
+    assert report.as_dict()["modality_contribution"].keys() == {"audio"}
+
+
+def test_speech_beyond_the_limit_is_outside_the_vocabulary(sound):
+    never = Calibration({"audio": Limit(-1.0, 0.0, 1.0)})
+    report = recognize(sound, model(), calibration=never)
+    assert (report.status, report.exit_code) == ("no_answer", 4)
+    assert "outside my vocabulary: the model knows 2 words" in report.reason
+    assert report.as_dict()["text"] is None
+
+
+def test_emotion_is_told_over_time_and_shares_add_up(sound):
+    report = recognize(sound, model(characters="", labels=LABELS))
+    shares = report.emotion.probabilities
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert report.emotion.label == max(shares, key=shares.get)
+    assert report.emotion.over_time.shape == (len(report.emotion.times_s), 3)
+    gained = sum(report.modality_contribution.values())
+    assert gained == pytest.approx(max(shares.values()) - 1 / 3, abs=1e-6)
+
+
+def test_what_is_not_certain_enough_has_no_label(sound):
+    strict = Calibration(certainty={"audio": 1.0})
+    report = recognize(sound, model(characters="", labels=LABELS), calibration=strict)
+    assert report.emotion.label is None
+    assert report.exit_code == 4
+
+
+def test_what_cannot_be_read_is_refused(sound):
+    with pytest.raises(NoFaceError, match="no picture"):
+        recognize(sound, model(), streams=("lips",))
+    with pytest.raises(ParameterError, match="no stream 'nose'"):
+        recognize(sound, model(), streams=("nose",))
+    with pytest.raises(ParameterError, match="'z'"):
+        recognize(sound, model(), transcript=Transcript((Word("zoo"),)))
+
+
+def test_the_command_prints_one_object_and_writes_subtitles(sound, tmp_path, capsys):
+    save_model(model(), tmp_path / "model")
+    (tmp_path / "words.txt").write_text("ab c")
+    arguments = ["recognize", str(sound), "--model", str(tmp_path / "model"), "--json"]
+    srt = tmp_path / "words.srt"
+    more = ["--transcript", str(tmp_path / "words.txt"), "--srt", str(srt)]
+    assert main([*arguments, *more, "--plot", str(tmp_path / "words.png")]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["schema"], told["status"], told["text"]) == (1, "ok", "ab c")
+    assert "\nab\n" in srt.read_text()
+    assert (tmp_path / "words.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["recognize", "none.wav", "--model", "none"], 3),
+        (["evaluate", "--model", "none", "--data", "none.csv"], 3),
+        (["evaluate", "--model", "m", "--data", "d.csv", "--snr", "0"], 2),
+        (["evaluate", "--model", "m", "--data", "d", "--noise", "white", "--snr", "loud"], 2),
+        (["export", "--model", "none", "--output", "x.onnx"], 3),
+    ],
+)
+def test_bad_input_is_one_line(arguments, code, capsys):
+    assert main(arguments) == code
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("avalign: ")
+    assert len(said) <= 2
