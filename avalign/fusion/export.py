@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from avalign.fusion.interface import Fusion
 
-__all__ = ["NOT_EXPRESSIBLE", "export_fusion", "mask_name"]
+__all__ = ["NOT_EXPRESSIBLE", "export_fusion", "mask_name", "write_onnx"]
 
 # Families that ONNX cannot express, and why.
 NOT_EXPRESSIBLE: Mapping[str, str] = MappingProxyType({})
@@ -66,8 +66,7 @@ def export_fusion(
     >>> feed = {"audio": audio, "audio_mask": heard, "lips": lips, "lips_mask": seen}
     >>> sequence, mask, pooled = session.run(None, feed)  # doctest: +SKIP
     """
-    _require_onnx()
-    was_training, device = fusion.training, next(fusion.parameters(), torch.empty(0)).device
+    device = next(fusion.parameters(), torch.empty(0)).device
     # Streams of families that can do without alignment may differ in length.
     times = [
         torch.export.Dim("time" if fusion.aligned else f"time_{place}")
@@ -88,28 +87,111 @@ def export_fusion(
         ),
     )
     axes = [{0: torch.export.Dim("batch"), 1: time} for time in times]
+    was_training = fusion.training
     try:
-        with atomic_output(path, overwrite) as temporary, _quietly(), torch.no_grad():
-            try:
-                torch.onnx.export(
-                    _Flat(fusion.eval()),
-                    example,
-                    str(temporary),
-                    dynamo=True,
-                    dynamic_shapes={"inputs": (*axes, *axes)},
-                    input_names=[*fusion.names, *(mask_name(name) for name in fusion.names)],
-                    output_names=["sequence", "mask", "pooled"],
-                    external_data=False,
-                    verbose=False,
-                )
-            except torch.onnx.errors.OnnxExporterError as error:
-                cause = str(error.__cause__ or error).strip().splitlines()[0]
-                raise ParameterError(
-                    f"ONNX cannot express {type(fusion).__name__}: {cause}",
-                    "export another family, or keep torch for this one",
-                ) from error
+        write_onnx(
+            _Flat(fusion.eval()),
+            path,
+            example,
+            [*axes, *axes],
+            inputs=[*fusion.names, *(mask_name(name) for name in fusion.names)],
+            outputs=["sequence", "mask", "pooled"],
+            name=type(fusion).__name__,
+            free_axes={"sequence": 2, "mask": 2},
+            overwrite=overwrite,
+        )
     finally:
         fusion.train(was_training)
+
+
+def write_onnx(
+    module: nn.Module,
+    path: str | os.PathLike[str],
+    example: tuple[Tensor, ...],
+    axes: Sequence[Mapping[int, Any]],
+    *,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    name: str,
+    free_axes: Mapping[str, int] = MappingProxyType({}),
+    overwrite: bool = False,
+) -> None:
+    """Write a module that takes and gives tensors in a row as an ONNX file.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The module, in evaluation; its ``forward`` takes ``*inputs``.
+    path : path-like
+        The file to write.
+    example : tuple of Tensor
+        One input of each kind.
+    axes : sequence of mapping of int to torch.export.Dim
+        Axes of each input that may have any length.
+    inputs, outputs : sequence of str
+        Their names in the file.
+    name : str
+        What the module is called in messages.
+    free_axes : mapping of str to int, optional
+        How many leading axes of an output have to fit any length; 1, the items, by
+        default.
+    overwrite : bool
+        Replace a file that exists.
+
+    Raises
+    ------
+    ParameterError
+        If ONNX cannot express the module, or only at the lengths of the example.
+    MissingDependencyError
+        If onnx or onnxscript is not installed.
+    MediaError
+        If the file exists already or cannot be written.
+    """
+    _require_onnx()
+    with atomic_output(path, overwrite) as temporary, _quietly(), torch.no_grad():
+        try:
+            torch.onnx.export(
+                module,
+                example,
+                str(temporary),
+                dynamo=True,
+                dynamic_shapes={"inputs": tuple(axes)},
+                input_names=list(inputs),
+                output_names=list(outputs),
+                external_data=False,
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            cause = str(error.__cause__ or error).strip().splitlines()[0]
+            raise _refusal(name, cause) from error
+        _check_free_axes(
+            temporary,
+            {one: tuple(free) for one, free in zip(inputs, axes, strict=True)}
+            | {one: tuple(range(free_axes.get(one, 1))) for one in outputs},
+            name,
+        )
+
+
+def _check_free_axes(
+    path: str | os.PathLike[str], free: Mapping[str, Sequence[int]], name: str
+) -> None:
+    """Refuse a file that fits the example's lengths only, as an unrolled loop does."""
+    import onnx
+
+    graph = onnx.load(path).graph
+    for value in (*graph.input, *graph.output):
+        lengths = value.type.tensor_type.shape.dim
+        for axis in free[value.name]:
+            if not lengths[axis].dim_param:
+                fixed = f"axis {axis} of {value.name!r} is {lengths[axis].dim_value} for good"
+                raise _refusal(name, fixed)
+
+
+def _refusal(name: str, cause: str) -> ParameterError:
+    return ParameterError(
+        f"ONNX cannot express {name}: {cause}",
+        "export another family, or keep torch for this one",
+    )
 
 
 def mask_name(stream: str) -> str:

@@ -170,9 +170,8 @@ class StreamEncoder(nn.Module):
         super().__init__()
         self.settings = settings
         self.standardise = Standardisation(settings)
-        self.first = nn.Conv1d(
-            settings.width, units, _KERNEL, stride=stride, padding=_KERNEL // 2
-        )
+        self.stride = stride
+        self.first = nn.Conv1d(settings.width, units, _KERNEL, stride=stride)
         self.second = nn.Conv1d(units, units, _KERNEL, padding=_KERNEL // 2)
         self.norms = nn.ModuleList(nn.LayerNorm(units) for _ in range(2))
         self.recurrent = BidirectionalGRU(units, units)
@@ -204,10 +203,19 @@ class StreamEncoder(nn.Module):
             rows = zero_masked(self._disturbed(rows), mask)
         if self.settings.velocity:
             rows = torch.cat([rows, _VELOCITY_SCALE * _velocity(rows, mask)], dim=-1)
-        rows = self._convolve(self.first, self.norms[0], rows)
+        rows = self._convolve(self.first, self.norms[0], self._padded(rows))
         rows = rows + self._convolve(self.second, self.norms[1], zero_masked(rows, coarse_mask))
         encoded = self.dropout(self.recurrent(rows, coarse_lengths))
         return zero_masked(encoded, coarse_mask)
+
+    def _padded(self, rows: Tensor) -> Tensor:
+        """Add what the strided convolution reads beyond the ends, and no more.
+
+        So the rows that come out are `stride` times fewer by plain division, which the
+        export to ONNX can follow at any length.
+        """
+        after = max(0, _KERNEL // 2 + 1 - self.stride) + (-rows.shape[1] % self.stride)
+        return nn.functional.pad(rows, (0, 0, _KERNEL // 2, after))
 
     def _disturbed(self, rows: Tensor) -> Tensor:
         """Rows as another face or microphone would give them."""

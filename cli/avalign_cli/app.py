@@ -10,6 +10,7 @@ from avalign_cli import (
     data,
     doctor,
     evaluate,
+    export,
     extract,
     methods,
     recognition,
@@ -51,6 +52,7 @@ app.add_typer(training, name="train", help="Fit models anew.")
 app.add_typer(data.app, name="data", help="List, split, check and extract corpora.")
 app.command(cls=Command, epilog=recognize.EXAMPLES)(recognize.recognize)
 app.command(cls=Command, epilog=evaluate.EXAMPLES)(evaluate.evaluate)
+app.command(cls=Command, epilog=export.EXAMPLES)(export.export)
 app.command(epilog=methods.EXAMPLES)(methods.methods)
 app.command()(doctor.doctor)
 
