@@ -25,7 +25,8 @@ TORCH = ["torch>=2.4"]
 REPORT = ["matplotlib>=3.8"]
 EXPLAIN = [*TORCH, "captum>=0.7"]
 RECOGNITION = [*TORCH, "jiwer>=3"]
-EXPORT = [*TORCH, "onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.3"]
+# torch.onnx.ops, by which recurrent networks are written, came with 2.8.
+EXPORT = ["torch>=2.8", "onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.3"]
 # aeon, synctoolbox and linmdtw are compared as well where they are installed, but cannot be
 # asked for here: see benchmarks/dtw/optional-peers.txt.
 BENCH = [

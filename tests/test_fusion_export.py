@@ -6,7 +6,12 @@ import torch
 
 from avalign.errors import MediaError, MissingDependencyError, ParameterError
 from avalign.fusion import build_fusion, list_fusions
-from avalign.fusion.export import NOT_EXPRESSIBLE, export_fusion, mask_name
+from avalign.fusion.export import (
+    NOT_EXPRESSIBLE,
+    _check_free_axes,
+    export_fusion,
+    mask_name,
+)
 from avalign.fusion.interface import Fusion, fused
 
 DIMS = {"audio": 5, "lips": 7}
@@ -18,9 +23,9 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-def trained(name):
+def trained(name, **options):
     """A family whose every weight matters, those that begin at 0 too."""
-    fusion = build_fusion(name, dims=DIMS, out_dim=8)
+    fusion = build_fusion(name, dims=DIMS, out_dim=8, **options)
     with torch.no_grad():
         for weights in fusion.parameters():
             weights += 0.1 * torch.randn_like(weights)
@@ -40,11 +45,15 @@ def batch_of(items, lengths):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", [name for name in list_fusions() if name not in NOT_EXPRESSIBLE]
+    ("name", "options"),
+    [
+        *((name, {}) for name in list_fusions() if name not in NOT_EXPRESSIBLE),
+        ("recurrent", {"cell": "gru", "layers": 2, "bidirectional": False}),
+    ],
 )
-def test_parity(name, tmp_path):
+def test_parity(name, options, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
-    fusion = trained(name)
+    fusion = trained(name, **options)
     export_fusion(fusion, tmp_path / "fusion.onnx")
     assert fusion.training
     session = onnxruntime.InferenceSession(tmp_path / "fusion.onnx")
@@ -86,6 +95,37 @@ def test_a_fusion_that_onnx_cannot_express_is_refused(tmp_path):
     with pytest.raises(ParameterError, match="ONNX cannot express Moody"):
         export_fusion(Moody(DIMS, 5), tmp_path / "moody.onnx")
     assert not list(tmp_path.iterdir())
+
+
+class Stiff(Fusion):
+    """Gives seven rows of two items, whatever comes in."""
+
+    def fuse(self, inputs):
+        rows = torch.zeros_like(inputs.streams["audio"]).expand(2, 7, 5)
+        return fused(rows, torch.ones(2, 7, dtype=torch.bool))
+
+
+@pytest.mark.slow
+def test_a_graph_of_fixed_length_is_refused(tmp_path):
+    with pytest.raises(ParameterError, match="ONNX cannot express Stiff"):
+        export_fusion(Stiff(DIMS, 5), tmp_path / "stiff.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_axes_that_are_fixed_are_found(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    found = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("audio", ["batch", "time", 5]), ("sequence", ["batch", 7, 8]))
+    ]
+    node = onnx.helper.make_node("Identity", ["audio"], ["sequence"])
+    graph = onnx.helper.make_graph([node], "fixed", found[:1], found[1:])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "fixed.onnx")
+    _check_free_axes(tmp_path / "fixed.onnx", {"audio": (0, 1), "sequence": (0,)}, "Stiff")
+    with pytest.raises(ParameterError, match="axis 1 of 'sequence' is 7 for good"):
+        _check_free_axes(
+            tmp_path / "fixed.onnx", {"audio": (0, 1), "sequence": (0, 1)}, "Stiff"
+        )
 
 
 def test_nothing_is_overwritten_unasked(tmp_path):

@@ -11,6 +11,7 @@ from avalign.errors import ParameterError
 from avalign.fusion.encoders import StreamEncoders
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
 from avalign.fusion.masking import any_valid
+from avalign.fusion.onnx_recurrence import run_recurrent
 from avalign.fusion.options import checked_count, checked_width
 
 if TYPE_CHECKING:
@@ -119,5 +120,6 @@ def _run(network: nn.Module, rows: Tensor, places: Tensor) -> Tensor:
     """Run over rows in the order of their places; the states are in the rows' order."""
     index = places[..., None]
     ordered = torch.zeros_like(rows).scatter(1, index.expand_as(rows), rows)
-    states: Tensor = network(ordered)[0]
+    assert isinstance(network, nn.RNNBase)  # a ModuleList forgets it
+    states = run_recurrent(network, ordered)
     return states.gather(1, index.expand_as(states))
