@@ -95,6 +95,17 @@ def _run(options: argparse.Namespace) -> None:
             device=options.device,
             families=tuple(options.families),
         )
+    elif options.benchmark == "few-labels":
+        from benchmarks.few_labels import run_few_labels
+
+        run_few_labels(
+            options.data,
+            out=options.out,
+            cache=options.cache,
+            shares=options.shares,
+            repeats=options.repeats,
+            seed=options.seed,
+        )
     elif options.benchmark == "own-lags":
         from benchmarks.sync import run_own_lags
 
@@ -118,6 +129,9 @@ def _parser() -> argparse.ArgumentParser:
         "calibration", help="reliability of the confidence, speaker by speaker left out"
     )
     align = commands.add_parser("align", help="accuracy and speed of the elastic aligner")
+    few_labels = commands.add_parser(
+        "few-labels", help="emotion recognition from 1, 10 and 100 %% of the labels"
+    )
     own_lags = commands.add_parser("own-lags", help="freeze the clips' own lags")
     speed = commands.add_parser("speed", help="speed of `avalign check`, and its memory")
     add_fusion_options(
@@ -132,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     fusion.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     dtw = commands.add_parser("dtw", help="speed of avalign.dtw, against other libraries")
     add_dtw_options(dtw)
-    for command in (sync, cross, calibration, align, own_lags):
+    for command in (sync, cross, calibration, align, few_labels, own_lags):
         command.add_argument("--data", type=Path, required=True, help="manifest of the clips")
         command.add_argument("--cache", type=Path, help="folder for extracted clips")
     for command in (sync, align):
@@ -140,8 +154,14 @@ def _parser() -> argparse.ArgumentParser:
     align.add_argument("--warps-per-clip", type=_positive, default=3, metavar="N")
     for command in (sync, cross):
         command.add_argument("--windows-per-clip", type=_positive, default=12, metavar="N")
-    for command in (sync, cross, calibration, align):
+    for command in (sync, cross, calibration, align, few_labels):
         command.add_argument("--seed", type=int, default=0)
+    few_labels.add_argument(
+        "--shares", type=_share, nargs="+", default=[0.01, 0.1, 1.0], metavar="SHARE"
+    )
+    few_labels.add_argument(
+        "--repeats", type=_positive, default=3, help="draws of each share (default: 3)"
+    )
     cross.add_argument("--folds", type=_positive, default=4, help="models to train")
     cross.add_argument(
         "--members", type=_positive, help="members of each (default: as many as shipped)"
@@ -156,11 +176,17 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument(
         "--memory", action="store_true", help="measure the peak on ten minutes instead"
     )
-    for command in (sync, cross, calibration, align, speed, fusion, dtw):
+    for command in (sync, cross, calibration, align, few_labels, speed, fusion, dtw):
         command.add_argument(
             "--out", type=Path, default=Path("build/benchmarks"), help="folder for the results"
         )
     return parser
+
+
+def _share(text: str) -> float:
+    if not 0 < (number := float(text)) <= 1:
+        raise ValueError(text)
+    return number
 
 
 def _positive(text: str) -> int:

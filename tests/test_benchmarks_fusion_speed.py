@@ -4,12 +4,22 @@ import csv
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from avalign.errors import ParameterError
-from avalign.fusion import build_fusion
-from benchmarks.fusion_speed import _peak_bytes, measure_cost, run_fusion_speed
+from avalign.fusion import build_fusion, list_fusions
+from benchmarks.fusion_speed import (
+    SCALING_ROWS,
+    _peak_bytes,
+    _step_of,
+    growth_exponent,
+    measure_cost,
+    run_fusion_speed,
+)
 
 CPU = torch.device("cpu")
+SHORT = (4, 8)
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +36,7 @@ def test_memory_is_counted_by_the_tensors_that_are_alive():
 
 
 def test_a_family_costs_what_it_costs():
-    cost = measure_cost("early", CPU, items=2, rows=(4, 8), columns=3, steps=1)
+    cost = measure_cost("early", CPU, items=2, rows=4, columns=3, scaling_rows=SHORT, steps=1)
     fusion = build_fusion("early", dims={"audio": 3, "lips": 3}, out_dim=3)
     assert cost.parameters == sum(weights.numel() for weights in fusion.parameters())
     assert cost.family == "early"
@@ -37,17 +47,42 @@ def test_a_family_costs_what_it_costs():
 
 def test_more_rows_take_more_memory():
     small, large = (
-        measure_cost("self_attention", CPU, items=2, rows=(rows, 2 * rows), columns=8, steps=1)
+        measure_cost(
+            "self_attention", CPU, items=2, rows=rows, columns=8, scaling_rows=SHORT, steps=1
+        )
         for rows in (20, 80)
     )
     assert 2 * small.peak_mib < large.peak_mib
+
+
+def test_growth_is_the_power_of_the_rows():
+    rows = (250, 500, 1000)
+    assert growth_exponent(rows, [3e-5 * n**2 for n in rows]) == pytest.approx(2.0)
+    assert growth_exponent(rows[::2], [0.1 * n for n in rows[::2]]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", list_fusions())
+def test_no_family_costs_more_than_the_square_of_the_rows(name):
+    """By multiplications and memory, which no busy machine can blur."""
+    flops, peaks = [], []
+    for rows in SCALING_ROWS:
+        fusion = build_fusion(name, dims={"audio": 8, "lips": 8}, out_dim=8)
+        step = _step_of(fusion, 1, rows, CPU)
+        # The kernels of attention would count as nothing.
+        with sdpa_kernel(SDPBackend.MATH):
+            with FlopCounterMode(display=False) as counter:
+                step()
+            peaks.append(_peak_bytes(step, CPU))
+        flops.append(counter.get_total_flops())
+    for counted in (flops, peaks):
+        assert 0.5 < growth_exponent(SCALING_ROWS, counted) <= 2.0
 
 
 def test_the_table_is_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         "benchmarks.fusion_speed.measure_cost",
         lambda name, device: measure_cost(
-            name, device, items=2, rows=(4, 8), columns=4, steps=1
+            name, device, items=2, rows=4, columns=4, scaling_rows=SHORT, steps=1
         ),
     )
     run_fusion_speed(out=tmp_path, device="cpu", families=("early", "gmu"))

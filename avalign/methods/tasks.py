@@ -99,11 +99,16 @@ print(objective.weights)  # objective(batch) gives the loss and its parts
         "Few-label curve",
         "How many labels a task needs: 1, 10 and 100 % of them.",
         "O. Hénaff et al., ICML 2020",
-        "avalign.data.splits:label_subset",
+        "avalign.data.subsets:label_subset",
         """\
-from avalign.data.splits import label_subset
+from pathlib import Path
+from avalign.data.manifest import Manifest, ManifestRow
+from avalign.data.subsets import label_subset
 
-print(label_subset)
+rows = [ManifestRow(Path(f"{n}.mp4"), label=("calm", "sad")[n % 2]) for n in range(200)]
+train = Manifest(Path("manifest.csv"), tuple(rows))  # or read_manifest(...)
+for share in (0.01, 0.1, 1.0):
+    print(share, len(label_subset(train, share)))  # then train_emotion, share by share
 """,
     ),
     Method(

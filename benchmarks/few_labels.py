@@ -1,0 +1,219 @@
+"""``python -m benchmarks few-labels``: what is learnt from 1, 10 and 100 % of the labels.
+
+An emotion recogniser is trained from scratch on each share of the labels of train, chosen by
+the same share of dev, and tested on all of test. Every share gets as many steps as all labels
+do. Repeats draw other labels and other first weights.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from avalign.data.manifest import Manifest, read_manifest
+from avalign.data.splits import check_split
+from avalign.data.subsets import label_subset
+from avalign.errors import ParameterError
+from avalign.train.batches import Condition, condition_batches
+from avalign.train.emotion import (
+    fit_emotion,
+    labelled_utterances,
+    settle_classes,
+    with_targets,
+)
+from avalign.train.plans import Telling, TrainingPlan
+from avalign.train.recognizer import Corpus
+from avalign.train.scores import class_metrics
+from avalign.train.utterances import Utterance, utterance_name
+from benchmarks.results import write_rows
+
+__all__ = ["SHARES", "FewLabels", "run_few_labels"]
+
+SHARES = (0.01, 0.1, 1.0)
+PARTS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class FewLabels:
+    """What a share of the labels came to.
+
+    Parameters
+    ----------
+    share : float
+        Share of the labels.
+    clips : int
+        Clips that were learnt from.
+    uar : float
+        Unweighted average recall on test, mean over repeats.
+    uar_deviation : float
+        Its standard deviation over repeats; NaN for a single one.
+    chance : float
+        Unweighted average recall of a guess.
+    """
+
+    share: float
+    clips: int
+    uar: float
+    uar_deviation: float
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows of a split that could be loaded, and what they hold, in one order."""
+
+    rows: Manifest
+    utterances: list[Utterance]
+
+    def subset(self, share: float, seed: int) -> list[Utterance]:
+        """Keep a share of the labels."""
+        kept = label_subset(self.rows, share, seed=seed)
+        names = {utterance_name(kept, row) for row in kept}
+        return [one for one in self.utterances if one.name in names]
+
+
+def run_few_labels(
+    data: Path,
+    *,
+    out: Path,
+    cache: Path | None = None,
+    shares: Sequence[float] = SHARES,
+    repeats: int = 3,
+    seed: int = 0,
+    plan: TrainingPlan | None = None,
+) -> list[FewLabels]:
+    """Train on each share of the labels, print the curve, write ``few-labels.csv``.
+
+    Parameters
+    ----------
+    data : Path
+        Manifest with labels, and the splits train, dev and test by speaker.
+    out : Path
+        Folder of the file.
+    cache : Path, optional
+        Where extracted clips are kept.
+    shares : sequence of float
+        Shares of the labels.
+    repeats : int
+        How often each share is drawn and learnt.
+    seed : int
+        Of the first repeat.
+    plan : TrainingPlan, optional
+        How all labels are learnt.
+
+    Returns
+    -------
+    list of FewLabels
+        One for each share.
+
+    Raises
+    ------
+    ParameterError
+        If a part has no labels, speakers are in several parts, or a share is out of range.
+    MediaError
+        If the manifest cannot be read.
+    """
+    plan = plan or TrainingPlan()
+    plan.check()
+    manifest = read_manifest(data)
+    rows = {name: _labelled(manifest, name) for name in PARTS}
+    check_split(Manifest(manifest.path, tuple(row for name in PARTS for row in rows[name])))
+    classes = settle_classes(rows["train"], rows["dev"], (), ())
+    settle_classes(rows["train"], rows["test"], classes, ())
+    parts = {name: _load(rows[name], plan, classes, cache) for name in PARTS}
+    console = Console(stderr=True)
+    curve = []
+    for share in shares:
+        uars = []
+        for repeat in range(repeats):
+            console.print(f"{share:.0%} of the labels, {repeat + 1} of {repeats} ...")
+            uars.append(_trained_uar(parts, plan, classes, share, seed + repeat))
+        curve.append(
+            FewLabels(
+                share,
+                len(parts["train"].subset(share, seed)),
+                float(np.mean(uars)),
+                float(np.std(uars, ddof=1)) if repeats > 1 else float("nan"),
+                1 / len(classes),
+            )
+        )
+    _print(curve)
+    write_rows([asdict(point) for point in curve], out / "few-labels.csv")
+    return curve
+
+
+def _labelled(manifest: Manifest, name: str) -> Manifest:
+    part = manifest.select(split=name)
+    if not part.rows:
+        raise ParameterError(
+            f"{manifest.path} has no rows with split={name} among its {len(manifest)}",
+            "make a split of three parts with avalign data split",
+        )
+    return with_targets(part, ())
+
+
+def _load(
+    rows: Manifest, plan: TrainingPlan, classes: tuple[str, ...], cache: Path | None
+) -> _Part:
+    utterances, _ = labelled_utterances(rows, plan, classes, (), cache, None)
+    names = {one.name for one in utterances}
+    usable = tuple(row for row in rows if utterance_name(rows, row) in names)
+    return _Part(Manifest(rows.path, usable), utterances)
+
+
+def _trained_uar(
+    parts: dict[str, _Part],
+    plan: TrainingPlan,
+    classes: tuple[str, ...],
+    share: float,
+    seed: int,
+) -> float:
+    """Train on a share of train and dev; give the recall on test."""
+    train, dev = (parts[name].subset(share, seed) for name in ("train", "dev"))
+    longer = max(1, round(len(parts["train"].utterances) / len(train)))
+    loop = replace(
+        plan.loop,
+        seed=seed,
+        epochs=plan.loop.epochs * longer,
+        patience=plan.loop.patience * longer,
+        test_every=plan.loop.test_every * longer,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        result = fit_emotion(
+            Corpus(train, dev, [], {"share_of_labels": share}),
+            replace(plan, loop=loop),
+            classes,
+            (),
+            Path(folder),
+            resume=False,
+            telling=Telling(),
+        )
+    batches = condition_batches(
+        parts["test"].utterances,
+        result.model.settings,
+        Condition("all"),
+        batch_size=plan.loop.batch_size,
+        seed=seed,
+    )
+    return class_metrics(result.model, batches).unweighted_average_recall
+
+
+def _print(curve: Sequence[FewLabels]) -> None:
+    table = Table(box=SIMPLE_HEAD, title=f"Few labels (chance: {curve[0].chance:.0%})")
+    for heading in ("labels", "clips", "UAR", "deviation"):
+        table.add_column(heading, justify="right")
+    for point in curve:
+        table.add_row(
+            f"{point.share:.0%}",
+            f"{point.clips:,}",
+            f"{point.uar:.1%}",
+            f"{point.uar_deviation:.1%}",
+        )
+    Console().print(table)
