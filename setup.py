@@ -78,6 +78,7 @@ setup(
     package_dir={"avalign": "avalign", "avalign_cli": "cli/avalign_cli"},
     package_data={
         "avalign": ["py.typed", "*.pyi"],
+        "avalign.fusion": ["ranks.json"],
         "avalign.space": ["weights/*.safetensors", "weights/*.json", "weights/*.md"],
     },
     install_requires=CORE,

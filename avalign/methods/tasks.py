@@ -9,10 +9,11 @@ import torch
 from avalign.tasks.models import Recognizer
 from avalign.tasks.settings import RecognizerSettings, StreamSettings
 
-streams = {{name: StreamSettings(name, columns) for name, columns in {columns}.items()}}
+widths = {columns}
+streams = {{name: StreamSettings(name, width) for name, width in widths.items()}}
 settings = RecognizerSettings(streams, fusion="gmu", width=16, {heads})
 model = Recognizer(settings).eval()
-batch = {{name: torch.randn(2, 75, columns) for name, columns in {columns}.items()}}
+batch = {{name: torch.randn(2, 75, width) for name, width in widths.items()}}
 """
 _TWO = '{"audio": 39, "lips": 120}'
 _THREE = '{"audio": 39, "lips": 120, "words": 16}'

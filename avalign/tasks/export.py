@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from avalign.tasks.encoders import Standardisation
     from avalign.tasks.models import Recognizer
 
 __all__ = ["Export", "Parity", "export_model"]
@@ -264,9 +265,8 @@ def _probe(
         columns = model.settings.streams[name].columns
         noise = torch.randn(2, rows, columns, generator=generator)
         # Rows like those of training: standardised they are of about unit scale.
-        mean, scale = encoder.standardise.mean, encoder.standardise.scale  # type: ignore[union-attr]
-        spread = float(1.0 / scale.median())  # type: ignore[operator, union-attr]
-        streams[name] = mean + spread * noise  # type: ignore[operator]
+        standardise = cast("Standardisation", encoder.standardise)
+        streams[name] = standardise.mean + noise / float(standardise.scale.median())
         mask = torch.ones(2, rows, dtype=torch.bool)
         mask[1, rows - rows // 4 :] = False
         if name == missing:
