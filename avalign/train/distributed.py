@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed, nn
@@ -13,6 +16,9 @@ from torch import distributed, nn
 from avalign.errors import ParameterError
 
 __all__ = ["Processes", "choose_device", "processes"]
+
+# How long the slowest process may take to read its clips, and the first one to test.
+_LONGEST_WAIT = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +126,7 @@ def processes(device: str = "auto") -> Iterator[Processes]:
     Raises
     ------
     ParameterError
-        If there is no such device.
+        If there is no such device, or the other processes do not come.
     """
     rank = int(os.environ.get("RANK", "0"))
     count = int(os.environ.get("WORLD_SIZE", "1"))
@@ -133,12 +139,51 @@ def processes(device: str = "auto") -> Iterator[Processes]:
         torch.cuda.set_device(chosen)
     ours = not distributed.is_initialized()
     if ours:
-        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        _join("nccl" if chosen.type == "cuda" else "gloo", count)
     try:
         yield Processes(rank, count, chosen)
     finally:
         if ours:
             distributed.destroy_process_group()
+
+
+def _join(backend: str, count: int) -> None:
+    """Wait until all processes are there."""
+    try:
+        with _ended_at_once():
+            distributed.init_process_group(backend, timeout=_LONGEST_WAIT)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ParameterError(
+            f"the {count} processes do not find each other: {reason}",
+            "start all of them; on one machine with torchrun --standalone",
+        ) from error
+
+
+@contextmanager
+def _ended_at_once() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the process where it waits outside Python.
+
+    A handler written in Python would be called after the wait only. There is nothing to
+    tidy up yet.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = {
+        number: signal.getsignal(number)
+        for number in numbers
+        # One that is ignored stays so; None is a handler not written in Python.
+        if signal.getsignal(number) not in (signal.SIG_IGN, None)
+    }
+    try:
+        for number in handlers:
+            signal.signal(number, signal.SIG_DFL)
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def choose_device(name: str, number: int = 0) -> torch.device:

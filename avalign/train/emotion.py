@@ -20,7 +20,7 @@ try:
     from avalign.tasks.settings import RecognizerSettings
     from avalign.train.batches import Condition
     from avalign.train.loop import Result, prepare_folder
-    from avalign.train.plans import Telling, TrainingPlan
+    from avalign.train.plans import Telling, TrainingPlan, emotion_plan
     from avalign.train.recognizer import Corpus, read_parts, refuse_leaks, train_recognizer
     from avalign.train.scores import EmotionTest
     from avalign.train.utterances import NO_LABEL, Skipped, Utterance, load_utterances
@@ -72,7 +72,7 @@ def train_emotion(
     output : path-like
         Folder for the model; see `avalign.train.speech.train_speech`.
     plan : TrainingPlan, optional
-        How to learn.
+        How to learn; by default as `avalign.train.plans.emotion_plan` says.
     labels : sequence of str, optional
         The classes; by default those of the training rows.
     values : sequence of str, optional
@@ -104,7 +104,7 @@ def train_emotion(
     NoAnswerError
         If the loss is not finite; the last checkpoint stays.
     """
-    plan, telling = plan or TrainingPlan(), telling or Telling()
+    plan, telling = plan or emotion_plan(), telling or Telling()
     plan.check()
     train_rows, dev_rows = (with_targets(part, values) for part in read_parts(manifest))
     refuse_leaks(train_rows, dev_rows)

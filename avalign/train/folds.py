@@ -26,7 +26,7 @@ from avalign.train.emotion import (
     with_targets,
 )
 from avalign.train.loop import prepare_folder
-from avalign.train.plans import Telling, TrainingPlan
+from avalign.train.plans import Telling, TrainingPlan, emotion_plan
 from avalign.train.recognizer import Corpus
 from avalign.train.scores import class_metrics
 
@@ -97,7 +97,7 @@ def cross_validate_emotion(
     AvalignError
         As `train_emotion`; ParameterError also if the folds cannot be made.
     """
-    plan, telling = plan or TrainingPlan(), telling or Telling()
+    plan, telling = plan or emotion_plan(), telling or Telling()
     plan.check()
     if folds < 3:
         raise ParameterError(

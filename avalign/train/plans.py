@@ -17,7 +17,15 @@ from avalign.train.distributed import choose_device
 from avalign.train.disturb import Augmentation
 from avalign.train.objective import LossWeights
 
-__all__ = ["PRECISIONS", "LoopPlan", "Telling", "TrainingPlan", "known_streams"]
+__all__ = [
+    "PRECISIONS",
+    "LoopPlan",
+    "Telling",
+    "TrainingPlan",
+    "emotion_plan",
+    "emotion_streams",
+    "known_streams",
+]
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Rows of the table of methods that combine decisions, not features.
@@ -110,11 +118,29 @@ def known_streams() -> dict[str, StreamSettings]:
     Returns
     -------
     dict of str to StreamSettings
-        ``"audio"``, ``"lips"`` and ``"text"``, as they train well.
+        ``"audio"``, ``"lips"`` and ``"text"``, as they train well for speech.
     """
     return {
         "audio": StreamSettings.of("log_mel"),
         "lips": StreamSettings.of("lip_points", components=32, velocity=True, noise=0.1),
+        "text": StreamSettings.of("characters", centre=False),
+    }
+
+
+def emotion_streams() -> dict[str, StreamSettings]:
+    """Say what can be read for emotion, by name.
+
+    How loud a voice is, and where the corners of a mouth are, is what emotion shows in,
+    so no clip's own mean is taken off: the training set's is.
+
+    Returns
+    -------
+    dict of str to StreamSettings
+        ``"audio"``, ``"lips"`` and ``"text"``.
+    """
+    return {
+        "audio": StreamSettings.of("log_mel", centre=False),
+        "lips": StreamSettings.of("lip_points", components=16, centre=False, velocity=True),
         "text": StreamSettings.of("characters", centre=False),
     }
 
@@ -196,6 +222,40 @@ class TrainingPlan:
             "dropout": self.dropout,
             "context": family(self.fusion).row not in LATE_ROWS,
         }
+
+
+def emotion_plan(**changes: Any) -> TrainingPlan:
+    """Plan the training of emotion: a small model, no noise, a level that stays.
+
+    Corpora of acted emotion are small, and one label per clip teaches less than a
+    sentence does. Noise is mixed in only where recordings of it are given.
+
+    Parameters
+    ----------
+    **changes
+        Fields of `TrainingPlan` that are to be others.
+
+    Returns
+    -------
+    TrainingPlan
+        The plan.
+    """
+    streams = emotion_streams()
+    augmentation = Augmentation(
+        noise_share=0.5 if changes.get("recordings") else 0.0,
+        gain_db=1.0,
+        speed=0.05,
+        spans=1,
+        bands=0.1,
+        absent=dict.fromkeys(streams, 0.2),
+    )
+    defaults: dict[str, Any] = {
+        "streams": {name: streams[name] for name in ("audio", "lips")},
+        "width": 32,
+        "augmentation": augmentation,
+        "loop": LoopPlan(epochs=30, batch_size=8, learning_rate=3e-3, patience=12),
+    }
+    return TrainingPlan(**{**defaults, **changes})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """`avalign train speech` and `avalign train emotion`: fit recognisers."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from avalign_cli import options
 from avalign_cli.ui import Screen
 
 if TYPE_CHECKING:
+    from avalign.tasks.settings import StreamSettings
     from avalign.train.plans import Telling, TrainingPlan
 
 __all__ = ["EMOTION_EXAMPLES", "SPEECH_EXAMPLES", "train_emotion", "train_speech"]
@@ -19,7 +21,8 @@ SPEECH_EXAMPLES = """\b
 Examples:
   avalign train speech --data manifest.csv --fusion gmu --output speech/
   avalign train speech --data manifest.csv --output speech/ --resume
-  torchrun --nproc-per-node 4 --no-python avalign train speech --data manifest.csv -o speech/
+  torchrun --standalone --local-addr localhost --nproc-per-node 4 --no-python \\
+    avalign train speech --data manifest.csv -o speech/
 """
 EMOTION_EXAMPLES = """\b
 Examples:
@@ -107,10 +110,13 @@ def train_speech(
     quiet: options.Quiet = False,
 ) -> int:
     """Fit a recogniser of speech to clips with transcripts; needs torch."""
+    from avalign.train.plans import TrainingPlan, known_streams
     from avalign.train.speech import train_speech as fit
 
     screen = _screen(quiet)
     plan = _plan(
+        TrainingPlan,
+        known_streams(),
         fusion,
         streams,
         noise,
@@ -183,9 +189,12 @@ def train_emotion(
     from avalign.errors import ParameterError
     from avalign.train.emotion import train_emotion as fit
     from avalign.train.folds import cross_validate_emotion
+    from avalign.train.plans import emotion_plan, emotion_streams
 
     screen = _screen(quiet)
     plan = _plan(
+        emotion_plan,
+        emotion_streams(),
         fusion,
         streams,
         noise,
@@ -230,6 +239,8 @@ def _screen(quiet: bool) -> Screen:
 
 
 def _plan(
+    make: Callable[..., "TrainingPlan"],
+    known: Mapping[str, "StreamSettings"],
     fusion: str,
     streams: str,
     noise: list[Path] | None,
@@ -239,22 +250,20 @@ def _plan(
 ) -> "TrainingPlan":
     """Make a plan of the options that were given; the others keep their defaults."""
     from avalign.errors import ParameterError
-    from avalign.train.plans import LoopPlan, TrainingPlan, known_streams
 
-    known = known_streams()
     names = [name.strip() for name in streams.split(",") if name.strip()]
     for name in names:
         if name not in known:
             raise ParameterError(f"{name!r} is no stream", f"choose from {', '.join(known)}")
     given: dict[str, Any] = {name: value for name, value in loop.items() if value is not None}
-    return TrainingPlan(
+    plan = make(
         fusion=fusion,
         streams={name: known[name] for name in names},
         recordings=tuple(noise or ()),
         device=device,
         tensorboard=tensorboard,
-        loop=LoopPlan(**given),
     )
+    return replace(plan, loop=replace(plan.loop, **given))
 
 
 def _telling(screen: Screen, progress: Any) -> "Telling":
