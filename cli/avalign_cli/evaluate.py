@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avalign_cli import options
-from avalign_cli.ui import Screen
+from avalign_cli.ui import Screen, confusion_lines
 
 if TYPE_CHECKING:
     from avalign.tasks.evaluation import ConditionScore
@@ -166,11 +166,7 @@ def _details(condition: "ConditionScore") -> list[str]:
             f"90 %, {times['n_words']} words"
         )
     if "confusion" in condition.details:
-        names = condition.details["classes"]
-        width = max(map(len, names))
-        lines.append("confusion (rows are the truth): " + " ".join(names))
-        for name, row in zip(names, condition.details["confusion"], strict=True):
-            lines.append(f"  {name:<{width}} " + " ".join(f"{count:4d}" for count in row))
+        lines += confusion_lines(condition.details["classes"], condition.details["confusion"])
     return lines
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from avalign_cli import options
-from avalign_cli.ui import Screen
+from avalign_cli.ui import Screen, confusion_lines
 
 if TYPE_CHECKING:
     from avalign.tasks.settings import StreamSettings
@@ -209,6 +209,7 @@ def train_emotion(
     )
     if folds is not None and values:
         raise ParameterError("folds are for labels, not for values", "leave out one of the two")
+    confusion: list[str] = []
     with screen.progress("Training") as progress:
         settings: dict[str, Any] = {
             "plan": plan,
@@ -227,9 +228,13 @@ def train_emotion(
                 told = f"unweighted average recall {100 * best['dev_uar_all']:.1f} %, {told}"
         else:
             validated = cross_validate_emotion(data, output, folds=folds, **settings)
-            recall = 100 * validated.pooled.unweighted_average_recall
+            pooled = validated.pooled
+            recall = 100 * pooled.unweighted_average_recall
             told = f"unweighted average recall {recall:.1f} % over {folds} folds"
+            confusion = confusion_lines(pooled.classes, pooled.confusion)
     screen.result(f"Wrote {output}: {told}.")
+    for line in confusion:
+        screen.result(f"  {line}")
     return 0
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import typer
 
-__all__ = ["BROKEN_PIPE", "Screen", "one_line", "show_error"]
+__all__ = ["BROKEN_PIPE", "Screen", "confusion_lines", "one_line", "show_error"]
 
 BROKEN_PIPE = 141  # what shells report for a program that SIGPIPE ended
 
@@ -89,6 +89,18 @@ def show_error(message: str, hint: str | None = None) -> None:
     if hint:
         lines.append(f"hint: {one_line(hint)}")
     sys.stderr.write("\n".join(lines) + "\n")
+
+
+def confusion_lines(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[str]:
+    """Lay out a confusion matrix, one line per true class."""
+    width = max(map(len, classes))
+    return [
+        "confusion (rows are the truth): " + " ".join(classes),
+        *(
+            f"  {name:<{width}} " + " ".join(f"{count:4d}" for count in row)
+            for name, row in zip(classes, confusion, strict=True)
+        ),
+    ]
 
 
 def one_line(text: str) -> str:
