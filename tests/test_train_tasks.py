@@ -20,7 +20,7 @@ from avalign.errors import ParameterError  # noqa: E402
 from avalign.tasks.alphabet import Alphabet  # noqa: E402
 from avalign.tasks.models import load_model  # noqa: E402
 from avalign.train import emotion, folds, speech  # noqa: E402
-from avalign.train.plans import LoopPlan, TrainingPlan  # noqa: E402
+from avalign.train.plans import LoopPlan, TrainingPlan, emotion_plan  # noqa: E402
 from avalign.train.utterances import Skipped  # noqa: E402
 
 PLAN = TrainingPlan(
@@ -214,6 +214,28 @@ def test_the_command_trains_and_says_how_well(tmp_path, monkeypatch, capsys):
     assert (plan.fusion, [*plan.streams], seen["by_sentence"]) == ("early", ["lips"], True)
     assert (plan.loop.epochs, plan.loop.seed, plan.loop.precision) == (3, 5, "bfloat16")
     assert plan.loop.batch_size == LoopPlan().batch_size
+
+
+@pytest.mark.parametrize(("noise", "share"), [([], 0.0), (["--noise", "rain.wav"], 0.5)])
+def test_emotion_is_trained_by_a_plan_of_its_own(monkeypatch, noise, share):
+    """Levels tell of emotion, and noise is mixed in only where it was recorded."""
+    seen = {}
+
+    def fit(data, output, **options):
+        seen.update(options)
+        return type("Result", (), {"curves": [{"dev_score": 0.25}], "best_epoch": 0})
+
+    monkeypatch.setattr(emotion, "train_emotion", fit)
+    arguments = ["--data", "m.csv", "-o", "out", "--streams", "audio,lips,text", *noise]
+    assert main(["train", "emotion", *arguments, "--epochs", "3"]) == 0
+    plan = seen["plan"]
+    assert {name: stream.centre for name, stream in plan.streams.items()} == {
+        "audio": False,
+        "lips": False,
+        "text": False,
+    }
+    assert plan.augmentation.noise_share == share
+    assert (plan.loop.epochs, plan.loop.batch_size) == (3, emotion_plan().loop.batch_size)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from avalign_cli import options
 from avalign_cli.ui import Screen, confusion_lines
 
 if TYPE_CHECKING:
-    from avalign.tasks.settings import StreamSettings
     from avalign.train.plans import Telling, TrainingPlan
 
 __all__ = ["EMOTION_EXAMPLES", "SPEECH_EXAMPLES", "train_emotion", "train_speech"]
@@ -110,13 +109,11 @@ def train_speech(
     quiet: options.Quiet = False,
 ) -> int:
     """Fit a recogniser of speech to clips with transcripts; needs torch."""
-    from avalign.train.plans import TrainingPlan, known_streams
     from avalign.train.speech import train_speech as fit
 
     screen = _screen(quiet)
     plan = _plan(
-        TrainingPlan,
-        known_streams(),
+        "speech",
         fusion,
         streams,
         noise,
@@ -189,12 +186,10 @@ def train_emotion(
     from avalign.errors import ParameterError
     from avalign.train.emotion import train_emotion as fit
     from avalign.train.folds import cross_validate_emotion
-    from avalign.train.plans import emotion_plan, emotion_streams
 
     screen = _screen(quiet)
     plan = _plan(
-        emotion_plan,
-        emotion_streams(),
+        "emotion",
         fusion,
         streams,
         noise,
@@ -244,8 +239,7 @@ def _screen(quiet: bool) -> Screen:
 
 
 def _plan(
-    make: Callable[..., "TrainingPlan"],
-    known: Mapping[str, "StreamSettings"],
+    task: str,
     fusion: str,
     streams: str,
     noise: list[Path] | None,
@@ -255,7 +249,11 @@ def _plan(
 ) -> "TrainingPlan":
     """Make a plan of the options that were given; the others keep their defaults."""
     from avalign.errors import ParameterError
+    from avalign.train.plans import TrainingPlan, emotion_plan, emotion_streams, known_streams
 
+    is_emotion = task == "emotion"
+    make: Callable[..., TrainingPlan] = emotion_plan if is_emotion else TrainingPlan
+    known = emotion_streams() if is_emotion else known_streams()
     names = [name.strip() for name in streams.split(",") if name.strip()]
     for name in names:
         if name not in known:
