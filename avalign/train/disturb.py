@@ -75,21 +75,21 @@ class Augmentation:
         Share of the utterances without a stream (modality dropout); one always stays.
     """
 
-    noise_share: float = 0.7
-    snr_db: tuple[float, float] = (-8.0, 22.0)
+    noise_share: float = 0.5
+    snr_db: tuple[float, float] = (-6.0, 22.0)
     easing: float = 0.4
     gain_db: float = 5.0
     speed: float = 0.1
     lag_s: float = 0.0
     shift_s: float = 0.06
     spans: int = 2
-    span_s: float = 0.22
-    bands: float = 0.2
+    span_s: float = 0.1
+    bands: float = 0.15
     lost_share: float = 0.1
     lost_s: float = 0.5
     affine: float = 0.0
     jitter: float = 0.0
-    absent: Mapping[str, float] = field(default_factory=lambda: {"audio": 0.3, "lips": 0.2})
+    absent: Mapping[str, float] = field(default_factory=lambda: {"audio": 0.2, "lips": 0.2})
 
     def snr_range(self, done: float) -> tuple[float, float]:
         """Lowest and highest SNR at a time in training.

@@ -31,7 +31,7 @@ class LossWeights:
         Weight of the losses that the fusion family asks for.
     """
 
-    speech: float = 1.0
+    speech: float = 2.0
     words: float = 1.0
     classes: float = 1.0
     regression: float = 1.0

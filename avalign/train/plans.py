@@ -65,13 +65,13 @@ class LoopPlan:
         If a number cannot be used.
     """
 
-    epochs: int = 50
+    epochs: int = 75
     batch_size: int = 16
-    learning_rate: float = 2e-3
+    learning_rate: float = 2.5e-3
     weight_decay: float = 0.02
     warm_up: float = 0.15
     largest_gradient: float = 5.0
-    patience: int = 20
+    patience: int = 30
     test_every: int = 1
     checkpoint_every: int = 200
     precision: str = "float32"
@@ -186,7 +186,7 @@ class TrainingPlan:
     fusion_options: Mapping[str, float | int | str | bool] = field(default_factory=dict)
     streams: Mapping[str, StreamSettings] = field(default_factory=_default_streams)
     width: int = 128
-    dropout: float = 0.3
+    dropout: float = 0.2
     augmentation: Augmentation = field(default_factory=Augmentation)
     voices: int = 7
     recordings: tuple[Path, ...] = ()
