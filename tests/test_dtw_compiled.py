@@ -19,11 +19,13 @@ for shape in ((50,), (50, 3)):
     with event.install_recorder("numba:compile") as compilations:
         dtw.distance(x, y)
         dtw.path(x, y)
+        if x.ndim == 1:
+            dtw.subsequence(x[:9], y)
     print(len(compilations.buffer))
 """
 
 
-def test_later_processes_compile_neither_distance_nor_path():
+def test_later_processes_compile_neither_distance_nor_path_nor_subsequence():
     for _ in range(2):
         run = subprocess.run(
             [sys.executable, "-c", COUNT_COMPILATIONS],
@@ -92,6 +94,26 @@ def test_a_damaged_file_only_costs_the_compilation(cache_of_sources, tmp_path, s
     path.write_bytes(path.read_bytes()[:-40] if damage is None else damage)
     assert compilations_of(cache_of_sources("a" * 64)) > 0
     assert compilations_of(cache_of_sources("a" * 64)) == 0
+
+
+def make_with_helper(helper):
+    """Make a kernel that closes over another, as at the start of a process."""
+
+    def total(x):
+        return helper(x)
+
+    return compiled.njit(total)
+
+
+def _total_of_doubled(x):
+    return (x + x).sum() / 2
+
+
+def test_a_kernel_is_kept_with_the_helper_it_closes_over(cache_of_sources):
+    cache_of_sources("a" * 64)
+    assert compilations_of(make_with_helper(compiled.helper(_total))) > 0
+    assert compilations_of(make_with_helper(compiled.helper(_total))) == 0
+    assert compilations_of(make_with_helper(compiled.helper(_total_of_doubled))) > 0
 
 
 def test_nothing_is_kept_once_sources_changed(cache_of_sources, tmp_path, monkeypatch):

@@ -11,6 +11,8 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 
 __all__ = ["EUCLIDEAN", "MANHATTAN", "SQEUCLIDEAN", "helper", "njit"]
 
@@ -71,10 +73,32 @@ class _PackageCache(FunctionCache):
                     file.unlink(missing_ok=True)
         super().save_overload(signature, data)
 
+    def _index_key(self, signature: Any, codegen: Any) -> Any:
+        """Return what tells a compiled function from others that were made at its place.
+
+        Numba would pickle what a function closes over, a helper with a number that is drawn
+        anew in each process: no later one would find the function again.
+        """
+        return signature, codegen.magic_tuple(), _describe(self._py_func)
+
     @contextmanager
     def _guard_against_spurious_io_errors(self) -> Iterator[None]:
         with suppress(OSError):
             yield
+
+
+def _describe(function: Callable[..., Any]) -> tuple[Any, ...]:
+    """Describe a function and all that it closes over, in every process alike."""
+    values = [cell.cell_contents for cell in function.__closure__ or ()]
+    return (
+        function.__module__,
+        function.__qualname__,
+        function.__code__.co_code,
+        *(
+            _describe(value.py_func) if isinstance(value, Dispatcher) else dumps(value)
+            for value in values
+        ),
+    )
 
 
 def _compile(**options: Any) -> Any:
