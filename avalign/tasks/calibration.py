@@ -158,9 +158,7 @@ def read_calibration(folder: str | os.PathLike[str]) -> Calibration | None:
         if len(text) > _LARGEST_BYTES:
             raise ValueError("it is too large")
         content = json.loads(text)
-        if content["weights"] != _weights_hash(folder):
-            return None
-        return Calibration(
+        calibration = Calibration(
             {
                 str(name): Limit(*_numbers(limit, ("misfit", "believed", "refused")))
                 for name, limit in content["limits"].items()
@@ -172,10 +170,12 @@ def read_calibration(folder: str | os.PathLike[str]) -> Calibration | None:
             WordTiming(*_numbers(content["timing"], ("start_shift_s", "end_shift_s"))),
             dict(content["facts"]),
         )
+        same_weights = content["weights"] == _weights_hash(folder)
     except OSError as error:
         raise MediaError(f"{path}: cannot be read: {error.strerror}", _HINT) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise MediaError(f"{path}: is no calibration: {error}", _HINT) from None
+    return calibration if same_weights else None
 
 
 def _numbers(fields: Mapping[str, Any], names: Sequence[str]) -> list[float]:
