@@ -59,13 +59,12 @@ def test_every_entry_says_what_it_must():
         for method in EVERY
     ],
 )
-def test_the_code_is_there_and_the_snippet_runs(method, monkeypatch):
+def test_the_code_is_there_and_the_snippet_runs(method):
     import torch
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
     assert callable(method.load())
-    monkeypatch.setattr("builtins.print", lambda *values: None)
     exec(compile(method.snippet, method.name, "exec"), {"__name__": method.name})  # our own
 
 
