@@ -18,7 +18,7 @@ from avalign.transcript import Transcript
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from avalign.tasks.grammar import Grammar, GrammarDecoding
+    from avalign.tasks.grammar import Grammar
     from avalign.tasks.settings import RecognizerSettings
 
 __all__ = ["Reading", "SpeechReader", "SpokenRows", "model_grammar"]
@@ -58,9 +58,10 @@ class Reading:
     sentence : Transcript or None
         The best sentence of the model's grammar; None where it has none, or none fits.
     misfit : float
-        How little the speech is what the model has learnt. With a grammar: nats per row by
-        which free speech does better; infinite where no sentence fits at all. Without:
-        the share of the characters read that belong to words the model has never heard.
+        How little the speech is what the model has learnt. With a grammar: the share of
+        characters in which the sentence differs from what was read freely; infinite where
+        no sentence fits at all. Without: the share of the characters read that belong to
+        words the model has never heard.
     """
 
     free: Transcript
@@ -130,10 +131,10 @@ class SpeechReader:
         if self.grammar is None:
             return Reading(free, None, self._strangeness(free))
         try:
-            found = self._sentence(rows, self.grammar)
+            sentence = self._sentence(rows, self.grammar)
         except NoAnswerError:
             return Reading(free, None, float("inf"))
-        return Reading(free, found.transcript, found.misfit)
+        return Reading(free, sentence, _difference(free.text, sentence.text))
 
     def time_words(self, rows: SpokenRows, transcript: Transcript) -> Transcript:
         """Find when the words of a known text are said.
@@ -174,13 +175,14 @@ class SpeechReader:
         )
         return Transcript(tuple(written), found.source)
 
-    def _sentence(self, rows: SpokenRows, grammar: Grammar) -> GrammarDecoding:
+    def _sentence(self, rows: SpokenRows, grammar: Grammar) -> Transcript:
         told = self._word_rows(rows)
         if told is not None and not self._known.issuperset(grammar.vocabulary):
             told = None
-        return grammar_decode(
+        found = grammar_decode(
             rows.log_probs, rows.times_s, self.alphabet, grammar, word_rows=told
         )
+        return found.transcript
 
     def _word_rows(self, rows: SpokenRows) -> WordRows | None:
         if rows.words is None:
@@ -196,3 +198,19 @@ class SpeechReader:
         if not self._known or not total:
             return 0.0
         return sum(length for length, known in lengths if not known) / total
+
+
+def _difference(one: str, other: str) -> float:
+    """Characters to insert, delete or replace, as a share of the longer text.
+
+    Unlike the score of the sentence, it depends neither on how long the silence around
+    it is, nor on the rows in which a model happens to write its characters.
+    """
+    row = list(range(len(other) + 1))
+    for place, character in enumerate(one, start=1):
+        diagonal, row[0] = row[0], place
+        for column, candidate in enumerate(other, start=1):
+            replaced = diagonal + (character != candidate)
+            diagonal = row[column]
+            row[column] = min(row[column] + 1, row[column - 1] + 1, replaced)
+    return row[-1] / max(1, len(one), len(other))
