@@ -18,6 +18,7 @@ from recognition import STREAMS, utterance  # noqa: E402
 
 from avalign.errors import ParameterError  # noqa: E402
 from avalign.tasks.alphabet import Alphabet  # noqa: E402
+from avalign.tasks.calibration import read_calibration  # noqa: E402
 from avalign.tasks.models import load_model  # noqa: E402
 from avalign.train import emotion, folds, speech  # noqa: E402
 from avalign.train.plans import LoopPlan, TrainingPlan, emotion_plan  # noqa: E402
@@ -86,6 +87,7 @@ def test_speech_is_trained_from_a_manifest(tmp_path):
     assert kept.settings.characters == " abc"
     for name in ("wer_all", "wer_all_0dB", "wer_audio", "wer_lips"):
         assert result.curves[0][f"dev_{name}"] >= 0
+    assert read_calibration(tmp_path / "out").limits.keys() == {"audio", "lips", "audio+lips"}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ try:
     from avalign.tasks.models import Recognizer, load_model
     from avalign.train.batches import Condition, condition_batches
     from avalign.train.noise import Babble, RecordedNoise, WhiteNoise
-    from avalign.train.speech import spelled
+    from avalign.train.spelling import spelled
     from avalign.train.utterances import (
         Skipped,
         Utterance,
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from avalign.data.manifest import ManifestRow
     from avalign.tasks.models import Answers
+    from avalign.tasks.settings import RecognizerSettings
     from avalign.train.noise import Noise
 
 __all__ = ["Case", "Evaluation", "Told", "ask", "evaluate", "load_cases", "make_noise"]
@@ -84,6 +85,31 @@ class Case:
     utterance: Utterance
     transcript: Transcript
     times_s: np.ndarray[Any, np.dtype[np.float64]]
+
+    @classmethod
+    def of(
+        cls,
+        row: ManifestRow,
+        utterance: Utterance,
+        transcript: Transcript,
+        settings: RecognizerSettings,
+    ) -> Case:
+        """Make a case for a model of these settings.
+
+        Parameters
+        ----------
+        row, utterance, transcript
+            As above.
+        settings : RecognizerSettings
+            The model's.
+
+        Returns
+        -------
+        Case
+            With the clock on which the model reads.
+        """
+        sequence = aligned_sequence(utterance, settings.streams, settings.rate_hz)
+        return cls(row, utterance, transcript, sequence.times_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -315,10 +341,7 @@ def load_cases(
         raise ParameterError(
             f"none of the {len(rows)} clips of {part.path} can be used: {skipped[0].reason}"
         )
-    cases = []
-    for row, utterance in pairs:
-        clock_s = aligned_sequence(utterance, settings.streams, settings.rate_hz).times_s
-        cases.append(Case(row, utterance, words_of[row.span], clock_s))
+    cases = [Case.of(row, utterance, words_of[row.span], settings) for row, utterance in pairs]
     return cases, skipped
 
 

@@ -126,6 +126,7 @@ def train_recognizer(
     noises: Sequence[Noise],
     *,
     resume: bool = False,
+    finish: Callable[[Recognizer], None] | None = None,
     telling: Telling | None = None,
 ) -> Result:
     """Train a recogniser and write its folder.
@@ -148,6 +149,8 @@ def train_recognizer(
         See `avalign.train.voices.training_noises`.
     resume : bool
         Go on with the run in the folder.
+    finish : callable, optional
+        Called with the best model once it is written, by the process that writes.
     telling : Telling, optional
         Whom to tell.
 
@@ -198,6 +201,8 @@ def train_recognizer(
         )
         if team.writes:
             _write_run(folder, run, corpus, result, str(team.device))
+            if finish is not None:
+                finish(result.model)
     return result
 
 

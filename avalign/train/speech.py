@@ -9,18 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avalign.data.manifest import Manifest
-from avalign.data.words import row_transcript
 from avalign.errors import MissingDependencyError, ParameterError
 from avalign.tasks.alphabet import ENGLISH, Alphabet
-from avalign.transcript import Transcript
 
 try:
+    from avalign.tasks.calibration import write_calibration
     from avalign.tasks.settings import RecognizerSettings
     from avalign.train.batches import Condition
+    from avalign.train.calibrate import calibrate
+    from avalign.train.evaluation import Case
     from avalign.train.loop import Result, prepare_folder
     from avalign.train.plans import Telling, TrainingPlan
     from avalign.train.recognizer import Corpus, read_parts, refuse_leaks, train_recognizer
     from avalign.train.scores import SpeechTest
+    from avalign.train.spelling import spelled, spelled_row
     from avalign.train.utterances import Skipped, Utterance, load_utterances
     from avalign.train.voices import training_babble, training_noises
 except (ImportError, OSError) as error:
@@ -33,8 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from avalign.data.manifest import ManifestRow
+    from avalign.tasks.models import Recognizer
+    from avalign.transcript import Transcript
 
-__all__ = ["TrainingPlan", "spelled", "train_speech"]
+__all__ = ["TrainingPlan", "train_speech"]
 
 # In the test noise, six voices talk at once, as loud together as the one that counts.
 TEST_VOICES, TEST_SNR_DB = 6, 0.0
@@ -60,14 +64,15 @@ def train_speech(
     Rows of the split ``train`` that have words are learnt from; those of ``dev`` choose
     the epoch, by the mean of word and character error rate (greedy, without a grammar)
     over these conditions: all streams, all streams in babble at 0 dB, each stream alone.
+    On them it is then measured when to believe the model; see `avalign.train.calibrate`.
 
     Parameters
     ----------
     manifest : path-like
         CSV or Parquet, one row per utterance.
     output : path-like
-        Folder for ``model.safetensors``, ``model.json``, ``run.json``, ``curves.csv`` and
-        the checkpoint.
+        Folder for ``model.safetensors``, ``model.json``, ``calibration.json``,
+        ``run.json``, ``curves.csv`` and the checkpoint.
     plan : TrainingPlan, optional
         How to learn.
     alphabet : Alphabet
@@ -156,6 +161,11 @@ def train_speech(
         batch_size=plan.loop.batch_size,
         seed=plan.loop.seed,
     )
+
+    def finish(model: Recognizer) -> None:
+        cases = [Case.of(one.row, one.utterance, one.transcript, settings) for one in parts[1]]
+        write_calibration(calibrate(model.eval(), cases, seed=plan.loop.seed), folder)
+
     return train_recognizer(
         "speech",
         settings,
@@ -165,47 +175,9 @@ def train_speech(
         folder,
         training_noises(corpus.train, plan),
         resume=resume,
+        finish=finish,
         telling=telling.part(_LOADING, 1.0),
     )
-
-
-def spelled(part: Manifest, alphabet: Alphabet) -> list[Transcript]:
-    """Spell the words of all rows.
-
-    Parameters
-    ----------
-    part : Manifest
-        Rows that have words.
-    alphabet : Alphabet
-        The characters to spell with.
-
-    Returns
-    -------
-    list of Transcript
-        One per row.
-
-    Raises
-    ------
-    ParameterError
-        If the alphabet lacks a character; the message names the row.
-    MediaError
-        If a transcript cannot be read.
-    """
-    return [_spelled(row, part.name_of(row), alphabet) for row in part.rows]
-
-
-def _spelled(row: ManifestRow, name: str, alphabet: Alphabet) -> Transcript:
-    """Read the words of a row, as the alphabet spells them."""
-    transcript = row_transcript(row) or Transcript(())
-    try:
-        words = [
-            replace(word, text=spelling)
-            for word in transcript.words
-            if (spelling := alphabet.spell(word.text))
-        ]
-    except ParameterError as error:
-        raise ParameterError(f"{name}: {error.message}", error.hint) from None
-    return Transcript(tuple(words), transcript.source)
 
 
 def _with_words(part: Manifest) -> Manifest:
@@ -221,8 +193,9 @@ def _with_words(part: Manifest) -> Manifest:
 
 @dataclass(frozen=True, slots=True)
 class _Spoken:
-    """An utterance and what is said in it."""
+    """An utterance, where it is from, and what is said in it."""
 
+    row: ManifestRow
     utterance: Utterance
     transcript: Transcript
 
@@ -237,7 +210,7 @@ def _with_targets(
     """Give utterances their words; those too short for them can never be learnt."""
     usable, too_short = [], []
     for row, utterance in pairs:
-        transcript = _spelled(row, utterance.name, alphabet)
+        transcript = spelled_row(row, utterance.name, alphabet)
         text = transcript.text
         # CTC needs a blank between equal characters.
         needed = len(text) + sum(one == other for one, other in pairwise(text))
@@ -246,7 +219,7 @@ def _with_targets(
             too_short.append(Skipped(utterance.name, reason))
             continue
         targeted = replace(utterance, text=text, tokens=alphabet.encode(text))
-        usable.append(_Spoken(targeted, transcript))
+        usable.append(_Spoken(row, targeted, transcript))
     return usable, too_short
 
 

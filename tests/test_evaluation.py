@@ -1,0 +1,141 @@
+"""`evaluate` and `calibrate` on a tiny manifest, with models whose answers are known."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from recognition import ALPHABET, LABELS, settings, utterance  # noqa: E402
+
+from avalign.errors import ParameterError  # noqa: E402
+from avalign.tasks.calibration import read_calibration  # noqa: E402
+from avalign.tasks.models import Recognizer, save_model  # noqa: E402
+from avalign.train import calibrate as calibration  # noqa: E402
+from avalign.train import evaluation  # noqa: E402
+from avalign.train.batches import Condition  # noqa: E402
+from avalign.train.utterances import Skipped  # noqa: E402
+
+TEXTS = ("ab", "ca", "b", "cab")
+
+
+@pytest.fixture(autouse=True)
+def tiny_clips(monkeypatch):
+    """Clips are those of the tiny world; extraction has tests of its own."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+    def load(manifest, streams, **_):
+        usable, skipped = [], []
+        for row in manifest.rows:
+            name = manifest.name_of(row)
+            if "broken" in name:
+                skipped.append(Skipped(name, "damaged"))
+            else:
+                number = int(row.path.stem.removeprefix("clip"))
+                one = utterance(number, speaker=row.speaker, text=row.text or None)
+                usable.append((row, replace(one, name=name)))
+        return usable, skipped
+
+    monkeypatch.setattr(evaluation, "load_utterances", load)
+
+
+def manifest(folder, *more, labels=LABELS):
+    rows = [
+        f"clip{n}.mp4,dev,s{n % 2},{text},{labels[n % len(labels)]}"
+        for n, text in enumerate(TEXTS)
+    ]
+    path = folder / "manifest.csv"
+    path.write_text("\n".join(["path,split,speaker,text,label", *rows, *more]) + "\n")
+    return path
+
+
+def saying(text):
+    """A model that reads one text in every clip, whatever it sees and hears."""
+    model = Recognizer(settings(vocabulary=tuple(sorted({*TEXTS})))).eval()
+    tokens = [0, *(part for token in ALPHABET.encode(text) for part in (int(token), 0))]
+
+    def spell(streams, masks=None, present=None):
+        told = Recognizer.forward(model, streams, masks, present)
+        fixed = torch.full_like(told.answers.log_probs, -20.0)
+        for row in range(fixed.shape[1]):
+            fixed[:, row, tokens[min(row, len(tokens) - 1)]] = 0.0
+        return replace(told, answers=replace(told.answers, log_probs=fixed.log_softmax(-1)))
+
+    model.forward = spell
+    return model
+
+
+@pytest.fixture
+def folder(tmp_path):
+    kept = tmp_path / "model"
+    save_model(saying("ab"), kept)
+    return kept
+
+
+def test_known_answers_have_known_errors(tmp_path, folder, monkeypatch):
+    monkeypatch.setattr(evaluation, "load_model", lambda *_, **__: saying("ab"))
+    found = evaluation.evaluate(folder, manifest(tmp_path, "broken.mp4,dev,s0,ab,calm"))
+    (condition,) = found.conditions
+    assert condition.name == "audio+lips"
+    assert condition.metrics["wer_greedy"].value == pytest.approx(3 / 4)
+    # Of 8 characters: none wrong in ab; ca is 2 off, b and cab 1 each.
+    assert condition.metrics["cer_greedy"].value == pytest.approx(4 / 8)
+    assert [clip.answers["greedy"] for clip in condition.clips] == ["ab"] * 4
+    assert [one.reason for one in found.skipped] == ["damaged"]
+    assert json.loads(json.dumps(found.as_dict()))["split"] == "dev"
+
+
+def test_noise_is_a_condition_of_its_own_and_the_same_again(tmp_path, folder):
+    table = manifest(tmp_path)
+    asked = {"noise": "white", "snr_db": (None, 0.0), "streams": ("audio",), "seed": 4}
+    clean, noisy = evaluation.evaluate(folder, table, **asked).conditions
+    assert (clean.name, noisy.name) == ("audio", "audio, white 0 dB")
+    assert evaluation.evaluate(folder, table, **asked).conditions == (clean, noisy)
+
+
+def test_calibration_is_kept_for_every_set_of_streams(tmp_path, folder):
+    evaluation.evaluate(folder, manifest(tmp_path), calibrated=True)
+    kept = read_calibration(folder)
+    assert kept.limits.keys() == {"audio", "lips", "audio+lips"}
+    assert kept.facts["clips"] == len(TEXTS)
+
+
+def test_classes_get_the_certainty_that_nearly_all_clips_reach(tmp_path):
+    model = Recognizer(settings(characters="", labels=LABELS)).eval()
+    part = evaluation.read_manifest(manifest(tmp_path))
+    cases, _ = evaluation.load_cases(model, part)
+    told = evaluation.ask(model, cases, Condition("lips", ("lips",)))
+    best = sorted(one.probabilities.max() for one in told)
+    certainty = calibration.calibrate(model, cases).certainty
+    assert certainty.keys() == {"audio", "lips", "audio+lips"}
+    assert certainty["lips"] == pytest.approx(np.quantile(best, 0.02))
+
+
+def test_nothing_cannot_be_calibrated_on():
+    with pytest.raises(ParameterError, match="no clips to calibrate on"):
+        calibration.calibrate(saying("ab"), [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"split": "test"}, "no rows with split=test .*"),
+        ({"streams": ("nose",)}, "no stream 'nose'"),
+        ({"noise": None, "snr_db": (0.0,)}, "0 dB of no noise"),
+        ({"noise": "white", "snr_db": (float("nan"),)}, "an SNR of nan dB"),
+        ({"noise": "babble", "snr_db": (0.0,)}, "babble is made of training clips"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(tmp_path, folder, asked, message):
+    with pytest.raises(ParameterError, match=message):
+        evaluation.evaluate(folder, manifest(tmp_path), **asked)
+
+
+def test_an_unknown_label_is_refused(tmp_path):
+    model = Recognizer(settings(characters="", labels=("calm",))).eval()
+    part = evaluation.read_manifest(manifest(tmp_path))
+    with pytest.raises(ParameterError, match="unknown label 'happy'"):
+        evaluation.load_cases(model, part)
