@@ -182,7 +182,15 @@ class SpeechReader:
         found = grammar_decode(
             rows.log_probs, rows.times_s, self.alphabet, grammar, word_rows=told
         )
-        return found.transcript
+        if told is None:
+            return found.transcript
+        # CTC may tell a word long before it is said; the words by row know their places.
+        timed = align_word_rows(told, rows.times_s, found.transcript)
+        words = (
+            replace(word, start_s=other.start_s, end_s=other.end_s)
+            for word, other in zip(found.transcript.words, timed.words, strict=True)
+        )
+        return Transcript(tuple(words), found.transcript.source)
 
     def _word_rows(self, rows: SpokenRows) -> WordRows | None:
         if rows.words is None:
