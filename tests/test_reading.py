@@ -87,6 +87,27 @@ def test_words_by_row_time_words_of_the_vocabulary():
     assert words[1].start_s == pytest.approx(0.11)
 
 
+def test_words_that_are_read_have_the_times_of_their_rows():
+    """CTC tells everything at once; the words by row know when it is said."""
+    said = "bin blue at f two now"
+    told = rows_of(said)
+    later = len(told.times_s)
+    silence = np.tile(told.log_probs[1], (60, 1))
+    log_probs = np.concatenate([told.log_probs, silence])
+    vocabulary = GRID.vocabulary
+    scores = np.full((len(log_probs), 1 + len(vocabulary)), -5.0)
+    scores[:, 0] = 0.0
+    for place, word in enumerate(said.split()):
+        first = later + 8 * place
+        scores[first : first + 6, 1 + vocabulary.index(word)] = 5.0
+    rows = SpokenRows(log_probs, scores, 0.02 * np.arange(len(log_probs)))
+    read = SpeechReader(settings(vocabulary, word_rows=True)).read(rows).best
+    assert read.text == said
+    starts_s = [word.start_s for word in read.words]
+    assert starts_s == pytest.approx([0.02 * (later + 8 * n) - 0.01 for n in range(6)])
+    assert all(0 < word.confidence <= 1 for word in read.words)
+
+
 def test_word_errors_are_counted_over_all_clips():
     metrics, by_clip = score_speech(
         ["a b c", "d"], {"greedy": ["a x c", "d e"], "grammar": ["a b c", "d"]}
