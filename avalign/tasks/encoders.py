@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from avalign.fusion.masking import masked_mean, zero_masked
+from avalign.fusion.onnx_recurrence import run_recurrent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -144,8 +145,8 @@ class BidirectionalGRU(nn.Module):
         places = torch.arange(rows.shape[1], device=rows.device)
         mirrored = lengths[:, None] - 1 - places
         mirrored = torch.where(mirrored >= 0, mirrored, places)
-        ahead, _ = self.forwards(rows)
-        back, _ = self.backwards(_take(rows, mirrored))
+        ahead = run_recurrent(self.forwards, rows)
+        back = run_recurrent(self.backwards, _take(rows, mirrored))
         return torch.cat([ahead, _take(back, mirrored)], dim=-1)
 
 
