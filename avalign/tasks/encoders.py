@@ -104,8 +104,10 @@ class Standardisation(nn.Module):
         Tensor of shape (B, T, K)
             Rows of about unit scale; zeros where the mask is False.
         """
-        middle = masked_mean(values, mask)[:, None] if self.settings.centre else self.mean
-        rows = zero_masked(values - middle, mask)
+        # First to small numbers: faint components would magnify the rounding of large ones.
+        rows = zero_masked(values - self.mean, mask)
+        if self.settings.centre:
+            rows = zero_masked(rows - masked_mean(rows, mask)[:, None], mask)
         if self.components is not None:
             rows = rows @ self.components
         return rows * self.scale

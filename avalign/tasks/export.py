@@ -51,7 +51,8 @@ class Parity:
     Parameters
     ----------
     largest_difference : float
-        Over all heads, rows and streams given, on random input at three lengths.
+        Over all heads, rows and streams given, on random input at three lengths; of a
+        number above 1, such as a faint log probability, as a share of it.
     same_answers : float
         Share of rows and items with the same likeliest label.
     """
@@ -249,7 +250,8 @@ def _parity(model: Recognizer, path: Path) -> Parity:
             )
             for name, true, answer in zip(_outputs(model), expected, found, strict=True):
                 reference = true.numpy()
-                largest = max(largest, float(np.abs(reference - answer).max()))
+                apart = np.abs(reference - answer) / np.maximum(1.0, np.abs(reference))
+                largest = max(largest, float(apart.max()))
                 if name != "values":
                     agree: NDArray[np.bool_] = reference.argmax(-1) == answer.argmax(-1)
                     same, total = same + int(agree.sum()), total + agree.size
@@ -262,11 +264,13 @@ def _probe(
     """Make rows as the model was trained on, of two items of different length."""
     streams, masks = {}, {}
     for name, encoder in zip(model.names, model.encoders, strict=True):
-        columns = model.settings.streams[name].columns
-        noise = torch.randn(2, rows, columns, generator=generator)
-        # Rows like those of training: standardised they are of about unit scale.
         standardise = cast("Standardisation", encoder.standardise)
-        streams[name] = standardise.mean + noise / float(standardise.scale.median())
+        # Rows like those of training: standardised they are of about unit scale.
+        noise = torch.randn(2, rows, len(standardise.scale), generator=generator)
+        noise = noise / standardise.scale
+        if standardise.components is not None:
+            noise = noise @ standardise.components.T
+        streams[name] = standardise.mean + noise
         mask = torch.ones(2, rows, dtype=torch.bool)
         mask[1, rows - rows // 4 :] = False
         if name == missing:

@@ -345,4 +345,4 @@ def _mask(
 def _coarse(mask: Tensor, stride: int) -> Tensor:
     """Whether any of every `stride` rows is valid."""
     padded = nn.functional.pad(mask, (0, -mask.shape[1] % stride))
-    return padded.unflatten(1, (-1, stride)).any(dim=2)
+    return padded.reshape(padded.shape[0], -1, stride).any(dim=2)
