@@ -62,7 +62,18 @@ class ImputingFusion(Fusion):
         imputer.requires_grad_(train_imputer)
 
     def fuse(self, inputs: FusionInput) -> FusionOutput:
-        """Fill in, then fuse."""
+        """Fill in, then fuse.
+
+        Parameters
+        ----------
+        inputs : FusionInput
+            The streams that are there, checked and clean.
+
+        Returns
+        -------
+        FusionOutput
+            What the wrapped family makes of all streams, the missing ones filled in.
+        """
         there = any_valid(inputs.masks)
         filled = self.imputer.impute(inputs.streams, inputs.masks)
         streams = {name: zero_masked(filled[name], there) for name in self.names}
