@@ -224,5 +224,5 @@ def test_shell_completion_knows_commands_and_tolerances():
         index = {"COMP_CWORD": str(len(line.split(" ")) - 1)}
         return run(env={**os.environ, **words, **index}).stdout.split()
 
-    assert complete("avalign ex") == ["extract"]
+    assert complete("avalign extr") == ["extract"]
     assert set(complete("avalign sync x.mp4 --tolerance itu")) == {"itu", "itu-accept"}

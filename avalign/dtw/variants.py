@@ -90,6 +90,8 @@ def logistic_weights(
     """
     count = whole(length, "length", least=1)
     steepness, maximum = real(steepness, "steepness"), real(maximum, "maximum")
+    if not maximum:
+        raise ParameterError("maximum is 0", "give a finite number above 0")
     checks.memory(3 * 8 * count, f"{count} weights", "give the length of the longer series")
     # The logistic function by the hyperbolic tangent, which does not overflow.
     half = steepness * (np.arange(count) - count / 2) / 2
