@@ -10,10 +10,12 @@ torch = pytest.importorskip("torch")
 
 from recognition import ALPHABET, LABELS, settings, utterance  # noqa: E402
 
+from avalign.data.manifest import read_manifest  # noqa: E402
 from avalign.errors import ParameterError  # noqa: E402
 from avalign.tasks.calibration import read_calibration  # noqa: E402
 from avalign.tasks.models import Recognizer, save_model  # noqa: E402
 from avalign.train import calibrate as calibration  # noqa: E402
+from avalign.train import cases as asking  # noqa: E402
 from avalign.train import evaluation  # noqa: E402
 from avalign.train.batches import Condition  # noqa: E402
 from avalign.train.utterances import Skipped  # noqa: E402
@@ -39,7 +41,7 @@ def tiny_clips(monkeypatch):
                 usable.append((row, replace(one, name=name)))
         return usable, skipped
 
-    monkeypatch.setattr(evaluation, "load_utterances", load)
+    monkeypatch.setattr(asking, "load_utterances", load)
 
 
 def manifest(folder, *more, labels=LABELS):
@@ -105,9 +107,9 @@ def test_calibration_is_kept_for_every_set_of_streams(tmp_path, folder):
 
 def test_classes_get_the_certainty_that_nearly_all_clips_reach(tmp_path):
     model = Recognizer(settings(characters="", labels=LABELS)).eval()
-    part = evaluation.read_manifest(manifest(tmp_path))
-    cases, _ = evaluation.load_cases(model, part)
-    told = evaluation.ask(model, cases, Condition("lips", ("lips",)))
+    part = read_manifest(manifest(tmp_path))
+    cases, _ = asking.load_cases(model, part)
+    told = asking.ask(model, cases, Condition("lips", ("lips",)))
     best = sorted(one.probabilities.max() for one in told)
     certainty = calibration.calibrate(model, cases).certainty
     assert certainty.keys() == {"audio", "lips", "audio+lips"}
@@ -136,6 +138,6 @@ def test_what_cannot_be_asked_is_refused(tmp_path, folder, asked, message):
 
 def test_an_unknown_label_is_refused(tmp_path):
     model = Recognizer(settings(characters="", labels=("calm",))).eval()
-    part = evaluation.read_manifest(manifest(tmp_path))
+    part = read_manifest(manifest(tmp_path))
     with pytest.raises(ParameterError, match="unknown label 'happy'"):
-        evaluation.load_cases(model, part)
+        asking.load_cases(model, part)

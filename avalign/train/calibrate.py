@@ -17,7 +17,7 @@ from avalign.tasks.calibration import Calibration, Limit, fit_limit
 from avalign.tasks.forced_alignment import WordTiming, fit_word_timing
 from avalign.tasks.reading import SpeechReader
 from avalign.train.batches import Condition
-from avalign.train.evaluation import Case, Told, ask
+from avalign.train.cases import Case, Told, ask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +12,6 @@ import numpy as np
 from avalign.data.manifest import Manifest, read_manifest
 from avalign.data.splits import leaked_speakers
 from avalign.errors import AvalignError, MissingDependencyError, ParameterError
-from avalign.media import read_audio
-from avalign.tasks.alphabet import Alphabet
 from avalign.tasks.calibration import write_calibration
 from avalign.tasks.evaluation import (
     ClipScore,
@@ -24,25 +22,17 @@ from avalign.tasks.evaluation import (
     score_values,
 )
 from avalign.tasks.metrics import word_time_errors
-from avalign.tasks.reading import SpeechReader, SpokenRows
-from avalign.transcript import Transcript
-from avalign.types import AudioStream
+from avalign.tasks.reading import SpeechReader
 
 try:
     import torch
 
     from avalign.tasks.devices import device_named
     from avalign.tasks.models import Recognizer, load_model
-    from avalign.train.batches import Condition, condition_batches
-    from avalign.train.noise import Babble, RecordedNoise, WhiteNoise
-    from avalign.train.spelling import spelled
-    from avalign.train.utterances import (
-        Skipped,
-        Utterance,
-        aligned_sequence,
-        load_utterances,
-        utterance_name,
-    )
+    from avalign.train.batches import Condition
+    from avalign.train.cases import Told, ask, load_cases
+    from avalign.train.utterances import Skipped
+    from avalign.train.voices import noise_by_name
 except (ImportError, OSError) as error:
     raise MissingDependencyError(
         f"evaluation needs torch, which does not load: {error}",
@@ -50,88 +40,9 @@ except (ImportError, OSError) as error:
     ) from error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from avalign.data.manifest import ManifestRow
-    from avalign.tasks.models import Answers
-    from avalign.tasks.settings import RecognizerSettings
-    from avalign.train.noise import Noise
-
-__all__ = ["Case", "Evaluation", "Told", "ask", "evaluate", "load_cases", "make_noise"]
-
-TEST_VOICES = 6
-# Voices for babble are drawn from so many training clips: their sound has to be read.
-_VOICE_CLIPS = 120
-_BATCH_SIZE = 16
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Case:
-    """A clip, what is to be answered, and the clock of its rows.
-
-    Parameters
-    ----------
-    row : ManifestRow
-        The row of the manifest.
-    utterance : Utterance
-        Its streams.
-    transcript : Transcript
-        Its words as the model spells them; empty where none are asked for.
-    times_s : ndarray of shape (T,), float64
-        Time of each row, on the picture's clock.
-    """
-
-    row: ManifestRow
-    utterance: Utterance
-    transcript: Transcript
-    times_s: np.ndarray[Any, np.dtype[np.float64]]
-
-    @classmethod
-    def of(
-        cls,
-        row: ManifestRow,
-        utterance: Utterance,
-        transcript: Transcript,
-        settings: RecognizerSettings,
-    ) -> Case:
-        """Make a case for a model of these settings.
-
-        Parameters
-        ----------
-        row, utterance, transcript
-            As above.
-        settings : RecognizerSettings
-            The model's.
-
-        Returns
-        -------
-        Case
-            With the clock on which the model reads.
-        """
-        sequence = aligned_sequence(utterance, settings.streams, settings.rate_hz)
-        return cls(row, utterance, transcript, sequence.times_s)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Told:
-    """What a model tells of one case.
-
-    Parameters
-    ----------
-    case : Case
-        The case.
-    speech : SpokenRows or None
-        Of a model with a speech head.
-    probabilities : ndarray of shape (labels,) or None
-        Of a model with a classifier.
-    values : ndarray of shape (values,) or None
-        Of a model with a regression.
-    """
-
-    case: Case
-    speech: SpokenRows | None
-    probabilities: np.ndarray[Any, np.dtype[np.float64]] | None
-    values: np.ndarray[Any, np.dtype[np.float64]] | None
+__all__ = ["Evaluation", "evaluate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,155 +193,6 @@ def evaluate(
     )
 
 
-def load_cases(
-    model: Recognizer,
-    part: Manifest,
-    *,
-    cache_dir: str | os.PathLike[str] | None = None,
-    jobs: int | None = None,
-    progress: Callable[[float], None] | None = None,
-) -> tuple[list[Case], list[Skipped]]:
-    """Load the clips of a manifest that have what the model is to answer.
-
-    Parameters
-    ----------
-    model : Recognizer
-        The model.
-    part : Manifest
-        The rows.
-    cache_dir, jobs, progress
-        As in `evaluate`.
-
-    Returns
-    -------
-    cases : list of Case
-        In file order.
-    skipped : list of Skipped
-        Files that cannot be used.
-
-    Raises
-    ------
-    ParameterError
-        If no row has an answer, an answer is none of the model's, or no clip can be used.
-    MediaError
-        If a transcript cannot be read.
-    """
-    settings = model.settings
-    rows = tuple(row for row in part if _has_answer(row, model))
-    if not rows:
-        wanted = "words" if settings.characters else "a label"
-        raise ParameterError(
-            f"none of the {len(part)} rows of {part.path} has {wanted} to compare with",
-            "fill the column 'transcript', 'text' or 'label'",
-        )
-    asked = Manifest(part.path, rows)
-    for row in rows:
-        if settings.labels and row.label and row.label not in settings.labels:
-            raise ParameterError(
-                f"{part.name_of(row)} has the unknown label {row.label!r}",
-                f"the model knows {', '.join(settings.labels)}",
-            )
-    transcripts = [Transcript(())] * len(rows)
-    if settings.characters:
-        transcripts = spelled(asked, Alphabet(settings.characters))
-    words_of = dict(zip((row.span for row in rows), transcripts, strict=True))
-    pairs, skipped = load_utterances(
-        asked, settings.streams, cache_dir=cache_dir, jobs=jobs, progress=progress
-    )
-    if not pairs:
-        raise ParameterError(
-            f"none of the {len(rows)} clips of {part.path} can be used: {skipped[0].reason}"
-        )
-    cases = [Case.of(row, utterance, words_of[row.span], settings) for row, utterance in pairs]
-    return cases, skipped
-
-
-def ask(
-    model: Recognizer, cases: Sequence[Case], condition: Condition, *, seed: int = 0
-) -> Iterator[Told]:
-    """Ask a model about all cases in one condition.
-
-    Parameters
-    ----------
-    model : Recognizer
-        The model, in ``eval`` mode.
-    cases : sequence of Case
-        The clips.
-    condition : Condition
-        Which streams are given, and the noise.
-    seed : int
-        Same seed, same noise.
-
-    Yields
-    ------
-    Told
-        One for each case that has any of the streams.
-    """
-    device = next(model.parameters()).device
-    by_name = {case.utterance.name: case for case in cases}
-    utterances = [case.utterance for case in cases]
-    batches = condition_batches(
-        utterances, model.settings, condition, batch_size=_BATCH_SIZE, seed=seed
-    )
-    with torch.no_grad():
-        for batch in batches:
-            inputs = batch.inputs.to(device)
-            found = model(inputs.streams, inputs.masks, inputs.present)
-            lengths = found.lengths.tolist()
-            for item, name in enumerate(batch.names):
-                yield _told(by_name[name], found.answers, item, lengths[item])
-
-
-def make_noise(noise: str | os.PathLike[str], manifest: Manifest, *, seed: int = 0) -> Noise:
-    """Make the noise to test in.
-
-    Parameters
-    ----------
-    noise : str or path-like
-        ``"babble"``, ``"white"``, or a file.
-    manifest : Manifest
-        Its rows of the split ``train`` are the voices of the babble.
-    seed : int
-        Which of them, where there are many.
-
-    Returns
-    -------
-    Noise
-        The noise.
-
-    Raises
-    ------
-    ParameterError
-        If there are no two training clips with sound, or the file is silent.
-    MediaError, NoAudioError
-        If a file cannot be read.
-    """
-    if noise == "white":
-        return WhiteNoise()
-    if noise != "babble":
-        return RecordedNoise([read_audio(noise).samples])
-    rows = [row for row in manifest if row.split == "train"]
-    order = np.random.default_rng(seed).permutation(len(rows))[:_VOICE_CLIPS]
-    voices, speakers, names = [], [], []
-    for place in sorted(order.tolist()):
-        row = rows[place]
-        try:
-            sound = _cut(read_audio(row.audio or row.path), row)
-        except AvalignError:
-            continue  # one voice less
-        if sound.samples.any():
-            voices.append(sound.samples)
-            speakers.append(row.speaker)
-            names.append(utterance_name(manifest, row))
-    if len(voices) < 2:
-        raise ParameterError(
-            f"babble is made of training clips, and {manifest.path} has {len(voices)} with "
-            "sound",
-            "keep the rows with split=train in the manifest, or use white noise",
-        )
-    return Babble(voices, speakers, names, TEST_VOICES)
-
-
 def _checked_streams(model: Recognizer, streams: Sequence[str]) -> tuple[str, ...]:
     known = model.settings.streams
     for name in streams:
@@ -456,7 +218,7 @@ def _condition(
     if not np.isfinite(snr_db):
         raise ParameterError(f"an SNR of {snr_db} dB", "choose a finite number")
     name = f"{joined}, {os.path.basename(os.fspath(noise))} {snr_db:g} dB"
-    return Condition(name, streams, make_noise(noise, manifest, seed=seed), snr_db)
+    return Condition(name, streams, noise_by_name(noise, manifest, seed=seed), snr_db)
 
 
 def _part(manifest: Manifest, split: str) -> Manifest:
@@ -468,36 +230,6 @@ def _part(manifest: Manifest, split: str) -> Manifest:
             f"its parts are: {there}",
         )
     return part
-
-
-def _has_answer(row: ManifestRow, model: Recognizer) -> bool:
-    settings = model.settings
-    if settings.characters:
-        return row.transcript is not None or bool(row.text)
-    return bool(row.label and settings.labels) or any(
-        row.extra.get(name, "") for name in settings.values
-    )
-
-
-def _told(case: Case, answers: Answers, item: int, length: int) -> Told:
-    def part(tensor: torch.Tensor | None) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-        return None if tensor is None else tensor[item].double().cpu().numpy()
-
-    log_probs, words = part(answers.log_probs), part(answers.words)
-    speech = None
-    if log_probs is not None:
-        length = min(length, len(case.times_s))
-        speech = SpokenRows(
-            log_probs[:length],
-            None if words is None else words[:length],
-            case.times_s[:length],
-        )
-    logits = part(answers.logits)
-    probabilities = None
-    if logits is not None:
-        shifted = np.exp(logits - logits.max())
-        probabilities = shifted / shifted.sum()
-    return Told(case, speech, probabilities, part(answers.values))
 
 
 def _score(
@@ -630,13 +362,3 @@ def _notes(manifest: Manifest, split: str) -> list[str]:
         f"{len(known)} of {len(named)} speakers are in train, too{how}: scores hold for "
         "known speakers"
     ]
-
-
-def _cut(sound: AudioStream, row: ManifestRow) -> AudioStream:
-    if row.start_s is None and row.end_s is None:
-        return sound
-    first = max(0, round(((row.start_s or 0.0) - sound.start_s) * sound.sample_rate_hz))
-    last = len(sound.samples)
-    if row.end_s is not None:
-        last = max(first, round((row.end_s - sound.start_s) * sound.sample_rate_hz))
-    return replace(sound, samples=sound.samples[first:last])

@@ -53,15 +53,7 @@ class SpeechTest:
         seed: int,
     ) -> None:
         self._texts = {one.name: one.text for one in utterances}
-        self._batches = {
-            condition.name: batches
-            for condition in conditions
-            if (
-                batches := condition_batches(
-                    utterances, settings, condition, batch_size=batch_size, seed=seed
-                )
-            )
-        }
+        self._batches = _tested(utterances, settings, conditions, batch_size, seed)
 
     def __call__(self, model: Recognizer) -> dict[str, float]:
         """Test a model.
@@ -116,15 +108,7 @@ class EmotionTest:
         seed: int,
     ) -> None:
         self._settings = settings
-        self._batches = {
-            condition.name: batches
-            for condition in conditions
-            if (
-                batches := condition_batches(
-                    utterances, settings, condition, batch_size=batch_size, seed=seed
-                )
-            )
-        }
+        self._batches = _tested(utterances, settings, conditions, batch_size, seed)
 
     def __call__(self, model: Recognizer) -> dict[str, float]:
         """Test a model.
@@ -234,3 +218,20 @@ def _answers(model: Recognizer, batches: Sequence[Batch], head: str) -> NDArray[
             told = model(inputs.streams, inputs.masks, inputs.present)
             parts.append(getattr(told.answers, head).double().cpu().numpy())
     return np.concatenate(parts)
+
+
+def _tested(
+    utterances: Sequence[Utterance],
+    settings: RecognizerSettings,
+    conditions: Sequence[Condition],
+    batch_size: int,
+    seed: int,
+) -> dict[str, list[Batch]]:
+    """Make the batches of each condition that leaves any utterance a stream."""
+    batches = {
+        condition.name: condition_batches(
+            utterances, settings, condition, batch_size=batch_size, seed=seed
+        )
+        for condition in conditions
+    }
+    return {name: made for name, made in batches.items() if made}

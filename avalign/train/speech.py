@@ -17,14 +17,14 @@ try:
     from avalign.tasks.settings import RecognizerSettings
     from avalign.train.batches import Condition
     from avalign.train.calibrate import calibrate
-    from avalign.train.evaluation import Case
+    from avalign.train.cases import Case
     from avalign.train.loop import Result, prepare_folder
     from avalign.train.plans import Telling, TrainingPlan
     from avalign.train.recognizer import Corpus, read_parts, refuse_leaks, train_recognizer
     from avalign.train.scores import SpeechTest
     from avalign.train.spelling import spelled, spelled_row
     from avalign.train.utterances import Skipped, Utterance, load_utterances
-    from avalign.train.voices import training_babble, training_noises
+    from avalign.train.voices import TEST_VOICES, training_babble, training_noises
 except (ImportError, OSError) as error:
     raise MissingDependencyError(
         f"training needs torch, which does not load: {error}",
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingPlan", "train_speech"]
 
-# In the test noise, six voices talk at once, as loud together as the one that counts.
-TEST_VOICES, TEST_SNR_DB = 6, 0.0
+# The voices of the test noise are as loud together as the one that counts.
+TEST_SNR_DB = 0.0
 # Share of the time that loading the clips takes, for the progress bar.
 _LOADING = 0.05
 

@@ -15,11 +15,11 @@ from avalign.data.manifest import Manifest, read_manifest
 from avalign.errors import ParameterError
 from avalign.tasks.alphabet import Alphabet
 from avalign.tasks.models import Recognizer
-from avalign.train.evaluation import TEST_VOICES, Case, load_cases
+from avalign.train.cases import Case, load_cases
 from avalign.train.noise import Noise, mix_at_snr
 from avalign.train.plans import TrainingPlan
 from avalign.train.utterances import Utterance
-from avalign.train.voices import training_babble, training_noises
+from avalign.train.voices import TEST_VOICES, training_babble, training_noises
 from avalign.types import AudioStream, ClipStreams, FeatureStream, TimeWarp
 from benchmarks.fusion.plan import planted_warp
 
