@@ -21,7 +21,7 @@ from avalign.tasks.models import Recognizer  # noqa: E402
 def exported(tmp_path_factory):
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    model = Recognizer(settings(fusion="gmu", labels=LABELS)).eval()
+    model = Recognizer(settings(fusion="gmu", labels=LABELS, statistics=True)).eval()
     path = tmp_path_factory.mktemp("onnx") / "tiny.onnx"
     return model, export_model(model, path)
 

@@ -12,10 +12,11 @@ from torch import nn
 
 from avalign.errors import MediaError, ParameterError
 from avalign.fusion import FusionOutput, build_fusion
-from avalign.fusion.masking import any_valid, mask_to_lengths, masked_mean
+from avalign.fusion.masking import any_valid, mask_to_lengths, masked_mean, zero_masked
 from avalign.tasks.encoders import BidirectionalGRU, StreamEncoder
 from avalign.tasks.heads import Answers, Heads
-from avalign.tasks.settings import RecognizerSettings
+from avalign.tasks.pooling import StatisticsPooling
+from avalign.tasks.settings import RecognizerSettings, settings_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,9 +60,10 @@ class Recognition:
 class Recognizer(nn.Module):
     """Streams in, characters, classes or numbers out.
 
-    Each stream has an encoder of its own; a fusion family joins them; a recurrent layer
-    reads the fused rows, unless the settings say otherwise; heads answer. Streams may be
-    missing, as a whole or in rows, and standardisation is inside: it takes features as
+    Each stream has an encoder of its own, and what the stream is like over the whole clip
+    is added to its rows if the settings say so; a fusion family joins them; a recurrent
+    layer reads the fused rows, unless the settings say otherwise; heads answer. Streams may
+    be missing, as a whole or in rows, and standardisation is inside: it takes features as
     they are extracted.
 
     Parameters
@@ -83,6 +85,11 @@ class Recognizer(nn.Module):
         self.encoders = nn.ModuleList(
             StreamEncoder(settings.streams[name], units, settings.dropout, settings.stride)
             for name in self.names
+        )
+        self.statistics = nn.ModuleList(
+            StatisticsPooling(settings.streams[name], wide, settings.dropout)
+            for name in self.names
+            if settings.statistics
         )
         dims = dict.fromkeys(self.names, wide)
         self.fusion = build_fusion(settings.fusion, dims, wide, **settings.fusion_options)
@@ -140,6 +147,10 @@ class Recognizer(nn.Module):
             for name, encoder in zip(self.names, self.encoders, strict=True)
             if name in streams
         }
+        for name, statistics in zip(self.names, self.statistics, strict=False):
+            if name in streams:
+                whole = statistics(streams[name], valid[name])
+                encoded[name] = zero_masked(encoded[name] + whole[:, None], coarse[name])
         fused = self.fusion(encoded, coarse, need_weights=need_weights)
         rows = fused.sequence
         if self.context is not None:
@@ -156,7 +167,7 @@ class Recognizer(nn.Module):
         return Recognition(answers, lengths, fused, unimodal, there)
 
     def fit_standardisation(self, clips: Iterable[Mapping[str, tuple[Tensor, Tensor]]]) -> None:
-        """Measure means, scales and components on the training data.
+        """Measure means, scales, components and statistics on the training data.
 
         Parameters
         ----------
@@ -166,6 +177,8 @@ class Recognizer(nn.Module):
         clips = list(clips)
         for name, encoder in zip(self.names, self.encoders, strict=True):
             encoder.standardise.fit(clip[name] for clip in clips if name in clip)  # type: ignore[operator, union-attr]
+        for name, statistics in zip(self.names, self.statistics, strict=False):
+            statistics.fit(clip[name] for clip in clips if name in clip)  # type: ignore[operator]
 
     def _check(self, streams: Mapping[str, Tensor]) -> None:
         if not streams:
@@ -266,14 +279,15 @@ def load_model(
     """
     folder = Path(folder)
     try:
-        settings = RecognizerSettings.from_json(_read_text(folder / SETTINGS_NAME))
+        text = _read_text(folder / SETTINGS_NAME)
+        settings = RecognizerSettings.from_json(text)
         # Without memory: whether settings and weights agree is known before any is taken.
         with torch.device("meta"):
             model = Recognizer(settings)
     except (ParameterError, RuntimeError) as error:
         message = error.message if isinstance(error, ParameterError) else str(error)
         raise MediaError(f"{folder / SETTINGS_NAME}: {message}", _HINT) from None
-    state = _read_weights(folder / WEIGHTS_NAME, model)
+    state = _read_weights(folder / WEIGHTS_NAME, model, settings_digest(text))
     model.load_state_dict(state, assign=True)
     for parameter in model.parameters():
         parameter.requires_grad_()
@@ -296,7 +310,7 @@ def _read_text(path: Path) -> str:
         raise MediaError(f"{path}: is not UTF-8 text", _HINT) from error
 
 
-def _read_weights(path: Path, model: Recognizer) -> dict[str, Tensor]:
+def _read_weights(path: Path, model: Recognizer, wanted_digest: str) -> dict[str, Tensor]:
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -304,7 +318,7 @@ def _read_weights(path: Path, model: Recognizer) -> dict[str, Tensor]:
             raise MediaError(f"{path}: too large for the weights of a model", _HINT)
         with safe_open(path, framework="pt") as file:
             digest = (file.metadata() or {}).get("settings")
-            if digest != model.settings.digest:
+            if digest != wanted_digest:
                 raise MediaError(
                     f"{path}: belongs to another configuration than {SETTINGS_NAME} beside it",
                     "restore the two files that were written together",

@@ -11,7 +11,7 @@ from typing import Any
 from avalign.errors import ParameterError
 from avalign.tasks.features import FEATURES, RATE_HZ
 
-__all__ = ["RecognizerSettings", "StreamSettings"]
+__all__ = ["RecognizerSettings", "StreamSettings", "settings_digest"]
 
 _MOST_WORDS = 100_000
 _LONGEST_WORD = 200
@@ -117,6 +117,10 @@ class RecognizerSettings:
         what 1 does.
     rate_hz : float
         Rows per second of all streams.
+    statistics : bool
+        Whether the mean and the deviation of each stream over the whole clip are added to
+        its rows before fusion: what is true of a clip as a whole, as its emotion is, is
+        learnt from far fewer clips so.
     """
 
     streams: Mapping[str, StreamSettings]
@@ -133,6 +137,7 @@ class RecognizerSettings:
     word_rows: bool = False
     stride: int = 2
     rate_hz: float = RATE_HZ
+    statistics: bool = False
 
     def __post_init__(self) -> None:
         faults = [*self._faults()]
@@ -181,7 +186,7 @@ class RecognizerSettings:
     @property
     def digest(self) -> str:
         """Hash of the settings, by which weights know theirs."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:32]
+        return settings_digest(self.to_json())
 
     def to_json(self) -> str:
         """Write the settings as JSON.
@@ -223,6 +228,8 @@ class RecognizerSettings:
             }
             for name in ("labels", "values", "vocabulary"):
                 fields[name] = _texts(name, fields[name])
+            # Models that are older than these do not name them.
+            fields.setdefault("statistics", False)
             _check_types(fields)
             return cls(**fields)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -230,6 +237,23 @@ class RecognizerSettings:
             raise ParameterError(
                 f"the settings of the model cannot be read: {problem}", hint
             ) from None
+
+
+def settings_digest(text: str) -> str:
+    """Hash settings as they were written, so that fields added since do not matter.
+
+    Parameters
+    ----------
+    text : str
+        What `RecognizerSettings.to_json` wrote, however it is indented.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    written = json.dumps(json.loads(text), indent=1, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(written.encode()).hexdigest()[:32]
 
 
 def _texts(name: str, texts: object) -> tuple[str, ...]:
@@ -247,6 +271,7 @@ def _check_types(fields: Mapping[str, Any]) -> None:
         "context": bool,
         "unimodal": bool,
         "word_rows": bool,
+        "statistics": bool,
         "characters": str,
     }
     wrong = [name for name, kind in kinds.items() if not isinstance(fields[name], kind)]

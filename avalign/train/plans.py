@@ -166,6 +166,8 @@ class TrainingPlan:
         Units per direction of the recurrent layers.
     dropout : float
         Share of values dropped.
+    statistics : bool
+        Read mean and deviation of each stream over the clip, too.
     augmentation : Augmentation
         How utterances are disturbed.
     voices : int
@@ -187,6 +189,7 @@ class TrainingPlan:
     streams: Mapping[str, StreamSettings] = field(default_factory=_default_streams)
     width: int = 128
     dropout: float = 0.2
+    statistics: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
     voices: int = 7
     recordings: tuple[Path, ...] = ()
@@ -220,6 +223,7 @@ class TrainingPlan:
             "fusion_options": self.fusion_options,
             "width": self.width,
             "dropout": self.dropout,
+            "statistics": self.statistics,
             "context": family(self.fusion).row not in LATE_ROWS,
         }
 
@@ -228,7 +232,8 @@ def emotion_plan(**changes: Any) -> TrainingPlan:
     """Plan the training of emotion: a small model, no noise, a level that stays.
 
     Corpora of acted emotion are small, and one label per clip teaches less than a
-    sentence does. Noise is mixed in only where recordings of it are given.
+    sentence does: mean and deviation of the streams are read, too. Noise is mixed in only
+    where recordings of it are given.
 
     Parameters
     ----------
@@ -252,6 +257,7 @@ def emotion_plan(**changes: Any) -> TrainingPlan:
     defaults: dict[str, Any] = {
         "streams": {name: streams[name] for name in ("audio", "lips")},
         "width": 32,
+        "statistics": True,
         "augmentation": augmentation,
         "loop": LoopPlan(epochs=30, batch_size=8, learning_rate=3e-3, patience=12),
     }

@@ -223,7 +223,7 @@ def _plan_facts(plan: TrainingPlan) -> dict[str, Any]:
     facts["recordings"] = [path.name for path in plan.recordings]
     for name in ("device", "tensorboard", "streams", "fusion", "fusion_options"):
         del facts[name]
-    for name in ("width", "dropout"):
+    for name in ("width", "dropout", "statistics"):
         del facts[name]
     return facts
 
