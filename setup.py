@@ -54,6 +54,7 @@ TEST = [
     "pytest>=8",
     "scikit-image>=0.22",
     "scikit-learn>=1.4",
+    "tensorboard>=2.16",
 ]
 DEV = ["import-linter>=2.6", "mypy>=1.11", "numpydoc>=1.8", "ruff>=0.6"]
 
