@@ -90,6 +90,62 @@ def test_known_answers_have_known_errors(tmp_path, folder, monkeypatch):
     assert json.loads(json.dumps(found.as_dict()))["split"] == "dev"
 
 
+def feeling(labels=LABELS):
+    """A model that finds every clip happy, with a valence of a half."""
+    model = Recognizer(settings(characters="", labels=labels, values=("valence",))).eval()
+    with torch.no_grad():
+        for layer in (model.heads.classes, model.heads.regression):
+            if layer is not None:
+                layer.weight.zero_()
+                layer.bias.fill_(0.5)
+        if labels:
+            model.heads.classes.bias[labels.index("happy")] = 3.0
+    return model
+
+
+def with_valence(folder, *, labels=LABELS):
+    path = manifest(folder, labels=labels)
+    lines = path.read_text().splitlines()
+    valences = ("valence", "0.0", "1.0", "", "0.5")
+    path.write_text("".join(f"{line},{v}\n" for line, v in zip(lines, valences, strict=True)))
+    return path
+
+
+def test_classes_and_values_are_scored_side_by_side(tmp_path):
+    save_model(feeling(), tmp_path / "model")
+    (condition,) = evaluation.evaluate(
+        tmp_path / "model", with_valence(tmp_path), streams=("lips",)
+    ).conditions
+    # Of calm, happy, sad, calm only one is happy, and all are said to be.
+    assert condition.details["confusion"] == [[0, 2, 0], [0, 1, 0], [0, 1, 0]]
+    assert condition.details["recall"] == {"calm": 0.0, "happy": 1.0, "sad": 0.0}
+    expected = {"uar": 1 / 3, "accuracy": 1 / 4, "precision": 1 / 12, "f1": 0.4 / 3}
+    expected |= {"auc": 0.5, "mae_valence": 1 / 3, "rmse_valence": np.sqrt(0.5 / 3)}
+    found = {name: metric.value for name, metric in condition.metrics.items()}
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert [clip.answers["class"] for clip in condition.clips] == ["happy"] * 4
+    assert condition.clips[0].numbers["true_valence"] == 0.0
+    assert condition.clips[0].numbers["valence"] == pytest.approx(0.5)
+    assert "valence" not in condition.clips[2].numbers
+
+
+def test_values_alone_have_their_clips(tmp_path):
+    save_model(feeling(labels=()), tmp_path / "model")
+    table = with_valence(tmp_path, labels=("",))
+    (condition,) = evaluation.evaluate(tmp_path / "model", table).conditions
+    assert condition.as_dict()["clips"] == 3
+    assert [clip.numbers["true_valence"] for clip in condition.clips] == [0.0, 1.0, 0.5]
+    assert condition.metrics["mae_valence"].value == pytest.approx(1 / 3)
+
+
+def test_a_value_that_is_no_number_is_refused(tmp_path):
+    save_model(feeling(), tmp_path / "model")
+    table = with_valence(tmp_path)
+    table.write_text(table.read_text().replace(",1.0", ",high"))
+    with pytest.raises(ParameterError, match=r"clip1\.mp4 has 'high' as valence"):
+        evaluation.evaluate(tmp_path / "model", table)
+
+
 def test_noise_is_a_condition_of_its_own_and_the_same_again(tmp_path, folder):
     table = manifest(tmp_path)
     asked = {"noise": "white", "snr_db": (None, 0.0), "streams": ("audio",), "seed": 4}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +11,9 @@ import numpy as np
 
 from avalign.data.manifest import Manifest, read_manifest
 from avalign.data.splits import leaked_speakers
-from avalign.errors import AvalignError, MissingDependencyError, ParameterError
+from avalign.errors import MissingDependencyError, ParameterError
 from avalign.tasks.calibration import write_calibration
-from avalign.tasks.evaluation import (
-    ClipScore,
-    ConditionScore,
-    Interval,
-    score_classes,
-    score_speech,
-    score_values,
-)
-from avalign.tasks.metrics import word_time_errors
-from avalign.tasks.reading import SpeechReader
+from avalign.tasks.evaluation import ConditionScore
 
 try:
     import torch
@@ -30,7 +21,8 @@ try:
     from avalign.tasks.devices import device_named
     from avalign.tasks.models import Recognizer, load_model
     from avalign.train.batches import Condition
-    from avalign.train.cases import Told, ask, load_cases
+    from avalign.train.cases import ask, load_cases
+    from avalign.train.condition_score import condition_score
     from avalign.train.utterances import Skipped
     from avalign.train.voices import noise_by_name
 except (ImportError, OSError) as error:
@@ -180,7 +172,7 @@ def evaluate(
     for number, condition in enumerate(conditions):
         told = list(ask(recognizer, cases, condition, seed=seed))
         named = None if condition.noise is None else os.path.basename(os.fspath(noise or ""))
-        scores.append(_score(recognizer, told, condition, named, seed))
+        scores.append(condition_score(recognizer, told, condition, named, seed=seed))
         progress(0.7 + 0.3 * (number + 1) / len(conditions))
     return Evaluation(
         str(model),
@@ -230,122 +222,6 @@ def _part(manifest: Manifest, split: str) -> Manifest:
             f"its parts are: {there}",
         )
     return part
-
-
-def _score(
-    model: Recognizer,
-    told: Sequence[Told],
-    condition: Condition,
-    noise: str | None,
-    seed: int,
-) -> ConditionScore:
-    if not told:
-        raise ParameterError(
-            f"no clip has the streams {', '.join(condition.streams)}", "name others"
-        )
-    settings = model.settings
-    metrics: dict[str, Interval] = {}
-    details: dict[str, Any] = {}
-    clips: list[ClipScore] = []
-    if settings.characters:
-        scored = _score_speech(model, told, seed)
-        metrics, details, clips = scored
-    if settings.labels:
-        found, more, clips = _score_classes(model, told, seed)
-        metrics, details = {**metrics, **found}, {**details, **more}
-    for column, name in enumerate(settings.values):
-        metrics.update(_score_values(told, column, name, seed))
-    snr_db = None if condition.noise is None else condition.snr_db
-    return ConditionScore(
-        condition.name, condition.streams, noise, snr_db, metrics, details, tuple(clips)
-    )
-
-
-def _score_speech(
-    model: Recognizer, told: Sequence[Told], seed: int
-) -> tuple[dict[str, Interval], dict[str, Any], list[ClipScore]]:
-    reader = SpeechReader(model.settings)
-    readings = [reader.read(one.speech) for one in told if one.speech is not None]
-    answers = {"greedy": [reading.free.text for reading in readings]}
-    if reader.grammar is not None:
-        answers["grammar"] = [
-            "" if reading.sentence is None else reading.sentence.text for reading in readings
-        ]
-    truth = [one.case.transcript.text for one in told]
-    metrics, by_clip = score_speech(truth, answers, seed=seed)
-    clips = []
-    for one, reading, numbers, row in zip(
-        told, readings, by_clip, range(len(told)), strict=True
-    ):
-        said = {way: texts[row] for way, texts in answers.items()}
-        name, who = one.case.utterance.name, one.case.utterance.speaker
-        all_numbers = {**numbers, "misfit": reading.misfit}
-        clips.append(ClipScore(name, who, truth[row], said, all_numbers))
-    return metrics, _word_times(reader, told), clips
-
-
-def _word_times(reader: SpeechReader, told: Sequence[Told]) -> dict[str, Any]:
-    """Compare times of words found by forced alignment with those that are known."""
-    known = [
-        one
-        for one in told
-        if one.speech is not None
-        and one.case.transcript.words
-        and one.case.transcript.has_times
-    ]
-    truth, found = [], []
-    for one in known:
-        try:
-            assert one.speech is not None
-            found.append(reader.time_words(one.speech, one.case.transcript))
-        except AvalignError:
-            continue  # too short, which its errors tell already
-        truth.append(one.case.transcript)
-    return {"word_times": word_time_errors(truth, found).as_dict() if found else None}
-
-
-def _score_classes(
-    model: Recognizer, told: Sequence[Told], seed: int
-) -> tuple[dict[str, Interval], dict[str, Any], list[ClipScore]]:
-    labels = model.settings.labels
-    asked = [one for one in told if one.case.row.label and one.probabilities is not None]
-    if not asked:
-        return {}, {}, []
-    table = np.array([one.probabilities for one in asked])
-    truth = [one.case.row.label for one in asked]
-    metrics, details = score_classes(truth, table, labels, seed=seed)
-    clips = [
-        ClipScore(
-            one.case.utterance.name,
-            one.case.utterance.speaker,
-            label,
-            {"class": labels[int(row.argmax())]},
-            {f"p_{name}": float(share) for name, share in zip(labels, row, strict=True)},
-        )
-        for one, label, row in zip(asked, truth, table, strict=True)
-    ]
-    return metrics, details, clips
-
-
-def _score_values(
-    told: Sequence[Told], column: int, name: str, seed: int
-) -> Mapping[str, Interval]:
-    pairs = []
-    for one in told:
-        text = one.case.row.extra.get(name, "")
-        try:
-            true = float(text) if text else float("nan")
-        except ValueError:
-            raise ParameterError(
-                f"{one.case.row.path.name} has {text!r} as {name}",
-                "write numbers in that column",
-            ) from None
-        if one.values is not None and np.isfinite(true):
-            pairs.append((true, float(one.values[column])))
-    if not pairs:
-        return {}
-    truth, answers = np.array(pairs).T
-    return score_values(truth, answers, name, seed=seed)
 
 
 def _notes(manifest: Manifest, split: str) -> list[str]:
