@@ -21,7 +21,7 @@ from training import LOOP, corpus, run  # noqa: E402
 
 from avalign.errors import MediaError, NoAnswerError, ParameterError  # noqa: E402
 from avalign.fusion import family, list_fusions  # noqa: E402
-from avalign.tasks.models import Recognizer, load_model  # noqa: E402
+from avalign.tasks.models import Answers, Recognizer, load_model  # noqa: E402
 from avalign.train.batches import (  # noqa: E402
     BatchSource,
     Condition,
@@ -404,6 +404,20 @@ def test_losses_are_the_textbook_ones():
     torch.testing.assert_close(losses["classes"], entropy)
     squared = functional.mse_loss(told.answers.values, batch.values)
     torch.testing.assert_close(losses["regression"], squared)
+
+
+def test_a_word_counts_the_same_however_long_it_lasts():
+    """Rows of one word in the middle of silence: each is half of the loss."""
+    scores = torch.tensor([[[0.0, 2.0], [1.0, 0.0], [3.0, 0.0], [0.0, 1.0], [9.0, 0.0]]])
+    target = torch.tensor([[0, 0, 0, 1, -1]])
+    _, batch = objective_and_batch()
+    batch = replace(batch, words=target, totals={**batch.totals, "words": 1})
+    told = Answers(None, scores, None, None)
+    rows = -scores.log_softmax(dim=-1)[0]
+    silence = (rows[0, 0] + rows[1, 0] + rows[2, 0]) / 3
+    one = replace(batch, labels=batch.labels[:1])
+    loss = task_losses(told, torch.tensor([5]), one)["words"]
+    torch.testing.assert_close(loss, (silence + rows[3, 1]) / 2)
 
 
 def test_items_without_a_target_do_not_count():

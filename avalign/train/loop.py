@@ -191,7 +191,10 @@ class _Trainer:
         self.tell, self.report = progress or (lambda _: None), report or (lambda _: None)
         self.steps = plan.epochs * len(batches)
         self.optimizer = torch.optim.AdamW(
-            objective.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
+            objective.parameters(),
+            lr=plan.learning_rate,
+            betas=plan.betas,
+            weight_decay=plan.weight_decay,
         )
         self.scaler = torch.amp.GradScaler(
             processes.device.type, enabled=plan.precision == "float16"

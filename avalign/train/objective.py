@@ -109,8 +109,9 @@ def task_losses(
     Returns
     -------
     dict of str to Tensor of shape ()
-        ``"speech"`` (per character), ``"words"`` (per row), ``"classes"``,
-        ``"regression"`` (per number); only tasks that there are answers to.
+        ``"speech"`` (per character), ``"words"`` (per word, be it long or short, and
+        silence counts as one), ``"classes"``, ``"regression"`` (per number); only tasks
+        that there are answers to.
     """
     counted = torch.ones_like(batch.labels, dtype=torch.bool) if counted is None else counted
     losses: dict[str, Tensor] = {}
@@ -123,9 +124,8 @@ def task_losses(
         each = nn.functional.cross_entropy(
             answers.words.transpose(1, 2), target, ignore_index=-1, reduction="none"
         )
-        known = target >= 0
-        each = each.sum(dim=1) / known.sum(dim=1).clamp(min=1)
-        losses["words"] = _mean(each, counted & known.any(dim=1), batch, "words")
+        each = (each * _shares(target, answers.words.shape[2])).sum(dim=1)
+        losses["words"] = _mean(each, counted & (target >= 0).any(dim=1), batch, "words")
     if answers.logits is not None:
         known = batch.labels >= 0
         each = nn.functional.cross_entropy(
@@ -138,6 +138,18 @@ def task_losses(
         each = errors.sum(dim=1) / known.sum(dim=1).clamp(min=1)
         losses["regression"] = _mean(each, counted & known.any(dim=1), batch, "regression")
     return losses
+
+
+def _shares(target: Tensor, n_words: int) -> Tensor:
+    """Weight rows (B, T) so that those of each word sum to the same, and all of them to 1.
+
+    A letter lasts a tenth of a second and silence a second or two: by rows alone, letters
+    would hardly count.
+    """
+    known, word = (target >= 0).float(), target.clamp(min=0)
+    rows = torch.zeros(len(target), n_words, device=target.device).scatter_add(1, word, known)
+    shares = known / rows.gather(1, word).clamp(min=1)
+    return shares / shares.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def _ctc(log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:

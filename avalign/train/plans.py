@@ -44,6 +44,9 @@ class LoopPlan:
         Utterances in a batch, over all processes.
     learning_rate, weight_decay : float
         Of AdamW; the rate rises linearly and falls as a cosine.
+    betas : tuple of float
+        Of AdamW: how much of the mean gradient, and of its mean square, stays at each
+        step. A short memory of the square suits runs of a few thousand steps.
     warm_up : float
         Share of the steps in which the rate rises.
     largest_gradient : float
@@ -69,6 +72,7 @@ class LoopPlan:
     batch_size: int = 16
     learning_rate: float = 2.5e-3
     weight_decay: float = 0.02
+    betas: tuple[float, float] = (0.9, 0.98)
     warm_up: float = 0.15
     largest_gradient: float = 5.0
     patience: int = 30
