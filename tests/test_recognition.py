@@ -10,7 +10,10 @@ from avalign_cli.main import main
 from recognition import LABELS, settings
 
 from avalign.errors import NoFaceError, ParameterError
+from avalign.report.figures import new_figure
+from avalign.report.recognition_plot import draw_emotion
 from avalign.tasks import Recognizer, save_model
+from avalign.tasks.answer import Emotion
 from avalign.tasks.calibration import Calibration, Limit
 from avalign.tasks.recognition import recognize
 from avalign.transcript import Transcript, Word
@@ -71,6 +74,46 @@ def test_what_is_not_certain_enough_has_no_label(sound):
     report = recognize(sound, model(characters="", labels=LABELS), calibration=strict)
     assert report.emotion.label is None
     assert report.exit_code == 4
+
+
+def test_who_never_measured_when_to_believe_the_model_is_told(sound):
+    never = recognize(sound, model(labels=LABELS))
+    assert [note for note in never.notes if "never measured for audio" in note] == [
+        "when to believe the model was never measured for audio: "
+        "avalign evaluate --calibrate does"
+    ]
+    known = Calibration(certainty={"audio": 0.1})
+    measured = recognize(sound, model(characters="", labels=LABELS), calibration=known)
+    assert not any("never measured" in note for note in measured.notes)
+
+
+@pytest.mark.parametrize("heads", [{"labels": LABELS}, {"values": ("valence", "arousal")}])
+def test_the_command_tells_and_draws_emotion_and_numbers(sound, tmp_path, capsys, heads):
+    save_model(model(characters="", statistics=True, **heads), tmp_path / "model")
+    picture = tmp_path / "emotion.png"
+    arguments = ["recognize", str(sound), "--model", str(tmp_path / "model")]
+    assert main([*arguments, "--plot", str(picture)]) == 0
+    told = capsys.readouterr().out
+    for name in (*heads.get("labels", ()), *heads.get("values", ())):
+        assert f"  {name}" in told
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("number", [2, 4, 8])
+def test_the_names_of_the_classes_lie_above_the_lines(number):
+    names = [f"class {place}" for place in range(number)]
+    emotion = Emotion(
+        names[0],
+        dict.fromkeys(names, 1.0 / number),
+        np.array([1.0, 2.0]),
+        np.ones((2, number)),
+    )
+    figure = new_figure(9.0, 5.2)
+    axes = figure.add_axes((0.05, 0.46, 0.9, 0.33))
+    draw_emotion(axes, emotion, (0.0, 3.0))
+    figure.canvas.draw()
+    highest = axes.transData.transform((0.0, 1.0))[1]
+    assert axes.get_legend().get_window_extent().y0 >= highest
 
 
 def test_what_cannot_be_read_is_refused(sound):

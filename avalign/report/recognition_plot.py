@@ -11,14 +11,17 @@ import numpy as np
 from avalign.report.figures import FAINT, INK, LIPS, SOUND, new_figure, save_png
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from avalign.tasks.answer import Emotion, RecognitionReport, Trace
     from avalign.transcript import Transcript
 
-__all__ = ["plot_recognition"]
+__all__ = ["draw_emotion", "plot_recognition"]
 
 MARGIN = 0.05
 STREAM_COLOURS = {"audio": SOUND, "lips": LIPS}
 PALETTE = ("#2f6690", "#c8375a", "#5fa777", "#f2b134", "#7a5ea8", "#3aa6a6", "#a5673f", "#555")
+LEGEND_COLUMNS = 6
 NARROWEST_LABEL = 0.013  # of the width, for each character
 
 
@@ -52,7 +55,9 @@ def plot_recognition(
     right = figure.add_axes((MARGIN + 0.72 * width, 0.16, 0.28 * width, 0.16))
     span_s = _span_s(report)
     if report.emotion is not None:
-        _draw_emotion(top, report.emotion, span_s)
+        draw_emotion(top, report.emotion, span_s)
+    elif report.transcript is None and report.values:
+        _draw_values(top, report.values)
     else:
         _draw_words(top, report.transcript, report.trace, span_s)
     _draw_shares(middle, report.trace, span_s)
@@ -65,6 +70,8 @@ def _headline(report: RecognitionReport) -> str:
         return "No reliable answer"
     if report.emotion is not None:
         return str(report.emotion.label)
+    if report.transcript is None and report.values:
+        return ", ".join(f"{name} {number:.2f}" for name, number in report.values.items())
     text = "" if report.transcript is None else report.transcript.text
     return text if len(text) <= 56 else f"{text[:55]}…"
 
@@ -136,7 +143,18 @@ def _draw_words(
     )  # fmt: skip
 
 
-def _draw_emotion(axes: Any, emotion: Emotion, span_s: tuple[float, float]) -> None:
+def draw_emotion(axes: Any, emotion: Emotion, span_s: tuple[float, float]) -> None:
+    """Draw the probabilities of the classes over time, and of the whole clip.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to.
+    emotion : Emotion
+        What was recognised.
+    span_s : tuple of float
+        First and last second of the clip.
+    """
     axes.set_title(
         "Probabilities in windows of 2 s; the whole clip at the right",
         loc="left",
@@ -153,8 +171,17 @@ def _draw_emotion(axes: Any, emotion: Emotion, span_s: tuple[float, float]) -> N
             emotion.times_s, column, color=colour, linewidth=1.8, marker=marker, label=name
         )
         axes.plot([span_s[1]], [share], marker="<", color=colour, clip_on=False)
-    axes.set(xlim=span_s, ylim=(0, 1.02), yticks=[0, 0.5, 1])
-    axes.legend(loc="upper left", ncols=4, frameon=False, fontsize=9)
+    # Room above for the legend, which must not lie on the lines.
+    lines = -(-len(ranked) // LEGEND_COLUMNS)
+    axes.set(xlim=span_s, ylim=(0, 1.05 + 0.2 * lines), yticks=[0, 0.5, 1])
+    axes.legend(loc="upper left", ncols=LEGEND_COLUMNS, frameon=False, fontsize=9)
+
+
+def _draw_values(axes: Any, values: Mapping[str, float]) -> None:
+    axes.set_title("Numbers of the whole clip", loc="left", fontsize=11, color=INK)
+    names = list(values)[::-1]
+    axes.barh(names, [values[name] for name in names], color=FAINT, height=0.5)
+    axes.axvline(0, color=FAINT, linewidth=0.8)
 
 
 def _draw_shares(axes: Any, trace: Trace | None, span_s: tuple[float, float]) -> None:
@@ -190,8 +217,9 @@ def _draw_contributions(axes: Any, report: RecognitionReport) -> None:
     axes.barh(names, values, color=colours, height=0.6)
     axes.axvline(0, color=FAINT, linewidth=0.8)
     if not names:
+        why = "no answer" if report.status != "ok" else "not measured for numbers"
         axes.set_yticks([])
         axes.text(
-            0.5, 0.5, "no answer", transform=axes.transAxes, ha="center", va="center",
+            0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center",
             color=FAINT,
         )  # fmt: skip

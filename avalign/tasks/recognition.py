@@ -211,11 +211,7 @@ def _speech(
     reading = reader.read(rows)
     limit = calibration.limits.get("+".join(report.streams))
     if limit is None:
-        note = (
-            "when to believe the model was never measured for "
-            f"{' and '.join(report.streams)}: avalign evaluate --calibrate does"
-        )
-        report = replace(report, notes=(*report.notes, note))
+        report = _never_measured(report)
     report = replace(
         report,
         misfit=reading.misfit,
@@ -248,7 +244,9 @@ def _emotion(
     assert told.answers.logits is not None
     shares = told.answers.logits[0].softmax(dim=0).double().cpu().numpy()
     best = int(shares.argmax())
-    limit = calibration.certainty.get("+".join(report.streams), 0.0)
+    limit = calibration.certainty.get("+".join(report.streams))
+    if limit is None:
+        report, limit = _never_measured(report), 0.0
     times_s, over_time = _over_time(model, seen.sequence)
     sure = shares[best] >= limit
 
@@ -278,6 +276,15 @@ def _emotion(
         f"and {limit:.2f} is needed",
         exit_code=NoAnswerError.exit_code,
     )
+
+
+def _never_measured(report: RecognitionReport) -> RecognitionReport:
+    """Note that nothing tells when to believe the model."""
+    note = (
+        "when to believe the model was never measured for "
+        f"{' and '.join(report.streams)}: avalign evaluate --calibrate does"
+    )
+    return replace(report, notes=tuple(dict.fromkeys((*report.notes, note))))
 
 
 def _check_use(transcript: Transcript, model: Recognizer) -> None:
