@@ -22,8 +22,9 @@ from avalign.train.distributed import choose_device
 from avalign.train.plans import LoopPlan, Telling, TrainingPlan
 from avalign.train.speech import train_speech
 from benchmarks.fusion.aligners import align_scenes, alignment_errors
-from benchmarks.fusion.cells import Cell, cell_path, is_done, run_cell, summary_line
+from benchmarks.fusion.cells import Cell, cell_path, is_done, summary_line
 from benchmarks.fusion.encoded import check_streams, encode_scenes, encode_training
+from benchmarks.fusion.experiment import run_cell
 from benchmarks.fusion.material import Material, load_material
 from benchmarks.fusion.plan import BASELINES, Plan
 from benchmarks.fusion.report import write_report
