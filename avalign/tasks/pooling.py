@@ -31,7 +31,7 @@ class StatisticsPooling(nn.Module):
 
     Emotion shows in how high, how wide and how lively a mouth or a voice is over a clip.
     A few numbers say so, and few clips teach them, of other people too; a recurrent layer
-    would have to find them by itself first.
+    would have to find them by itself first, and learns the actors instead.
 
     Parameters
     ----------
