@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from recognition import LABELS, settings  # noqa: E402
 
-from avalign.errors import MediaError, ParameterError  # noqa: E402
+from avalign.errors import MediaError  # noqa: E402
 from avalign.tasks.models import Recognizer, load_model, save_model  # noqa: E402
 from avalign.tasks.pooling import StatisticsPooling  # noqa: E402
 from avalign.tasks.settings import StreamSettings  # noqa: E402
@@ -189,11 +189,6 @@ def test_a_kept_model_keeps_what_it_measured(tmp_path):
     path.write_text(path.read_text().replace('"statistics": true', '"statistics": 1'))
     with pytest.raises(MediaError, match="statistics has the wrong type"):
         load_model(tmp_path)
-
-
-def test_statistics_are_for_what_is_told_of_a_clip_as_a_whole():
-    with pytest.raises(ParameterError, match="neither labels nor values"):
-        settings(statistics=True)
 
 
 def test_emotion_reads_statistics_and_speech_does_not():

@@ -12,7 +12,7 @@ from torch import nn
 
 from avalign.errors import MediaError, ParameterError
 from avalign.fusion import FusionOutput, build_fusion
-from avalign.fusion.masking import any_valid, mask_to_lengths, masked_mean
+from avalign.fusion.masking import any_valid, mask_to_lengths, masked_mean, zero_masked
 from avalign.tasks.encoders import BidirectionalGRU, StreamEncoder
 from avalign.tasks.heads import Answers, Heads
 from avalign.tasks.pooling import StatisticsPooling
@@ -60,12 +60,11 @@ class Recognition:
 class Recognizer(nn.Module):
     """Streams in, characters, classes or numbers out.
 
-    Each stream has an encoder of its own; a fusion family joins them; a recurrent layer
-    reads the fused rows, unless the settings say otherwise; heads answer. Those for a clip
-    as a whole may read statistics of each stream, too: the heads are linear, so what the
-    streams say adds up there, and late fusion stays late. Streams may be missing, as a
-    whole or in rows, and standardisation is inside: it takes features as they are
-    extracted.
+    Each stream has an encoder of its own, and what the stream is like over the whole clip
+    is added to its rows if the settings say so; a fusion family joins them; a recurrent
+    layer reads the fused rows, unless the settings say otherwise; heads answer. Streams may
+    be missing, as a whole or in rows, and standardisation is inside: it takes features as
+    they are extracted.
 
     Parameters
     ----------
@@ -95,7 +94,7 @@ class Recognizer(nn.Module):
         dims = dict.fromkeys(self.names, wide)
         self.fusion = build_fusion(settings.fusion, dims, wide, **settings.fusion_options)
         self.context = _Context(wide, settings.dropout) if settings.context else None
-        self.heads = Heads(settings, wide, (2 + len(self.statistics)) * wide)
+        self.heads = Heads(settings, wide, 2 * wide)
         self.unimodal = nn.ModuleList(
             Heads(settings, wide, wide) for _ in self.names if settings.unimodal
         )
@@ -148,14 +147,15 @@ class Recognizer(nn.Module):
             for name, encoder in zip(self.names, self.encoders, strict=True)
             if name in streams
         }
+        for name, statistics in zip(self.names, self.statistics, strict=False):
+            if name in streams:
+                whole = statistics(streams[name], valid[name])
+                encoded[name] = zero_masked(encoded[name] + whole[:, None], coarse[name])
         fused = self.fusion(encoded, coarse, need_weights=need_weights)
         rows = fused.sequence
         if self.context is not None:
             rows = self.context(rows, coarse_lengths)
-        summary = torch.cat(
-            [fused.pooled, masked_mean(rows, fused.mask), *self._statistics(streams, valid)],
-            dim=-1,
-        )
+        summary = torch.cat([fused.pooled, masked_mean(rows, fused.mask)], dim=-1)
         n_rows = next(iter(valid.values())).shape[1]
         unimodal = {
             name: heads(encoded[name], masked_mean(encoded[name], coarse[name]), n_rows)
@@ -165,17 +165,6 @@ class Recognizer(nn.Module):
         there = {name: mask.any(dim=1) for name, mask in valid.items()}
         answers = self.heads(rows, summary, n_rows)
         return Recognition(answers, lengths, fused, unimodal, there)
-
-    def _statistics(
-        self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor]
-    ) -> list[Tensor]:
-        """Summarise each stream (B, 2 * width); zeros for one that is left out."""
-        example = next(iter(streams.values()))
-        nothing = example.new_zeros(example.shape[0], 2 * self.settings.width)
-        return [
-            pooling(streams[name], valid[name]) if name in streams else nothing
-            for name, pooling in zip(self.names, self.statistics, strict=False)
-        ]
 
     def fit_standardisation(self, clips: Iterable[Mapping[str, tuple[Tensor, Tensor]]]) -> None:
         """Measure means, scales, components and statistics on the training data.

@@ -118,8 +118,8 @@ class RecognizerSettings:
     rate_hz : float
         Rows per second of all streams.
     statistics : bool
-        Whether classes and numbers are told from the mean and the deviation of each stream
-        over the clip, too: what is true of a clip as a whole, as its emotion is, is learnt
+        Whether the mean and the deviation of each stream over the clip are added to its
+        rows before fusion: what is true of a clip as a whole, as its emotion is, is learnt
         from far fewer clips so.
     """
 
@@ -161,8 +161,6 @@ class RecognizerSettings:
             faults.append(f"dropout is {self.dropout!r}, not from 0 to below 1")
         if not all(0 <= stream.noise <= 10 for stream in self.streams.values()):
             faults.append("the noise of a stream is not from 0 to 10")
-        if self.statistics and not (self.labels or self.values):
-            faults.append("it is to read statistics, but has neither labels nor values")
         if self.word_rows and not self.vocabulary:
             faults.append("it is to tell words apart, but knows none")
         faults += [
