@@ -68,15 +68,15 @@ class LoopPlan:
         If a number cannot be used.
     """
 
-    epochs: int = 75
-    batch_size: int = 16
-    learning_rate: float = 2.5e-3
+    epochs: int = 60
+    batch_size: int = 8
+    learning_rate: float = 3e-3
     weight_decay: float = 0.02
     betas: tuple[float, float] = (0.9, 0.98)
     warm_up: float = 0.15
     largest_gradient: float = 5.0
     patience: int = 30
-    test_every: int = 1
+    test_every: int = 2
     checkpoint_every: int = 200
     precision: str = "float32"
     seed: int = 0
@@ -125,7 +125,7 @@ def known_streams() -> dict[str, StreamSettings]:
         ``"audio"``, ``"lips"`` and ``"text"``, as they train well for speech.
     """
     return {
-        "audio": StreamSettings.of("log_mel"),
+        "audio": StreamSettings.of("mfcc"),
         "lips": StreamSettings.of("lip_points", components=32, velocity=True, noise=0.1),
         "text": StreamSettings.of("characters", centre=False),
     }
@@ -191,8 +191,8 @@ class TrainingPlan:
     fusion: str = "gmu"
     fusion_options: Mapping[str, float | int | str | bool] = field(default_factory=dict)
     streams: Mapping[str, StreamSettings] = field(default_factory=_default_streams)
-    width: int = 128
-    dropout: float = 0.2
+    width: int = 256
+    dropout: float = 0.1
     statistics: bool = False
     augmentation: Augmentation = field(default_factory=Augmentation)
     voices: int = 7
@@ -261,9 +261,10 @@ def emotion_plan(**changes: Any) -> TrainingPlan:
     defaults: dict[str, Any] = {
         "streams": {name: streams[name] for name in ("audio", "lips")},
         "width": 32,
+        "dropout": 0.2,
         "statistics": True,
         "augmentation": augmentation,
-        "loop": LoopPlan(epochs=30, batch_size=8, learning_rate=3e-3, patience=12),
+        "loop": LoopPlan(epochs=30, test_every=1, patience=12),
     }
     return TrainingPlan(**{**defaults, **changes})
 
