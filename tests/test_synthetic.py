@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ctypes.util
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +16,8 @@ from spoken import LONG, PLAN, kept, speak_kept
 import avalign
 from avalign.data.audit import audit_manifest
 from avalign.data.clips import load_clip, load_clips
-from avalign.data.manifest import read_manifest
+from avalign.data.manifest import read_manifest, write_manifest
+from avalign.data.splits import speaker_split
 from avalign.data.synthetic import speech
 from avalign.data.synthetic.clip import Disturbance, render_clip
 from avalign.data.synthetic.corpus import CorpusPlan, write_corpus
@@ -447,30 +447,35 @@ def test_hostile_streams_are_told_row_by_row(tmp_path):
 
 @pytest.mark.slow
 @needs_espeak
-def test_emotion_from_sentences_to_confusion_matrix(tmp_path, capsys):
-    """The whole way, by other actors than those learnt from; the score is no claim."""
+def test_emotion_from_sentences_to_confusion_matrix(tmp_path):
+    """Of computed actors that nothing was learnt from; the score says nothing of people.
+
+    With the seeds 1, 2 and 3 the recall was 100, 83 and 72 %, and 39, 28 and 22 % with the
+    labels dealt at random: a third is chance.
+    """
     torch = pytest.importorskip("torch")
-    from avalign.train.folds import cross_validate_emotion
-    from avalign.train.plans import LoopPlan, TrainingPlan
+    from avalign.train.emotion import train_emotion
+    from avalign.train.evaluation import evaluate
+    from avalign.train.plans import LoopPlan, emotion_plan
 
     torch.set_num_threads(1)
-    plan = CorpusPlan(sentences=3, speakers=3, emotions=("neutral", "happy", "sad"), seed=2)
-    manifest = write_corpus(tmp_path / "c", plan)
-    validated = cross_validate_emotion(
-        manifest.path,
-        tmp_path / "model",
-        folds=3,
-        plan=TrainingPlan(
-            fusion="early",
-            width=16,
-            loop=LoopPlan(epochs=3, batch_size=4, learning_rate=5e-3, seed=1),
-            device="cpu",
-        ),
-    )
-    pooled = validated.pooled
-    with capsys.disabled():
-        sys.stdout.write(
-            f"\nsynthetic, actor-disjoint: UAR {pooled.unweighted_average_recall:.2f}\n"
-            f"{np.array(pooled.confusion)}\n"
+    plan = CorpusPlan(sentences=2, speakers=10, emotions=("anger", "happy", "sad"), seed=2)
+    made = write_corpus(tmp_path / "c", plan)
+    split = tmp_path / "c" / "split.csv"
+    shares = {"train": 0.6, "dev": 0.1, "test": 0.3}
+    write_manifest(speaker_split(made, shares, seed=plan.seed), split)
+    loop = LoopPlan(epochs=8, batch_size=4, learning_rate=3e-3, seed=1)
+    recalls = []
+    for is_control in (False, True):
+        train_emotion(
+            split,
+            tmp_path / f"model{is_control:d}",
+            plan=emotion_plan(width=16, loop=loop, device="cpu"),
+            permute_labels=is_control,
         )
-    assert (np.sum(pooled.confusion, axis=1) == 9).all()  # every clip answered once
+        (score,) = evaluate(
+            tmp_path / f"model{is_control:d}", split, split="test", device="cpu"
+        ).conditions
+        assert (np.sum(score.details["confusion"], axis=1) == 6).all()  # each clip once
+        recalls.append(score.metrics["uar"].value)
+    assert recalls[0] > 0.55 > recalls[1]
