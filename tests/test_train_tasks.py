@@ -14,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from avalign_cli.main import main  # noqa: E402
-from recognition import STREAMS, utterance  # noqa: E402
+from recognition import LABELS, STREAMS, utterance  # noqa: E402
 
 from avalign.errors import ParameterError  # noqa: E402
 from avalign.tasks.alphabet import Alphabet  # noqa: E402
@@ -192,6 +192,30 @@ def test_permuted_labels_are_the_same_labels_elsewhere():
     assert sorted(one.label for one in dealt) == sorted(one.label for one in items)
     assert [one.label for one in dealt] != [one.label for one in items]
     assert all(one.sound is other.sound for one, other in zip(dealt, items, strict=True))
+
+
+@pytest.mark.parametrize("is_control", [False, True])
+def test_a_control_neither_learns_nor_chooses_by_true_labels(tmp_path, monkeypatch, is_control):
+    seen = {}
+
+    def fit(corpus, plan, classes, *_):
+        seen.update(train=corpus.train, dev=corpus.dev, facts=corpus.facts)
+
+    monkeypatch.setattr(emotion, "fit_emotion", fit)
+    table = [
+        f"clip{n}.mp4,{'dev' if n % 2 else 'train'},s{n % 2},{'acb'[n % 3]},{LABELS[n % 3]}"
+        for n in range(24)
+    ]
+    emotion.train_emotion(
+        manifest(tmp_path, table), tmp_path / "out", plan=PLAN, permute_labels=is_control
+    )
+    classes = sorted(LABELS)
+    for part, first in (("train", 0), ("dev", 1)):
+        true = [classes.index(LABELS[n % 3]) for n in range(first, 24, 2)]
+        labels = [one.label for one in seen[part]]
+        assert sorted(labels) == sorted(true)
+        assert (labels != true) is is_control
+    assert seen["facts"] == {"labels_permuted": is_control}
 
 
 # The command line

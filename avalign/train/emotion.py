@@ -78,8 +78,8 @@ def train_emotion(
     values : sequence of str, optional
         Columns with numbers to predict, such as ``valence``; none by default.
     permute_labels : bool
-        Control: deal the labels of the training rows anew, at random. What is learnt
-        then must not do better than chance.
+        Control: deal the labels of the training rows anew, at random, and those of the
+        rows that choose the epoch. What is learnt then must not do better than chance.
     resume, overwrite : bool
         Go on with the run in the folder, or replace it.
     cache_dir : path-like, optional
@@ -119,7 +119,7 @@ def train_emotion(
     ]
     (train, skipped_train), (dev, skipped_dev) = loaded
     if permute_labels:
-        train = permuted(train, plan.loop.seed)
+        train, dev = (permuted(part, plan.loop.seed) for part in (train, dev))
     corpus = Corpus(
         train, dev, [*skipped_train, *skipped_dev], {"labels_permuted": permute_labels}
     )

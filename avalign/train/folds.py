@@ -121,14 +121,11 @@ def cross_validate_emotion(
     with processes(plan.device) as team:
         for number, name in enumerate(names):
             train, dev, test = _roles(utterances, part_of, names, number)
+            if permute_labels:
+                train, dev = (permuted(part, plan.loop.seed) for part in (train, dev))
             facts = {"labels_permuted": permute_labels, "test": name}
             result = fit_emotion(
-                Corpus(
-                    permuted(train, plan.loop.seed) if permute_labels else train,
-                    dev,
-                    skipped,
-                    facts,
-                ),
+                Corpus(train, dev, skipped, facts),
                 plan,
                 classes,
                 (),
