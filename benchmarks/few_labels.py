@@ -21,7 +21,7 @@ from avalign.data.manifest import Manifest, read_manifest
 from avalign.data.splits import check_split
 from avalign.data.subsets import label_subset
 from avalign.errors import ParameterError
-from avalign.train.batches import Condition, condition_batches
+from avalign.train.conditions import Condition, condition_batches
 from avalign.train.emotion import (
     fit_emotion,
     labelled_utterances,

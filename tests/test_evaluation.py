@@ -17,7 +17,7 @@ from avalign.tasks.models import Recognizer, save_model  # noqa: E402
 from avalign.train import calibrate as calibration  # noqa: E402
 from avalign.train import cases as asking  # noqa: E402
 from avalign.train import evaluation  # noqa: E402
-from avalign.train.batches import Condition  # noqa: E402
+from avalign.train.conditions import Condition  # noqa: E402
 from avalign.train.utterances import Skipped  # noqa: E402
 
 TEXTS = ("ab", "ca", "b", "cab")

@@ -22,12 +22,8 @@ from training import LOOP, corpus, run  # noqa: E402
 from avalign.errors import MediaError, NoAnswerError, ParameterError  # noqa: E402
 from avalign.fusion import family, list_fusions  # noqa: E402
 from avalign.tasks.models import Answers, Recognizer, load_model  # noqa: E402
-from avalign.train.batches import (  # noqa: E402
-    BatchSource,
-    Condition,
-    condition_batches,
-    make_batch,
-)
+from avalign.train.batches import BatchSource, make_batch  # noqa: E402
+from avalign.train.conditions import Condition, condition_batches  # noqa: E402
 from avalign.train.disturb import CLEAN, Augmentation  # noqa: E402
 from avalign.train.loop import prepare_folder  # noqa: E402
 from avalign.train.noise import WhiteNoise, mix_at_snr  # noqa: E402
@@ -151,7 +147,7 @@ def test_it_learns_what_there_is_to_learn(tmp_path):
 
 def test_training_stops_when_dev_gets_no_better(tmp_path):
     """At a rate of next to nothing, the first epoch stays the best."""
-    loop = LoopPlan(epochs=9, batch_size=6, learning_rate=1e-12, patience=2, seed=3)
+    loop = replace(LOOP, epochs=9, batch_size=6, learning_rate=1e-12, patience=2)
     result = run(tmp_path, loop=loop, augmentation=CLEAN)
     assert (len(result.curves), result.best_epoch) == (3, 0)
 

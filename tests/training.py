@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from recognition import LABELS, STREAMS, settings, utterance
 
-from avalign.train.batches import Condition
+from avalign.train.conditions import Condition
 from avalign.train.disturb import CLEAN, Augmentation
 from avalign.train.plans import LoopPlan, Telling, TrainingPlan
 from avalign.train.recognizer import Corpus, train_recognizer
@@ -21,7 +21,13 @@ from avalign.train.scores import EmotionTest, SpeechTest
 from avalign.train.voices import training_noises
 
 LOOP = LoopPlan(
-    epochs=2, batch_size=4, learning_rate=5e-3, checkpoint_every=2, patience=9, seed=3
+    epochs=2,
+    batch_size=4,
+    learning_rate=5e-3,
+    patience=9,
+    test_every=1,
+    checkpoint_every=2,
+    seed=3,
 )
 
 

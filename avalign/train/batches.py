@@ -1,4 +1,4 @@
-"""Utterances into batches: noise, augmentation, missing streams, padding.
+"""Utterances into batches to learn from: noise, augmentation, missing streams, padding.
 
 All chance comes from the seed, the epoch and the utterance, never from what was drawn
 before: a run that goes on after a kill, or on several processes, draws the same.
@@ -16,9 +16,7 @@ import torch
 from avalign.errors import ParameterError
 from avalign.fusion.join import AlignedBatch, bucket_batches, collate
 from avalign.train.disturb import disturb_rows, disturb_sound
-from avalign.train.noise import mix_at_snr
-from avalign.train.utterances import aligned_sequence, heard_features, word_rows
-from avalign.types import AlignedSequence, AudioStream
+from avalign.train.utterances import heard_features, word_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,17 +25,16 @@ if TYPE_CHECKING:
     from avalign.train.disturb import Augmentation
     from avalign.train.noise import Noise
     from avalign.train.utterances import Utterance
+    from avalign.types import AlignedSequence
 
 __all__ = [
     "Batch",
     "BatchSource",
-    "Condition",
-    "condition_batches",
     "make_batch",
 ]
 
 # Tells the chance of batches from that of utterances.
-_ORDER, _DISTURB, _TEST_NOISE = 1, 2, 3
+_ORDER, _DISTURB = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,28 +95,6 @@ class Batch:
             self.values.to(device),
             self.totals,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """What a model is tested on: which streams it is given, and how noisy.
-
-    Parameters
-    ----------
-    name : str
-        Name of the condition.
-    streams : tuple of str
-        What the model is given; none for everything.
-    noise : Noise or None
-        What is mixed in.
-    snr_db : float
-        How loud.
-    """
-
-    name: str
-    streams: tuple[str, ...] = ()
-    noise: Noise | None = None
-    snr_db: float = 0.0
 
 
 class BatchSource:
@@ -287,72 +262,6 @@ def make_batch(
         torch.tensor([one.label for one in utterances]),
         values,
         _totals(utterances),
-    )
-
-
-def condition_batches(
-    utterances: Sequence[Utterance],
-    settings: RecognizerSettings,
-    condition: Condition,
-    *,
-    batch_size: int,
-    seed: int,
-) -> list[Batch]:
-    """Make batches to test on, in the order of the utterances.
-
-    Parameters
-    ----------
-    utterances : sequence of Utterance
-        What to test on.
-    settings : RecognizerSettings
-        What the model reads.
-    condition : Condition
-        Which streams are given, and the noise.
-    batch_size : int
-        Utterances in a batch.
-    seed : int
-        Same seed, same noise.
-
-    Returns
-    -------
-    list of Batch
-        Utterances that have none of the streams of the condition are left out.
-    """
-    kept, sequences = [], []
-    for index, utterance in enumerate(utterances):
-        sequence = _under(utterance, settings, condition, (seed, _TEST_NOISE, index))
-        if any(mask.any() for mask in sequence.masks.values()):
-            kept.append(utterance)
-            sequences.append(sequence)
-    return [
-        make_batch(
-            kept[first : first + batch_size], sequences[first : first + batch_size], settings
-        )
-        for first in range(0, len(kept), batch_size)
-    ]
-
-
-def _under(
-    utterance: Utterance,
-    settings: RecognizerSettings,
-    condition: Condition,
-    seed: tuple[int, ...],
-) -> AlignedSequence:
-    sound = utterance.sound
-    if condition.noise is not None and sound is not None:
-        random = np.random.default_rng(seed)
-        noise = condition.noise.draw(
-            len(sound.samples), random, speaker=utterance.speaker, name=utterance.name
-        )
-        mixture = mix_at_snr(sound.samples, noise, condition.snr_db)
-        sound = AudioStream(mixture, sound.sample_rate_hz, sound.start_s)
-    (heard,) = heard_features([sound], settings.streams)
-    sequence = aligned_sequence(utterance, settings.streams, settings.rate_hz, heard=heard)
-    given = condition.streams or tuple(sequence.streams)
-    return AlignedSequence(
-        {name: rows for name, rows in sequence.streams.items() if name in given},
-        sequence.times_s,
-        {name: mask for name, mask in sequence.masks.items() if name in given},
     )
 
 

@@ -16,8 +16,8 @@ from avalign.errors import AvalignError, ParameterError
 from avalign.tasks.calibration import Calibration, Limit, fit_limit
 from avalign.tasks.forced_alignment import WordTiming, fit_word_timing
 from avalign.tasks.reading import SpeechReader
-from avalign.train.batches import Condition
 from avalign.train.cases import Case, Told, ask
+from avalign.train.conditions import Condition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

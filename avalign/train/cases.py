@@ -12,7 +12,7 @@ from avalign.data.manifest import Manifest
 from avalign.errors import ParameterError
 from avalign.tasks.alphabet import Alphabet
 from avalign.tasks.reading import SpokenRows
-from avalign.train.batches import condition_batches
+from avalign.train.conditions import condition_batches
 from avalign.train.spelling import spelled
 from avalign.train.utterances import aligned_sequence, load_utterances
 from avalign.transcript import Transcript
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from avalign.data.manifest import ManifestRow
     from avalign.tasks.models import Answers, Recognizer
     from avalign.tasks.settings import RecognizerSettings
-    from avalign.train.batches import Condition
+    from avalign.train.conditions import Condition
     from avalign.train.utterances import Skipped, Utterance
 
 __all__ = ["Case", "Told", "ask", "load_cases"]

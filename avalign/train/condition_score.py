@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from avalign.tasks.models import Recognizer
-    from avalign.train.batches import Condition
     from avalign.train.cases import Told
+    from avalign.train.conditions import Condition
 
 __all__ = ["condition_score"]
 

@@ -18,7 +18,7 @@ from avalign.errors import MissingDependencyError, ParameterError
 
 try:
     from avalign.tasks.settings import RecognizerSettings
-    from avalign.train.batches import Condition
+    from avalign.train.conditions import Condition
     from avalign.train.loop import Result, prepare_folder
     from avalign.train.plans import Telling, TrainingPlan, emotion_plan
     from avalign.train.recognizer import Corpus, read_parts, refuse_leaks, train_recognizer

@@ -20,9 +20,9 @@ try:
 
     from avalign.tasks.devices import device_named
     from avalign.tasks.models import Recognizer, load_model
-    from avalign.train.batches import Condition
     from avalign.train.cases import ask, load_cases
     from avalign.train.condition_score import condition_score
+    from avalign.train.conditions import Condition
     from avalign.train.utterances import Skipped
     from avalign.train.voices import noise_by_name
 except (ImportError, OSError) as error:

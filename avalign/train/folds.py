@@ -16,7 +16,7 @@ from avalign.data.splits import fold_split
 from avalign.errors import ParameterError
 from avalign.media import atomic_output
 from avalign.tasks.metrics import ClassificationMetrics, classification_metrics
-from avalign.train.batches import Condition, condition_batches
+from avalign.train.conditions import Condition, condition_batches
 from avalign.train.distributed import processes
 from avalign.train.emotion import (
     fit_emotion,

@@ -10,7 +10,7 @@ import torch
 from avalign.tasks.alphabet import Alphabet
 from avalign.tasks.decoding import greedy_decode
 from avalign.tasks.metrics import classification_metrics, regression_metrics, speech_errors
-from avalign.train.batches import condition_batches
+from avalign.train.conditions import condition_batches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from avalign.tasks.metrics import ClassificationMetrics
     from avalign.tasks.models import Recognizer
     from avalign.tasks.settings import RecognizerSettings
-    from avalign.train.batches import Batch, Condition
+    from avalign.train.batches import Batch
+    from avalign.train.conditions import Condition
     from avalign.train.utterances import Utterance
 
 __all__ = ["EmotionTest", "SpeechTest", "class_metrics", "greedy_texts"]

@@ -15,9 +15,9 @@ from avalign.tasks.alphabet import ENGLISH, Alphabet
 try:
     from avalign.tasks.calibration import write_calibration
     from avalign.tasks.settings import RecognizerSettings
-    from avalign.train.batches import Condition
     from avalign.train.calibrate import calibrate
     from avalign.train.cases import Case
+    from avalign.train.conditions import Condition
     from avalign.train.loop import Result, prepare_folder
     from avalign.train.plans import Telling, TrainingPlan
     from avalign.train.recognizer import Corpus, read_parts, refuse_leaks, train_recognizer
