@@ -13,7 +13,8 @@ from recognition import ALPHABET, LABELS, settings, utterance  # noqa: E402
 from avalign.data.manifest import read_manifest  # noqa: E402
 from avalign.errors import ParameterError  # noqa: E402
 from avalign.tasks.calibration import read_calibration  # noqa: E402
-from avalign.tasks.models import Recognizer, save_model  # noqa: E402
+from avalign.tasks.models import Recognizer  # noqa: E402
+from avalign.tasks.storage import save_model  # noqa: E402
 from avalign.train import calibrate as calibration  # noqa: E402
 from avalign.train import cases as asking  # noqa: E402
 from avalign.train import evaluation  # noqa: E402

@@ -10,9 +10,10 @@ torch = pytest.importorskip("torch")
 from recognition import LABELS, settings  # noqa: E402
 
 from avalign.errors import MediaError  # noqa: E402
-from avalign.tasks.models import Recognizer, load_model, save_model  # noqa: E402
+from avalign.tasks.models import Recognizer  # noqa: E402
 from avalign.tasks.pooling import StatisticsPooling  # noqa: E402
 from avalign.tasks.settings import StreamSettings  # noqa: E402
+from avalign.tasks.storage import load_model, save_model  # noqa: E402
 from avalign.train.plans import TrainingPlan, emotion_plan  # noqa: E402
 
 

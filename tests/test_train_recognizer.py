@@ -21,7 +21,8 @@ from training import LOOP, corpus, run  # noqa: E402
 
 from avalign.errors import MediaError, NoAnswerError, ParameterError  # noqa: E402
 from avalign.fusion import family, list_fusions  # noqa: E402
-from avalign.tasks.models import Answers, Recognizer, load_model  # noqa: E402
+from avalign.tasks.models import Answers, Recognizer  # noqa: E402
+from avalign.tasks.storage import load_model  # noqa: E402
 from avalign.train.batches import BatchSource, make_batch  # noqa: E402
 from avalign.train.conditions import Condition, condition_batches  # noqa: E402
 from avalign.train.disturb import CLEAN, Augmentation  # noqa: E402

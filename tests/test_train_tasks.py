@@ -19,7 +19,7 @@ from recognition import LABELS, STREAMS, utterance  # noqa: E402
 from avalign.errors import ParameterError  # noqa: E402
 from avalign.tasks.alphabet import Alphabet  # noqa: E402
 from avalign.tasks.calibration import read_calibration  # noqa: E402
-from avalign.tasks.models import load_model  # noqa: E402
+from avalign.tasks.storage import load_model  # noqa: E402
 from avalign.train import emotion, folds, speech  # noqa: E402
 from avalign.train.plans import LoopPlan, TrainingPlan, emotion_plan  # noqa: E402
 from avalign.train.utterances import Skipped  # noqa: E402

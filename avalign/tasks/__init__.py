@@ -33,8 +33,9 @@ _HOMES = {
         "speech_errors",
         "word_time_errors",
     ),
-    "models": ("Recognizer", "load_model", "save_model"),
+    "models": ("Recognizer",),
     "settings": ("RecognizerSettings", "StreamSettings"),
+    "storage": ("load_model", "save_model"),
     "word_rows": ("WordRows", "align_word_rows"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

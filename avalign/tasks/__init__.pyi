@@ -26,9 +26,9 @@ from avalign.tasks.metrics import retrieval_metrics as retrieval_metrics
 from avalign.tasks.metrics import speech_errors as speech_errors
 from avalign.tasks.metrics import word_time_errors as word_time_errors
 from avalign.tasks.models import Recognizer as Recognizer
-from avalign.tasks.models import load_model as load_model
-from avalign.tasks.models import save_model as save_model
 from avalign.tasks.settings import RecognizerSettings as RecognizerSettings
 from avalign.tasks.settings import StreamSettings as StreamSettings
+from avalign.tasks.storage import load_model as load_model
+from avalign.tasks.storage import save_model as save_model
 from avalign.tasks.word_rows import WordRows as WordRows
 from avalign.tasks.word_rows import align_word_rows as align_word_rows

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-from avalign.errors import MediaError, ParameterError
+from avalign.errors import ParameterError
 from avalign.fusion import FusionOutput, build_fusion
 from avalign.fusion.masking import any_valid, mask_to_lengths, masked_mean, zero_masked
 from avalign.tasks.encoders import BidirectionalGRU, StreamEncoder
 from avalign.tasks.heads import Answers, Heads
 from avalign.tasks.pooling import StatisticsPooling
-from avalign.tasks.settings import RecognizerSettings, settings_digest
+from avalign.tasks.settings import RecognizerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from torch import Tensor
 
-__all__ = ["Answers", "Recognition", "Recognizer", "load_model", "save_model"]
-
-SETTINGS_NAME = "model.json"
-WEIGHTS_NAME = "model.safetensors"
-_LARGEST_SETTINGS_BYTES = 16 * 2**20
-_LARGEST_WEIGHTS_BYTES = 2 * 2**30
+__all__ = ["Answers", "Recognition", "Recognizer"]
 
 
 @dataclass(frozen=True)
@@ -212,133 +205,6 @@ class _Context(nn.Module):
         """Read rows of shape (B, T, width); the result has the same shape."""
         projected = nn.functional.gelu(self.project(rows))
         return self.dropout(self.recurrent(projected, lengths))
-
-
-def save_model(
-    model: Recognizer, folder: str | os.PathLike[str], *, overwrite: bool = False
-) -> None:
-    """Write a model: ``model.safetensors`` and ``model.json`` in a folder.
-
-    Parameters
-    ----------
-    model : Recognizer
-        The model.
-    folder : path-like
-        Where to; made if it is missing.
-    overwrite : bool
-        Replace a model that is there.
-
-    Raises
-    ------
-    MediaError
-        If a file exists already or cannot be written.
-    """
-    from safetensors.torch import save_file
-
-    from avalign.media import atomic_output
-
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MediaError(
-            f"{folder}: cannot be made: {error.strerror}", "name another folder"
-        ) from error
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
-    }
-    with (
-        atomic_output(folder / WEIGHTS_NAME, overwrite) as weights,
-        atomic_output(folder / SETTINGS_NAME, overwrite) as settings,
-    ):
-        save_file(state, weights, {"settings": model.settings.digest})
-        settings.write_text(model.settings.to_json(), encoding="utf-8")
-
-
-def load_model(
-    folder: str | os.PathLike[str], *, device: str | torch.device = "cpu"
-) -> Recognizer:
-    """Read a model that `save_model` wrote; nothing in the files is executed.
-
-    Parameters
-    ----------
-    folder : path-like
-        The folder.
-    device : str or torch.device
-        Where the model is to compute.
-
-    Returns
-    -------
-    Recognizer
-        The model, ready to recognise (in ``eval`` mode).
-
-    Raises
-    ------
-    MediaError
-        If the files are missing, damaged, too large, or do not belong together.
-    """
-    folder = Path(folder)
-    try:
-        text = _read_text(folder / SETTINGS_NAME)
-        settings = RecognizerSettings.from_json(text)
-        # Without memory: whether settings and weights agree is known before any is taken.
-        with torch.device("meta"):
-            model = Recognizer(settings)
-    except (ParameterError, RuntimeError) as error:
-        message = error.message if isinstance(error, ParameterError) else str(error)
-        raise MediaError(f"{folder / SETTINGS_NAME}: {message}", _HINT) from None
-    state = _read_weights(folder / WEIGHTS_NAME, model, settings_digest(text))
-    model.load_state_dict(state, assign=True)
-    for parameter in model.parameters():
-        parameter.requires_grad_()
-    return model.to(device).eval()
-
-
-_HINT = "name a folder that `avalign train speech` or `avalign train emotion` wrote"
-
-
-def _read_text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_SETTINGS_BYTES + 1)
-        if len(content) > _LARGEST_SETTINGS_BYTES:
-            raise MediaError(f"{path}: too large for the settings of a model", _HINT)
-        return content.decode("utf-8")
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be read: {error.strerror}", _HINT) from error
-    except UnicodeDecodeError as error:
-        raise MediaError(f"{path}: is not UTF-8 text", _HINT) from error
-
-
-def _read_weights(path: Path, model: Recognizer, wanted_digest: str) -> dict[str, Tensor]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        if path.stat().st_size > _LARGEST_WEIGHTS_BYTES:
-            raise MediaError(f"{path}: too large for the weights of a model", _HINT)
-        with safe_open(path, framework="pt") as file:
-            digest = (file.metadata() or {}).get("settings")
-            if digest != wanted_digest:
-                raise MediaError(
-                    f"{path}: belongs to another configuration than {SETTINGS_NAME} beside it",
-                    "restore the two files that were written together",
-                )
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise MediaError(f"{path}: cannot be read: {error}", _HINT) from None
-    wanted = model.state_dict()
-    for name in [*wanted, *state]:
-        tensor, model_tensor = state.get(name), wanted.get(name)
-        want = None if model_tensor is None else tuple(model_tensor.shape)
-        found = None if tensor is None else tuple(tensor.shape)
-        if tensor is None or model_tensor is None or want != found:
-            raise MediaError(f"{path}: array {name!r} is {found}, wanted {want}", _HINT)
-        if tensor.dtype != model_tensor.dtype or not bool(tensor.isfinite().all()):
-            raise MediaError(
-                f"{path}: array {name!r} is {tensor.dtype} or holds values that are not finite",
-                _HINT,
-            )
-    return state
 
 
 def _mask(

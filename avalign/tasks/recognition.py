@@ -22,8 +22,9 @@ try:
     from avalign.fusion.influence import contributions
     from avalign.fusion.join import collate
     from avalign.tasks.devices import device_named
-    from avalign.tasks.models import Recognizer, load_model
+    from avalign.tasks.models import Recognizer
     from avalign.tasks.observation import Observation, observe
+    from avalign.tasks.storage import load_model
 except (ImportError, OSError) as error:
     raise MissingDependencyError(
         f"recognition needs torch, which does not load: {error}",

@@ -19,7 +19,8 @@ try:
     import torch
 
     from avalign.tasks.devices import device_named
-    from avalign.tasks.models import Recognizer, load_model
+    from avalign.tasks.models import Recognizer
+    from avalign.tasks.storage import load_model
     from avalign.train.cases import ask, load_cases
     from avalign.train.condition_score import condition_score
     from avalign.train.conditions import Condition

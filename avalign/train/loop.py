@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from avalign.errors import MediaError, NoAnswerError, ParameterError
-from avalign.tasks.models import SETTINGS_NAME, WEIGHTS_NAME, load_model, save_model
+from avalign.tasks.storage import SETTINGS_NAME, WEIGHTS_NAME, load_model, save_model
 from avalign.train.checkpoints import Progress, load_checkpoint, save_checkpoint
 from avalign.train.curves import CURVES_NAME, EventWriter, write_curves
 from avalign.train.plans import PRECISIONS

@@ -17,7 +17,8 @@ from avalign.errors import ParameterError
 from avalign.fusion import family, list_fusions
 from avalign.media import atomic_output
 from avalign.processes import for_each
-from avalign.tasks.models import WEIGHTS_NAME, Recognizer, load_model
+from avalign.tasks.models import Recognizer
+from avalign.tasks.storage import WEIGHTS_NAME, load_model
 from avalign.train.distributed import choose_device
 from avalign.train.plans import LoopPlan, Telling, TrainingPlan
 from avalign.train.speech import train_speech

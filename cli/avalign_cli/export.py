@@ -38,7 +38,7 @@ def export(
     from json import dumps
 
     from avalign.tasks.export import export_model
-    from avalign.tasks.models import load_model
+    from avalign.tasks.storage import load_model
 
     screen = Screen(json, quiet)
     found = export_model(load_model(model), output, int8=int8, overwrite=overwrite)
