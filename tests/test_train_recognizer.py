@@ -117,9 +117,9 @@ def test_a_finished_run_is_not_run_again(whole_run, tmp_path):
 
 def test_a_run_with_other_settings_or_data_is_not_gone_on_with(whole_run):
     for changes, message in (
-        ({"loop": replace(LOOP, learning_rate=1.0)}, "plan"),
-        ({"data": corpus(train=10)}, "data"),
-        ({"dropout": 0.5}, "settings"),
+        ({"loop": replace(LOOP, learning_rate=1.0)}, r"plan\.loop\.learning_rate"),
+        ({"data": corpus(train=10)}, r"data\.\w+"),
+        ({"dropout": 0.5}, r"settings\.dropout"),
     ):
         with pytest.raises(ParameterError, match=f"run with {message} = "):
             run(whole_run[0], resume=True, **changes)

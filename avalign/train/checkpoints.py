@@ -169,13 +169,25 @@ def _optimizer_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tenso
 def _check_run(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     # Through JSON, as the other has been.
     now = json.loads(json.dumps(now))
-    for name in sorted({*before, *now}):
-        if before.get(name) != now.get(name):
-            raise ParameterError(
-                f"{path}: was written by a run with {name} = {_short(before.get(name))}, "
-                f"not {_short(now.get(name))}",
-                "go on with the settings and data of that run, or start anew with -y",
-            )
+    if before == now:
+        return
+    name, old, new = _first_difference(before, now)
+    raise ParameterError(
+        f"{path}: was written by a run with {name} = {_short(old)}, not {_short(new)}",
+        "go on with the settings and data of that run, or start anew with -y",
+    )
+
+
+def _first_difference(
+    before: Mapping[str, Any], now: Mapping[str, Any]
+) -> tuple[str, object, object]:
+    """Find the innermost setting that differs, such as ``plan.loop.epochs``."""
+    name = next(key for key in sorted({*before, *now}) if before.get(key) != now.get(key))
+    old, new = before.get(name), now.get(name)
+    if isinstance(old, dict) and isinstance(new, dict):
+        inner, old, new = _first_difference(old, new)
+        name = f"{name}.{inner}"
+    return name, old, new
 
 
 def _short(value: object) -> str:
