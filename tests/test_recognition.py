@@ -10,10 +10,11 @@ from avalign_cli.main import main
 from recognition import LABELS, settings
 
 from avalign.errors import NoFaceError, ParameterError
+from avalign.report import recognition_plot
 from avalign.report.figures import new_figure
 from avalign.report.recognition_plot import draw_emotion
 from avalign.tasks import Recognizer, save_model
-from avalign.tasks.answer import Emotion
+from avalign.tasks.answer import Emotion, RecognitionReport
 from avalign.tasks.calibration import Calibration, Limit
 from avalign.tasks.recognition import recognize
 from avalign.transcript import Transcript, Word
@@ -114,6 +115,20 @@ def test_the_names_of_the_classes_lie_above_the_lines(number):
     figure.canvas.draw()
     highest = axes.transData.transform((0.0, 1.0))[1]
     assert axes.get_legend().get_window_extent().y0 >= highest
+
+
+def test_a_long_reason_stays_in_the_picture(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(recognition_plot, "save_png", lambda figure, *_: drawn.append(figure))
+    report = RecognitionReport("talk.mp4", "speech", "no_answer", "a reason that is long " * 20)
+    recognition_plot.plot_recognition(report, tmp_path / "talk.png")
+    figure = drawn[0]
+    figure.canvas.draw()
+    width = figure.bbox.width
+    assert all(text.get_window_extent().x1 <= width for text in figure.texts)
+    contributions = figure.axes[2]
+    assert contributions.texts[0].get_text() == "no answer"
+    assert not contributions.get_xticks().size
 
 
 def test_what_cannot_be_read_is_refused(sound):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ MARGIN = 0.05
 STREAM_COLOURS = {"audio": SOUND, "lips": LIPS}
 PALETTE = ("#2f6690", "#c8375a", "#5fa777", "#f2b134", "#7a5ea8", "#3aa6a6", "#a5673f", "#555")
 LEGEND_COLUMNS = 6
+LONGEST_SUBTITLE = 105
 NARROWEST_LABEL = 0.013  # of the width, for each character
 
 
@@ -83,7 +85,7 @@ def _subtitle(report: RecognitionReport) -> str:
         parts.append(f"audio lag {report.audio_lag_ms:+.0f} ms, {how}")
     if report.status != "ok" and report.reason:
         parts.append(report.reason)
-    return ", ".join(filter(None, parts))
+    return shorten(", ".join(filter(None, parts)), LONGEST_SUBTITLE, placeholder=" …")
 
 
 def _span_s(report: RecognitionReport) -> tuple[float, float]:
@@ -210,16 +212,17 @@ def _draw_shares(axes: Any, trace: Trace | None, span_s: tuple[float, float]) ->
 def _draw_contributions(axes: Any, report: RecognitionReport) -> None:
     unit = "probability" if report.emotion is not None else "nats per character"
     axes.set_title("What each adds to the answer", loc="left", fontsize=10, color=INK)
-    axes.set_xlabel(unit, color=INK)
     names = sorted(report.modality_contribution)
     values = [report.modality_contribution[name] for name in names]
     colours = [STREAM_COLOURS.get(name, FAINT) for name in names]
-    axes.barh(names, values, color=colours, height=0.6)
-    axes.axvline(0, color=FAINT, linewidth=0.8)
     if not names:
         why = "no answer" if report.status != "ok" else "not measured for numbers"
-        axes.set_yticks([])
+        axes.set(xticks=[], yticks=[])
         axes.text(
             0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center",
             color=FAINT,
         )  # fmt: skip
+        return
+    axes.set_xlabel(unit, color=INK)
+    axes.barh(names, values, color=colours, height=0.6)
+    axes.axvline(0, color=FAINT, linewidth=0.8)
