@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +27,7 @@ except (ImportError, OSError) as error:
     ) from error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -279,6 +281,17 @@ def _probe(
     return streams, masks
 
 
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep warnings quiet: onnxruntime gives advice for its own tools on the root logger."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def _quantise(path: Path) -> None:
     """Turn large weights into 8-bit integers, in place.
 
@@ -288,14 +301,15 @@ def _quantise(path: Path) -> None:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    quantize_dynamic(
-        str(path),
-        str(path),
-        op_types_to_quantize=["MatMul", "Gemm"],
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-        extra_options={"MatMulConstBOnly": True},
-    )
+    with _without_advice():
+        quantize_dynamic(
+            str(path),
+            str(path),
+            op_types_to_quantize=["MatMul", "Gemm"],
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            extra_options={"MatMulConstBOnly": True},
+        )
     model = onnx.load(str(path))
     kept, nodes = [], []
     for tensor in model.graph.initializer:
