@@ -61,8 +61,9 @@ def export(
     )
     screen.result(
         f"Wrote {found.path}: {found.size_bytes / 1e6:.2f} MB, {share:.0f} % of the weights in "
-        f"torch; answers differ by at most {found.parity.largest_difference:.1g}, "
-        f"{100 * found.parity.same_answers:.2f} % are the same."
+        f"torch. On random input its probabilities differ from torch's by at most "
+        f"{found.parity.largest_difference:.1g}, and the likeliest answer is the same in "
+        f"{100 * found.parity.same_answers:.1f} % of the rows."
     )
     screen.note(f"Wrote {found.settings_path}")
     return 0
