@@ -73,7 +73,12 @@ TensorBoard = Annotated[
     bool, typer.Option("--tensorboard", help="Write the curves for TensorBoard, too.")
 ]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on with the run in the folder, if there is one.")
+    bool,
+    typer.Option(
+        "--resume",
+        help="Go on with the run in the folder, if there is one; settings must be the same, "
+        "epochs too.",
+    ),
 ]
 Cache = Annotated[
     Path | None,
@@ -218,7 +223,7 @@ def train_emotion(
         if folds is None:
             result = fit(data, output, values=values or (), **settings)
             best = result.curves[result.best_epoch]
-            told = f"score {best['dev_score']:.3f} on dev, epoch {result.best_epoch + 1}"
+            told = f"error {best['dev_score']:.3f} on dev, epoch {result.best_epoch + 1}"
             if "dev_uar_all" in best:
                 told = f"unweighted average recall {100 * best['dev_uar_all']:.1f} %, {told}"
         else:
@@ -273,9 +278,10 @@ def _telling(screen: Screen, progress: Any) -> "Telling":
     from avalign.train.plans import Telling
 
     def report(row: Mapping[str, float]) -> None:
-        score = f", score on dev {row['dev_score']:.3f}" if "dev_score" in row else ""
+        # The mean of error rates over the conditions, by which the epoch is chosen.
+        error = f", error on dev {row['dev_score']:.3f}" if "dev_score" in row else ""
         screen.note(
-            f"Epoch {row['epoch'] + 1:.0f}: loss {row['train_loss']:.3f}{score}, "
+            f"Epoch {row['epoch'] + 1:.0f}: loss {row['train_loss']:.3f}{error}, "
             f"{row['seconds']:.0f} s"
         )
 
