@@ -65,3 +65,14 @@ def test_what_must_not_be_written_is_refused_before_work(exported, tmp_path):
         export_model(model, tmp_path / "model.bin")
     with pytest.raises(MediaError, match="exists"):
         export_model(model, found.path)
+
+
+def test_weights_of_8_bits_are_a_quarter_and_answer_nearly_the_same(tmp_path):
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    model = Recognizer(settings(fusion="gmu", labels=LABELS, width=64)).eval()
+    large = export_model(model, tmp_path / "large.onnx")
+    small = export_model(model, tmp_path / "small.onnx", int8=True)
+    assert small.int8 and not large.int8
+    assert small.size_bytes < 0.5 * large.size_bytes
+    assert 0 < small.parity.largest_difference < 0.05

@@ -308,6 +308,10 @@ def _quantise(path: Path) -> None:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    model = onnx.load(str(path))
+    # Shapes that were noted before the graph was optimised no longer fit all of its nodes.
+    model.graph.ClearField("value_info")
+    onnx.save(model, str(path))
     with _without_advice():
         quantize_dynamic(
             str(path),
