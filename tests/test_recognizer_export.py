@@ -73,6 +73,6 @@ def test_weights_of_8_bits_are_a_quarter_and_answer_nearly_the_same(tmp_path):
     model = Recognizer(settings(fusion="gmu", labels=LABELS, width=64)).eval()
     large = export_model(model, tmp_path / "large.onnx")
     small = export_model(model, tmp_path / "small.onnx", int8=True)
-    assert small.int8 and not large.int8
+    assert small.int8
     assert small.size_bytes < 0.5 * large.size_bytes
     assert 0 < small.parity.largest_difference < 0.05
