@@ -443,3 +443,9 @@ def test_noise_reaches_the_features_at_its_level():
     loudness = noisy[:, 0].mean().item()
     assert loudness == pytest.approx(expected.streams["audio"][:, 0].mean(), abs=3.0)
     assert loudness > clean[:, 0].mean() + 30.0
+
+
+@pytest.mark.parametrize("betas", [(1.0, 0.9), (0.9, -0.1), (0.9, float("nan"))])
+def test_memories_that_adamw_cannot_have_are_refused(betas):
+    with pytest.raises(ParameterError, match="betas are"):
+        LoopPlan(betas=betas)

@@ -91,6 +91,8 @@ class LoopPlan:
             raise ParameterError(
                 f"learning_rate is {self.learning_rate}", "choose a number above 0"
             )
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ParameterError(f"betas are {self.betas}", "choose numbers from 0 to below 1")
         if self.precision not in PRECISIONS:
             raise ParameterError(
                 f"precision is {self.precision!r}", f"choose one of {', '.join(PRECISIONS)}"
