@@ -50,7 +50,7 @@ def test_from_a_folder_to_checked_folds(ravdess, capsys):
     assert len(read_split("folds.csv")) == 6
     assert run("check", "folds.csv", "--labels", "happy,angry") == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0].startswith("ravdess_01: 2 rows, 1 speakers, 0.0 min (angry 1, happy 1)")
+    assert out[0].startswith("ravdess_01: 2 rows, 1 speaker, 0.0 min (angry 1, happy 1)")
     assert out[-1] == "folds.csv: 0 errors, 2 warnings."
 
 
@@ -165,10 +165,10 @@ def test_many_findings_of_a_kind_are_cut_short(here, capsys):
 def test_extract_goes_on_after_a_bad_file(ravdess, capsys):
     (ravdess / "noise.mp4").write_bytes(b"\0" * 99)
     (ravdess / "m.csv").write_text("path\nnoise.mp4\nActor_01/01-01-03-01-01-01-01.mp4\n")
-    for done, kept in ((1, 0), (0, 1)):
+    for done, kept in (("1 file", 0), ("0 files", 1)):
         assert run("extract", "m.csv", "--cache", "cache", "-j", "1") == 3
         out, err = capsys.readouterr()
-        assert out == f"m.csv: {done} files extracted, {kept} were there already.\n"
+        assert out == f"m.csv: {done} extracted, {kept} there already.\n"
         assert err.startswith("avalign: noise.mp4: ")
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from avalign_cli.main import main
 
 torch = pytest.importorskip("torch")
 
@@ -156,10 +157,22 @@ def test_noise_is_a_condition_of_its_own_and_the_same_again(tmp_path, folder):
 
 
 def test_calibration_is_kept_for_every_set_of_streams(tmp_path, folder):
-    evaluation.evaluate(folder, manifest(tmp_path), calibrated=True)
+    found = evaluation.evaluate(folder, manifest(tmp_path), calibrated=True)
     kept = read_calibration(folder)
+    assert found.as_dict()["calibration"] == kept.as_dict()
     assert kept.limits.keys() == {"audio", "lips", "audio+lips"}
     assert kept.facts["clips"] == len(TEXTS)
+
+
+def test_the_command_says_what_calibration_found(tmp_path, folder, capsys):
+    asked = ["--model", str(folder), "--data", str(manifest(tmp_path)), "--calibrate"]
+    assert main(["evaluate", *asked]) == 0
+    limit = read_calibration(folder).limits["lips"]
+    believed, refused = (f"{100 * share:.0f}" for share in (limit.believed, limit.refused))
+    assert (
+        f"calibrated, lips: {believed} % of these clips are believed, "
+        f"{refused} % of the same without words refused\n"
+    ) in capsys.readouterr().out
 
 
 def test_classes_get_the_certainty_that_nearly_all_clips_reach(tmp_path):

@@ -313,7 +313,7 @@ def speaker_folds(
     if not 2 <= n <= len(seconds):
         raise ParameterError(
             f"{n} folds of {len(seconds)} speakers cannot be made",
-            "choose from 2 to as many folds as there are speakers",
+            "choose no more folds than there are speakers, and no fewer than 2",
         )
     load_s = [0.0] * n
     fold_of: dict[str, int] = {}

@@ -82,7 +82,8 @@ def _subtitle(report: RecognitionReport) -> str:
     parts = [Path(report.file).name, " and ".join(report.streams)]
     if report.audio_lag_ms is not None:
         how = "repaired" if report.lag_repaired else "left alone"
-        parts.append(f"audio lag {report.audio_lag_ms:+.0f} ms, {how}")
+        lag = f"{report.audio_lag_ms:+.0f}".replace("-", "\N{MINUS SIGN}")
+        parts.append(f"audio lag {lag} ms, {how}")
     if report.status != "ok" and report.reason:
         parts.append(report.reason)
     return shorten(", ".join(filter(None, parts)), LONGEST_SUBTITLE, placeholder=" …")
@@ -197,7 +198,8 @@ def _draw_shares(axes: Any, trace: Trace | None, span_s: tuple[float, float]) ->
         )  # fmt: skip
         return
     below = np.zeros(len(trace.times_s))
-    for place, (name, share) in enumerate(sorted(trace.shares.items())):
+    there = sorted((name, share) for name, share in trace.shares.items() if np.any(share))
+    for place, (name, share) in enumerate(there):
         colour = STREAM_COLOURS.get(name, PALETTE[(place + 2) % len(PALETTE)])
         axes.fill_between(
             trace.times_s, below, below + share, color=colour, alpha=0.75, linewidth=0,

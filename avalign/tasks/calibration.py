@@ -68,6 +68,21 @@ class Calibration:
     timing: WordTiming = field(default_factory=WordTiming)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Turn the calibration into plain values.
+
+        Returns
+        -------
+        dict
+            As in ``calibration.json``, but for the weights' name.
+        """
+        return {
+            "limits": {name: asdict(limit) for name, limit in self.limits.items()},
+            "certainty": dict(self.certainty),
+            "timing": asdict(self.timing),
+            "facts": dict(self.facts),
+        }
+
 
 def fit_limit(known: ArrayLike, foreign: ArrayLike) -> Limit:
     """Find the limit that tells two kinds of clips apart best.
@@ -117,13 +132,7 @@ def write_calibration(calibration: Calibration, folder: str | os.PathLike[str]) 
     from avalign.media import atomic_output
 
     folder = Path(folder)
-    content = {
-        "weights": _weights_hash(folder),
-        "limits": {name: asdict(limit) for name, limit in calibration.limits.items()},
-        "certainty": dict(calibration.certainty),
-        "timing": asdict(calibration.timing),
-        "facts": dict(calibration.facts),
-    }
+    content = {"weights": _weights_hash(folder), **calibration.as_dict()}
     with atomic_output(folder / CALIBRATION_NAME, overwrite=True) as temporary:
         temporary.write_text(
             json.dumps(content, indent=1, sort_keys=True, allow_nan=False), encoding="utf-8"

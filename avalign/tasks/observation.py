@@ -181,7 +181,8 @@ def _read(
     """Read of a file what is wanted and there; sound and picture together are measured."""
     if api.is_streams_file(str(path)):
         raise ParameterError(
-            f"{path}: holds streams without the sound that models read", "name the video"
+            f"{path}: holds extracted streams, and models read videos and sounds",
+            "name the file that it was extracted from",
         )
     media = probe(path)
     sound_file = path if audio is None else audio

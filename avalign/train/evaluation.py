@@ -12,7 +12,7 @@ import numpy as np
 from avalign.data.manifest import Manifest, read_manifest
 from avalign.data.splits import leaked_speakers
 from avalign.errors import MissingDependencyError, ParameterError
-from avalign.tasks.calibration import write_calibration
+from avalign.tasks.calibration import Calibration, write_calibration
 from avalign.tasks.evaluation import ConditionScore
 
 try:
@@ -54,6 +54,8 @@ class Evaluation:
         What to know besides.
     seed : int
         Of the noise and of the resampling.
+    calibration : Calibration, optional
+        When to believe the model, where that was measured, too.
     """
 
     model: str
@@ -63,6 +65,7 @@ class Evaluation:
     skipped: tuple[Skipped, ...]
     notes: tuple[str, ...]
     seed: int
+    calibration: Calibration | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Turn the evaluation into plain values, JSON schema 1.
@@ -83,6 +86,7 @@ class Evaluation:
             "conditions": [condition.as_dict() for condition in self.conditions],
             "skipped": [asdict(one) for one in self.skipped],
             "notes": list(self.notes),
+            "calibration": None if self.calibration is None else self.calibration.as_dict(),
             "versions": {"avalign": __version__, "torch": torch.__version__},
         }
 
@@ -165,10 +169,12 @@ def evaluate(
         jobs=jobs,
         progress=lambda done: progress(0.7 * done),
     )
+    calibration = None
     if calibrated:
         from avalign.train.calibrate import calibrate
 
-        write_calibration(calibrate(recognizer, cases, seed=seed), model)
+        calibration = calibrate(recognizer, cases, seed=seed)
+        write_calibration(calibration, model)
     scores = []
     for number, condition in enumerate(conditions):
         told = list(ask(recognizer, cases, condition, seed=seed))
@@ -183,6 +189,7 @@ def evaluate(
         tuple(skipped),
         tuple(_notes(manifest, split)),
         seed,
+        calibration,
     )
 
 

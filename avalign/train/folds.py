@@ -123,6 +123,7 @@ def cross_validate_emotion(
             train, dev, test = _roles(utterances, part_of, names, number)
             if permute_labels:
                 train, dev = (permuted(part, plan.loop.seed) for part in (train, dev))
+            telling.begin(f"{name} of {folds}")
             facts = {"labels_permuted": permute_labels, "test": name}
             result = fit_emotion(
                 Corpus(train, dev, skipped, facts),

@@ -281,10 +281,13 @@ class Telling:
         Told the share that is done.
     report : callable
         Told the numbers of each epoch.
+    begin : callable
+        Told the name of each run, where there are several.
     """
 
     progress: Callable[[float], None] = lambda _: None
     report: Callable[[Mapping[str, float]], None] = lambda _: None
+    begin: Callable[[str], None] = lambda _: None
 
     def part(self, start: float, end: float) -> Telling:
         """Tell of a part of the work.

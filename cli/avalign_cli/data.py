@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avalign_cli import options
-from avalign_cli.ui import Screen, show_error
+from avalign_cli.ui import Screen, counted, show_error
 from avalign_cli.usage import Command
 
 if TYPE_CHECKING:
@@ -281,7 +281,8 @@ def extract(
             n_done, n_kept = n_done + (not one.was_kept), n_kept + one.was_kept
             if not one.was_kept:
                 screen.detail(f"{rows.name_of(one.row)}: extracted")
-    screen.result(f"{manifest}: {n_done} files extracted, {n_kept} were there already.")
+    done = f"{counted(n_done, 'file')} extracted"
+    screen.result(f"{manifest}: {done}, {n_kept} there already.")
     return next((code for code in PRECEDENCE if code in exit_codes), 0)
 
 
@@ -353,7 +354,7 @@ def _show(audit: "Audit", screen: Screen) -> None:
         labels = ", ".join(f"{label} {count}" for label, count in part.labels.items())
         name = part.name or ("all" if len(audit.parts) == 1 else "no part")
         screen.result(
-            f"{name}: {part.n_rows} rows, {part.n_speakers} speakers, "
+            f"{name}: {counted(part.n_rows, 'row')}, {counted(part.n_speakers, 'speaker')}, "
             f"{part.duration_s / 60:.1f} min{f' ({labels})' if labels else ''}"
         )
     shown: dict[tuple[str, bool], int] = {}
@@ -370,13 +371,17 @@ def _show(audit: "Audit", screen: Screen) -> None:
     if hidden and not screen.verbose:
         screen.note(f"{hidden} more like these; -v shows all")
     n_warnings = len(audit.findings) - audit.n_errors
-    screen.result(f"{audit.manifest}: {audit.n_errors} errors, {n_warnings} warnings.")
+    screen.result(
+        f"{audit.manifest}: {counted(audit.n_errors, 'error')}, "
+        f"{counted(n_warnings, 'warning')}."
+    )
 
 
 def _counts(manifest: "Manifest") -> str:
     speakers = {row.speaker for row in manifest if row.speaker}
     labels = {row.label for row in manifest if row.label}
-    return f"{len(manifest)} rows, {len(speakers)} speakers, {len(labels)} labels"
+    groups = (len(manifest), "row"), (len(speakers), "speaker"), (len(labels), "label")
+    return ", ".join(counted(n, noun) for n, noun in groups)
 
 
 def _names(text: str) -> list[str]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avalign_cli import options
-from avalign_cli.ui import Screen, confusion_lines
+from avalign_cli.ui import Screen, confusion_lines, counted
 
 if TYPE_CHECKING:
+    from avalign.tasks.calibration import Calibration
     from avalign.tasks.evaluation import ConditionScore
     from avalign.train.evaluation import Evaluation
 
@@ -140,7 +141,8 @@ def _show(screen: Screen, found: "Evaluation") -> None:
 
     screen.data(dumps(found.as_dict(), ensure_ascii=False, allow_nan=False))
     for condition in found.conditions:
-        screen.result(f"{condition.name}: {len(condition.clips)} clips of {found.split}")
+        clips = counted(len(condition.clips), "clip")
+        screen.result(f"{condition.name}: {clips} of {found.split}")
         for name, interval in condition.metrics.items():
             factor, unit = (1, "") if name.startswith(UNITS) else (100, " %")
             value, low, high = (
@@ -150,11 +152,15 @@ def _show(screen: Screen, found: "Evaluation") -> None:
             screen.result(f"  {name:<14} {value:>6}{unit}   [{low}, {high}]")
         for line in _details(condition):
             screen.result(f"  {line}")
+    if found.calibration is not None:
+        for line in _calibration(found.calibration):
+            screen.result(line)
     for note in found.notes:
         screen.note(f"note: {note}")
     if found.skipped:
         first = found.skipped[0]
-        screen.note(f"note: {len(found.skipped)} clips left out: {first.name}: {first.reason}")
+        left_out = counted(len(found.skipped), "clip")
+        screen.note(f"note: {left_out} left out: {first.name}: {first.reason}")
 
 
 def _details(condition: "ConditionScore") -> list[str]:
@@ -168,6 +174,20 @@ def _details(condition: "ConditionScore") -> list[str]:
     if "confusion" in condition.details:
         lines += confusion_lines(condition.details["classes"], condition.details["confusion"])
     return lines
+
+
+def _calibration(calibration: "Calibration") -> list[str]:
+    return [
+        *(
+            f"calibrated, {name}: {100 * limit.believed:.0f} % of these clips are believed, "
+            f"{100 * limit.refused:.0f} % of the same without words refused"
+            for name, limit in calibration.limits.items()
+        ),
+        *(
+            f"calibrated, {name}: a label is told from a probability of {share:.2f} on"
+            for name, share in calibration.certainty.items()
+        ),
+    ]
 
 
 def _write_clips(found: "Evaluation", path: Path, overwrite: bool) -> None:

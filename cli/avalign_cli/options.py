@@ -40,7 +40,7 @@ Overwrite = Annotated[
 ]
 Json = Annotated[
     bool,
-    typer.Option("--json", help="Print one JSON object per file and line (schema 1)."),
+    typer.Option("--json", help="Print JSON, one object per line (schema 1)."),
 ]
 Quiet = Annotated[
     bool,
@@ -73,6 +73,15 @@ def stream_names(text: str) -> tuple[str, ...]:
     -------
     tuple of str
         The names; none for all that there are.
+
+    Raises
+    ------
+    ParameterError
+        If it names none.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        from avalign.errors import ParameterError
+
+        raise ParameterError("no stream is named", "choose from audio, lips or both")
     return () if names == ["both"] else tuple(names)

@@ -260,6 +260,8 @@ def _plan(
     make: Callable[..., TrainingPlan] = emotion_plan if is_emotion else TrainingPlan
     known = emotion_streams() if is_emotion else known_streams()
     names = [name.strip() for name in streams.split(",") if name.strip()]
+    if not names:
+        raise ParameterError("no stream is named", f"choose from {', '.join(known)}")
     for name in names:
         if name not in known:
             raise ParameterError(f"{name!r} is no stream", f"choose from {', '.join(known)}")
@@ -285,4 +287,4 @@ def _telling(screen: Screen, progress: Any) -> "Telling":
             f"{row['seconds']:.0f} s"
         )
 
-    return Telling(progress, report)
+    return Telling(progress, report, begin=lambda name: screen.note(f"{name}:"))

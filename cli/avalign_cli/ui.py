@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import typer
 
-__all__ = ["BROKEN_PIPE", "Screen", "confusion_lines", "one_line", "show_error"]
+__all__ = ["BROKEN_PIPE", "Screen", "confusion_lines", "counted", "one_line", "show_error"]
 
 BROKEN_PIPE = 141  # what shells report for a program that SIGPIPE ended
 
@@ -101,6 +101,11 @@ def confusion_lines(classes: Sequence[str], confusion: Sequence[Sequence[int]]) 
             for name, row in zip(classes, confusion, strict=True)
         ),
     ]
+
+
+def counted(n: int, noun: str) -> str:
+    """Name a number of things: "1 clip", "2 clips"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def one_line(text: str) -> str:
