@@ -168,8 +168,7 @@ def test_a_killed_extraction_goes_on_where_it_was(tmp_path: Path) -> None:
     assert 1 <= len(before) < 6
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == (
-        f"manifest.csv: {6 - len(before)} files extracted, {len(before)} there already.\n"
-    )
+    files = "1 file" if len(before) == 5 else f"{6 - len(before)} files"
+    assert done.stdout == f"manifest.csv: {files} extracted, {len(before)} there already.\n"
     assert all(path.stat().st_mtime_ns == then for path, then in before.items())
     assert len(list(cache.glob("[!.]*.streams.npz"))) == 6
