@@ -89,6 +89,13 @@ def test_missing_streams(tmp_path: Path) -> None:
     assert found(manifest(*expected)) == []
 
 
+def test_spans_too_short_for_anything(clips: list[Path]) -> None:
+    finding = only(manifest(row(clips[0], start_s=0.1, end_s=0.2)))
+    assert (finding.check, finding.is_error) == ("duration", True)
+    assert "its span lasts 0.100 s" in finding.message
+    assert "its span lasts" in only(manifest(row(clips[0], start_s=0.5))).message
+
+
 def test_durations_that_contradict(clips: list[Path]) -> None:
     finding = only(manifest(row(clips[0], duration_s=2.0)))
     assert (finding.check, finding.is_error) == ("duration", False)
@@ -101,11 +108,11 @@ def test_durations_that_contradict(clips: list[Path]) -> None:
 
 def test_spans_of_one_file_are_no_duplicates_and_count_their_length(clips: list[Path]) -> None:
     rows = manifest(
-        row(clips[0], start_s=0.0, end_s=0.2), row(clips[0], start_s=0.2, end_s=0.5)
+        row(clips[0], start_s=0.0, end_s=0.3), row(clips[0], start_s=0.25, end_s=0.55)
     )
     audit = audit_manifest(rows)
     assert audit.findings == ()
-    assert audit.parts[0].duration_s == pytest.approx(0.5)
+    assert audit.parts[0].duration_s == pytest.approx(0.6)
 
 
 def test_the_same_bytes_under_two_names(clips: list[Path], tmp_path: Path) -> None:

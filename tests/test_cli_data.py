@@ -54,6 +54,16 @@ def test_from_a_folder_to_checked_folds(ravdess, capsys):
     assert out[-1] == "folds.csv: 0 errors, 2 warnings."
 
 
+def test_files_that_are_named_unlike_the_corpus_are_told(ravdess, capsys):
+    odd = ravdess / "Actor_01" / "hello.mp4"
+    odd.write_bytes(b"")
+    assert run("list", ".", "--corpus", "ravdess", "-o", "manifest.csv") == 0
+    out, err = capsys.readouterr()
+    assert out == "Wrote manifest.csv: 6 rows, 3 speakers, 2 labels.\n"
+    assert err.startswith("note: 1 media file left out")
+    assert err.endswith(f"such as {odd}\n")
+
+
 @pytest.mark.parametrize(
     ("options", "parts"),
     [

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from recognition import ALPHABET, LABELS, settings, utterance  # noqa: E402
 
 from avalign.data.manifest import read_manifest  # noqa: E402
-from avalign.errors import ParameterError  # noqa: E402
+from avalign.errors import MediaError, ParameterError  # noqa: E402
 from avalign.tasks.calibration import read_calibration  # noqa: E402
 from avalign.tasks.models import Recognizer  # noqa: E402
 from avalign.tasks.storage import save_model  # noqa: E402
@@ -162,6 +162,16 @@ def test_calibration_is_kept_for_every_set_of_streams(tmp_path, folder):
     assert found.as_dict()["calibration"] == kept.as_dict()
     assert kept.limits.keys() == {"audio", "lips", "audio+lips"}
     assert kept.facts["clips"] == len(TEXTS)
+
+
+def test_a_calibration_is_replaced_when_asked_and_never_of_training_clips(tmp_path, folder):
+    table = manifest(tmp_path, "clip7.mp4,train,s7,ab,calm")
+    with pytest.raises(ParameterError, match="learnt from"):
+        evaluation.evaluate(folder, table, split="train", calibrated=True)
+    evaluation.evaluate(folder, table, calibrated=True)
+    with pytest.raises(MediaError, match="holds a calibration of these weights"):
+        evaluation.evaluate(folder, table, calibrated=True)
+    evaluation.evaluate(folder, table, calibrated=True, overwrite=True)
 
 
 def test_the_command_says_what_calibration_found(tmp_path, folder, capsys):

@@ -152,7 +152,8 @@ def test_the_result_has_ordinary_permissions(tmp_path):
     plain = tmp_path / "plain"
     plain.touch()
     with atomic_output(tmp_path / "result") as temporary:
-        temporary.touch()
+        temporary.unlink()
+        os.close(os.open(temporary, os.O_CREAT, 0o600))  # as libraries do that write aside
     mode = stat.S_IMODE((tmp_path / "result").stat().st_mode)
     assert mode == stat.S_IMODE(plain.stat().st_mode)
 

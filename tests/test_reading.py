@@ -87,6 +87,13 @@ def test_words_by_row_time_words_of_the_vocabulary():
     assert words[1].start_s == pytest.approx(0.11)
 
 
+def test_a_text_fits_what_is_read_as_far_as_its_characters_do():
+    reader = SpeechReader(settings(["ab"]))
+    for text, misfit in (("Ab, cd!", 0.0), ("ab", 0.6), ("dd dd", 0.6)):
+        words = Transcript(tuple(map(Word, text.split())))
+        assert reader.misfit(rows_of("ab cd"), words) == pytest.approx(misfit)
+
+
 def test_words_that_are_read_have_the_times_of_their_rows():
     """CTC tells everything at once; the words by row know when it is said."""
     said = "bin blue at f two now"

@@ -47,9 +47,15 @@ def test_the_words_of_a_transcript_get_times_within_the_sound(sound):
     assert [word.text for word in report.transcript.words] == ["Ab", "c!"]
     times_s = [t for word in report.transcript.words for t in (word.start_s, word.end_s)]
     assert times_s == sorted(times_s)
-    assert -0.02 <= times_s[0] < times_s[-1] <= 1.52
+    assert 0.0 <= times_s[0] < times_s[-1] <= 1.52
     assert report.streams == ("audio",)
     assert report.as_dict()["modality_contribution"].keys() == {"audio"}
+
+
+def test_a_transcript_of_other_words_is_noted(sound):
+    report = recognize(sound, model(), transcript=Transcript((Word("cab"),) * 5))
+    assert report.misfit > 0.4
+    assert any("the transcript differs from what is read" in note for note in report.notes)
 
 
 def test_speech_beyond_the_limit_is_outside_the_vocabulary(sound):

@@ -149,6 +149,8 @@ def test_continuous_labels_are_regressed(tmp_path):
     result = emotion.train_emotion(table, tmp_path / "out", plan=PLAN, values=["valence"])
     assert result.model.settings.values == ("valence",)
     assert result.curves[0]["dev_rmse_valence_all"] > 0
+    with pytest.raises(ParameterError, match=r"no row of .* has a number in the column 'joy'"):
+        emotion.train_emotion(table, tmp_path / "new", plan=PLAN, values=["valence", "joy"])
     lines[2] = lines[2].replace(",0.2", ",much")
     table = manifest(tmp_path, lines, "path,split,speaker,text,label,valence")
     with pytest.raises(ParameterError, match=r"clip2.mp4 has 'much' as valence"):
@@ -226,7 +228,7 @@ def test_the_command_trains_and_says_how_well(tmp_path, monkeypatch, capsys):
 
     def fit(data, output, **options):
         seen.update(options, data=data)
-        options["telling"].report({"epoch": 0.0, "train_loss": 1.5, "seconds": 2.0})
+        options["telling"].report({"epoch": 1.0, "train_loss": 1.5, "seconds": 2.0})
         return type("Result", (), {"curves": [{"dev_wer_all": 0.25}], "best_epoch": 0})
 
     monkeypatch.setattr(speech, "train_speech", fit)

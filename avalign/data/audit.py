@@ -173,6 +173,10 @@ def _check_durations(
             problem = f"lasts {found_s:.3f} s, but the row's {field} is at {end_s} s"
             yield Finding("duration", True, name, problem)
     is_whole = row.start_s is None and row.end_s is None
+    span_s = min(_length_s(row, picture), found_s - (row.start_s or 0.0))
+    if not is_whole and 0.0 <= span_s < SHORTEST_S:
+        problem = f"its span lasts {span_s:.3f} s, too short for anything"
+        yield Finding("duration", True, name, problem)
     stated_s = row.duration_s
     if is_whole and stated_s is not None and abs(stated_s - found_s) > SAME_DURATION_S:
         problem = f"lasts {found_s:.3f} s, the manifest says {stated_s} s"

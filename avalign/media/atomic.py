@@ -50,7 +50,10 @@ def atomic_output(path: StrPath, overwrite: bool = False) -> Iterator[Path]:
     temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(4)}{target.suffix}")
     try:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        mode = temporary.stat().st_mode
         yield temporary
+        # Some libraries write a file of their own in its place, for its owner alone.
+        temporary.chmod(mode)
         _move(temporary, target, overwrite)
     except OSError as error:
         raise _explained(error, target) from error

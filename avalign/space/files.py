@@ -55,7 +55,7 @@ def write_estimator(
     MediaError
         If the folder exists or cannot be written.
     """
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     folder = Path(folder)
     _refuse_existing(folder, overwrite)
@@ -71,7 +71,7 @@ def write_estimator(
     old = beside.with_name(f"{beside.name}.old")
     try:
         beside.mkdir()
-        save_file(arrays, beside / ARRAYS_FILE)
+        (beside / ARRAYS_FILE).write_bytes(save(arrays))
         text = json.dumps(settings, indent=2, default=_plain) + "\n"
         (beside / SETTINGS_FILE).write_text(text, encoding="utf-8")
         if folder.exists():

@@ -20,12 +20,19 @@ from numpy.typing import ArrayLike
 from avalign.errors import MediaError
 from avalign.tasks.forced_alignment import WordTiming
 
-__all__ = ["Calibration", "Limit", "fit_limit", "read_calibration", "write_calibration"]
+__all__ = [
+    "CALIBRATION_NAME",
+    "Calibration",
+    "Limit",
+    "fit_limit",
+    "read_calibration",
+    "write_calibration",
+]
 
 CALIBRATION_NAME = "calibration.json"
 WEIGHTS_NAME = "model.safetensors"
 _LARGEST_BYTES = 2**20
-_HINT = "measure it anew: avalign evaluate --calibrate"
+_HINT = "remove it, and measure it anew: avalign evaluate --calibrate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,8 @@ def aligned_path(
     n_needed = len(labels) + int((np.diff(labels) == 0).sum())
     if len(log_probs) < n_needed:
         raise NoAnswerError(
-            f"the text needs {n_needed} rows, there are {len(log_probs)}",
+            f"the transcript is too long: it needs {n_needed} rows at least, and the recording "
+            f"has {len(log_probs)}",
             "check that the transcript belongs to the recording",
         )
     if engine == "torchaudio":

@@ -149,7 +149,9 @@ class SpeechReader:
         Returns
         -------
         Transcript
-            The words as they were written, with times; what has no sound is left out.
+            The words as they were written, with times; what has no sound is left out. Of a
+            model that knows the word of each row, words outside its vocabulary have no
+            confidence.
 
         Raises
         ------
@@ -164,7 +166,9 @@ class SpeechReader:
             if (spelling := self.alphabet.spell(word.text))
         ]
         told = self._word_rows(rows)
-        if told is None or not all(spelling in self._known for _, spelling in spelled):
+        n_known = sum(spelling in self._known for _, spelling in spelled)
+        # Among strangers the few words that are known are no landmarks.
+        if told is None or n_known < len(spelled) / 2 or not spelled:
             found = align_transcript(rows.log_probs, rows.times_s, transcript, self.alphabet)
             return self._timing.apply(found)
         bare = tuple(replace(word, text=spelling) for word, spelling in spelled)
@@ -174,6 +178,25 @@ class SpeechReader:
             for word, (original, _) in zip(found.words, spelled, strict=True)
         )
         return Transcript(tuple(written), found.source)
+
+    def misfit(self, rows: SpokenRows, transcript: Transcript) -> float:
+        """Say how little a known text is what the model reads.
+
+        Parameters
+        ----------
+        rows : SpokenRows
+            What the model tells.
+        transcript : Transcript
+            What is said.
+
+        Returns
+        -------
+        float
+            The share of characters in which the text differs from what is read freely.
+        """
+        free = greedy_decode(rows.log_probs, rows.times_s, self.alphabet).transcript
+        spelled = " ".join(filter(None, map(self.alphabet.spell, transcript.text.split())))
+        return _difference(free.text, spelled)
 
     def _sentence(self, rows: SpokenRows, grammar: Grammar) -> Transcript:
         told = self._word_rows(rows)

@@ -48,6 +48,8 @@ __all__ = ["recognize", "speech_score"]
 WINDOW_S, HOP_S = 2.0, 0.5
 _WINDOWS_AT_ONCE = 32
 _SHOWN_WORDS = 3
+# Share of characters: another sentence of the same few words differs in more.
+MOST_TRANSCRIPT_MISFIT = 0.4
 
 
 def recognize(
@@ -202,13 +204,7 @@ def _speech(
     reader = SpeechReader(model.settings, calibration.timing)
     rows = _spoken_rows(told, seen, "audio" in report.streams)
     if transcript is not None:
-        words = reader.time_words(rows, transcript)
-        spelled = " ".join(map(reader.alphabet.spell, (word.text for word in words.words)))
-        return replace(
-            report,
-            transcript=words,
-            modality_contribution=_speech_shares(model, batch, spelled),
-        )
+        return _timed(report, reader, rows, transcript, model, batch)
     reading = reader.read(rows)
     limit = calibration.limits.get("+".join(report.streams))
     if limit is None:
@@ -227,9 +223,50 @@ def _speech(
         )
     return replace(
         report,
-        transcript=reading.best,
+        transcript=_from_zero(reading.best),
         modality_contribution=_speech_shares(model, batch, reading.best.text),
     )
+
+
+def _timed(
+    report: RecognitionReport,
+    reader: SpeechReader,
+    rows: SpokenRows,
+    transcript: Transcript,
+    model: Recognizer,
+    batch: AlignedBatch,
+) -> RecognitionReport:
+    """Find the times of words that are known, and say so where they are not what is said."""
+    words = _from_zero(reader.time_words(rows, transcript))
+    spelled = " ".join(map(reader.alphabet.spell, (word.text for word in words.words)))
+    notes = list(report.notes)
+    strange = [word.text for word in words.words if word.confidence is None]
+    if strange:
+        notes.append(f"outside the vocabulary, timed by the words around: {', '.join(strange)}")
+    misfit = reader.misfit(rows, words)
+    if misfit > MOST_TRANSCRIPT_MISFIT:
+        notes.append(
+            f"the transcript differs from what is read in {100 * misfit:.0f} % of its "
+            "characters: do not believe its times, unless the sound is noisy"
+        )
+    return replace(
+        report,
+        transcript=words,
+        misfit=misfit,
+        modality_contribution=_speech_shares(model, batch, spelled),
+        notes=tuple(notes),
+    )
+
+
+def _from_zero(transcript: Transcript) -> Transcript:
+    """Begin no word before the file does: rows reach half a row beyond it."""
+    words = tuple(
+        word
+        if word.start_s is None or word.end_s is None
+        else replace(word, start_s=max(word.start_s, 0.0), end_s=max(word.end_s, 0.0))
+        for word in transcript.words
+    )
+    return Transcript(words, transcript.source)
 
 
 def _emotion(

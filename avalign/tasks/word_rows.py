@@ -7,7 +7,7 @@ knows where words begin and end.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["WordRows", "align_word_rows"]
+
+SMALLEST_SHARE = 1e-9  # of what is said in a row: nothing is ruled out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +67,36 @@ class WordRows:
                 )
         return np.array([column[word] for word in words], np.int64)
 
+    def with_stranger(self, words: Sequence[str]) -> WordRows:
+        """Make the words of a text that are not in the vocabulary words of it.
+
+        Each of them is taken to be what the model calls by any other of its words: where
+        "zee" is said, a model that knows "z" hears that.
+
+        Parameters
+        ----------
+        words : sequence of str
+            A text.
+
+        Returns
+        -------
+        WordRows
+            With a column more for every such word. Its logarithm is that of the probability
+            of all words of the vocabulary that the text does not hold.
+        """
+        strange = [word for word in dict.fromkeys(words) if word not in self.vocabulary]
+        if not strange:
+            return self
+        told = np.asarray(self.log_probs, np.float64)
+        others = [
+            column
+            for column, word in enumerate(self.vocabulary, start=1)
+            if word not in set(words)
+        ]
+        share = np.maximum(np.exp(told[:, others]).sum(axis=1), SMALLEST_SHARE)
+        columns = np.repeat(np.log(np.minimum(share, 1.0))[:, None], len(strange), axis=1)
+        return WordRows(np.concatenate([told, columns], axis=1), (*self.vocabulary, *strange))
+
     def check(self, times_s: ArrayLike) -> Emissions:
         """Check what the model told.
 
@@ -96,30 +128,37 @@ def align_word_rows(rows: WordRows, times_s: ArrayLike, transcript: Transcript) 
     times_s : array-like of shape (T,)
         Presentation time of each row.
     transcript : Transcript
-        What is said, all of it, in words of the vocabulary; times it may have are not
-        looked at. The same word twice in a row is parted by at least one row of no word.
+        What is said, all of it; times it may have are not looked at. The same word twice in
+        a row is parted by at least one row of no word. Words that are not in the vocabulary
+        get the rows that `WordRows.with_stranger` finds for them.
 
     Returns
     -------
     Transcript
         The words with their times. Their confidence is the geometric mean of the
-        probabilities that they have in their rows.
+        probabilities that they have in their rows; words that are not in the vocabulary
+        have none.
 
     Raises
     ------
     ParameterError
-        If an argument cannot be used, or a word is not in the vocabulary.
+        If an argument cannot be used.
     NoAnswerError
         If there is no word, or too few rows for all of them.
     """
-    told = rows.check(times_s)
+    rows.check(times_s)
     texts = [word.text for word in transcript.words]
     if not texts:
         raise NoAnswerError("the transcript holds no word to align", "name a text with words")
-    path = aligned_path(told.log_probs, rows.columns(texts))
-    tokens = tokens_of_path(path)
-    words = (
+    whole = rows.with_stranger(texts)
+    told = Emissions(np.asarray(whole.log_probs, np.float64), np.asarray(times_s, np.float64))
+    path = aligned_path(told.log_probs, whole.columns(texts))
+    words = [
         told.word(text, path, token.first, token.last)
-        for text, token in zip(texts, tokens, strict=True)
+        for text, token in zip(texts, tokens_of_path(path), strict=True)
+    ]
+    known = frozenset(rows.vocabulary)
+    return Transcript(
+        tuple(word if word.text in known else replace(word, confidence=None) for word in words),
+        transcript.source,
     )
-    return Transcript(tuple(words), transcript.source)

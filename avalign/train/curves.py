@@ -26,7 +26,7 @@ def write_curves(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     path : Path
         The file; it is replaced.
     rows : sequence of mapping of str to float
-        The epochs.
+        The epochs; ``"epoch"`` counts them from 1.
 
     Raises
     ------

@@ -89,7 +89,7 @@ class Augmentation:
     lost_s: float = 0.5
     affine: float = 0.0
     jitter: float = 0.0
-    absent: Mapping[str, float] = field(default_factory=lambda: {"audio": 0.2, "lips": 0.3})
+    absent: Mapping[str, float] = field(default_factory=lambda: {"audio": 0.35, "lips": 0.25})
 
     def snr_range(self, done: float) -> tuple[float, float]:
         """Lowest and highest SNR at a time in training.

@@ -243,8 +243,14 @@ def with_targets(part: Manifest, values: Sequence[str]) -> Manifest:
     Raises
     ------
     ParameterError
-        If there are none.
+        If there are none, or none has one of the values.
     """
+    for name in values:
+        if not any(row.extra.get(name, "") for row in part):
+            raise ParameterError(
+                f"no row of {part.path} has a number in the column {name!r}",
+                "name a column of your own, with numbers in it",
+            )
     rows = tuple(
         row for row in part.rows if row.label or any(row.extra.get(name, "") for name in values)
     )

@@ -11,8 +11,8 @@ import numpy as np
 
 from avalign.data.manifest import Manifest, read_manifest
 from avalign.data.splits import leaked_speakers
-from avalign.errors import MissingDependencyError, ParameterError
-from avalign.tasks.calibration import Calibration, write_calibration
+from avalign.errors import MediaError, MissingDependencyError, ParameterError
+from avalign.tasks.calibration import Calibration, read_calibration, write_calibration
 from avalign.tasks.evaluation import ConditionScore
 
 try:
@@ -101,6 +101,7 @@ def evaluate(
     snr_db: Sequence[float | None] = (None,),
     seed: int = 0,
     calibrated: bool = False,
+    overwrite: bool = False,
     device: str = "auto",
     cache_dir: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
@@ -133,6 +134,8 @@ def evaluate(
     calibrated : bool
         Also measure on these clips when to believe the model; see
         `avalign.train.calibrate`. It is written beside the weights.
+    overwrite : bool
+        Replace a calibration of these weights.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     cache_dir : path-like, optional
@@ -151,11 +154,14 @@ def evaluate(
     ------
     ParameterError
         If the part is empty, lacks what the model is to answer, has labels or characters
-        that the model does not know, or a stream or the noise cannot be used.
+        that the model does not know, or a stream or the noise cannot be used; or if a
+        calibration is asked for on clips that were learnt from.
     MediaError
-        If a file cannot be read.
+        If a file cannot be read, or a calibration is there that may not be replaced.
     """
     progress = progress or (lambda share: None)
+    if calibrated:
+        _check_calibrating(model, split, overwrite)
     recognizer = load_model(model, device=device_named(device))
     given = _checked_streams(recognizer, streams)
     manifest = read_manifest(data)
@@ -191,6 +197,16 @@ def evaluate(
         seed,
         calibration,
     )
+
+
+def _check_calibrating(model: str | os.PathLike[str], split: str, overwrite: bool) -> None:
+    if split == "train":
+        raise ParameterError(
+            "clips that were learnt from do not tell when to believe a model",
+            "calibrate on another part, such as --split dev",
+        )
+    if not overwrite and read_calibration(model) is not None:
+        raise MediaError(f"{model}: holds a calibration of these weights", "replace it with -y")
 
 
 def _checked_streams(model: Recognizer, streams: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from avalign.errors import MediaError, NoAnswerError, ParameterError
+from avalign.tasks.calibration import CALIBRATION_NAME
 from avalign.tasks.storage import SETTINGS_NAME, WEIGHTS_NAME, load_model, save_model
 from avalign.train.checkpoints import Progress, load_checkpoint, save_checkpoint
 from avalign.train.curves import CURVES_NAME, EventWriter, write_curves
@@ -88,10 +89,8 @@ def prepare_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
     """
     if overwrite and resume:
         raise ParameterError("a run cannot go on and start anew", "choose one of the two")
-    ours = [
-        folder / name
-        for name in (CHECKPOINT_NAME, WEIGHTS_NAME, SETTINGS_NAME, CURVES_NAME, RUN_NAME)
-    ]
+    names = CHECKPOINT_NAME, WEIGHTS_NAME, SETTINGS_NAME, CURVES_NAME, RUN_NAME
+    ours = [folder / name for name in (*names, CALIBRATION_NAME)]
     there = [path for path in ours if path.exists()]
     if there and not (overwrite or resume):
         raise MediaError(
@@ -226,7 +225,7 @@ class _Trainer:
             self.tell(state.step / self.steps)
             if state.step % self.plan.checkpoint_every == 0:
                 self.keep()
-        row = {"epoch": float(state.epoch), "learning_rate": self.rate()}
+        row = {"epoch": float(state.epoch + 1), "learning_rate": self.rate()}
         row |= {f"train_{part}": total / state.batch for part, total in state.sums.items()}
         if (state.epoch + 1) % self.plan.test_every == 0 or self.is_last():
             row |= self.tested()

@@ -35,7 +35,7 @@ class LossWeights:
     words: float = 1.0
     classes: float = 1.0
     regression: float = 1.0
-    unimodal: float = 0.3
+    unimodal: float = 0.8
     unimodal_words: float = 0.5
     fusion: float = 1.0
 

@@ -266,6 +266,7 @@ def emotion_plan(**changes: Any) -> TrainingPlan:
         "dropout": 0.2,
         "statistics": True,
         "augmentation": augmentation,
+        "weights": LossWeights(unimodal=0.3),
         "loop": LoopPlan(epochs=30, test_every=1, patience=12),
     }
     return TrainingPlan(**{**defaults, **changes})

@@ -115,13 +115,20 @@ def list_corpus(
     Names, folders and tables of the corpus tell what each row says; no media file is
     opened. Files in the manifest's own folder are written as relative paths.
     """
-    from avalign.data.corpora import read_corpus
+    from avalign.data.corpora import read_corpus, unlisted_files
     from avalign.data.manifest import write_manifest
 
     chosen = {"labels": labels, "levels": levels}
     given = {name: value for name, value in chosen.items() if value is not None}
     manifest = write_manifest(read_corpus(folder, corpus, **given), output, overwrite=overwrite)
-    Screen(quiet=quiet).result(f"Wrote {output}: {_counts(manifest)}.")
+    screen = Screen(quiet=quiet)
+    screen.result(f"Wrote {output}: {_counts(manifest)}.")
+    left_out = unlisted_files(folder, manifest)
+    if left_out:
+        screen.note(
+            f"note: {counted(len(left_out), 'media file')} left out, named unlike the corpus "
+            f"or there twice, such as {left_out[0]}"
+        )
     return 0
 
 

@@ -103,6 +103,7 @@ def evaluate(
             snr_db=levels,
             seed=seed,
             calibrated=calibrate,
+            overwrite=overwrite,
             device=device,
             cache_dir=cache,
             jobs=jobs,
@@ -155,6 +156,7 @@ def _show(screen: Screen, found: "Evaluation") -> None:
     if found.calibration is not None:
         for line in _calibration(found.calibration):
             screen.result(line)
+        screen.note(f"Wrote the calibration into {found.model}")
     for note in found.notes:
         screen.note(f"note: {note}")
     if found.skipped:

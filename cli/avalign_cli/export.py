@@ -37,6 +37,9 @@ def export(
     """Write a recogniser for ONNX runtimes, with a JSON file that tells its features."""
     from json import dumps
 
+    from avalign import api
+
+    api.check_target((), output, overwrite=overwrite, suffix=".onnx")
     from avalign.tasks.export import export_model
     from avalign.tasks.storage import load_model
 

@@ -283,7 +283,7 @@ def _telling(screen: Screen, progress: Any) -> "Telling":
         # The mean of error rates over the conditions, by which the epoch is chosen.
         error = f", error on dev {row['dev_score']:.3f}" if "dev_score" in row else ""
         screen.note(
-            f"Epoch {row['epoch'] + 1:.0f}: loss {row['train_loss']:.3f}{error}, "
+            f"Epoch {row['epoch']:.0f}: loss {row['train_loss']:.3f}{error}, "
             f"{row['seconds']:.0f} s"
         )
 

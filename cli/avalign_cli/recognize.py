@@ -72,7 +72,8 @@ def recognize(
         screen.data(dumps(report.as_dict(), ensure_ascii=False, allow_nan=False))
 
     try:
-        _check_outputs(video, audio, plot, srt, overwrite)
+        sources = [source for source in (video, audio, transcript) if source is not None]
+        _check_outputs(sources, plot, srt, overwrite)
         from avalign.tasks.recognition import recognize as answer
         from avalign.transcript import read_transcript
 
@@ -107,13 +108,12 @@ def recognize(
 
 
 def _check_outputs(
-    video: str, audio: Path | None, plot: Path | None, srt: Path | None, overwrite: bool
+    sources: list[str | Path], plot: Path | None, srt: Path | None, overwrite: bool
 ) -> None:
     """Refuse what could not be written, before anything is read."""
     from avalign import api
     from avalign.report.figures import require_matplotlib
 
-    sources: tuple[str | Path, ...] = (video,) if audio is None else (video, audio)
     for target, suffix in ((plot, ".png"), (srt, ".srt")):
         if target is not None:
             api.check_target(sources, target, overwrite=overwrite, suffix=suffix)

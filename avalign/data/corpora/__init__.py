@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from avalign.data.corpora.crema_d import read_crema_d
+from avalign.data.corpora.files import unlisted_files
 from avalign.data.corpora.folder import read_folder
 from avalign.data.corpora.grid import read_grid
 from avalign.data.corpora.meld import read_meld
@@ -27,6 +28,7 @@ __all__ = [
     "read_grid",
     "read_meld",
     "read_ravdess",
+    "unlisted_files",
 ]
 
 CORPORA: Mapping[str, Callable[..., Manifest]] = MappingProxyType(

@@ -9,7 +9,7 @@ from pathlib import Path
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.errors import MediaError, ParameterError
 
-__all__ = ["AUDIO_SUFFIXES", "VIDEO_SUFFIXES", "find_files", "manifest_of"]
+__all__ = ["AUDIO_SUFFIXES", "VIDEO_SUFFIXES", "find_files", "manifest_of", "unlisted_files"]
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -58,6 +58,35 @@ def find_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
         ]
     return sorted(found)
+
+
+def unlisted_files(folder: Path, manifest: Manifest) -> list[Path]:
+    """Find the media files of a corpus that its manifest does not name.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of the corpus.
+    manifest : Manifest
+        What was read of it.
+
+    Returns
+    -------
+    list of Path
+        Absolute paths, sorted.
+
+    Raises
+    ------
+    MediaError
+        If the folder cannot be read.
+    """
+    files = (path for row in manifest for path in (row.path, row.audio) if path)
+    named = set(map(os.path.abspath, files))
+    return [
+        path
+        for path in find_files(folder, VIDEO_SUFFIXES | AUDIO_SUFFIXES)
+        if str(path) not in named
+    ]
 
 
 def manifest_of(folder: Path, rows: Iterable[ManifestRow], *, expected: str) -> Manifest:
