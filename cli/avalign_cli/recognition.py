@@ -1,7 +1,8 @@
 """`avalign train speech` and `avalign train emotion`: fit recognisers."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -131,7 +132,7 @@ def train_speech(
         precision=precision,
         seed=seed,
     )
-    with screen.progress("Training") as progress:
+    with _resumable(screen), screen.progress("Training") as progress:
         result = fit(
             data,
             output,
@@ -210,7 +211,7 @@ def train_emotion(
     if folds is not None and values:
         raise ParameterError("folds are for labels, not for values", "leave out one of the two")
     confusion: list[str] = []
-    with screen.progress("Training") as progress:
+    with _resumable(screen), screen.progress("Training") as progress:
         settings: dict[str, Any] = {
             "plan": plan,
             "permute_labels": permute_labels,
@@ -241,6 +242,15 @@ def train_emotion(
 def _screen(quiet: bool) -> Screen:
     # Of the processes that torchrun starts, one speaks.
     return Screen(quiet=quiet or os.environ.get("RANK", "0") != "0")
+
+
+@contextmanager
+def _resumable(screen: Screen) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        screen.note("The same command with --resume goes on from here.")
+        raise
 
 
 def _plan(
