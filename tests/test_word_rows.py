@@ -89,7 +89,8 @@ def test_rows_decide_where_characters_do_not():
     log_probs[letter] = np.log(1 / ENGLISH.size)
     clock_s = clock_of(log_probs)
     alone = grammar_decode(log_probs, clock_s, ENGLISH)
-    both = grammar_decode(log_probs, clock_s, ENGLISH, word_rows=told_of(SOUNDS, 52))
+    told = told_of(SOUNDS, 52)
+    both = grammar_decode(log_probs, clock_s, ENGLISH, word_rows=told, word_weight=0.5)
     assert both.transcript.words[3].text == "q"
     assert both.transcript.words[3].confidence > 0.95
     # Without them each of the 25 letters is as likely.

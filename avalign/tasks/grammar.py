@@ -133,7 +133,7 @@ def grammar_decode(
     grammar: Grammar = GRID,
     *,
     word_rows: WordRows | None = None,
-    word_weight: float = 0.5,
+    word_weight: float = 0.25,
     with_confidence: bool = True,
 ) -> GrammarDecoding:
     """Find the best sentence of a grammar, by an exact search over all of them.

@@ -117,6 +117,10 @@ def _audio_shares(fused: FusionOutput) -> list[float]:
     return [round(share, 5) for share in weight.tolist()]
 
 
+# Heads of few steps tell words far better than characters.
+WORD_WEIGHT = 0.5
+
+
 class _Reader:
     """Reads rows greedily and, where the model's words are those of a grammar, by it."""
 
@@ -143,6 +147,7 @@ class _Reader:
                 self.alphabet,
                 self.grammar,
                 word_rows=told,
+                word_weight=WORD_WEIGHT,
                 with_confidence=False,
             )
             found["grammar"] = sentence.transcript.text
