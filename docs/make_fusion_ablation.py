@@ -1,8 +1,9 @@
 """Make docs/fusion-ablation.md, its figure and the ranks anew, from what was measured.
 
-    python docs/make_fusion_ablation.py FOLDER/results.json
+    python docs/make_fusion_ablation.py FOLDER/results.json [OTHER/results.json ...]
 
-`python -m benchmarks fusion` writes the results. Run docs/make_methods.py afterwards: the
+`python -m benchmarks fusion` writes the results; those of other corpora follow those of the
+first, in short. Run docs/make_methods.py afterwards: the
 page of the methods shows the ranks.
 """
 
@@ -14,13 +15,14 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.fusion.figure import draw  # noqa: E402 (the benchmarks are not installed)
-from benchmarks.fusion.page import page, ranks  # noqa: E402
+from benchmarks.fusion.page import other_corpus, page, ranks  # noqa: E402
 
 
-def main(results_path: str, root: Path = ROOT) -> int:
+def main(*paths: str, root: Path = ROOT) -> int:
     """Write the page, the figure and the ranks; return 0."""
-    results = json.loads(Path(results_path).read_text(encoding="utf-8"))
-    (root / "docs" / "fusion-ablation.md").write_text(page(results), encoding="utf-8")
+    results, *others = (json.loads(Path(path).read_text(encoding="utf-8")) for path in paths)
+    written = "\n".join([page(results), *map(other_corpus, others)])
+    (root / "docs" / "fusion-ablation.md").write_text(written, encoding="utf-8")
     draw(results, root / "docs" / "images" / "fusion-ablation.png")
     told = json.dumps(ranks(results), indent=1) + "\n"
     (root / "avalign" / "fusion" / "ranks.json").write_text(told, encoding="utf-8")

@@ -90,7 +90,8 @@ def run(material, tmp_path_factory):
     plan = Plan(("early", "gmu"), seeds=2, steps=3, versions=2, quick=True, batch_size=4)
     torch.manual_seed(0)
     model = Recognizer(SETTINGS).eval()
-    path = measure(model, material, plan, folder, {"encoders": "random"})
+    facts = {"encoders": "random", "corpus": "tests (1 speaker)"}
+    path = measure(model, material, plan, folder, facts)
     return model, plan, folder, json.loads(path.read_text())
 
 
@@ -259,8 +260,11 @@ def test_documentation_and_ranks_are_made_of_the_results(run, tmp_path, monkeypa
     (tmp_path / "docs" / "images").mkdir(parents=True)
     (tmp_path / "avalign" / "fusion").mkdir(parents=True)
     make = runpy.run_path(str(ROOT / "docs" / "make_fusion_ablation.py"))
-    assert make["main"](str(kept), tmp_path) == 0
-    assert (tmp_path / "docs" / "fusion-ablation.md").read_text() == page(results)
+    assert make["main"](str(kept), str(kept), root=tmp_path) == 0
+    written = (tmp_path / "docs" / "fusion-ablation.md").read_text()
+    first, second = written.split("## The same on tests (1 speaker)")
+    assert first == page(results) + "\n"
+    assert second.count("\n### ") == 4
     assert (tmp_path / "docs" / "images" / "fusion-ablation.png").stat().st_size > 10_000
     monkeypatch.setattr(resources, "files", lambda package: tmp_path / "avalign" / "fusion")
     read_ranks.cache_clear()

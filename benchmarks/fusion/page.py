@@ -7,13 +7,15 @@ from typing import Any
 
 from benchmarks.fusion.plan import AUDIO_ALONE, LIPS_ALONE, Scene
 
-__all__ = ["page", "ranks"]
+__all__ = ["other_corpus", "page", "ranks"]
+
+UNNAMED = "a corpus without a name"
 
 _HEAD = """\
 # Fusion and misalignment
 
 What sound and lips that are out of step cost each fusion family, and how much of it alignment
-wins back. This page is made by `python docs/make_fusion_ablation.py RESULTS`, from what
+wins back. This page is made by `python docs/make_fusion_ablation.py RESULTS [MORE]`, from what
 
 ```bash
 python -m benchmarks fusion {quick}--data MANIFEST --output FOLDER
@@ -25,8 +27,8 @@ measured.
 
 ## How it was measured
 
-{train_clips} sentences of GRID speaker s1 were learnt from, {clips} others ({words} words)
-tested on: a split by sentence of one speaker, so nothing here tells of strangers. The encoders
+{train_clips} sentences of {corpus} were learnt from, {clips} others ({words} words)
+tested on: a split by sentence, so nothing here tells of strangers. The encoders
 of one recogniser were frozen; each family ({seeds}) was trained on their rows for {steps}
 steps with the same settings, under one linear layer: all that joins the streams is the fusion.
 Clips were disturbed in {versions} ways; a stream was hidden from a part of them; none of them
@@ -61,6 +63,7 @@ def page(results: Mapping[str, Any]) -> str:
     head = _HEAD.format(
         quick="--quick " if plan["quick"] else "",
         train_clips=facts["train_clips"],
+        corpus=facts.get("corpus", UNNAMED),
         clips=results["clips"],
         words=results["words"],
         seeds=f"{' or '.join(map(str, seeds))} seed{'s' * (seeds != [1])}",
@@ -80,6 +83,31 @@ def page(results: Mapping[str, Any]) -> str:
         _gates(results),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def other_corpus(results: Mapping[str, Any]) -> str:
+    """Write what the same measurement found on another corpus, as a part of a page.
+
+    Parameters
+    ----------
+    results : mapping
+        What the benchmark found there.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    facts, families = results["facts"], results["families"]
+    seeds = " or ".join(map(str, sorted({one["seeds"] for one in families})))
+    corpus, n_train = facts.get("corpus", UNNAMED), facts["train_clips"]
+    head = (
+        f"## The same on {corpus}\n\n{n_train} sentences were learnt from, "
+        f"{results['clips']} others ({results['words']} words) tested on; "
+        f"encoders, and {len(families)} families with {seeds} seeds, were trained anew.\n"
+    )
+    parts = [_ranks(results), _cost(results), _early(results), _recovery(results)]
+    return "\n".join([head, *(part.replace("## ", "### ", 1) for part in parts if part)])
 
 
 def ranks(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +133,8 @@ def ranks(results: Mapping[str, Any]) -> dict[str, Any]:
             "low": rate["low"],
             "high": rate["high"],
         }
-    return {"test": "GRID s1, sound and lips, babble at 0 dB", "families": families}
+    corpus = results["facts"].get("corpus", UNNAMED)
+    return {"test": f"{corpus}, sound and lips, babble at 0 dB", "families": families}
 
 
 def _ranks(results: Mapping[str, Any]) -> str:

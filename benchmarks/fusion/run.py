@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from avalign.data.manifest import read_manifest
 from avalign.errors import ParameterError
 from avalign.fusion import family, list_fusions
 from avalign.media import atomic_output
@@ -37,6 +38,7 @@ QUICK_STEPS, FULL_STEPS = 300, 900
 QUICK_SEEDS, FULL_SEEDS = 3, 5
 # Narrower than the default: every family reads these rows, with every seed.
 _ENCODER_WIDTH = 128
+CORPUS_NAMES = {"grid": "GRID", "synthetic": "computed voices and faces, all synthetic"}
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -75,6 +77,7 @@ def run_fusion(options: argparse.Namespace) -> Path:
         most_test=options.clips,
     )
     facts = {
+        "corpus": _corpus(options.data),
         "encoders": _digest(encoders / WEIGHTS_NAME),
         "versions": plan.versions,
         "seed": plan.seed,
@@ -223,7 +226,7 @@ def _claim(folder: Path, facts: dict[str, Any]) -> None:
     if path.exists():
         found = json.loads(path.read_text("utf-8"))
         for name, value in facts.items():
-            if name != "torch" and found.get(name) != value:
+            if name != "torch" and found.get(name, value) != value:
                 raise ParameterError(
                     f"{folder} holds a run with {name}={found.get(name)!r}, not {value!r}",
                     "name another folder with --output",
@@ -231,6 +234,15 @@ def _claim(folder: Path, facts: dict[str, Any]) -> None:
         return
     with atomic_output(path, True) as temporary:
         temporary.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+
+
+def _corpus(data: Path) -> str:
+    """Name what is learnt from: the data sets, and how many speak."""
+    rows = read_manifest(data).select(split="train").rows
+    names = sorted({row.dataset for row in rows if row.dataset}) or [data.name]
+    n_speakers = len({row.speaker for row in rows})
+    told = " and ".join(CORPUS_NAMES.get(name, name) for name in names)
+    return f"{told} ({n_speakers} speaker{'s' * (n_speakers != 1)})"
 
 
 def _teller(what: str, every_s: float = 20.0) -> Any:
