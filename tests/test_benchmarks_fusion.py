@@ -74,6 +74,9 @@ def sentence(number):
     return utterance, ClipStreams(mfcc, speech, (face,), f"clip{number}", duration_s, 25.0)
 
 
+FACTS = {"encoders": "random", "corpus": "tests (1 speaker)"}
+
+
 @pytest.fixture(scope="module")
 def material():
     torch.set_num_threads(1)
@@ -90,8 +93,7 @@ def run(material, tmp_path_factory):
     plan = Plan(("early", "gmu"), seeds=2, steps=3, versions=2, quick=True, batch_size=4)
     torch.manual_seed(0)
     model = Recognizer(SETTINGS).eval()
-    facts = {"encoders": "random", "corpus": "tests (1 speaker)"}
-    path = measure(model, material, plan, folder, facts)
+    path = measure(model, material, plan, folder, FACTS)
     return model, plan, folder, json.loads(path.read_text())
 
 
@@ -189,7 +191,7 @@ def test_a_second_run_does_nothing_anew(run, material):
     model, plan, folder, results = run
     kept = {path: path.stat().st_mtime_ns for path in folder.rglob("*.[nj][ps][zo]*")}
     (folder / "cells" / "gmu-1.json").unlink()
-    again = measure(model, material, plan, folder, {"encoders": "random"})
+    again = measure(model, material, plan, folder, FACTS)
     repeated = json.loads(again.read_text())
     assert _without_times(repeated) == _without_times(results)
     stayed = [path for path, time in kept.items() if path.stat().st_mtime_ns == time]
