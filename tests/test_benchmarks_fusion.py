@@ -74,7 +74,7 @@ def sentence(number):
     return utterance, ClipStreams(mfcc, speech, (face,), f"clip{number}", duration_s, 25.0)
 
 
-FACTS = {"encoders": "random", "corpus": "tests (1 speaker)"}
+FACTS = {"encoders": "random", "corpus": "tests, 1 speaker"}
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +264,7 @@ def test_documentation_and_ranks_are_made_of_the_results(run, tmp_path, monkeypa
     make = runpy.run_path(str(ROOT / "docs" / "make_fusion_ablation.py"))
     assert make["main"](str(kept), str(kept), root=tmp_path) == 0
     written = (tmp_path / "docs" / "fusion-ablation.md").read_text()
-    first, second = written.split("## The same on tests (1 speaker)")
+    first, second = written.split("## The same on tests, 1 speaker")
     assert first == page(results) + "\n"
     assert second.count("\n### ") == 4
     assert (tmp_path / "docs" / "images" / "fusion-ablation.png").stat().st_size > 10_000

@@ -27,7 +27,7 @@ measured.
 
 ## How it was measured
 
-{train_clips} sentences of {corpus} were learnt from, {clips} others ({words} words)
+{train_clips} sentences ({corpus}) were learnt from, {clips} others ({words} words)
 tested on: a split by sentence, so nothing here tells of strangers. The encoders
 of one recogniser were frozen; each family ({seeds}) was trained on their rows for {steps}
 steps with the same settings, under one linear layer: all that joins the streams is the fusion.

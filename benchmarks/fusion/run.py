@@ -38,7 +38,7 @@ QUICK_STEPS, FULL_STEPS = 300, 900
 QUICK_SEEDS, FULL_SEEDS = 3, 5
 # Narrower than the default: every family reads these rows, with every seed.
 _ENCODER_WIDTH = 128
-CORPUS_NAMES = {"grid": "GRID", "synthetic": "computed voices and faces, all synthetic"}
+CORPUS_NAMES = {"grid": "GRID", "synthetic": "computed voices and faces (synthetic)"}
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -242,7 +242,7 @@ def _corpus(data: Path) -> str:
     names = sorted({row.dataset for row in rows if row.dataset}) or [data.name]
     n_speakers = len({row.speaker for row in rows})
     told = " and ".join(CORPUS_NAMES.get(name, name) for name in names)
-    return f"{told} ({n_speakers} speaker{'s' * (n_speakers != 1)})"
+    return f"{told}, {n_speakers} speaker{'s' * (n_speakers != 1)}"
 
 
 def _teller(what: str, every_s: float = 20.0) -> Any:
