@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.errors import MissingDependencyError, NoAnswerError, ParameterError
+from avalign.errors import MissingDependencyError, ParameterError
 from avalign.tasks.alphabet import Alphabet
-from avalign.tasks.answer import Emotion, RecognitionReport, Trace
+from avalign.tasks.answer import RecognitionReport, Trace
 from avalign.tasks.calibration import Calibration, read_calibration
-from avalign.tasks.reading import SpeechReader, SpokenRows
-from avalign.transcript import Transcript
 
 try:
-    import torch
-
-    from avalign.fusion.influence import contributions
-    from avalign.fusion.join import collate
+    from avalign.tasks.asked import Asked
     from avalign.tasks.devices import device_named
+    from avalign.tasks.emotion_answer import answer_emotion
     from avalign.tasks.models import Recognizer
     from avalign.tasks.observation import Observation, observe
+    from avalign.tasks.speech_answer import answer_speech
     from avalign.tasks.storage import load_model
 except (ImportError, OSError) as error:
     raise MissingDependencyError(
@@ -32,24 +29,12 @@ except (ImportError, OSError) as error:
     ) from error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from avalign.fusion.join import AlignedBatch
-    from avalign.fusion.scoring import Score
     from avalign.tasks.models import Recognition
-    from avalign.types import AlignedSequence
+    from avalign.transcript import Transcript
 
-__all__ = ["recognize", "speech_score"]
-
-# Emotion over time: windows long enough for a phrase.
-WINDOW_S, HOP_S = 2.0, 0.5
-_WINDOWS_AT_ONCE = 32
-_SHOWN_WORDS = 3
-# Share of characters: another sentence of the same few words differs in more.
-MOST_TRANSCRIPT_MISFIT = 0.4
+__all__ = ["recognize"]
 
 
 def recognize(
@@ -136,193 +121,25 @@ def recognize(
         jobs=jobs,
         progress=progress,
     )
-    batch = _batch(recognizer, [seen.sequence])
-    with torch.no_grad():
-        told = recognizer(batch.streams, batch.masks, batch.present)
-    given = tuple(sorted(name for name, there in batch.present.items() if bool(there[0])))
+    asked = Asked.of(recognizer, seen, calibration or Calibration())
+    told = asked.told
+    numbers = [] if told.answers.values is None else told.answers.values[0].tolist()
     report = RecognitionReport(
         os.fspath(path),
         name,
-        streams=given,
+        streams=asked.streams,
         audio_lag_ms=seen.audio_lag_ms,
         lag_repaired=seen.lag_repaired,
-        values={
-            value: float(told.answers.values[0, column])
-            for column, value in enumerate(settings.values)
-        },
+        values=dict(zip(settings.values, numbers, strict=True)),
         vocabulary_size=len(settings.vocabulary) or None,
         trace=_trace(told, seen),
         notes=seen.notes,
     )
-    known = calibration or Calibration()
     if settings.characters:
-        report = _speech(report, recognizer, batch, told, seen, known, transcript)
+        report = answer_speech(report, asked, transcript)
     if settings.labels:
-        report = _emotion(report, recognizer, batch, told, seen, known)
+        report = answer_emotion(report, asked)
     return replace(report, elapsed_s=time.perf_counter() - started)
-
-
-def speech_score(model: Recognizer, text: str) -> Score:
-    """Make the score by which streams are compared on a text.
-
-    Parameters
-    ----------
-    model : Recognizer
-        A model with a speech head.
-    text : str
-        What was read, as the model spells it.
-
-    Returns
-    -------
-    callable
-        Takes streams, masks and presence of a batch; gives the log-probability of the text
-        per character, of each item.
-    """
-    tokens = torch.from_numpy(Alphabet(model.settings.characters).encode(text))
-
-    def score(
-        streams: Mapping[str, Tensor],
-        masks: Mapping[str, Tensor] | None = None,
-        present: Mapping[str, Tensor] | None = None,
-    ) -> Tensor:
-        told = model(streams, masks, present)
-        return _text_log_prob(told.answers.log_probs, tokens)
-
-    return score
-
-
-def _speech(
-    report: RecognitionReport,
-    model: Recognizer,
-    batch: AlignedBatch,
-    told: Recognition,
-    seen: Observation,
-    calibration: Calibration,
-    transcript: Transcript | None,
-) -> RecognitionReport:
-    """Read the words, or time those that are known; abstain outside the vocabulary."""
-    reader = SpeechReader(model.settings, calibration.timing)
-    rows = _spoken_rows(told, seen, "audio" in report.streams)
-    if transcript is not None:
-        return _timed(report, reader, rows, transcript, model, batch)
-    reading = reader.read(rows)
-    limit = calibration.limits.get("+".join(report.streams))
-    if limit is None:
-        report = _never_measured(report)
-    report = replace(
-        report,
-        misfit=reading.misfit,
-        misfit_limit=None if limit is None else limit.misfit,
-    )
-    if not np.isfinite(reading.misfit) or (limit is not None and reading.misfit > limit.misfit):
-        return replace(
-            report,
-            status="no_answer",
-            reason=f"outside my vocabulary: {_words_known(model)}",
-            exit_code=NoAnswerError.exit_code,
-        )
-    return replace(
-        report,
-        transcript=_from_zero(reading.best),
-        modality_contribution=_speech_shares(model, batch, reading.best.text),
-    )
-
-
-def _timed(
-    report: RecognitionReport,
-    reader: SpeechReader,
-    rows: SpokenRows,
-    transcript: Transcript,
-    model: Recognizer,
-    batch: AlignedBatch,
-) -> RecognitionReport:
-    """Find the times of words that are known, and say so where they are not what is said."""
-    words = _from_zero(reader.time_words(rows, transcript))
-    spelled = " ".join(map(reader.alphabet.spell, (word.text for word in words.words)))
-    notes = list(report.notes)
-    strange = [word.text for word in words.words if word.confidence is None]
-    if strange:
-        notes.append(f"outside the vocabulary, timed by the words around: {', '.join(strange)}")
-    misfit = reader.misfit(rows, words)
-    if misfit > MOST_TRANSCRIPT_MISFIT:
-        notes.append(
-            f"the transcript differs from what is read in {100 * misfit:.0f} % of its "
-            "characters: do not believe its times, unless the sound is noisy"
-        )
-    return replace(
-        report,
-        transcript=words,
-        misfit=misfit,
-        modality_contribution=_speech_shares(model, batch, spelled),
-        notes=tuple(notes),
-    )
-
-
-def _from_zero(transcript: Transcript) -> Transcript:
-    """Begin no word before the file does: rows reach half a row beyond it."""
-    words = tuple(
-        word
-        if word.start_s is None or word.end_s is None
-        else replace(word, start_s=max(word.start_s, 0.0), end_s=max(word.end_s, 0.0))
-        for word in transcript.words
-    )
-    return Transcript(words, transcript.source)
-
-
-def _emotion(
-    report: RecognitionReport,
-    model: Recognizer,
-    batch: AlignedBatch,
-    told: Recognition,
-    seen: Observation,
-    calibration: Calibration,
-) -> RecognitionReport:
-    """Tell the classes, of the whole and over time; abstain where none is likely enough."""
-    labels = model.settings.labels
-    assert told.answers.logits is not None
-    shares = told.answers.logits[0].softmax(dim=0).double().cpu().numpy()
-    best = int(shares.argmax())
-    limit = calibration.certainty.get("+".join(report.streams))
-    if limit is None:
-        report, limit = _never_measured(report), 0.0
-    times_s, over_time = _over_time(model, seen.sequence)
-    sure = shares[best] >= limit
-
-    def score(*parts: Mapping[str, Tensor]) -> Tensor:
-        logits: Tensor = model(*parts).answers.logits
-        return logits.softmax(dim=1)[:, best]
-
-    found = contributions(
-        score, batch.streams, batch.masks, batch.present, empty=1.0 / len(labels)
-    )
-    report = replace(
-        report,
-        emotion=Emotion(
-            labels[best] if sure else None,
-            dict(zip(labels, shares.tolist(), strict=True)),
-            times_s,
-            over_time,
-        ),
-        modality_contribution=_of_first(found.values, report.streams),
-    )
-    if sure:
-        return report
-    return replace(
-        report,
-        status="no_answer",
-        reason=f"not certain enough: {labels[best]} has a probability of {shares[best]:.2f}, "
-        f"and {limit:.2f} is needed",
-        exit_code=NoAnswerError.exit_code,
-    )
-
-
-def _never_measured(report: RecognitionReport) -> RecognitionReport:
-    """Note that nothing tells when to believe the model."""
-    note = (
-        "when to believe the model was never measured for "
-        f"{' and '.join(report.streams)}: avalign evaluate --calibrate does"
-    )
-    return replace(report, notes=tuple(dict.fromkeys((*report.notes, note))))
 
 
 def _check_use(transcript: Transcript, model: Recognizer) -> None:
@@ -344,89 +161,6 @@ def _check_use(transcript: Transcript, model: Recognizer) -> None:
             Alphabet(settings.characters).spell(word.text)
 
 
-def _batch(model: Recognizer, sequences: Sequence[AlignedSequence]) -> AlignedBatch:
-    columns = {name: stream.columns for name, stream in model.settings.streams.items()}
-    return collate(sequences, dims=columns).to(next(model.parameters()).device)
-
-
-def _spoken_rows(told: Recognition, seen: Observation, heard: bool) -> SpokenRows:
-    length = int(told.lengths[0])
-    times_s = seen.sequence.times_s[:length]
-    assert told.answers.log_probs is not None
-    words = told.answers.words
-    return SpokenRows(
-        told.answers.log_probs[0, :length].double().cpu().numpy(),
-        None if words is None else words[0, :length].double().cpu().numpy(),
-        seen.warp.to_other(times_s) if heard else times_s,
-    )
-
-
-def _text_log_prob(log_probs: Tensor, tokens: Tensor) -> Tensor:
-    """Log-probability of a text per character, of each item (B,)."""
-    items, rows, _ = log_probs.shape
-    loss = torch.nn.functional.ctc_loss(
-        log_probs.transpose(0, 1).cpu(),
-        tokens.expand(items, -1),
-        torch.full((items,), rows),
-        torch.full((items,), len(tokens)),
-        reduction="none",
-    )
-    return -loss / max(1, len(tokens))
-
-
-def _speech_shares(model: Recognizer, batch: AlignedBatch, text: str) -> dict[str, float]:
-    given = [name for name, there in batch.present.items() if bool(there[0])]
-    score = speech_score(model, text)
-    rows = batch.masks[given[0]].shape[1]
-    columns = 1 + len(model.settings.characters)
-    nothing = torch.full((1, rows, columns), -float(np.log(columns)))
-    tokens = torch.from_numpy(Alphabet(model.settings.characters).encode(text))
-    empty = _text_log_prob(nothing, tokens)
-    if not bool(empty.isfinite().all()):
-        return {}
-    found = contributions(score, batch.streams, batch.masks, batch.present, empty=empty)
-    return _of_first(found.values, given)
-
-
-def _of_first(
-    values: Mapping[str, NDArray[np.float64]], names: Sequence[str]
-) -> dict[str, float]:
-    return {name: float(values[name][0]) for name in sorted(names)}
-
-
-def _over_time(
-    model: Recognizer, sequence: AlignedSequence
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Classify windows of the clip; a shorter clip is one window."""
-    rate_hz = model.settings.rate_hz
-    window, hop = round(WINDOW_S * rate_hz), round(HOP_S * rate_hz)
-    starts = range(0, max(1, len(sequence) - window + 1), hop)
-    centres, rows = [], []
-    for first in starts:
-        part = slice(first, first + window)
-        if any(mask[part].any() for mask in sequence.masks.values()):
-            rows.append(_cut(sequence, part))
-            centres.append(float(sequence.times_s[part].mean()))
-    found = []
-    with torch.no_grad():
-        for first in range(0, len(rows), _WINDOWS_AT_ONCE):
-            batch = _batch(model, rows[first : first + _WINDOWS_AT_ONCE])
-            logits = model(batch.streams, batch.masks, batch.present).answers.logits
-            found.append(logits.softmax(dim=1).double().cpu().numpy())
-    classes = len(model.settings.labels)
-    table = np.concatenate(found) if found else np.zeros((0, classes))
-    return np.array(centres), table
-
-
-def _cut(sequence: AlignedSequence, part: slice) -> AlignedSequence:
-    return replace(
-        sequence,
-        streams={name: rows[part] for name, rows in sequence.streams.items()},
-        times_s=sequence.times_s[part],
-        masks={name: mask[part] for name, mask in sequence.masks.items()},
-    )
-
-
 def _trace(told: Recognition, seen: Observation) -> Trace:
     length = int(told.lengths[0])
     speech = None
@@ -442,11 +176,3 @@ def _trace(told: Recognition, seen: Observation) -> Trace:
             # The fusion has fewer rows than the heads: each counts for several.
             shares[name] = np.repeat(row, -(-length // len(row)))[:length]
     return Trace(seen.sequence.times_s[:length], speech, shares)
-
-
-def _words_known(model: Recognizer) -> str:
-    words = model.settings.vocabulary
-    if not words:
-        return "no sentence fits"
-    some = ", ".join(sorted(words)[:_SHOWN_WORDS])
-    return f"the model knows {len(words)} words, such as {some}"
