@@ -67,9 +67,13 @@ class Disturbance:
 
     def __post_init__(self) -> None:
         if not abs(self.audio_lag_s) <= 2.0:
-            raise ParameterError(f"the lag is {self.audio_lag_s} s", "choose from -2 to 2")
+            raise ParameterError(
+                f"the lag is {1000 * self.audio_lag_s:g} ms", "choose from -2000 to 2000 ms"
+            )
         if not 0.0 <= self.warp_s <= 0.2:
-            raise ParameterError(f"the warp is {self.warp_s} s", "choose from 0 to 0.2")
+            raise ParameterError(
+                f"the warp is {1000 * self.warp_s:g} ms", "choose from 0 to 200 ms"
+            )
         for name in ("dropped_share", "lost_chance"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ParameterError(f"{name} is {getattr(self, name)}", "choose from 0 to 1")

@@ -91,7 +91,9 @@ class CorpusPlan:
                     f"choose among {', '.join(EMOTIONS)}",
                 )
         if not 0.0 <= self.lag_s <= 1.0:
-            raise ParameterError(f"the lag is {self.lag_s} s", "choose from 0 to 1")
+            raise ParameterError(
+                f"the lag is {1000 * self.lag_s:g} ms", "choose from 0 to 1000 ms"
+            )
         if self.seed < 0:
             raise ParameterError(f"the seed is {self.seed}", "choose 0 or more")
 
