@@ -28,7 +28,7 @@ from avalign.train.emotion import (
     settle_classes,
     with_targets,
 )
-from avalign.train.plans import Telling, TrainingPlan
+from avalign.train.plans import Telling, TrainingPlan, emotion_plan
 from avalign.train.recognizer import Corpus
 from avalign.train.scores import class_metrics
 from avalign.train.utterances import Utterance, utterance_name
@@ -106,7 +106,7 @@ def run_few_labels(
     seed : int
         Of the first repeat.
     plan : TrainingPlan, optional
-        How all labels are learnt.
+        How all labels are learnt; by default as `emotion_plan` says.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def run_few_labels(
     MediaError
         If the manifest cannot be read.
     """
-    plan = plan or TrainingPlan()
+    plan = plan or emotion_plan()
     plan.check()
     manifest = read_manifest(data)
     rows = {name: _labelled(manifest, name) for name in PARTS}
