@@ -53,7 +53,8 @@ def atomic_output(path: StrPath, overwrite: bool = False) -> Iterator[Path]:
         mode = temporary.stat().st_mode
         yield temporary
         # Some libraries write a file of their own in its place, for its owner alone.
-        temporary.chmod(mode)
+        if temporary.stat().st_mode != mode:
+            temporary.chmod(mode)
         _move(temporary, target, overwrite)
     except OSError as error:
         raise _explained(error, target) from error

@@ -79,7 +79,8 @@ class RecognitionReport:
         The words, on the clock of the sound (of the picture, where no sound is read).
         None without an answer, and for a model that reads no speech.
     misfit, misfit_limit : float or None
-        How little the speech is of the model's vocabulary, and how much is allowed.
+        How little the speech is of the model's vocabulary, and how much is allowed; of a
+        transcript that was given, how much it differs from what is read.
     emotion : Emotion or None
         Classes, of a model that has some.
     values : mapping of str to float

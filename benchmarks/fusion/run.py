@@ -226,6 +226,7 @@ def _claim(folder: Path, facts: dict[str, Any]) -> None:
     if path.exists():
         found = json.loads(path.read_text("utf-8"))
         for name, value in facts.items():
+            # A fact that older runs did not write down decides nothing.
             if name != "torch" and found.get(name, value) != value:
                 raise ParameterError(
                     f"{folder} holds a run with {name}={found.get(name)!r}, not {value!r}",

@@ -249,7 +249,7 @@ def _resumable(screen: Screen) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        screen.note("The same command with --resume goes on from here.")
+        screen.note("The same command with --resume goes on from the last checkpoint.")
         raise
 
 
