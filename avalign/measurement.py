@@ -245,19 +245,18 @@ def _describe(report: SyncReport, streams: ClipStreams, found: ClipAlignment) ->
 
 def _indecision(report: SyncReport) -> str | None:
     """Say why an answer carries no verdict, if it does not."""
-    from avalign.align import VERDICT_CONFIDENCE
+    from avalign.align import VERDICT_CONFIDENCE, in_sync_probability
 
     answer = report.alignment
     if answer is None:
         return None
     if answer.confidence < VERDICT_CONFIDENCE:
         return "the evidence is too weak for a verdict"
-    low_s, high_s = answer.interval_s
-    if report.verdict != "in_sync" and low_s <= 0.0 <= high_s:
+    if report.verdict != "in_sync" and in_sync_probability(answer) >= 0.5:
         # The likeliest lag may be right, and yet a shift may make things worse.
         return (
-            "the file may be in sync as it is: the 95 % interval of the lag, "
-            f"{1000 * low_s:.0f} to {1000 * high_s:.0f} ms, holds 0"
+            f"the file may be in sync as it is: a lag of {1000 * answer.audio_lag_s:.0f} ms "
+            "fits hardly better than none"
         )
     return None
 

@@ -28,13 +28,15 @@ def lips(track_id=0, *, duration_s=3.0, rate_hz=25.0):
 
 def alignment(lag_s, *, confidence=0.97, at_edge=False, half_width_s=0.009, score=0.0):
     lags_s = np.linspace(-1, 1, 201)
+    # A bell as wide as the interval says, and next to nothing far from it.
+    bell = np.maximum(-0.5 * ((lags_s - lag_s) / (half_width_s / 1.96)) ** 2, -20.0)
     return Alignment(
         audio_lag_s=lag_s,
         interval_s=(lag_s - half_width_s, lag_s + half_width_s),
         confidence=confidence,
         at_edge=at_edge,
         path=np.zeros((1, 2), np.int32),
-        curve=LagCurve(lags_s, np.full(201, score), np.full(201, 1 / 201)),
+        curve=LagCurve(lags_s, score + bell, np.full(201, 1 / 201)),
         agreement=FeatureStream(
             np.ones((10, 1), np.float32), np.arange(10) / 5, np.ones(10, bool), "agreement"
         ),

@@ -1,14 +1,16 @@
 """Lags from planted embeddings: the answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avalign.align import Calibration, gather_evidence, rigid_alignment
+from avalign.align import Calibration, gather_evidence, in_sync_probability, rigid_alignment
 from avalign.align.confidence import tempered_interval
 from avalign.errors import ParameterError
-from avalign.types import FeatureStream
+from avalign.types import FeatureStream, LagCurve
 
 CALIBRATION = Calibration(0.0, 1.0, 0.5, 1.0, 0.004)
 
@@ -146,3 +148,44 @@ def test_bad_ranges_and_streams_are_refused():
         gather_evidence(audio, embedding(np.zeros((1, 8))), 1.0)
     with pytest.raises(ParameterError, match="dimensions"):
         gather_evidence(audio, embedding(np.zeros((9, 3))), 1.0)
+
+
+def with_curve(score, lag_s):
+    """An alignment whose evidence is known, one lag per 20 ms."""
+    lags_s = (np.arange(len(score)) - len(score) // 2) * 0.02
+    found = align(*planted(0))
+    curve = LagCurve(lags_s, np.asarray(score, float), np.full(len(score), 1 / len(score)))
+    return replace(found, curve=curve, audio_lag_s=lag_s)
+
+
+def test_evidence_that_says_nothing_leaves_the_prior_of_being_in_sync():
+    assert in_sync_probability(with_curve(np.zeros(101), 0.4)) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("margin", [0.0, 2.0, 4.0, 8.0])
+def test_in_sync_against_a_lag_is_bayes_rule(margin):
+    score = np.full(101, -50.0)
+    score[50], score[70] = 0.0, margin
+    # Five of the rows are within 45 ms of 0, and 101 lags are possible.
+    in_sync, moved = 0.75 / 5, 0.25 * (1 + np.exp(margin)) / 101
+    expected = in_sync / (in_sync + moved)
+    assert in_sync_probability(with_curve(score, 0.4)) == pytest.approx(expected, abs=1e-9)
+
+
+def test_two_lags_that_compete_do_not_make_being_in_sync_likelier():
+    score = np.full(101, -20.0)
+    score[70], score[25] = 3.0, 2.5
+    assert in_sync_probability(with_curve(score, 0.4)) < 0.001
+
+
+def test_a_small_lag_is_told_from_none():
+    lags = np.arange(-50, 51)
+    sharp = -0.5 * ((lags - 3) / 0.5) ** 2
+    assert in_sync_probability(with_curve(sharp, 0.06)) < 0.05
+    assert in_sync_probability(with_curve(-0.5 * (lags / 0.5) ** 2, 0.0)) > 0.9
+
+
+def test_very_much_evidence_overflows_nothing():
+    score = np.zeros(101)
+    score[70] = 1e6
+    assert in_sync_probability(with_curve(score, 0.4)) == 0.0

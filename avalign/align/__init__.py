@@ -11,7 +11,7 @@ from avalign.align.clip import (
 from avalign.align.common_space import level_db
 from avalign.align.confidence import Calibration, load_calibration
 from avalign.align.evidence import Evidence, gather_evidence
-from avalign.align.lag import rigid_alignment
+from avalign.align.lag import in_sync_probability, rigid_alignment
 from avalign.align.pairs import (
     MATCH_CONFIDENCE,
     EmbeddedPair,
@@ -48,6 +48,7 @@ __all__ = [
     "canonical_time_warping",
     "exchange_other",
     "gather_evidence",
+    "in_sync_probability",
     "lag_map",
     "level_db",
     "load_calibration",
