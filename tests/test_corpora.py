@@ -138,6 +138,11 @@ class TestRavdess:
         with pytest.raises(ParameterError, match=f"{name}.mp4.* no {field}"):
             read_corpus(lay_out(tmp_path, f"{name}.mp4"), "ravdess")
 
+    def test_all_wrong_names_are_told_of_at_once(self, tmp_path: Path) -> None:
+        names = (f"01-01-{emotion}-01-02-01-12.mp4" for emotion in ("09", "06", "10", "11"))
+        with pytest.raises(ParameterError, match=r"09 .* and 2 more .* 11 is no emotion"):
+            read_corpus(lay_out(tmp_path, *names), "ravdess")
+
 
 SUMMARY = """"","FileName","VoiceVote","VoiceLevel","FaceVote","FaceLevel","MultiModalVote"
 "1","1001_IEO_ANG_HI","D","67","A","65.56","A"

@@ -242,7 +242,7 @@ def check(
     with screen.progress(f"Checking {manifest}") as progress:
         audit = audit_manifest(
             rows,
-            labels=None if labels is None else _names(labels),
+            labels=None if labels is None else options.comma_separated(labels, "label"),
             alphabet=alphabet,
             jobs=jobs,
             progress=progress,
@@ -344,7 +344,9 @@ def synth(
     plan = CorpusPlan(
         sentences=sentences,
         speakers=speakers,
-        emotions=tuple(_names(emotions or "")),
+        emotions=(
+            () if emotions is None else tuple(options.comma_separated(emotions, "emotion"))
+        ),
         lag_s=lag_ms / 1000,
         disturbance=Disturbance(warp_s=warp_ms / 1000),
         seed=seed,
@@ -391,13 +393,9 @@ def _counts(manifest: "Manifest") -> str:
     return ", ".join(counted(n, noun) for n, noun in groups)
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
 def _shares(text: str) -> dict[str, float]:
     shares = {}
-    for part in _names(text):
+    for part in options.comma_separated(text, "share"):
         name, _, share = part.partition("=")
         try:
             shares[name.strip()] = float(share)

@@ -61,6 +61,36 @@ StreamNames = Annotated[
 ]
 
 
+def comma_separated(text: str, noun: str, choices: str = "name at least one") -> list[str]:
+    """Read names with commas between them.
+
+    Parameters
+    ----------
+    text : str
+        What was given.
+    noun : str
+        What is named, for the message.
+    choices : str, optional
+        What to do instead, for the message.
+
+    Returns
+    -------
+    list of str
+        The names, at least one.
+
+    Raises
+    ------
+    ParameterError
+        If there is none.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        from avalign.errors import ParameterError
+
+        raise ParameterError(f"no {noun} is named", choices)
+    return names
+
+
 def stream_names(text: str) -> tuple[str, ...]:
     """Read what ``--streams`` names.
 
@@ -79,9 +109,5 @@ def stream_names(text: str) -> tuple[str, ...]:
     ParameterError
         If it names none.
     """
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        from avalign.errors import ParameterError
-
-        raise ParameterError("no stream is named", "choose from audio, lips or both")
+    names = comma_separated(text, "stream", "choose from audio, lips or both")
     return () if names == ["both"] else tuple(names)

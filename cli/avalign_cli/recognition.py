@@ -269,9 +269,7 @@ def _plan(
     is_emotion = task == "emotion"
     make: Callable[..., TrainingPlan] = emotion_plan if is_emotion else TrainingPlan
     known = emotion_streams() if is_emotion else known_streams()
-    names = [name.strip() for name in streams.split(",") if name.strip()]
-    if not names:
-        raise ParameterError("no stream is named", f"choose from {', '.join(known)}")
+    names = options.comma_separated(streams, "stream", f"choose from {', '.join(known)}")
     for name in names:
         if name not in known:
             raise ParameterError(f"{name!r} is no stream", f"choose from {', '.join(known)}")

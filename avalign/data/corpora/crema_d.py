@@ -17,7 +17,13 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from avalign.data.corpora.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, find_files, manifest_of
+from avalign.data.corpora.files import (
+    AUDIO_SUFFIXES,
+    VIDEO_SUFFIXES,
+    find_files,
+    manifest_of,
+    rows_of,
+)
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.data.tables import read_table
 from avalign.errors import ParameterError
@@ -101,7 +107,7 @@ def read_crema_d(folder: str | os.PathLike[str], *, labels: str = "acted") -> Ma
             for path in find_files(folder, suffixes)
             if path.stem.count("_") == 3 and path.stem.split("_")[0].isdecimal()
         }
-    rows = [_row(path, votes.get(path.stem, {}), labels) for path in takes.values()]
+    rows = rows_of(_row, ((path, votes.get(path.stem, {}), labels) for path in takes.values()))
     return manifest_of(folder, rows, expected="files named like 1001_IEO_ANG_HI.flv")
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.errors import MediaError, ParameterError
 
-__all__ = ["AUDIO_SUFFIXES", "VIDEO_SUFFIXES", "find_files", "manifest_of", "unlisted_files"]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "VIDEO_SUFFIXES",
+    "find_files",
+    "manifest_of",
+    "rows_of",
+    "unlisted_files",
+]
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -87,6 +94,42 @@ def unlisted_files(folder: Path, manifest: Manifest) -> list[Path]:
         for path in find_files(folder, VIDEO_SUFFIXES | AUDIO_SUFFIXES)
         if str(path) not in named
     ]
+
+
+def rows_of(
+    make: Callable[..., ManifestRow], takes: Iterable[tuple[object, ...]]
+) -> list[ManifestRow]:
+    """Make the row of every take, and tell of all that cannot be read at once.
+
+    Parameters
+    ----------
+    make : callable
+        Makes a row of a take, or raises `ParameterError`.
+    takes : iterable of tuple
+        Arguments of `make`.
+
+    Returns
+    -------
+    list of ManifestRow
+        In the order of `takes`.
+
+    Raises
+    ------
+    ParameterError
+        If takes cannot be read: the first, and how many more.
+    """
+    rows, wrong = [], []
+    for take in takes:
+        try:
+            rows.append(make(*take))
+        except ParameterError as error:
+            wrong.append(error)
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        others = f"and {len(wrong) - 1} more like it, the last {wrong[-1].message}"
+        raise ParameterError(f"{wrong[0].message}; {others}", wrong[0].hint)
+    return rows
 
 
 def manifest_of(folder: Path, rows: Iterable[ManifestRow], *, expected: str) -> Manifest:

@@ -16,7 +16,13 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from avalign.data.corpora.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, find_files, manifest_of
+from avalign.data.corpora.files import (
+    AUDIO_SUFFIXES,
+    VIDEO_SUFFIXES,
+    find_files,
+    manifest_of,
+    rows_of,
+)
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.errors import ParameterError
 
@@ -83,7 +89,7 @@ def read_ravdess(folder: str | os.PathLike[str]) -> Manifest:
         if NAME.fullmatch(path.stem):
             modality, take = path.stem.split("-", 1)
             takes[take].setdefault(modality, path)
-    rows = [_row(take, files) for take, files in takes.items()]
+    rows = rows_of(_row, takes.items())
     return manifest_of(folder, rows, expected="files named like 01-01-06-01-02-01-12.mp4")
 
 
