@@ -1,0 +1,146 @@
+"""What a command has to say about one file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from avalign.types.alignment import Alignment
+
+__all__ = ["AlignReport", "FaceAlignment", "SyncReport"]
+
+
+@dataclass(frozen=True, slots=True)
+class FaceAlignment:
+    """One face of the picture and how the sound fits it.
+
+    Parameters
+    ----------
+    track_id : int
+        Number of the face, from 0.
+    place : str
+        Where it is, in words that no other face of the clip has, such as ``"left"``,
+        ``"upper right"``, ``"second from the left"``, ``"centre, from 12.4 s"``.
+    box : tuple of float
+        Median left, top, right and bottom as fractions of the picture.
+    coverage : float
+        Share of the pictures in which the face is usable.
+    alignment : Alignment or None
+        None where the face is not usable at all.
+    """
+
+    track_id: int
+    place: str
+    box: tuple[float, float, float, float]
+    coverage: float
+    alignment: Alignment | None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """The answer about one file; `avalign.to_dict` turns it into JSON schema 1.
+
+    Parameters
+    ----------
+    file : str
+        The file as it was named.
+    status : str
+        ``"ok"``, ``"no_answer"`` or ``"error"``.
+    reason : str or None
+        Why there is no answer, or what the error was.
+    alignment : Alignment or None
+        The matching face's alignment; None without an answer.
+    face : int or None
+        ``track_id`` of the matching face.
+    verdict : str or None
+        ``"in_sync"``, ``"noticeable"``, ``"unacceptable"``; None without an answer.
+    tolerance : str
+        Name of the tolerance, or ``EARLY/LATE`` in ms.
+    faces : tuple of FaceAlignment
+        All faces, largest first.
+    duration_s, speech_s, face_coverage, frame_rate : float or None
+        What was there to measure on.
+    output : str or None
+        The repaired file, where one was written.
+    residual_ms : float or None
+        Lag measured on the repaired file.
+    notes : tuple of str
+        What the user should know besides, such as "the audio was re-encoded".
+    exit_code : int
+        What the command line returns for this file alone.
+    elapsed_s : float
+        Wall time spent.
+    """
+
+    file: str
+    status: str
+    tolerance: str
+    reason: str | None = None
+    alignment: Alignment | None = None
+    face: int | None = None
+    verdict: str | None = None
+    faces: tuple[FaceAlignment, ...] = ()
+    duration_s: float | None = None
+    speech_s: float | None = None
+    face_coverage: float | None = None
+    frame_rate: float | None = None
+    output: str | None = None
+    residual_ms: float | None = None
+    notes: tuple[str, ...] = ()
+    exit_code: int = 0
+    elapsed_s: float = 0.0
+
+    @property
+    def audio_lag_ms(self) -> float | None:
+        """Measured audio lag in milliseconds; positive means late."""
+        return None if self.alignment is None else self.alignment.audio_lag_s * 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class AlignReport:
+    """The answer about two recordings; `avalign.to_json` turns it into a line of JSON.
+
+    Parameters
+    ----------
+    reference, other : str
+        The files as they were named.
+    to : str
+        ``"sound"`` or ``"lips"`` of the reference.
+    status : str
+        ``"ok"``, ``"no_answer"`` or ``"error"``.
+    reason : str or None
+        Why there is no answer, or what the error was.
+    alignment : Alignment or None
+        How the clock of the other recording runs against the reference's; None without
+        an answer.
+    confidence : float or None
+        Probability that both hold the same words, answer or not.
+    output : str or None
+        The file that plays the other recording by the reference's clock, where one was
+        written.
+    residual_ms : float or None
+        Median distance from the reference's clock, measured on the file that was written.
+    duration_s : float or None
+        Length of the reference.
+    notes : tuple of str
+        What the user should know besides.
+    exit_code : int
+        What the command line returns.
+    elapsed_s : float
+        Wall time spent.
+    """
+
+    reference: str
+    other: str
+    to: str
+    status: str
+    reason: str | None = None
+    alignment: Alignment | None = None
+    confidence: float | None = None
+    output: str | None = None
+    residual_ms: float | None = None
+    duration_s: float | None = None
+    notes: tuple[str, ...] = ()
+    exit_code: int = 0
+    elapsed_s: float = 0.0
