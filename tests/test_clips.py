@@ -78,19 +78,27 @@ def test_a_damaged_cache_is_as_good_as_none(
     assert len(extracted) == 2
 
 
-def test_the_code_hash_follows_the_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("module", "counts"), [("vision/a.py", True), ("media/remux.py", False)]
+)
+def test_the_code_hash_follows_the_code_that_extracts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, counts: bool
 ) -> None:
-    (tmp_path / "vision").mkdir()
-    (tmp_path / "vision" / "a.py").write_text("x = 1")
+    (tmp_path / module).parent.mkdir()
     monkeypatch.setattr(clips.resources, "files", lambda package: tmp_path)
     hashes = []
     for text in ("x = 1", "x = 2", "x = 1"):
-        (tmp_path / "vision" / "a.py").write_text(text)
+        (tmp_path / module).write_text(text)
         clips._code_hash.cache_clear()
         hashes.append(clips._code_hash())
     clips._code_hash.cache_clear()
-    assert hashes[0] == hashes[2] != hashes[1]
+    assert hashes[0] == hashes[2]
+    assert (hashes[0] != hashes[1]) is counts
+
+
+def test_code_that_writes_is_there() -> None:
+    package = Path(str(clips.resources.files("avalign")))
+    assert all((package / module).is_file() for module in clips.CODE_THAT_WRITES)
 
 
 def test_a_cache_that_cannot_be_made_is_named(tmp_path: Path, video: Path) -> None:

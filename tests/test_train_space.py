@@ -1,5 +1,7 @@
 """Training of the shared space on a planted world, where the answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,7 @@ STILL = Augmentation(
     speed=0.0,
     vocal_tract=0.0,
     noise_share=0.0,
+    babble_share=0.0,
     echo_share=0.0,
     mirror_share=0.0,
     affine=0.0,
@@ -109,6 +112,27 @@ def test_disturbed_windows_keep_their_shapes_and_stay_finite():
     assert np.isfinite(batch.log_mel).all()
     assert np.isfinite(batch.lips).all()
     assert (np.abs(batch.lag_rows) <= 40.001).all()
+
+
+@pytest.mark.parametrize("range_db", [0.0, 20.0])
+def test_other_voices_are_added_at_the_level_they_are_said_to_have(range_db):
+    corpus = Corpus([planted_clip(seed) for seed in range(3)], SHARES)
+    babble = replace(STILL, babble_share=1.0, babble_range_db=range_db)
+    alone, mixed = (
+        draw_batch(corpus, 20, 50, np.zeros(3), world, np.random.default_rng(1))
+        for world in (STILL, babble)
+    )
+    power, total = (
+        np.where(batch.heard[..., None], 10 ** (batch.log_mel / 10), 0).sum(axis=(1, 2))
+        for batch in (alone, mixed)
+    )
+    assert (mixed.log_mel >= alone.log_mel - 1e-3).all()
+    snr_db = 10 * np.log10(power / (total - power))
+    # Voices may fall where the window has no sound of its own.
+    assert (snr_db > -0.1).all()
+    assert np.median(snr_db) < range_db + 3
+    if range_db:
+        assert np.ptp(snr_db) > 8
 
 
 def test_a_trained_model_finds_the_lag_of_a_clip_it_has_not_seen(planted_model):

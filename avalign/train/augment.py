@@ -21,6 +21,8 @@ _MIRROR = np.array(
     + [20 + (10 - point) % 20 for point in range(20)]
     + [40]
 )
+# More voices at a time are noise.
+_MOST_VOICES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ class Augmentation:
         Share of the windows with noise of random colour.
     noise_range_db : float
         The noise lies up to this far below the loud parts of the speech.
+    babble_share : float
+        Share of the windows in which others speak as well, one to six at a time.
+    babble_range_db : float
+        Together they are up to this much softer than the speech.
     echo_share : float
         Share of the windows with reverberation.
     mirror_share : float
@@ -59,6 +65,8 @@ class Augmentation:
     vocal_tract: float = 0.2
     noise_share: float = 0.5
     noise_range_db: float = 30.0
+    babble_share: float = 0.3
+    babble_range_db: float = 20.0
     echo_share: float = 0.2
     mirror_share: float = 0.5
     affine: float = 0.05
@@ -201,7 +209,37 @@ def _disturb_sound(
     flicker = random.normal(size=result.shape) * random.uniform(0, 3, count)[:, None, None]
     noise = level[:, None, None] + colour[:, None, :] + flicker
     mixed = 10.0 * np.log10(10.0 ** (result / 10.0) + 10.0 ** (noise / 10.0))
-    return np.where(noisy[:, None, None], mixed, result).astype(np.float32)
+    result = np.where(noisy[:, None, None], mixed, result)
+    return _add_babble(result, heard, augmentation, random).astype(np.float32)
+
+
+def _add_babble(
+    log_mel: NDArray[np.float32],
+    heard: NDArray[np.bool_],
+    augmentation: Augmentation,
+    random: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Let the voices of other windows speak, each from where chance begins it."""
+    count, length, _ = log_mel.shape
+    babbling = np.flatnonzero(random.random(count) < augmentation.babble_share)
+    most = min(_MOST_VOICES, count - 1)
+    if most < 1:
+        return log_mel
+    power = np.where(heard[..., None], 10.0 ** (log_mel / 10.0), 0.0)
+    loudness = power.sum(axis=(1, 2)) / np.maximum(heard.sum(axis=1), 1)
+    result = log_mel.copy()
+    for window in babbling:
+        others = random.choice(count - 1, random.integers(1, most + 1), replace=False)
+        others += others >= window
+        voices = sum(
+            np.roll(power[other], random.integers(length), axis=0) / max(loudness[other], 1e-12)
+            for other in others
+        )
+        level = 10.0 ** (-random.uniform(0, augmentation.babble_range_db) / 10.0)
+        level *= loudness[window] / (voices.sum() / length + 1e-12)
+        mixed = 10.0 ** (log_mel[window] / 10.0) + level * voices
+        result[window] = 10.0 * np.log10(np.maximum(mixed, 1e-12))
+    return result
 
 
 def _disturb_lips(
