@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avalign.align import Calibration, gather_evidence, in_sync_probability, rigid_alignment
+from avalign.align import (
+    Calibration,
+    gather_evidence,
+    in_sync_probability,
+    load_calibration,
+    rigid_alignment,
+)
 from avalign.align.confidence import tempered_interval
 from avalign.errors import ParameterError
 from avalign.types import FeatureStream, LagCurve
@@ -114,6 +120,16 @@ def test_sound_of_another_clip_is_no_match():
     assert found.diagnostics["match_log_odds"] < -3
     assert found.curve.posterior.sum() < 0.1
     assert found.at_edge or found.confidence < 0.2
+
+
+def test_a_sharp_lag_is_not_believed_where_no_voice_was_seen_to_match_so_badly():
+    shipped = load_calibration()
+    for overlap_s in (1.0, 6.0):
+        poor, hopeless = (
+            shipped.confidence(1.0, match * np.sqrt(overlap_s), overlap_s) for match in (-7, -11)
+        )
+        assert poor > 0.8
+        assert hopeless < 0.5
 
 
 def test_less_evidence_is_less_confidence_and_a_wider_interval():

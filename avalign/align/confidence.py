@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["SHIPPED_CALIBRATION", "Calibration", "load_calibration", "tempered_interval"]
 
+# No window of a mouth with its own voice was seen to match worse.
+_LOWEST_MATCH = -8.0
+_MISFIT_WEIGHT = 2.0
+
 SHIPPED_CALIBRATION = SHIPPED_WEIGHTS.with_name("calibration.json")
 
 
@@ -92,12 +96,15 @@ class Calibration:
         -------
         tuple of float
             Log odds of the mass; log odds of a match, per root of the overlap
-            (which is how their noise grows).
+            (which is how their noise grows). Where they are lower than those of any
+            voice that belongs to the mouth, the rest counts thrice: evidence of which
+            lag, however sharp, is not to be believed there.
         """
         mass = min(max(mass_within_40_ms, 1e-9), 1.0 - 1e-9)
         lag = min(max(math.log(mass / (1.0 - mass)), -4.0), 9.0)
         match = match_log_odds / math.sqrt(max(overlap_s, 0.3))
-        return lag, min(max(match, -15.0), 6.0)
+        match -= _MISFIT_WEIGHT * max(_LOWEST_MATCH - match, 0.0)
+        return lag, min(max(match, -30.0), 6.0)
 
     def to_json(self) -> str:
         """Write the calibration as JSON.
