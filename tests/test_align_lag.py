@@ -126,7 +126,8 @@ def test_a_sharp_lag_is_not_believed_where_no_voice_was_seen_to_match_so_badly()
     shipped = load_calibration()
     for overlap_s in (1.0, 6.0):
         poor, hopeless = (
-            shipped.confidence(1.0, match * np.sqrt(overlap_s), overlap_s) for match in (-7, -11)
+            shipped.confidence(1.0, match * np.sqrt(overlap_s), overlap_s)
+            for match in (-7, -11)
         )
         assert poor > 0.8
         assert hopeless < 0.5
