@@ -176,7 +176,7 @@ def with_curve(score, lag_s):
 
 
 def test_evidence_that_says_nothing_leaves_the_prior_of_being_in_sync():
-    assert in_sync_probability(with_curve(np.zeros(101), 0.4)) == pytest.approx(0.75)
+    assert in_sync_probability(with_curve(np.zeros(101), 0.4)) == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("margin", [0.0, 2.0, 4.0, 8.0])
@@ -184,7 +184,7 @@ def test_in_sync_against_a_lag_is_bayes_rule(margin):
     score = np.full(101, -50.0)
     score[50], score[70] = 0.0, margin
     # Five of the rows are within 45 ms of 0, and 101 lags are possible.
-    in_sync, moved = 0.75 / 5, 0.25 * (1 + np.exp(margin)) / 101
+    in_sync, moved = 1 / 5, (1 + np.exp(margin)) / 101
     expected = in_sync / (in_sync + moved)
     assert in_sync_probability(with_curve(score, 0.4)) == pytest.approx(expected, abs=1e-9)
 
