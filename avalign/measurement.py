@@ -245,14 +245,14 @@ def _describe(report: SyncReport, streams: ClipStreams, found: ClipAlignment) ->
 
 def _indecision(report: SyncReport) -> str | None:
     """Say why an answer carries no verdict, if it does not."""
-    from avalign.align import VERDICT_CONFIDENCE, in_sync_probability
+    from avalign.align import VERDICT_CONFIDENCE, may_be_in_sync
 
     answer = report.alignment
     if answer is None:
         return None
     if answer.confidence < VERDICT_CONFIDENCE:
         return "the evidence is too weak for a verdict"
-    if report.verdict != "in_sync" and in_sync_probability(answer) >= 0.5:
+    if report.verdict != "in_sync" and may_be_in_sync(answer):
         # The likeliest lag may be right, and yet a shift may make things worse.
         return (
             f"the file may be in sync as it is: a lag of {1000 * answer.audio_lag_s:.0f} ms "

@@ -12,6 +12,7 @@ from avalign.align import (
     gather_evidence,
     in_sync_probability,
     load_calibration,
+    may_be_in_sync,
     rigid_alignment,
 )
 from avalign.align.confidence import tempered_interval
@@ -177,6 +178,7 @@ def with_curve(score, lag_s):
 
 def test_evidence_that_says_nothing_leaves_the_prior_of_being_in_sync():
     assert in_sync_probability(with_curve(np.zeros(101), 0.4)) == pytest.approx(0.5)
+    assert may_be_in_sync(with_curve(np.full(101, 3.0), 0.4))
 
 
 @pytest.mark.parametrize("margin", [0.0, 2.0, 4.0, 8.0])
@@ -193,6 +195,7 @@ def test_two_lags_that_compete_do_not_make_being_in_sync_likelier():
     score = np.full(101, -20.0)
     score[70], score[25] = 3.0, 2.5
     assert in_sync_probability(with_curve(score, 0.4)) < 0.001
+    assert not may_be_in_sync(with_curve(score, 0.4))
 
 
 def test_a_small_lag_is_told_from_none():

@@ -11,7 +11,7 @@ from avalign.align.clip import (
 from avalign.align.common_space import level_db
 from avalign.align.confidence import Calibration, load_calibration
 from avalign.align.evidence import Evidence, gather_evidence
-from avalign.align.lag import in_sync_probability, rigid_alignment
+from avalign.align.lag import in_sync_probability, may_be_in_sync, rigid_alignment
 from avalign.align.pairs import (
     MATCH_CONFIDENCE,
     EmbeddedPair,
@@ -53,6 +53,7 @@ __all__ = [
     "level_db",
     "load_calibration",
     "match_segments",
+    "may_be_in_sync",
     "mouth_movement",
     "nearest_rows",
     "pair_lips",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SHIPPED_CALIBRATION", "Calibration", "load_calibration", "tempered_interval"]
 
-# No window of a mouth with its own voice was seen to match worse.
+# On the split dev no window of a mouth with its own voice matches worse.
 _LOWEST_MATCH = -8.0
 _MISFIT_WEIGHT = 2.0
 
@@ -96,9 +96,9 @@ class Calibration:
         -------
         tuple of float
             Log odds of the mass; log odds of a match, per root of the overlap
-            (which is how their noise grows). Where they are lower than those of any
-            voice that belongs to the mouth, the rest counts thrice: evidence of which
-            lag, however sharp, is not to be believed there.
+            (which is how their noise grows). Where they are lower than any
+            seen of a mouth with its own voice, the rest counts thrice: evidence of
+            which lag, however sharp, is not to be believed there.
         """
         mass = min(max(mass_within_40_ms, 1e-9), 1.0 - 1e-9)
         lag = min(max(math.log(mass / (1.0 - mass)), -4.0), 9.0)

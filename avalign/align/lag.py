@@ -18,6 +18,7 @@ __all__ = [
     "CLOSE_S",
     "confidence_interval",
     "in_sync_probability",
+    "may_be_in_sync",
     "rigid_alignment",
     "sub_row_peak",
 ]
@@ -174,6 +175,22 @@ def in_sync_probability(alignment: Alignment) -> float:
     in_sync = _IN_SYNC_PRIOR * float(likelihood[lags_s <= near_s].mean())
     moved = (1.0 - _IN_SYNC_PRIOR) * float(likelihood.mean())
     return in_sync / (in_sync + moved)
+
+
+def may_be_in_sync(alignment: Alignment) -> bool:
+    """Say whether a file had better be left as it is, whatever lag fits best.
+
+    Parameters
+    ----------
+    alignment : Alignment
+        As for `in_sync_probability`.
+
+    Returns
+    -------
+    bool
+        True where being in sync is at least as likely as a lag.
+    """
+    return in_sync_probability(alignment) >= 0.5
 
 
 def sub_row_peak(lags_s: NDArray[np.float64], total: NDArray[np.float64], best: int) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign import api
-from avalign.align import in_sync_probability
+from avalign.align import may_be_in_sync
 from avalign.errors import NoAudioError, NoFaceError, ParameterError
 from avalign.fusion.join import from_alignment
 from avalign.media import probe, read_audio
@@ -234,7 +234,7 @@ def _warp(report: SyncReport | None, notes: list[str]) -> tuple[TimeWarp, bool]:
         why = report.reason or "the evidence is too weak"
         notes.append(f"the lag is not known ({why}), so the clocks were trusted")
         return trusted, False
-    if abs(answer.audio_lag_s) < SMALLEST_LAG_S or in_sync_probability(answer) >= 0.5:
+    if abs(answer.audio_lag_s) < SMALLEST_LAG_S or may_be_in_sync(answer):
         return trusted, False
     return TimeWarp(np.zeros(1), np.array([answer.audio_lag_s])), True
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avalign import dtw
-from avalign.align import align_pair, align_streams, in_sync_probability, pair_lips
+from avalign.align import align_pair, align_streams, may_be_in_sync, pair_lips
 from avalign.errors import AvalignError
 from avalign.extraction import sound_features
 from avalign.fusion.join import path_warp
@@ -162,7 +162,7 @@ def find_warp(aligner: str, streams: ClipStreams, planted: TimeWarp) -> TimeWarp
 def _lag_search(streams: ClipStreams) -> TimeWarp:
     """Move the sound by the best lag, unless it may well be in sync as it is."""
     found = align_streams(streams, max_lag_s=REACH_S).alignment
-    if found is None or in_sync_probability(found) >= 0.5:
+    if found is None or may_be_in_sync(found):
         return _IN_PLACE
     return TimeWarp(np.zeros(1), np.array([found.audio_lag_s]))
 
