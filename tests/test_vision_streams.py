@@ -188,6 +188,8 @@ def test_nothing_but_pythons_own_words_on_standard_error(tmp_path, capfd):
 
 def test_a_missing_mediapipe_says_how_to_get_it(tmp_path, monkeypatch):
     path = write_clip(tmp_path / "one.mp4", [blank()] * 3)
+    for name in [name for name in sys.modules if name.split(".")[0] == "mediapipe"]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "mediapipe", None)
     with pytest.raises(MissingDependencyError, match="pip install"):
         lip_streams(path)

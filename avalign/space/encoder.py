@@ -69,14 +69,14 @@ def _convolve(
 ) -> NDArray[np.float32]:
     padded = np.pad(rows, ((padding, padding), (0, 0)))
     width = kernel.shape[2]
-    span = dilation * (width - 1) + 1
-    windows = np.lib.stride_tricks.sliding_window_view(padded, span, axis=0)
-    # Rows of (tap, column): one matrix product for the whole layer.
-    size = width * rows.shape[1]
-    taps = windows[::stride, :, ::dilation].transpose(0, 2, 1).reshape(-1, size)
-    weights = kernel.transpose(2, 1, 0).reshape(size, -1)
-    result: NDArray[np.float32] = taps @ weights
-    result += bias
+    count = (len(padded) - dilation * (width - 1) - 1) // stride + 1
+    result = np.tile(bias, (count, 1))
+    weights = np.ascontiguousarray(kernel.transpose(2, 1, 0))
+    # One product of matrices per tap: to gather the taps first would take longer.
+    for tap in range(width):
+        first = tap * dilation
+        reached = padded[first : first + stride * (count - 1) + 1 : stride]
+        result += reached @ weights[tap]
     return result
 
 

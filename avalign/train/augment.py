@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from avalign.vision.mesh_points import CHIN, LIPS, MIRRORED
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -14,13 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Augmentation", "Batch", "draw_batch"]
 
-# Lip points of one half of the mouth and their mirror images: both rings run
-# round from one corner, so point i mirrors point (10 - i) mod 20; the chin is last.
-_MIRROR = np.array(
-    [(10 - point) % 20 for point in range(20)]
-    + [20 + (10 - point) % 20 for point in range(20)]
-    + [40]
-)
+# Lip points and chin, the first of the mesh points that are read, turn into each other.
+_MIRROR = MIRRORED[[*LIPS, CHIN]]
 # More voices at a time are noise.
 _MOST_VOICES = 6
 

@@ -1,4 +1,4 @@
-"""The one importer of MediaPipe: face detectors and the face mesh, in pixels.
+"""MediaPipe's models, in pixels: face detectors and the face mesh.
 
 MediaPipe's ready-made ``FaceMesh`` solution finds a face with a detector that
 misses small faces, and keeps its own idea of where the face is from picture to
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.errors import MissingDependencyError
-from avalign.vision.mesh_points import MESH_POINTS
+from avalign.vision.mediapipe_parts import load_mediapipe
+from avalign.vision.mesh_points import MESH_POINTS, MIRRORED
 from avalign.vision.native_logs import quiet_native_logs
 from avalign.vision.regions import Detection, Region
 
@@ -44,9 +44,9 @@ node {
 
 
 class _Graph:
-    """A MediaPipe graph that opens quietly and closes with its ``with`` block."""
+    """A MediaPipe graph that closes with its ``with`` block."""
 
-    _solution: Any
+    _graph: Any
 
     def __enter__(self) -> Any:
         return self
@@ -61,7 +61,7 @@ class _Graph:
 
     def close(self) -> None:
         """Give the models' memory back; they are not freed otherwise."""
-        self._solution.close()
+        self._graph.close()
 
 
 class FaceDetector(_Graph):
@@ -82,12 +82,12 @@ class FaceDetector(_Graph):
     """
 
     def __init__(self, *, far: bool, min_score: float = 0.5) -> None:
-        mediapipe = _mediapipe()
+        mediapipe = load_mediapipe()
         with quiet_native_logs():
-            self._solution = mediapipe.solutions.face_detection.FaceDetection(
+            self._graph = mediapipe.FaceDetection(
                 model_selection=int(far), min_detection_confidence=min_score
             )
-            self._solution.process(np.zeros((64, 64, 3), np.uint8))
+            self._graph.process(np.zeros((64, 64, 3), np.uint8))
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Find the faces of one picture.
@@ -104,7 +104,7 @@ class FaceDetector(_Graph):
         """
         height, width = image.shape[:2]
         found = []
-        for raw in self._solution.process(image).detections or ():
+        for raw in self._graph.process(image).detections or ():
             relative = raw.location_data.relative_bounding_box
             right_eye, left_eye = raw.location_data.relative_keypoints[:2]
             box = np.array(
@@ -126,12 +126,11 @@ class FaceDetector(_Graph):
 class FaceMesh(_Graph):
     """Fits the face mesh to a given region of a picture.
 
-    One object serves one thread at a time; separate objects run in parallel.
+    The model, which looks at the lips a second time, errs a little differently on the
+    mirror image of a face. Both are fitted, and the mean is taken: that finds more lags,
+    most of all for small faces.
 
-    Parameters
-    ----------
-    refine_lips : bool, default True
-        Use the model that looks at lips and eyes a second time.
+    One object serves one thread at a time; separate objects run in parallel.
 
     Raises
     ------
@@ -144,16 +143,15 @@ class FaceMesh(_Graph):
     Real-time", CVPR Workshops 2020.
     """
 
-    def __init__(self, *, refine_lips: bool = True) -> None:
-        _mediapipe()
-        from mediapipe.framework.formats.rect_pb2 import NormalizedRect
-        from mediapipe.python.solution_base import SolutionBase
-
-        self._rectangle = NormalizedRect
+    def __init__(self) -> None:
+        self._mediapipe = load_mediapipe()
+        self._time = 0
+        self._found: Any = None
         with quiet_native_logs():
-            self._solution = SolutionBase(
-                graph_config=_GRAPH, side_inputs={"with_attention": refine_lips}
-            )
+            self._graph = self._mediapipe.CalculatorGraph(graph_config=_GRAPH)
+            self._graph.observe_output_stream("landmarks", self._keep)
+            refined = self._mediapipe.packet_creator.create_bool(True)
+            self._graph.start_run({"with_attention": refined})
             self.fit(np.zeros((64, 64, 3), np.uint8), Region(32.0, 32.0, 64.0, 0.0))
 
     def fit(self, image: NDArray[np.uint8], region: Region) -> NDArray[np.float32] | None:
@@ -172,6 +170,8 @@ class FaceMesh(_Graph):
             x, y, z of `MESH_POINTS` in pixels of `image`, z away from the camera
             on the scale of x; None where the model sees no face.
         """
+        import cv2
+
         height, width = image.shape[:2]
         turn = abs(math.cos(region.roll_rad)) + abs(math.sin(region.roll_rad))
         reach = region.size * turn / 2
@@ -182,40 +182,49 @@ class FaceMesh(_Graph):
         if right - left < 2 or bottom - top < 2:
             return None
         # MediaPipe copies what it is given; the crop keeps that copy small.
-        crop = np.ascontiguousarray(image[top:bottom, left:right])
-        height, width = crop.shape[:2]
-        roi = self._rectangle(
-            x_center=(region.x - left) / width,
-            y_center=(region.y - top) / height,
+        crop = image[top:bottom, left:right]
+        inside = Region(region.x - left, region.y - top, region.size, region.roll_rad)
+        landmarks = self._fit(crop, inside)
+        if landmarks is None:
+            return None
+        width = right - left
+        other = self._fit(cv2.flip(crop, 1), inside.mirrored(width))
+        if other is not None:
+            other = other[MIRRORED]
+            other[:, 0] = width - other[:, 0]
+            landmarks = (landmarks + other) / 2
+        landmarks[:, :2] += np.array([left, top], np.float32)
+        return landmarks
+
+    def _fit(self, image: NDArray[np.uint8], region: Region) -> NDArray[np.float32] | None:
+        height, width = image.shape[:2]
+        rectangle = self._mediapipe.NormalizedRect(
+            x_center=region.x / width,
+            y_center=region.y / height,
             width=region.size / width,
             height=region.size / height,
             rotation=region.roll_rad,
         )
-        message = self._solution.process({"image": crop, "region": roi}).landmarks
-        if message is None:
+        create = self._mediapipe.packet_creator
+        pixels = create.create_image_frame(
+            np.ascontiguousarray(image), image_format=self._mediapipe.ImageFormat.SRGB
+        )
+        self._time += 1
+        self._found = None
+        self._graph.add_packet_to_input_stream("image", pixels.at(self._time))
+        self._graph.add_packet_to_input_stream(
+            "region", create.create_proto(rectangle).at(self._time)
+        )
+        self._graph.wait_until_idle()
+        if self._found is None:
             return None
-        points = message.landmark
+        points = self._mediapipe.packet_getter.get_proto(self._found).landmark
         landmarks = np.array(
             [(points[i].x, points[i].y, points[i].z) for i in MESH_POINTS], np.float32
         )
         # x and z come as fractions of the width, y of the height.
         landmarks *= np.array([width, height, width], np.float32)
-        landmarks[:, :2] += np.array([left, top], np.float32)
         return landmarks
 
-
-def _mediapipe() -> Any:
-    """Import MediaPipe, or say what is missing and how to get it."""
-    try:
-        with quiet_native_logs():
-            import mediapipe
-    except (ImportError, OSError) as error:
-        detail = str(error)
-        if "libGL" in detail or "libEGL" in detail or "libgthread" in detail:
-            hint = "install the OpenGL libraries: apt-get install libgl1 libegl1 libglib2.0-0"
-        else:
-            hint = "pip install 'mediapipe==0.10.21' in Python 3.11 or 3.12"
-        raise MissingDependencyError(
-            f"MediaPipe, which finds the faces, does not load: {detail}", hint
-        ) from error
-    return mediapipe
+    def _keep(self, _: str, packet: Any) -> None:
+        self._found = packet

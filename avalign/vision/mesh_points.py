@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["CHIN", "LIPS", "LIPS_INNER", "LIPS_OUTER", "MESH_POINTS", "OUTER_EYES", "RIGID"]
+__all__ = [
+    "CHIN",
+    "LIPS",
+    "LIPS_INNER",
+    "LIPS_OUTER",
+    "MESH_POINTS",
+    "MIRRORED",
+    "OUTER_EYES",
+    "RIGID",
+]
 
 # Numbers of MediaPipe's face mesh, each ring in order around the lips.
 LIPS_OUTER = (
@@ -18,6 +27,7 @@ LIPS_INNER = (
 _CHIN_NUMBER = 152
 # Eye corners (outer, inner of each eye) and the ridge and tip of the nose.
 _RIGID_NUMBERS = (33, 133, 362, 263, 168, 6, 1, 4, 5, 195, 197)
+_RIGID_MIRRORED = (263, 362, 133, 33, 168, 6, 1, 4, 5, 195, 197)
 _OVAL_NUMBERS = (
     *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
     *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
@@ -35,3 +45,20 @@ CHIN = _ROW[_CHIN_NUMBER]
 RIGID = np.array([_ROW[number] for number in _RIGID_NUMBERS])
 # Outer corners of the eye on the left of the picture and of the other one.
 OUTER_EYES = (_ROW[33], _ROW[263])
+
+
+def _opposite(ring: tuple[int, ...], start: int) -> tuple[int, ...]:
+    """Mirror images of the points of a ring, the first of which mirrors number `start`."""
+    return tuple(ring[(start - place) % len(ring)] for place in range(len(ring)))
+
+
+_OPPOSITE = dict(
+    [
+        *zip(LIPS_OUTER, _opposite(LIPS_OUTER, 10), strict=True),
+        *zip(LIPS_INNER, _opposite(LIPS_INNER, 10), strict=True),
+        *zip(_OVAL_NUMBERS, _opposite(_OVAL_NUMBERS, 0), strict=True),
+        *zip(_RIGID_NUMBERS, _RIGID_MIRRORED, strict=True),
+    ]
+)
+# Row of the point that each row turns into where left and right are exchanged.
+MIRRORED = np.array([_ROW[_OPPOSITE[number]] for number in MESH_POINTS])

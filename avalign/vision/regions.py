@@ -83,6 +83,21 @@ class Region:
             roll_rad=roll_rad,
         )
 
+    def mirrored(self, width: int) -> Region:
+        """Find the region again in the mirror image of its picture.
+
+        Parameters
+        ----------
+        width : int
+            Width of the picture in pixels.
+
+        Returns
+        -------
+        Region
+            The region, with left and right exchanged.
+        """
+        return Region(width - self.x, self.y, self.size, -self.roll_rad)
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:
