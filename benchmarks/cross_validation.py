@@ -82,7 +82,7 @@ def run_cross_validation(
         console.print(f"fold {number + 1} of {folds}: training")
         speakers = {row.speaker for row in held_out}
         known = [row for row in natural if row.speaker not in speakers] + read
-        model = fit_space(load_corpus_clips(known, plan.shares, cache_dir=cache), plan)
+        model = fit_space(load_corpus_clips(known, plan.groups, cache_dir=cache), plan)
         estimator = avalign_estimator(model)
         unknown = {manifest.name_of(row): OwnLag(0.0, 0.0, 0.0, 0.0) for row in held_out}
         for clip in load_clips(manifest, held_out, unknown, cache=cache):

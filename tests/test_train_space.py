@@ -17,7 +17,8 @@ from avalign.train.space import TrainingPlan, fit_space, train_space  # noqa: E4
 from avalign.train.trainer import clip_own_lag_s  # noqa: E402
 from avalign.types import Alignment, FeatureStream, LagCurve  # noqa: E402
 
-SHARES = {"natural": 0.7, "read": 0.3, "mass": 0.0}
+SHARES = {"natural": 0.7, "read": 0.3}
+EVEN = np.full(3, 1 / 3)
 STILL = Augmentation(
     speed=0.0,
     vocal_tract=0.0,
@@ -76,8 +77,8 @@ def planted_model():
 def test_windows_hold_the_lag_they_say():
     """With nothing disturbed, the sound of a window is the lips' latent, moved by the lag."""
     clips = [planted_clip(seed) for seed in range(3)]
-    corpus = Corpus(clips, SHARES)
-    batch = draw_batch(corpus, 12, 80, np.zeros(3), STILL, np.random.default_rng(0))
+    corpus = Corpus(clips)
+    batch = draw_batch(corpus, EVEN, 12, 80, np.zeros(3), STILL, np.random.default_rng(0))
     assert len(batch.lag_rows) > 6
     for sound, heard, lips, lag in zip(
         batch.log_mel, batch.heard, batch.lips, batch.lag_rows, strict=True
@@ -102,9 +103,31 @@ def fit_at(sound, heard, lips, shift):
     return 1 - ((target - latent @ solution) ** 2).sum() / (target**2).sum()
 
 
+def test_each_group_has_its_share_and_none_that_is_not_asked_for():
+    groups = ["natural", "natural", "read", "mass", "mass", "mass"]
+    clips = [planted_clip(seed, group=group) for seed, group in enumerate(groups)]
+    corpus, groups = Corpus(clips), np.array(groups)
+    early = corpus.probabilities({"natural": 0.4, "read": 0.1, "mass": 0.5})
+    late = corpus.probabilities({"natural": 0.4, "read": 0.1})
+    assert [early[groups == group].sum() for group in ("natural", "read", "mass")] == (
+        pytest.approx([0.4, 0.1, 0.5])
+    )
+    assert [late[groups == group].sum() for group in ("natural", "read", "mass")] == (
+        pytest.approx([0.8, 0.2, 0.0])
+    )
+
+
+def test_a_mass_of_one_speaker_alone_is_nothing_to_learn_from():
+    clips = [planted_clip(seed, group="mass") for seed in range(3)]
+    with pytest.raises(ParameterError, match="no clip to learn from"):
+        fit_space(clips, small_plan())
+
+
 def test_disturbed_windows_keep_their_shapes_and_stay_finite():
-    corpus = Corpus([planted_clip(seed) for seed in range(3)], SHARES)
-    batch = draw_batch(corpus, 20, 50, np.zeros(3), Augmentation(), np.random.default_rng(1))
+    corpus = Corpus([planted_clip(seed) for seed in range(3)])
+    batch = draw_batch(
+        corpus, EVEN, 20, 50, np.zeros(3), Augmentation(), np.random.default_rng(1)
+    )
     count = len(batch.lag_rows)
     assert batch.log_mel.shape == (count, 100, 40)
     assert batch.lips.shape == (count, 50, 123)
@@ -116,10 +139,10 @@ def test_disturbed_windows_keep_their_shapes_and_stay_finite():
 
 @pytest.mark.parametrize("range_db", [0.0, 20.0])
 def test_other_voices_are_added_at_the_level_they_are_said_to_have(range_db):
-    corpus = Corpus([planted_clip(seed) for seed in range(3)], SHARES)
+    corpus = Corpus([planted_clip(seed) for seed in range(3)])
     babble = replace(STILL, babble_share=1.0, babble_range_db=range_db)
     alone, mixed = (
-        draw_batch(corpus, 20, 50, np.zeros(3), world, np.random.default_rng(1))
+        draw_batch(corpus, EVEN, 20, 50, np.zeros(3), world, np.random.default_rng(1))
         for world in (STILL, babble)
     )
     power, total = (

@@ -99,6 +99,7 @@ class Batch:
 
 def draw_batch(
     corpus: Corpus,
+    probabilities: NDArray[np.float64],
     count: int,
     length: int,
     own_lag_rows: NDArray[np.float64],
@@ -111,6 +112,8 @@ def draw_batch(
     ----------
     corpus : Corpus
         Where from.
+    probabilities : ndarray of shape (clips,)
+        Chance of each clip to be drawn.
     count : int
         Windows to draw; those without speech or face are left out of the result.
     length : int
@@ -127,7 +130,7 @@ def draw_batch(
     Batch
         At most `count` windows.
     """
-    drawn = random.choice(len(corpus.clips), count, p=corpus.probabilities)
+    drawn = random.choice(len(corpus.clips), count, p=probabilities)
     speed = np.exp(random.uniform(-augmentation.speed, augmentation.speed, count))
     room = np.maximum(corpus.lengths[drawn] - 1 - length * speed, 0)
     start = random.uniform(0, 1, count) * room

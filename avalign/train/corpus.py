@@ -13,7 +13,7 @@ from avalign.types import FeatureStream
 from avalign.vision import usable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -121,12 +121,9 @@ class Corpus:
     ----------
     clips : sequence of TrainingClip
         What to learn from.
-    shares : dict of str to float
-        Share of the windows drawn from each group; groups that are absent
-        leave theirs to the others.
     """
 
-    def __init__(self, clips: Sequence[TrainingClip], shares: dict[str, float]) -> None:
+    def __init__(self, clips: Sequence[TrainingClip]) -> None:
         self.clips = tuple(clips)
         self.lengths = np.array([len(clip) for clip in clips])
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
@@ -135,10 +132,21 @@ class Corpus:
         self.speech = np.concatenate([clip.speech for clip in clips])
         self.lips = np.concatenate([clip.lips for clip in clips])
         self.seen = np.concatenate([clip.seen for clip in clips])
-        self.probabilities = self._probabilities(shares)
 
-    def _probabilities(self, shares: dict[str, float]) -> NDArray[np.float64]:
-        """Chance of each clip to be drawn: the root of its length, within its group's share."""
+    def probabilities(self, shares: Mapping[str, float]) -> NDArray[np.float64]:
+        """Chance of each clip to be drawn: the root of its length, within its group's share.
+
+        Parameters
+        ----------
+        shares : mapping of str to float
+            Share of the windows drawn from each group; groups that are absent
+            leave theirs to the others.
+
+        Returns
+        -------
+        ndarray of shape (clips,), float64
+            The chances; their sum is 1.
+        """
         weights = np.sqrt(np.minimum(self.lengths, 30 * LIP_RATE_HZ))
         groups = np.array([clip.group for clip in self.clips])
         for group in set(groups):

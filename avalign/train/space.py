@@ -29,7 +29,7 @@ except (ImportError, OSError) as error:
     ) from error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from avalign.space.model import SpaceModel
 
@@ -96,13 +96,13 @@ def train_space(
     table = read_manifest(manifest)
     clips = load_corpus_clips(
         table.select(split="train", weights_ok=True).rows,
-        plan.shares,
+        plan.groups,
         cache_dir=cache_dir,
         progress=lambda f: tell(0.2 * f),
     )
     anchors = load_corpus_clips(
         table.select(split="dev", weights_ok=True, role="in_sync").rows,
-        plan.shares,
+        plan.groups,
         cache_dir=cache_dir,
         progress=lambda f: tell(0.2 + 0.1 * f),
     )
@@ -123,7 +123,7 @@ def train_space(
 
 def load_corpus_clips(
     rows: Sequence[ManifestRow],
-    shares: Mapping[str, float],
+    groups: Collection[str],
     *,
     cache_dir: str | os.PathLike[str] | None = None,
     progress: Callable[[float], None] | None = None,
@@ -134,8 +134,8 @@ def load_corpus_clips(
     ----------
     rows : sequence of ManifestRow
         Rows of a manifest; roles of talking faces are used.
-    shares : mapping of str to float
-        Share of each group; clips of groups without one are left out.
+    groups : collection of str
+        Groups wanted; clips of others are left out.
     cache_dir : path-like, optional
         Where extracted clips are kept.
     progress : callable, optional
@@ -153,7 +153,7 @@ def load_corpus_clips(
     for number, row in enumerate(rows):
         mass = count[row.speaker] >= MASS_CLIPS
         group = "mass" if mass else "read" if row.dataset == "grid" else "natural"
-        if not shares.get(group):
+        if group not in groups:
             continue
         try:
             source = load_clip(row.path, cache_dir=cache_dir)
@@ -200,13 +200,13 @@ def fit_space(
     Raises
     ------
     ParameterError
-        If there are no clips.
+        If there is no clip of a group that training ends with.
     """
-    if not clips:
+    if not any(plan.shares.get(clip.group) for clip in clips):
         raise ParameterError(
             "no clip to learn from", "give the manifest rows with split=train and role=in_sync"
         )
-    corpus = Corpus(clips, plan.shares)
+    corpus = Corpus(clips)
     tell = progress or (lambda _: None)
     jobs = min(jobs or os.cpu_count() or 1, plan.members)
     members = train_members(corpus, plan, jobs, tell)

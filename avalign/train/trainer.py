@@ -60,10 +60,13 @@ class TrainingPlan:
         Deviation of the target lag, in rows.
     remeasure_every : int
         Steps between measurements of the clips' own lags.
-    shares : dict of str to float
+    early : float
+        Part of the steps, the first ones, in which windows are drawn by
+        `early_shares`, and by `shares` afterwards.
+    early_shares, shares : dict of str to float
         Share of the windows from each group of clips. Hundreds of sentences of
-        one speaker teach that speaker, at the cost of strangers, so by default
-        they get none.
+        one speaker are good to begin with, but to the end they would teach that
+        speaker, at the cost of strangers.
     augmentation : Augmentation
         How windows are disturbed.
     settings : SpaceSettings
@@ -81,12 +84,20 @@ class TrainingPlan:
     dropout: float = 0.2
     tolerance_rows: float = 1.0
     remeasure_every: int = 200
-    shares: dict[str, float] = field(
-        default_factory=lambda: {"natural": 0.85, "read": 0.15, "mass": 0.0}
+    early: float = 0.4
+    early_shares: dict[str, float] = field(
+        default_factory=lambda: {"natural": 0.425, "read": 0.075, "mass": 0.5}
     )
+    shares: dict[str, float] = field(default_factory=lambda: {"natural": 0.85, "read": 0.15})
     augmentation: Augmentation = field(default_factory=Augmentation)
     settings: SpaceSettings = field(default_factory=SpaceSettings)
     seed: int = 0
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Groups of clips that are drawn from at all."""
+        shares = [*self.early_shares.items(), *self.shares.items()]
+        return frozenset(group for group, share in shares if share > 0)
 
 
 def train_members(
@@ -227,6 +238,8 @@ class _Trainer:
         # What is kept is the running mean of the parameters (Polyak averaging).
         self.average = copy.deepcopy(self.network).eval()
         self.own_lag_rows = np.zeros(len(corpus.clips))
+        self.early = corpus.probabilities(plan.early_shares)
+        self.late = corpus.probabilities(plan.shares)
 
     def run(self, progress: Callable[[float], None]) -> SpaceNetwork:
         plan = self.plan
@@ -241,6 +254,7 @@ class _Trainer:
             length = int(self.random.choice(plan.lengths))
             batch = draw_batch(
                 self.corpus,
+                self.early if step <= plan.early * plan.steps else self.late,
                 plan.batch,
                 length,
                 self.own_lag_rows,
