@@ -27,10 +27,10 @@ __all__ = ["Trial", "cross_validate", "fit_calibration", "fit_to_trials", "run_t
 
 LENGTHS_S = (1.0, 2.0, 5.0, 10.0)
 LARGEST_LAG_S = 0.8
-WINDOWS_PER_CLIP = 16
+WINDOWS_PER_CLIP = 36
 # Every window is measured with the sound of another clip as well: such files exist, and a
 # confidence that has never met them would trust them. They count as this share of all.
-FOREIGN_SHARE = 0.05
+FOREIGN_SHARE = 0.06
 NEUTRAL = Calibration(0.0, 1.0, 0.0, 1.0, 0.0)
 
 
