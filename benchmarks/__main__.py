@@ -153,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--split", default="dev", help="dev (default), train or all")
     align.add_argument("--warps-per-clip", type=_positive, default=3, metavar="N")
     for command in (sync, cross):
-        command.add_argument("--windows-per-clip", type=_positive, default=12, metavar="N")
+        command.add_argument("--windows-per-clip", type=_positive, default=36, metavar="N")
     for command in (sync, cross, calibration, align, few_labels):
         command.add_argument("--seed", type=int, default=0)
     few_labels.add_argument(

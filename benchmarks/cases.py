@@ -138,7 +138,7 @@ class Result:
 
 
 def make_cases(
-    clips: Iterable[Clip], *, windows_per_clip: int = 12, seed: int = 0
+    clips: Iterable[Clip], *, windows_per_clip: int = 36, seed: int = 0
 ) -> tuple[Case, ...]:
     """Draw the windows of all tasks.
 

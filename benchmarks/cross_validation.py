@@ -37,7 +37,7 @@ def run_cross_validation(
     out: Path,
     cache: Path | None = None,
     folds: int = 4,
-    windows_per_clip: int = 12,
+    windows_per_clip: int = 36,
     seed: int = 0,
     members: int | None = None,
 ) -> tuple[Table, ...]:

@@ -69,7 +69,7 @@ def run_sync(
     out: Path,
     cache: Path | None = None,
     split: str = "dev",
-    windows_per_clip: int = 12,
+    windows_per_clip: int = 36,
     seed: int = 0,
     estimator: str = "avalign",
 ) -> tuple[Table, ...]:
