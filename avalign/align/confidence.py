@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SHIPPED_CALIBRATION", "Calibration", "load_calibration", "tempered_interval"]
 
-# On the split dev no window of a mouth with its own voice matches worse.
+# Evidence against a match says less than evidence for one, but below what any window of a
+# mouth with its own voice has on the split dev, it says more.
+_AGAINST_WEIGHT = 1 / 3
 _LOWEST_MATCH = -8.0
-_MISFIT_WEIGHT = 2.0
+_MISFIT_WEIGHT = 3.0
 
 SHIPPED_CALIBRATION = SHIPPED_WEIGHTS.with_name("calibration.json")
 
@@ -96,14 +98,17 @@ class Calibration:
         -------
         tuple of float
             Log odds of the mass; log odds of a match, per root of the overlap
-            (which is how their noise grows). Where they are lower than any
-            seen of a mouth with its own voice, the rest counts thrice: evidence of
-            which lag, however sharp, is not to be believed there.
+            (which is how their noise grows). Below 0 they count a third: some mouths
+            fit their own voice badly, and show its lag all the same. Where they are
+            lower than any seen of a mouth with its own voice, the rest counts thrice:
+            evidence of which lag, however sharp, is not to be believed there.
         """
         mass = min(max(mass_within_40_ms, 1e-9), 1.0 - 1e-9)
         lag = min(max(math.log(mass / (1.0 - mass)), -4.0), 9.0)
         match = match_log_odds / math.sqrt(max(overlap_s, 0.3))
-        match -= _MISFIT_WEIGHT * max(_LOWEST_MATCH - match, 0.0)
+        against = min(max(match, _LOWEST_MATCH), 0.0)
+        misfit = min(match - _LOWEST_MATCH, 0.0)
+        match = max(match, 0.0) + _AGAINST_WEIGHT * against + _MISFIT_WEIGHT * misfit
         return lag, min(max(match, -30.0), 6.0)
 
     def to_json(self) -> str:
