@@ -102,7 +102,7 @@ def train_space(
     )
     anchors = load_corpus_clips(
         table.select(split="dev", weights_ok=True, role="in_sync").rows,
-        plan.groups,
+        plan.groups - {"mass"},
         cache_dir=cache_dir,
         progress=lambda f: tell(0.2 + 0.1 * f),
     )
@@ -211,6 +211,6 @@ def fit_space(
     jobs = min(jobs or os.cpu_count() or 1, plan.members)
     members = train_members(corpus, plan, jobs, tell)
     model = to_model(members)
-    anchors = [*clips, *anchors]
+    anchors = [clip for clip in (*clips, *anchors) if clip.anchors]
     lags_s = np.array([clip_own_lag_s(model, clip) for clip in anchors])
     return to_model(members, anchored_mean(anchors, lags_s))
