@@ -24,13 +24,7 @@ SUBSETS = [
 every_family = pytest.mark.parametrize("name", list_fusions())
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make(name, dims=DIMS, out_dim=OUT_DIM, **options):

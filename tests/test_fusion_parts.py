@@ -27,13 +27,7 @@ SIX = {"atol": 1e-6, "rtol": 1e-6}
 close = torch.testing.assert_close
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 # Masks
