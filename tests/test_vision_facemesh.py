@@ -14,7 +14,8 @@ pytest.importorskip("mediapipe", exc_type=ImportError)
 from avalign.media import iter_frames
 from avalign.vision.detection import FaceFinder
 from avalign.vision.facemesh import FaceMesh
-from avalign.vision.mesh_points import LIPS, MESH_POINTS, MIRRORED
+from avalign.vision.mesh_points import LIPS, MESH_POINTS, MIRRORED, RIGID
+from avalign.vision.pose import to_layout
 from avalign.vision.regions import Region
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "talking.mp4"
@@ -39,6 +40,22 @@ def test_every_point_mirrors_the_one_that_mirrors_it():
     np.testing.assert_array_equal(MIRRORED[MIRRORED], np.arange(len(MESH_POINTS)))
 
 
+def test_points_lie_where_those_that_mirror_them_do(picture, region):
+    """Seen once, and brought upright: averaging two looks would hide a wrong partner."""
+    with FaceMesh() as mesh:
+        once = mesh._fit(picture, region)[None]
+    points = to_layout(once[:, RIGID], once)[0][0, :, :2]
+
+    def distance(partners):
+        return np.linalg.norm(points[partners] * [-1, 1] - points, axis=1).max()
+
+    assert distance(MIRRORED) < 0.06  # of the distance between the eyes
+    # The partners of a lip ring, one place on: what a slip in the table would do.
+    slipped = MIRRORED.copy()
+    slipped[:20] = np.roll(slipped[:20], 1)
+    assert distance(slipped) > 0.06
+
+
 def test_left_and_right_exchanged_the_mesh_is_the_mirror_image(picture, region):
     width = picture.shape[1]
     with FaceMesh() as mesh:
@@ -60,8 +77,9 @@ def test_where_the_picture_is_does_not_matter(picture, region):
     moved = np.pad(picture, ((24, 0), (40, 0), (0, 0)), mode="edge")
     there = Region(region.x + 40, region.y + 24, region.size, region.roll_rad)
     with FaceMesh() as mesh:
-        here, lips = mesh.fit(picture, region), mesh.fit(moved, there) - [40, 24, 0]
-    # The face is no larger than 200 pixels; crops begin at whole pixels.
+        here, moved_by = mesh.fit(picture, region), [40, 24, 0]
+        lips = mesh.fit(moved, there) - moved_by
+    # The model sees the same pixels, but for what the edges of the crop do to them.
     np.testing.assert_allclose(lips[LIPS], here[LIPS], atol=0.5)
 
 

@@ -90,7 +90,7 @@ def _without_initialisation() -> Iterator[None]:
     finally:
         packages = [
             name
-            for name, module in sys.modules.items()
+            for name, module in list(sys.modules.items())  # other threads import meanwhile
             if name.split(".")[0] == "mediapipe" and hasattr(module, "__path__")
         ]
         for name in packages:
