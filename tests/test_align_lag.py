@@ -19,7 +19,7 @@ from avalign.align.confidence import tempered_interval
 from avalign.errors import ParameterError
 from avalign.types import FeatureStream, LagCurve
 
-CALIBRATION = Calibration(0.0, 1.0, 0.5, 1.0, 0.004)
+CALIBRATION = Calibration(0.0, 1.0, 0.0, 1.0, 0.5, 1.0, 0.004)
 
 
 def embedding(values, start_s=0.0, valid=None):
@@ -123,15 +123,28 @@ def test_sound_of_another_clip_is_no_match():
     assert found.at_edge or found.confidence < 0.2
 
 
-def test_a_sharp_lag_is_not_believed_where_no_voice_was_seen_to_match_so_badly():
+@given(st.floats(0, 1), st.floats(-100, 100), st.floats(0.1, 20))
+def test_no_lag_however_sharp_is_surer_than_that_the_sound_belongs_to_the_lips(
+    mass, log_odds, overlap_s
+):
+    shipped = load_calibration()
+    confidence = shipped.confidence(mass, log_odds, overlap_s)
+    match = shipped.match_probability(log_odds, overlap_s)
+    assert 0 < confidence <= match < 1
+    assert shipped.confidence(min(1, mass + 0.1), log_odds, overlap_s) >= confidence
+    assert shipped.match_probability(log_odds + 1, overlap_s) >= match
+
+
+def test_shipped_calibration_tells_foreign_sound_by_its_fit_not_by_its_lag():
     shipped = load_calibration()
     for overlap_s in (1.0, 6.0):
-        poor, hopeless = (
+        good, poor, hopeless = (
             shipped.confidence(1.0, match * np.sqrt(overlap_s), overlap_s)
-            for match in (-7, -11)
+            for match in (1, -3, -11)
         )
-        assert poor > 0.8
-        assert hopeless < 0.5
+        assert good > 0.9
+        assert 0.4 < poor < 0.9
+        assert hopeless < 0.1
 
 
 def test_less_evidence_is_less_confidence_and_a_wider_interval():

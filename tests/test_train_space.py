@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from avalign.align import Calibration, gather_evidence, rigid_alignment  # noqa: E402
+from avalign.align import gather_evidence, load_calibration, rigid_alignment  # noqa: E402
 from avalign.errors import MediaError, ParameterError  # noqa: E402
 from avalign.space import EncoderSettings, SpaceSettings  # noqa: E402
 from avalign.train.augment import Augmentation, draw_batch  # noqa: E402
@@ -180,7 +180,7 @@ def test_foreign_sound_is_no_match(planted_model):
             no_match=planted_model.settings.no_match,
             zero_lag_s=planted_model.settings.zero_lag_s,
             speech_s=5.0,
-            calibration=Calibration(0.0, 1.0, 1.0, 1.0, 0.004),
+            calibration=load_calibration(),
         ).diagnostics["match_log_odds"]
 
     assert evidence(seen) > 5
@@ -246,7 +246,7 @@ def trials(count, seed=0):
     ]
 
 
-def estimate(mass, curve):
+def estimate(mass, curve, match_log_odds=1.0):
     nothing = FeatureStream(np.zeros((0, 1), np.float32), np.zeros(0), np.zeros(0, bool), "x")
     return Alignment(
         audio_lag_s=0.0,
@@ -257,7 +257,11 @@ def estimate(mass, curve):
         curve=curve,
         agreement=nothing,
         speech_s=5.0,
-        diagnostics={"mass_within_40_ms": mass, "match_log_odds": 1.0, "overlap_s": 4.0},
+        diagnostics={
+            "mass_within_40_ms": mass,
+            "match_log_odds": match_log_odds,
+            "overlap_s": 4.0,
+        },
     )
 
 
@@ -271,6 +275,29 @@ def test_calibration_recovers_how_much_too_sure_the_posterior_is():
     for low in (0.2, 0.4, 0.6, 0.8):
         inside = (confidences >= low) & (confidences < low + 0.2)
         assert outcomes[inside].mean() == pytest.approx(confidences[inside].mean(), abs=0.1)
+
+
+def test_calibration_learns_from_foreign_sound_what_a_match_is_and_nothing_about_lags():
+    own = trials(2000)
+    random = np.random.default_rng(1)
+    mixed = []
+    for trial in own:
+        match = random.uniform(0, 5)
+        curve = trial.found.curve
+        if random.random() < 1 / (1 + np.exp(-1.5 * (match - 2.5))):
+            mass = trial.found.diagnostics["mass_within_40_ms"]
+            found, error_s = estimate(mass, curve, 2 * match), trial.error_s
+        else:
+            found, error_s = estimate(0.9999, curve, 2 * match), np.inf
+        mixed.append(Trial(trial.speaker, trial.length_s, found, error_s))
+    fitted = fit_to_trials(mixed)
+    # The log odds are twice the feature, as 4 s of overlap have a root of 2.
+    assert fitted.match_weight == pytest.approx(1.5, abs=0.15)
+    assert fitted.lag_weight == pytest.approx(0.5, abs=0.08)
+    # Six in a hundred are held to be foreign, not the half that the trials are.
+    assert fitted.match_probability(5.0, 4.0) == pytest.approx(0.94, abs=0.01)
+    without = fit_to_trials(own)
+    assert without.match_probability(1.0, 4.0) > 0.99
 
 
 def test_too_few_trials_are_refused():

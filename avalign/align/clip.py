@@ -36,9 +36,8 @@ REPAIR_CONFIDENCE = 0.8
 
 # Less than this of speech with the lips in view decides nothing.
 _SHORTEST_SPEECH_S = 0.25
-# Below these log odds of a match the sound is said not to be of these lips, unless one
-# lag stands out all the same.
-_NO_MATCH_LOG_ODDS = -4.6
+# Sound that is rather foreign than not is said not to be of these lips, unless one lag
+# stands out all the same.
 _OUTSTANDING_CONFIDENCE = 0.3
 
 
@@ -197,7 +196,7 @@ def _doubt(alignment: Alignment, max_lag_s: float, *, several: bool) -> str | No
             f"the best lag lies at the edge of the search range of ±{max_lag_s:g} s; "
             "try a larger --max-lag"
         )
-    foreign = alignment.diagnostics["match_log_odds"] < _NO_MATCH_LOG_ODDS
+    foreign = alignment.diagnostics["match_probability"] < 0.5
     needed = _OUTSTANDING_CONFIDENCE if foreign else ANSWER_CONFIDENCE
     if alignment.confidence >= needed:
         return None

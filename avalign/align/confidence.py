@@ -19,27 +19,28 @@ if TYPE_CHECKING:
 
 __all__ = ["SHIPPED_CALIBRATION", "Calibration", "load_calibration", "tempered_interval"]
 
-# Evidence against a match says less than evidence for one, but below what any window of a
-# mouth with its own voice has on the split dev, it says more.
+# Evidence against a match says less than evidence for one: some mouths fit their own
+# voice badly, and show its lag all the same.
 _AGAINST_WEIGHT = 1 / 3
-_LOWEST_MATCH = -8.0
-_MISFIT_WEIGHT = 3.0
 
 SHIPPED_CALIBRATION = SHIPPED_WEIGHTS.with_name("calibration.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Logistic map from the evidence to the probability of being right.
+    """The probability of being right: that sound and lips match, times that the lag is close.
+
+    Each is a logistic map. Sound and lips that do not match cannot have a right lag,
+    however clearly one stands out; so the two are multiplied, and neither makes up for
+    the other.
 
     Parameters
     ----------
-    intercept : float
-        Constant term.
-    lag_weight : float
-        Weight of how clearly one lag stands out (see `features`).
-    match_weight : float
-        Weight of how well sound and lips fit at all (see `features`).
+    match_intercept, match_weight : float
+        Log odds that they match: constant term, and weight of `match_feature`.
+    lag_intercept, lag_weight, lag_match_weight : float
+        Log odds that the lag is close if they do: constant term, and weights of
+        `lag_feature` and `match_feature`.
     interval_scale : float
         Factor on the width of the tempered posterior's interval.
     smallest_half_width_s : float
@@ -51,11 +52,29 @@ class Calibration:
     Large Margin Classifiers, 1999.
     """
 
-    intercept: float
-    lag_weight: float
+    match_intercept: float
     match_weight: float
+    lag_intercept: float
+    lag_weight: float
+    lag_match_weight: float
     interval_scale: float
     smallest_half_width_s: float
+
+    def match_probability(self, match_log_odds: float, overlap_s: float) -> float:
+        """Probability that the sound belongs to the lips.
+
+        Parameters
+        ----------
+        match_log_odds, overlap_s : float
+            As in `match_feature`.
+
+        Returns
+        -------
+        float
+            The probability, in 0..1.
+        """
+        match = self.match_feature(match_log_odds, overlap_s)
+        return _logistic(self.match_intercept + self.match_weight * match)
 
     def confidence(
         self, mass_within_40_ms: float, match_log_odds: float, overlap_s: float
@@ -64,31 +83,46 @@ class Calibration:
 
         Parameters
         ----------
-        mass_within_40_ms, match_log_odds, overlap_s : float
-            As in `features`.
+        mass_within_40_ms : float
+            As in `lag_feature`.
+        match_log_odds, overlap_s : float
+            As in `match_feature`.
 
         Returns
         -------
         float
             The confidence, in 0..1.
         """
-        lag, match = self.features(mass_within_40_ms, match_log_odds, overlap_s)
-        score = self.intercept + self.lag_weight * lag + self.match_weight * match
-        return 1.0 / (1.0 + math.exp(-score))
+        match = self.match_feature(match_log_odds, overlap_s)
+        lag = self.lag_feature(mass_within_40_ms)
+        close = _logistic(
+            self.lag_intercept + self.lag_weight * lag + self.lag_match_weight * match
+        )
+        return close * self.match_probability(match_log_odds, overlap_s)
 
     @staticmethod
-    def features(
-        mass_within_40_ms: float, match_log_odds: float, overlap_s: float
-    ) -> tuple[float, float]:
-        """Return the two things the logistic map weighs, both bounded.
-
-        A speaker may fit the model badly and still show one lag clearly, so the
-        two questions "which lag?" and "any match?" are kept apart.
+    def lag_feature(mass_within_40_ms: float) -> float:
+        """Say how clearly one lag stands out.
 
         Parameters
         ----------
         mass_within_40_ms : float
             Posterior probability within 40 ms of the peak, given a match.
+
+        Returns
+        -------
+        float
+            Its log odds, bounded.
+        """
+        mass = min(max(mass_within_40_ms, 1e-9), 1.0 - 1e-9)
+        return min(max(math.log(mass / (1.0 - mass)), -4.0), 9.0)
+
+    @staticmethod
+    def match_feature(match_log_odds: float, overlap_s: float) -> float:
+        """Say how well sound and lips fit at any lag.
+
+        Parameters
+        ----------
         match_log_odds : float
             Log odds of a match at any lag against none.
         overlap_s : float
@@ -96,20 +130,12 @@ class Calibration:
 
         Returns
         -------
-        tuple of float
-            Log odds of the mass; log odds of a match, per root of the overlap
-            (which is how their noise grows). Below 0 they count a third: some mouths
-            fit their own voice badly, and show its lag all the same. Where they are
-            lower than any seen of a mouth with its own voice, the rest counts thrice:
-            evidence of which lag, however sharp, is not to be believed there.
+        float
+            The log odds per root of the overlap (which is how their noise grows),
+            bounded; below 0 they count a third.
         """
-        mass = min(max(mass_within_40_ms, 1e-9), 1.0 - 1e-9)
-        lag = min(max(math.log(mass / (1.0 - mass)), -4.0), 9.0)
-        match = match_log_odds / math.sqrt(max(overlap_s, 0.3))
-        against = min(max(match, _LOWEST_MATCH), 0.0)
-        misfit = min(match - _LOWEST_MATCH, 0.0)
-        match = max(match, 0.0) + _AGAINST_WEIGHT * against + _MISFIT_WEIGHT * misfit
-        return lag, min(max(match, -30.0), 6.0)
+        match = min(max(match_log_odds / math.sqrt(max(overlap_s, 0.3)), -30.0), 6.0)
+        return match if match > 0 else _AGAINST_WEIGHT * match
 
     def to_json(self) -> str:
         """Write the calibration as JSON.
@@ -152,6 +178,10 @@ def load_calibration(path: Path | str = SHIPPED_CALIBRATION) -> Calibration:
                 f"{path}: cannot read the calibration: {error}",
                 "name one written by `avalign train space`",
             ) from None
+
+
+def _logistic(log_odds: float) -> float:
+    return 1.0 / (1.0 + math.exp(-log_odds))
 
 
 def tempered_interval(

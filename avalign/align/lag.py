@@ -106,6 +106,7 @@ def rigid_alignment(
         diagnostics={
             "mass_within_40_ms": close,
             "match_log_odds": log_odds,
+            "match_probability": calibration.match_probability(log_odds, overlap_s),
             "evidence": float(total[best]),
             "overlap_s": overlap_s,
         },

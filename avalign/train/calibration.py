@@ -30,8 +30,9 @@ LARGEST_LAG_S = 0.8
 WINDOWS_PER_CLIP = 36
 # Every window is measured with the sound of another clip as well: such files exist, and a
 # confidence that has never met them would trust them. They count as this share of all.
-FOREIGN_SHARE = 0.08
-NEUTRAL = Calibration(0.0, 1.0, 0.0, 1.0, 0.0)
+FOREIGN_SHARE = 0.06
+# The posterior as it comes, given a match.
+NEUTRAL = Calibration(30.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,9 @@ class Trial:
 
     @property
     def features(self) -> tuple[float, float]:
-        """What the confidence is computed from."""
-        return Calibration.features(*self.evidence)
+        """How clearly a lag stands out, and how well sound and lips fit."""
+        mass, log_odds, overlap_s = self.evidence
+        return Calibration.lag_feature(mass), Calibration.match_feature(log_odds, overlap_s)
 
     @property
     def evidence(self) -> tuple[float, float, float]:
@@ -199,7 +201,7 @@ def _dubbed(
 
 
 def fit_to_trials(trials: Sequence[Trial]) -> Calibration:
-    """Fit the logistic map, and the deviation that evidence does not remove.
+    """Fit the logistic maps, and the deviation that evidence does not remove.
 
     Parameters
     ----------
@@ -223,20 +225,20 @@ def fit_to_trials(trials: Sequence[Trial]) -> Calibration:
             "give the manifest rows with split=dev and role=in_sync",
         )
     features = np.array([trial.features for trial in trials])
-    foreign = np.array([np.isinf(trial.error_s) for trial in trials])
-    counts = np.where(foreign, FOREIGN_SHARE / max(foreign.mean(), 1e-9), 1.0)
-    if foreign.any():
-        counts[~foreign] = (1.0 - FOREIGN_SHARE) / (1.0 - foreign.mean())
-    intercept, lag, match = (
-        float(weight) for weight in _logistic_regression(features, correct, counts)
-    )
+    own = np.array([np.isfinite(trial.error_s) for trial in trials])
+    counts = np.ones(len(trials))
+    if not own.all():
+        counts[own] = (1.0 - FOREIGN_SHARE) / own.mean()
+        counts[~own] = FOREIGN_SHARE / (1.0 - own.mean())
+    match = _logistic_regression(features[:, 1:], own.astype(float), counts)
+    close = _logistic_regression(features[own], correct[own], np.ones(np.count_nonzero(own)))
     # What a long clip leaves of the error; half of the longest windows miss by less.
     longest_s = max(trial.length_s for trial in trials if trial.correct)
     at_best = [
         abs(trial.error_s) for trial in trials if trial.correct and trial.length_s == longest_s
     ]
     least_s = float(np.quantile(at_best, 0.5))
-    unscaled = Calibration(intercept, lag, match, 1.0, 0.0)
+    unscaled = Calibration(*map(float, match), *map(float, close), 1.0, 0.0)
     return replace(
         unscaled,
         interval_scale=_interval_scale(trials, unscaled),
@@ -289,10 +291,10 @@ def _logistic_regression(
     counts: NDArray[np.float64],
     ridge: float = 1e-2,
 ) -> NDArray[np.float64]:
-    """Newton's method on the ridge-penalised likelihood; intercept first."""
+    """Newton's method on the likelihood with a ridge, which keeps it finite; intercept first."""
     rows = np.column_stack([np.ones(len(features)), features])
     weights = np.zeros(rows.shape[1])
-    penalty = ridge * np.diag([0.0, *np.ones(features.shape[1])])
+    penalty = ridge * np.eye(rows.shape[1])
     for _ in range(50):
         chance = 1.0 / (1.0 + np.exp(-rows @ weights))
         gradient = rows.T @ (counts * (outcomes - chance)) - penalty @ weights
