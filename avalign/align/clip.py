@@ -38,7 +38,7 @@ REPAIR_CONFIDENCE = 0.8
 _SHORTEST_SPEECH_S = 0.25
 # Sound that is rather foreign than not is said not to be of these lips, unless one lag
 # stands out all the same.
-_OUTSTANDING_CONFIDENCE = 0.3
+_OUTSTANDING_CONFIDENCE = 0.2
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ LARGEST_LAG_S = 0.8
 WINDOWS_PER_CLIP = 36
 # Every window is measured with the sound of another clip as well: such files exist, and a
 # confidence that has never met them would trust them. They count as this share of all.
-FOREIGN_SHARE = 0.06
+FOREIGN_SHARE = 0.04
 # The posterior as it comes, given a match.
 NEUTRAL = Calibration(30.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0)
 
