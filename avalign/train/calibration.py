@@ -232,13 +232,21 @@ def fit_to_trials(trials: Sequence[Trial]) -> Calibration:
         counts[~own] = FOREIGN_SHARE / (1.0 - own.mean())
     match = _logistic_regression(features[:, 1:], own.astype(float), counts)
     close = _logistic_regression(features[own], correct[own], np.ones(np.count_nonzero(own)))
+    unscaled = Calibration(
+        match_intercept=float(match[0]),
+        match_weight=float(match[1]),
+        lag_intercept=float(close[0]),
+        lag_weight=float(close[1]),
+        lag_match_weight=float(close[2]),
+        interval_scale=1.0,
+        smallest_half_width_s=0.0,
+    )
     # What a long clip leaves of the error; half of the longest windows miss by less.
     longest_s = max(trial.length_s for trial in trials if trial.correct)
     at_best = [
         abs(trial.error_s) for trial in trials if trial.correct and trial.length_s == longest_s
     ]
     least_s = float(np.quantile(at_best, 0.5))
-    unscaled = Calibration(*map(float, match), *map(float, close), 1.0, 0.0)
     return replace(
         unscaled,
         interval_scale=_interval_scale(trials, unscaled),
@@ -291,7 +299,7 @@ def _logistic_regression(
     counts: NDArray[np.float64],
     ridge: float = 1e-2,
 ) -> NDArray[np.float64]:
-    """Newton's method on the likelihood with a ridge, which keeps it finite; intercept first."""
+    """Newton's method on the likelihood, kept finite by a ridge; intercept first."""
     rows = np.column_stack([np.ones(len(features)), features])
     weights = np.zeros(rows.shape[1])
     penalty = ridge * np.eye(rows.shape[1])

@@ -40,7 +40,7 @@ def load_mediapipe() -> SimpleNamespace:
     """
     try:
         with _lock, quiet_native_logs(), _without_initialisation():
-            from mediapipe.framework.formats import landmark_pb2, rect_pb2  # noqa: F401
+            from mediapipe.framework.formats import rect_pb2
             from mediapipe.python import packet_creator, packet_getter
             from mediapipe.python._framework_bindings import calculator_graph, resource_util
             from mediapipe.python._framework_bindings.image_frame import ImageFormat
