@@ -27,6 +27,9 @@ __all__ = [
 ]
 
 MAX_LAG_S = 15.0
+# So much less than a file says it holds is a file cut short.
+LEAST_MISSING_S = 1.0
+LEAST_MISSING_SHARE = 0.05
 OUT_OF_TOLERANCE = 1
 
 
@@ -115,11 +118,12 @@ def measure(
         report = _describe(report, streams, found)
         if found.reason is None:
             report = believed(report, limits)
-            reason = _indecision(report)
+            reason = _indecision(report, limits)
             if reason is not None:
                 report = replace(
                     report, verdict=None, reason=reason, exit_code=NoAnswerError.exit_code
                 )
+        report = replace(report, notes=_cut_short(streams))
     report = replace(report, elapsed_s=time.perf_counter() - started)
     return Measurement(report, streams, limits, Path(audio) if audio else None, audio_track)
 
@@ -243,7 +247,21 @@ def _describe(report: SyncReport, streams: ClipStreams, found: ClipAlignment) ->
     )
 
 
-def _indecision(report: SyncReport) -> str | None:
+def _cut_short(streams: ClipStreams) -> tuple[str, ...]:
+    """Say where picture and sound end long before the file says that they do."""
+    clocks = [stream.times_s for stream in (streams.mfcc, *streams.lips) if len(stream)]
+    if not clocks:
+        return ()
+    read_s = float(max(clock[-1] for clock in clocks) - min(clock[0] for clock in clocks))
+    missing_s = streams.duration_s - read_s
+    if missing_s <= max(LEAST_MISSING_S, LEAST_MISSING_SHARE * streams.duration_s):
+        return ()
+    return (
+        f"only {read_s:.1f} of {streams.duration_s:.1f} s could be read: is the file complete?",
+    )
+
+
+def _indecision(report: SyncReport, limits: Tolerance) -> str | None:
     """Say why an answer carries no verdict, if it does not."""
     from avalign.align import VERDICT_CONFIDENCE, may_be_in_sync
 
@@ -252,7 +270,8 @@ def _indecision(report: SyncReport) -> str | None:
         return None
     if answer.confidence < VERDICT_CONFIDENCE:
         return "the evidence is too weak for a verdict"
-    if report.verdict != "in_sync" and may_be_in_sync(answer):
+    ends_ms = (1000.0 * end_s for end_s in answer.interval_s)
+    if report.verdict != "in_sync" and not limits.excludes(*ends_ms) and may_be_in_sync(answer):
         # The likeliest lag may be right, and yet a shift may make things worse.
         return (
             f"the file may be in sync as it is: a lag of {1000 * answer.audio_lag_s:.0f} ms "

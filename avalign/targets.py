@@ -147,6 +147,6 @@ def require_video(path: str | Path) -> None:
     """
     if is_streams_file(path):
         raise ParameterError(
-            f"{path}: holds streams, so there is no video to repair",
+            f"{path}: a file of streams has no video to repair",
             "add --dry-run to measure only, or name the video",
         )

@@ -108,6 +108,21 @@ class Tolerance:
         """
         return -self.early_ms <= lag_ms <= self.late_ms
 
+    def excludes(self, lowest_ms: float, highest_ms: float) -> bool:
+        """Tell whether no lag of an interval passes.
+
+        Parameters
+        ----------
+        lowest_ms, highest_ms : float
+            Ends of the interval in milliseconds.
+
+        Returns
+        -------
+        bool
+            True where all of it lies beyond the limit of one side.
+        """
+        return highest_ms < -self.early_ms or lowest_ms > self.late_ms
+
     def judge(self, lag_ms: float) -> Verdict:
         """Put a lag in one of three classes.
 

@@ -95,6 +95,14 @@ class TestMeasure:
         assert "no sound" in report.reason
         assert "mute.mp4" not in report.reason  # the line names the file already
 
+    def test_a_file_cut_short_is_told(self, tmp_path, one_face):
+        whole = late(tmp_path / "whole.mkv", duration_s=6.0, audio_codec="pcm_s16le")
+        assert api.check(whole).notes == ()
+        cut = tmp_path / "cut.mkv"
+        cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+        (note,) = api.check(cut).notes
+        assert "of 6.0 s could be read" in note
+
     def test_a_missing_sound_track_is_a_wrong_argument(self, tmp_path, one_face):
         with pytest.raises(ParameterError, match="no sound track 7"):
             api.check(late(tmp_path / "late.mp4"), audio_track=7)
@@ -207,6 +215,15 @@ class TestSync:
         # Nor is it called out of tolerance: a curator would drop the clip.
         assert (api.check(clip).verdict, api.check(clip).exit_code) == (None, 4)
         assert Path(api.sync(clip, force=True).output).exists()
+
+    def test_a_lag_that_is_surely_beyond_a_strict_tolerance_is_repaired(
+        self, tmp_path, one_face, monkeypatch
+    ):
+        """27 ms early, 17 more or less: 15 ms early may be true, 1 ms may not."""
+        clip = late(tmp_path / "talk.mp4", -0.027)
+        plant(monkeypatch, lambda streams, **_: planted.answer(-0.027, half_width_s=0.017))
+        assert api.check(clip, tolerance="atsc").verdict is None
+        assert api.check(clip, tolerance="1/1").verdict == "noticeable"
 
     @pytest.mark.parametrize("again", [planted.answer(0.1), planted.answer(1.0, at_edge=True)])
     def test_a_repair_that_did_not_help_is_taken_back(

@@ -112,19 +112,19 @@ def test_one_half_of_a_video_is_no_answer(streams, here, capfd):
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    ("recipe", "words"),
     [
-        Recipe(),
-        Recipe(duration_s=0.3, events_s=(0.1,)),
-        Recipe(size=(2, 2), video_codec="mpeg4"),
-        Recipe(rate_hz=8000),
-        Recipe(layout="5.1.4", audio_codec="pcm_s16le"),
+        (Recipe(), "no face"),
+        (Recipe(duration_s=0.3, events_s=(0.1,)), "too short: 0.3 s"),
+        (Recipe(size=(2, 2), video_codec="mpeg4"), "no face"),
+        (Recipe(rate_hz=8000), "no face"),
+        (Recipe(layout="5.1.4", audio_codec="pcm_s16le"), "no face"),
     ],
     ids=["no face", "0.3 s", "2x2 pixels", "8 kHz", "10 channels"],
 )
-def test_clips_without_a_face_are_no_answer(recipe, here, capfd):
+def test_clips_without_a_face_are_no_answer(recipe, words, here, capfd):
     make_clip(here / "clip.mkv", recipe)
-    refuse(here, capfd, 4, "no face", "clip.mkv")
+    refuse(here, capfd, 4, words, "clip.mkv")
 
 
 @pytest.mark.parametrize(("name", "words"), [("no-face", "no face"), ("silent", "speech")])

@@ -62,7 +62,7 @@ def test_optional_packages_are_not_missed(capsys, without):
     value, found = findings(capsys)
     assert value["works"] == before["works"]
     assert found["torch"]["found"] is None
-    assert "avalign train" in found["torch"]["remedy"]
+    assert "training" in found["torch"]["remedy"]
 
 
 def test_a_package_that_is_not_there_is_named(capsys, without, monkeypatch):

@@ -107,7 +107,7 @@ def test_a_shift_back_and_forth_restores_the_times(tmp_path, clips):
 
 
 def rich_clip(path, codec="subrip", format_options=None):
-    """Two languages, subtitles, chapters, tags, dispositions and a quarter turn."""
+    """Two languages, a name, subtitles, chapters, tags, dispositions and a quarter turn."""
     plain = make_clip(
         path.with_name(f"plain{path.suffix}"),
         Recipe(
@@ -129,6 +129,7 @@ def rich_clip(path, codec="subrip", format_options=None):
                 streams[stream.index].metadata.update(stream.metadata)
         second = writer.streams.audio[1]
         second.disposition = av.stream.Disposition.comment
+        second.metadata["title"] = "Comments"
         captions = writer.add_mux_stream(codec, time_base=Fraction(1, 1000))
         captions.metadata["language"] = "deu"
         texts = [(500, 700, "Guten Tag"), (1500, 800, "Auf Wiedersehen")]
@@ -165,6 +166,7 @@ def described(path):
                 stream.codec_context.codec.canonical_name if stream.codec_context else None,
                 stream.codec_context.codec_tag if stream.codec_context else None,
                 stream.language,
+                stream.metadata.get("title", stream.metadata.get("name")),
                 stream.disposition,
             )
             for stream in container.streams
@@ -192,6 +194,7 @@ def test_everything_else_is_kept(tmp_path, suffix, codec, lag_s):
     streams, chapters, tags = described(output)
     assert (streams, chapters, tags) == described(source)
     assert [kind for kind, *_ in streams].count("subtitle") == 1
+    assert [name for *_, name, _ in streams].count("Comments") == 1
     assert len(chapters) == 2
     assert tags == {"title": "A talk", "artist": "Somebody"}
     assert packet_hashes(output, "subtitle") == packet_hashes(source, "subtitle")
@@ -200,6 +203,35 @@ def test_everything_else_is_kept(tmp_path, suffix, codec, lag_s):
     for track in (0, 1):
         change = lag_of(output, track) - lag_of(source, track)
         assert change == pytest.approx(-lag_s, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "lost"),
+    [
+        (
+            ".ts",
+            ["chapters", "title and other tags", "subtitle stream 3", "attachment stream 4"],
+        ),
+        (".mp4", ["subtitle stream 3", "attachment stream 4"]),
+    ],
+)
+def test_what_another_container_cannot_hold_is_left_out_and_told(tmp_path, suffix, lost):
+    plain = rich_clip(tmp_path / "plain.mkv", "subrip")
+    source, output = tmp_path / "rich.mkv", tmp_path / f"out{suffix}"
+    with av.open(str(plain)) as reader, av.open(str(source), "w") as writer:
+        writer.metadata.update(reader.metadata)
+        writer.set_chapters(reader.chapters())
+        streams = [writer.add_stream_from_template(s, opaque=True) for s in reader.streams]
+        writer.add_attachment("notes.txt", "text/plain", b"remember")
+        for packet in reader.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream.index]
+                writer.mux(packet)
+    notes = shift_audio(source, output, audio_lag_s=0.2).notes
+    assert [note.split(" was")[0].split(" were")[0] for note in notes] == lost
+    kinds = [kind for kind, *_ in described(output)[0]]
+    assert kinds[:3] == ["video", "audio", "audio"]
+    assert "attachment" not in kinds
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])

@@ -46,6 +46,22 @@ def test_the_limit_named_is_the_one_on_the_side_of_the_lag():
     assert TOLERANCES["itu"].limit_ms(-60.0) == 45.0
 
 
+@pytest.mark.parametrize(
+    ("low_ms", "high_ms", "excluded"),
+    [
+        (-60, -46, True),
+        (-60, -45, False),
+        (126, 140, True),
+        (125, 140, False),
+        (-90, 200, False),
+    ],
+)
+def test_an_interval_is_excluded_where_all_of_it_lies_beyond_one_limit(
+    low_ms, high_ms, excluded
+):
+    assert TOLERANCES["itu"].excludes(low_ms, high_ms) is excluded
+
+
 def test_a_pair_of_numbers_is_a_tolerance_of_its_own():
     tolerance = Tolerance.parse(" 22.5/80")
     assert (tolerance.name, tolerance.early_ms, tolerance.late_ms) == ("22.5/80", 22.5, 80.0)

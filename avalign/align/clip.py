@@ -34,6 +34,8 @@ VERDICT_CONFIDENCE = 0.5
 # A file is changed only where the answer is as good as certain.
 REPAIR_CONFIDENCE = 0.8
 
+# A face is told from chance by being seen for a while, which a shorter clip does not allow.
+_SHORTEST_CLIP_S = 0.5
 # Less than this of speech with the lips in view decides nothing.
 _SHORTEST_SPEECH_S = 0.25
 # Sound that is rather foreign than not is said not to be of these lips, unless one lag
@@ -104,7 +106,7 @@ def align_streams(
     model = load_model() if model is None else model
     calibration = load_calibration() if calibration is None else calibration
     if not streams.lips:
-        return ClipAlignment((), None, None, "no face in the picture")
+        return ClipAlignment((), None, None, _unseen(streams))
 
     candidates: list[_Candidate] = []
     faces: list[FaceAlignment] = []
@@ -177,8 +179,9 @@ def _choose(
     rivals = [candidate for candidate in ranked if candidate not in joined]
     if rivals:
         # The voice belongs to one mouth: the faces share the probability.
-        margin = rivals[0].evidence.total.max() - alignment.diagnostics["evidence"]
-        share = 1.0 / (1.0 + float(np.exp(min(margin, 0.0))))
+        best_of_rivals = np.array([rival.evidence.total.max() for rival in rivals])
+        margins = np.minimum(best_of_rivals - alignment.diagnostics["evidence"], 0.0)
+        share = 1.0 / (1.0 + float(np.exp(margins).sum()))
         alignment = replace(
             alignment,
             confidence=alignment.confidence * share,
@@ -210,12 +213,18 @@ def _doubt(alignment: Alignment, max_lag_s: float, *, several: bool) -> str | No
     return "the evidence is too weak"
 
 
+def _unseen(streams: ClipStreams) -> str:
+    if 0 < streams.duration_s < _SHORTEST_CLIP_S:
+        return f"too short: {streams.duration_s:.1f} s of picture"
+    return "no face in the picture"
+
+
 def _unusable(streams: ClipStreams) -> str:
     if not streams.mfcc.valid.any():
         return "no sound to compare with the lips"
     if any(lips.valid.any() for lips in streams.lips):
         return "the face is too small or turned away"
-    return "no face in the picture"
+    return _unseen(streams)
 
 
 def _speech_in_view(speech: FeatureStream, lips: LipStream, seen: NDArray[np.bool_]) -> float:

@@ -97,7 +97,8 @@ def _explained(error: OSError, target: Path) -> MediaError:
         return MediaError(
             f"{target}: its folder {target.parent} is not writable", "write elsewhere with -o"
         )
+    hint = "check the disk and the path"
+    if error.errno == errno.EINVAL:
+        hint = "such a file may not hold what is to be in it: try the ending of the source"
     words = error.strerror or str(error)
-    return MediaError(
-        f"{target}: could not be written ({words})", "check the disk and the path"
-    )
+    return MediaError(f"{target}: could not be written ({words})", hint)

@@ -37,11 +37,24 @@ class Container:
         How the start of a track is told.
     options : dict of str to str
         Options of the muxer.
+    has_chapters, has_tags : bool
+        Whether it can hold chapters, and tags such as a title.
     """
 
     muxer: str
     start_time: StartTime
     options: dict[str, str]
+    has_chapters: bool = True
+    has_tags: bool = True
+
+    @property
+    def has_attachments(self) -> bool:
+        """Whether it can hold files, such as fonts, beside its streams."""
+        return self.muxer == "matroska"
+
+    def holds_subtitles(self, codec: str) -> bool:
+        """Tell whether subtitles stay subtitles: MPEG has those of broadcast and DVD."""
+        return self.muxer not in ("mpegts", "vob", "mpeg") or codec.startswith(("dvb", "dvd"))
 
 
 # Edit lists count in units of the whole file's clock; its usual millisecond is
@@ -56,22 +69,22 @@ _BY_SUFFIX = {
     ".m4a": Container("mp4", StartTime.EDIT_LIST, _MOVIE_CLOCK),
     ".mov": Container("mov", StartTime.EDIT_LIST, _MOVIE_CLOCK),
     ".qt": Container("mov", StartTime.EDIT_LIST, _MOVIE_CLOCK),
-    ".3gp": Container("3gp", StartTime.EDIT_LIST, _MOVIE_CLOCK),
-    ".3g2": Container("3g2", StartTime.EDIT_LIST, _MOVIE_CLOCK),
+    ".3gp": Container("3gp", StartTime.EDIT_LIST, _MOVIE_CLOCK, has_chapters=False),
+    ".3g2": Container("3g2", StartTime.EDIT_LIST, _MOVIE_CLOCK, has_chapters=False),
     ".mkv": Container("matroska", StartTime.TIMESTAMPS, {}),
     ".webm": Container("webm", StartTime.TIMESTAMPS, {}),
-    ".ts": Container("mpegts", StartTime.TIMESTAMPS, _BROADCAST),
-    ".mts": Container("mpegts", StartTime.TIMESTAMPS, _BROADCAST),
-    ".m2ts": Container("mpegts", StartTime.TIMESTAMPS, _BROADCAST),
-    ".mpg": Container("vob", StartTime.TIMESTAMPS, _BROADCAST),
-    ".mpeg": Container("vob", StartTime.TIMESTAMPS, _BROADCAST),
-    ".vob": Container("vob", StartTime.TIMESTAMPS, _BROADCAST),
-    ".flv": Container("flv", StartTime.TIMESTAMPS, {}),
+    ".ts": Container("mpegts", StartTime.TIMESTAMPS, _BROADCAST, False, False),
+    ".mts": Container("mpegts", StartTime.TIMESTAMPS, _BROADCAST, False, False),
+    ".m2ts": Container("mpegts", StartTime.TIMESTAMPS, _BROADCAST, False, False),
+    ".mpg": Container("vob", StartTime.TIMESTAMPS, _BROADCAST, False, False),
+    ".mpeg": Container("vob", StartTime.TIMESTAMPS, _BROADCAST, False, False),
+    ".vob": Container("vob", StartTime.TIMESTAMPS, _BROADCAST, False, False),
+    ".flv": Container("flv", StartTime.TIMESTAMPS, {}, has_chapters=False),
     ".wmv": Container("asf", StartTime.TIMESTAMPS, {}),
     ".asf": Container("asf", StartTime.TIMESTAMPS, {}),
-    ".avi": Container("avi", StartTime.NONE, {}),
+    ".avi": Container("avi", StartTime.NONE, {}, has_chapters=False),
 }
-_MPEG1_SYSTEM = Container("mpeg", StartTime.TIMESTAMPS, _BROADCAST)
+_MPEG1_SYSTEM = Container("mpeg", StartTime.TIMESTAMPS, _BROADCAST, False, False)
 
 
 def container_for(path: Path, clip: MediaClip) -> Container:

@@ -26,6 +26,7 @@ from avalign.media.stream_copy import (
     routed,
     same_family,
     sound_route,
+    track_tags,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ __all__ = ["Sound", "Written", "remux"]
 BLANK_CAPTION = b"\0\0"
 # Written by the muxer itself.
 BRAND_TAGS = {"major_brand", "minor_version", "compatible_brands"}
+# Tags that people write, and would miss.
+TOLD_TAGS = {"title", "artist", "ARTIST", "album", "comment", "copyright", "date"}
 # Tags that only QuickTime's "mdta" list can hold.
 PHONE_TAGS = ("com.apple.", "com.android.")
 
@@ -187,8 +190,16 @@ class _Plan:
     def add_streams(self, source: StrPath, sounds: tuple[Sound, ...]) -> None:
         """Add everything of the source in its order, `sounds` in place of its sounds."""
         tags = self.container.metadata.items()
-        self.out.metadata.update({tag: text for tag, text in tags if tag not in BRAND_TAGS})
-        self.out.set_chapters(self.container.chapters())
+        told = {tag: text for tag, text in tags if tag not in BRAND_TAGS}
+        self.out.metadata.update(told)
+        chapters = self.container.chapters()
+        self.out.set_chapters(chapters)
+        if chapters and not self._kind.has_chapters:
+            self.notes.append(f"chapters were left out: {self._kind.muxer} has none")
+        if told.keys() & TOLD_TAGS and not self._kind.has_tags:
+            self.notes.append(
+                f"title and other tags were left out: {self._kind.muxer} has none"
+            )
         waiting = list(sounds)
         for stream in self.container.streams:
             if not isinstance(stream, av.AudioStream):
@@ -204,7 +215,12 @@ class _Plan:
         ):
             return  # chapter titles or a time code: the muxer writes such a track itself
         if stream.type == "data" and not self._keep_data:
-            self.notes.append(f"data stream {stream.index} was left out: not allowed there")
+            self._leave_out(stream)
+            return
+        if (stream.type == "attachment" and not self._kind.has_attachments) or (
+            stream.type == "subtitle" and not self._kind.holds_subtitles(codec_name(stream))
+        ):
+            self._leave_out(stream)
             return
         try:
             if is_cover(stream) and "matroska" in self._kind.muxer:
@@ -217,13 +233,16 @@ class _Plan:
                     f"{self._kind.muxer} cannot hold {codec_name(stream)} pictures",
                     "keep the ending of the source",
                 ) from None
-            self.notes.append(
-                f"{stream.type} stream {stream.index} was left out: not allowed there"
-            )
+            self._leave_out(stream)
             return
         shift = origin_shift(self.container, stream)
         blank = BLANK_CAPTION if codec_name(stream) == "mov_text" else None
         self.routes[stream.index] = Route(copied, shift, blank=blank)
+
+    def _leave_out(self, stream: Stream) -> None:
+        self.notes.append(
+            f"{stream.type} stream {stream.index} was left out: not allowed there"
+        )
 
     def _add_sound(self, sound: Sound, source: StrPath) -> None:
         own = sound.path == source
@@ -247,7 +266,7 @@ class _Plan:
     def _add_encoded(self, sound: Sound, stream: av.AudioStream) -> None:
         name = codec_name(stream)
         coded = add_encoded_stream(self.out, stream, same_codec=plays_in(self._kind, name))
-        coded.metadata.update(stream.metadata)
+        coded.metadata.update(track_tags(stream))
         coded.disposition = stream.disposition
         self.encoded = True
         trim = self._kind.start_time is StartTime.NONE

@@ -29,6 +29,7 @@ __all__ = [
     "routed",
     "same_family",
     "sound_route",
+    "track_tags",
 ]
 
 # Decoders need a packet or two before the first that is heard.
@@ -106,7 +107,7 @@ def add_copied_stream(
         If `out` cannot hold such a stream.
     """
     copied = out.add_stream_from_template(stream, opaque=True)
-    copied.metadata.update(stream.metadata)
+    copied.metadata.update(track_tags(stream))
     copied.disposition = stream.disposition
     if keep_tag and has_decoder(stream):
         with suppress(UnicodeError):
@@ -114,6 +115,18 @@ def add_copied_stream(
     if out.format.name == "mpegts" and container.format.name == "mpegts":
         copied.id = stream.id
     return copied
+
+
+def track_tags(stream: Stream) -> dict[str, str]:
+    """Return the tags of a track as muxers want them.
+
+    FFmpeg reads a track's name in MP4 and MOV as ``name``, but every muxer takes it as
+    ``title``.
+    """
+    tags = dict(stream.metadata)
+    if "name" in tags:
+        tags.setdefault("title", tags.pop("name"))
+    return tags
 
 
 def add_cover(out: OutputContainer, path: StrPath, picture: Stream) -> None:

@@ -139,7 +139,7 @@ class _Strip:
         )
         self._lips = (np.empty(0), np.empty(0))
         self._score = (np.empty(0), np.empty(0))
-        if alignment is not None:
+        if alignment is not None and alignment.confidence > 0:
             self._score = running_agreement(alignment)
         if lips is not None:
             opening = unit_range(smooth(lip_opening(lips), lips.times_s, 0.06))
@@ -174,15 +174,14 @@ class _Strip:
         import cv2
 
         times_s, scores = self._score
-        row = _nearest(times_s, time_s)
-        if row is None:
+        if len(times_s) == 0:
             return
-        score = scores[row]
+        score = float(np.interp(time_s, times_s, scores, np.nan, np.nan))
         right, wide = self._width - 10, self._width // 5
         top, bottom = self._top - 8 - int(14 * self._scale), self._top - 8
         cv2.rectangle(strip, (right - wide, top), (right, bottom), FAINT, 1)
         if np.isfinite(score) and score > 0:
-            end = right - wide + round(wide * float(score))
+            end = right - wide + round(wide * score)
             cv2.rectangle(strip, (right - wide, top), (end, bottom), LIPS, -1)
         label = "agreement"
         (width, _), _ = cv2.getTextSize(label, FONT, self._scale * 0.8, 1)
@@ -194,7 +193,8 @@ def _title(report: SyncReport) -> str:
         return "no reliable answer"
     lag_ms = round(1e3 * report.alignment.audio_lag_s)
     side = "on time" if lag_ms == 0 else f"{abs(lag_ms)} ms {'late' if lag_ms > 0 else 'early'}"
-    return f"audio {side}, confidence {report.alignment.confidence:.2f}"
+    hedge = "" if report.verdict else "unsure: "
+    return f"{hedge}audio {side}, confidence {report.alignment.confidence:.2f}"
 
 
 def _at(

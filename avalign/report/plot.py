@@ -89,7 +89,8 @@ def plot_sync(
             _say(axes, "No face" if lips is None else "No sound")
     else:
         traces = _Traces.of(lips, streams)
-        lag_s = alignment.audio_lag_s if alignment is not None else None
+        told = alignment is not None and _tells_a_lag(alignment)
+        lag_s = alignment.audio_lag_s if alignment is not None and told else None
         traces.draw(before, 0.0, "Lips and sound as recorded", legend=True)
         if lag_s is None:
             _say(after, "No shift to show")
@@ -153,9 +154,11 @@ def _draw_curve(axes: Any, alignment: Alignment, tolerance: Tolerance) -> None:
         label=f"tolerance ({tolerance.source})",
     )
     low_ms, high_ms = (1e3 * end_s for end_s in alignment.interval_s)
-    axes.axvspan(
-        low_ms, high_ms, color=INTERVAL, alpha=0.55, linewidth=0, label="95 % interval"
-    )
+    told = _tells_a_lag(alignment)
+    if told:
+        axes.axvspan(
+            low_ms, high_ms, color=INTERVAL, alpha=0.55, linewidth=0, label="95 % interval"
+        )
     posterior = curve.posterior / max(float(np.max(curve.posterior)), 1e-300)
     axes.fill_between(
         lags_ms, posterior, color=LIPS, alpha=0.28, linewidth=0, label="probability"
@@ -163,12 +166,18 @@ def _draw_curve(axes: Any, alignment: Alignment, tolerance: Tolerance) -> None:
     axes.plot(lags_ms, posterior, color=LIPS, linewidth=1.0)
     score = score / max(float(np.max(score)), 1e-12)
     axes.plot(lags_ms, score, color=INK, linewidth=1.6, label="evidence")
-    lag_ms = 1e3 * alignment.audio_lag_s
-    axes.axvline(lag_ms, color=INK, linewidth=1.0, linestyle=(0, (3, 2)))
     axes.set(xlim=(lags_ms[0], lags_ms[-1]), ylim=(0, 1.22), yticks=[])
-    _write_lag(axes, lag_ms, [(low_ms, high_ms), (-tolerance.early_ms, tolerance.late_ms)])
+    if told:
+        lag_ms = 1e3 * alignment.audio_lag_s
+        axes.axvline(lag_ms, color=INK, linewidth=1.0, linestyle=(0, (3, 2)))
+        _write_lag(axes, lag_ms, [(low_ms, high_ms), (-tolerance.early_ms, tolerance.late_ms)])
     axes.set_xlabel("audio lag [ms]  (left: audio early, right: audio late)", color=INK)
     _legend_above(axes, "lower left")
+
+
+def _tells_a_lag(alignment: Alignment) -> bool:
+    """Tell a best guess from a peak at the edge, or of lips without speech."""
+    return alignment.confidence > 0
 
 
 def _write_lag(axes: Any, lag_ms: float, bands_ms: list[tuple[float, float]]) -> None:
@@ -215,8 +224,8 @@ def _words(report: SyncReport) -> tuple[str, str]:
     answer = report.alignment
     name = Path(report.file).name
     if answer is None:
-        reason = _shortened(report.reason or "the evidence is too weak", 80)
-        return "No reliable answer", f"{_shortened(name, 100 - len(reason))}  ·  {reason}"
+        reason = _shortened(report.reason or "the evidence is too weak", 90)
+        return "No reliable answer", f"{_shortened(name, 110 - len(reason))}  ·  {reason}"
     lag_s = answer.audio_lag_s
     side = _milliseconds(lag_s, zero="on time", after=" late", before=" early")
     low_s, high_s = answer.interval_s
@@ -226,7 +235,8 @@ def _words(report: SyncReport) -> tuple[str, str]:
         f"confidence {answer.confidence:.2f}",
         VERDICTS.get(report.verdict or "", ""),
     ]
-    return f"The audio is {side}", "  ·  ".join(part for part in parts if part)
+    headline = f"The audio is {side}" if report.verdict else f"Unsure: the audio may be {side}"
+    return headline, "  ·  ".join(part for part in parts if part)
 
 
 def _shortened(text: str, most: int) -> str:

@@ -25,7 +25,8 @@ __all__ = [
 INNER_UPPER = (36, 35, 34)
 INNER_LOWER = (24, 25, 26)
 UPDOWN = 1
-AGREEMENT_SPAN_S = 2.0
+# Long enough for a syllable or two; over more, nearly every moment of a match is sure.
+AGREEMENT_SPAN_S = 0.8
 
 
 def lip_opening(lips: LipStream) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ NEEDED = {
 # Module, the extra of avalign that brings it, and what goes without.
 OPTIONAL = {
     "matplotlib": ("report", "--plot"),
-    "torch": ("torch", "avalign train"),
+    "torch": ("torch", "training, recognising and avalign.fusion"),
 }
 # On a bare server OpenCV misses OpenGL, although it never opens a window here.
 _LIBGL = "apt-get install libgl1 libglib2.0-0"

@@ -114,7 +114,8 @@ def sync(
                 progress=progress,
             )
         report = measurement.report
-        with screen.progress(f"Writing {planned}") as progress:
+        doing = f"Deciding about {video}" if dry_run else f"Writing {planned}"
+        with screen.progress(doing) as progress:
             report = api.repair(
                 measurement,
                 planned,

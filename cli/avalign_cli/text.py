@@ -146,7 +146,8 @@ def _residual(residual_ms: float | None) -> str:
 
 
 def _sentence(words: str | None) -> str:
-    return f"{(words or 'nobody knows why').rstrip('.')}."
+    words = (words or "nobody knows why").rstrip(".")
+    return words if words.endswith("?") else f"{words}."
 
 
 def _amount(value: float | None, pattern: str) -> str:
