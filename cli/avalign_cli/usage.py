@@ -19,7 +19,10 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: D102 (as typer's)
         pieces = super().collect_usage_pieces(ctx)
-        return [piece.replace("{", "").replace("}", "") for piece in pieces]
+        names = [piece.replace("{", "").replace("}", "") for piece in pieces]
+        # Not every release of typer shows that an argument may be repeated.
+        repeated = {each.metavar for each in self.get_params(ctx) if each.nargs == -1}
+        return [f"{name}..." if name in repeated else name for name in names]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: D102 (as typer's)
         records: dict[str, list[tuple[str, str]]] = {"argument": [], "option": []}
