@@ -82,6 +82,18 @@ def test_the_mouth_that_speaks_is_found_and_named_by_its_place():
         assert answer.reason is None
 
 
+@pytest.mark.parametrize("count", [2, 4])
+def test_mouths_that_move_alike_share_the_confidence(count):
+    streams = talking()
+    alike = [
+        moved_to(streams.lips[0], number, number / count, (number + 0.9) / count)
+        for number in range(count)
+    ]
+    answer = align_streams(replace(streams, lips=tuple(alike)))
+    assert answer.alignment.confidence == pytest.approx(1 / count, abs=0.01)
+    assert answer.alignment.diagnostics["share_among_faces"] == pytest.approx(1 / count)
+
+
 def test_a_face_seen_before_and_after_a_cut_counts_as_one():
     """Either half of the clip alone is less evidence than both as two tracks."""
     streams = talking()

@@ -216,7 +216,7 @@ def test_everything_else_is_kept(tmp_path, suffix, codec, lag_s):
     ],
 )
 def test_what_another_container_cannot_hold_is_left_out_and_told(tmp_path, suffix, lost):
-    plain = rich_clip(tmp_path / "plain.mkv", "subrip")
+    plain = rich_clip(tmp_path / "bare.mkv", "subrip")
     source, output = tmp_path / "rich.mkv", tmp_path / f"out{suffix}"
     with av.open(str(plain)) as reader, av.open(str(source), "w") as writer:
         writer.metadata.update(reader.metadata)
@@ -232,6 +232,7 @@ def test_what_another_container_cannot_hold_is_left_out_and_told(tmp_path, suffi
     kinds = [kind for kind, *_ in described(output)[0]]
     assert kinds[:3] == ["video", "audio", "audio"]
     assert "attachment" not in kinds
+    assert lag_of(output) - lag_of(source) == pytest.approx(-0.2, abs=0.003)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])

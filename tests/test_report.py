@@ -14,7 +14,8 @@ import pytest
 from avalign.errors import MediaError, MissingDependencyError, ParameterError
 from avalign.media import iter_frames, probe, read_audio
 from avalign.media.video_writer import open_video_writer
-from avalign.report import plot_reliability, plot_sync, write_overlay
+from avalign.report import plot, plot_reliability, plot_sync, write_overlay
+from avalign.report.figures import new_figure
 from avalign.report.signals import (
     busiest_span_s,
     face_of,
@@ -33,6 +34,7 @@ from avalign.types import (
     LipStream,
     SyncReport,
 )
+from avalign.verdict import TOLERANCES
 
 FRAME_RATE, DURATION_S, SIZE = 25.0, 4.0, (160, 120)
 PINK = np.array([240, 80, 120])
@@ -304,6 +306,17 @@ def test_agreement_runs_along_with_the_evidence() -> None:
     assert (probability[times_s < 9] > 0.9).all()
     assert (probability[(times_s > 11) & (times_s < 17)] < 0.1).all()
     assert np.isnan(probability[~seen][-1])
+
+
+def test_no_lag_is_told_of_a_peak_at_the_edge_or_of_lips_without_speech() -> None:
+    for confidence, told in ((0.0, False), (0.3, True)):
+        axes = new_figure(4, 2).add_subplot()
+        found = replace(alignment_of(0.1), confidence=confidence)
+        plot._draw_curve(axes, found, TOLERANCES["itu"])
+        words = [text.get_text() for text in axes.texts]
+        assert ("+100 ms" in words) is told
+        labels = [text.get_text() for text in axes.get_legend().get_texts()]
+        assert ("95 % interval" in labels) is told
 
 
 def test_the_matching_face_is_shown() -> None:
