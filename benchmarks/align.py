@@ -24,7 +24,7 @@ from benchmarks.cases import Clip
 from benchmarks.own_lags import read_own_lags
 from benchmarks.results import write_rows, write_tables
 from benchmarks.statistics import area_under_roc, bootstrap
-from benchmarks.sync import benchmark_rows, console, load_clips, print_tables
+from benchmarks.sync import benchmark_rows, console, known_clips, print_tables
 from benchmarks.tables import Bar, Row, Table
 
 __all__ = ["run_align"]
@@ -69,7 +69,7 @@ def run_align(
     rows = benchmark_rows(manifest, split)
     clips = [
         clip
-        for clip in load_clips(manifest, rows, read_own_lags(), cache=cache)
+        for clip in known_clips(manifest, rows, read_own_lags(), cache=cache)
         if clip.source.audio.duration_s >= SHORTEST_CLIP_S
     ]
     if not clips:

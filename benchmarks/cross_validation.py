@@ -21,7 +21,7 @@ from benchmarks.sync import (
     benchmark_rows,
     console,
     is_grid,
-    load_clips,
+    known_clips,
     measure_all,
     print_tables,
     write_results,
@@ -85,7 +85,7 @@ def run_cross_validation(
         model = fit_space(load_corpus_clips(known, plan.groups, cache_dir=cache), plan)
         estimator = avalign_estimator(model)
         unknown = {manifest.name_of(row): OwnLag(0.0, 0.0, 0.0, 0.0) for row in held_out}
-        for clip in load_clips(manifest, held_out, unknown, cache=cache):
+        for clip in known_clips(manifest, held_out, unknown, cache=cache):
             whole = estimator(clip.source.streams, SEARCH_S).alignment
             if whole is not None:
                 clips.append(replace(clip, own_lag_s=whole.audio_lag_s))

@@ -6,18 +6,19 @@ See `benchmarks.cases` for the protocol.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 from rich.table import Table as PrintedTable
 
-from avalign.data.clips import load_clip
+from avalign.data.clips import LoadedClip, load_clip, load_clips
 from avalign.data.manifest import Manifest, ManifestRow, read_manifest
+from avalign.data.windows import SourceClip
 from avalign.errors import NoAnswerError, ParameterError
 from benchmarks.cases import SEARCH_S, Case, Clip, Estimator, Result, make_cases, measure
 from benchmarks.estimators import avalign_estimator, baseline_estimator
@@ -99,7 +100,7 @@ def run_sync(
     """
     manifest = read_manifest(data)
     lags = read_own_lags()
-    clips = load_clips(manifest, benchmark_rows(manifest, split), lags, cache=cache)
+    clips = known_clips(manifest, benchmark_rows(manifest, split), lags, cache=cache)
     if not clips:
         raise ParameterError(f"{data} holds no clips of the split {split!r} to measure")
     cases = make_cases(clips, windows_per_clip=windows_per_clip, seed=seed)
@@ -155,13 +156,12 @@ def run_own_lags(data: Path, *, cache: Path | None = None, split: str = "all") -
     manifest = read_manifest(data)
     estimator = avalign_estimator()
     lags: dict[str, OwnLag] = {}
-    for row in track(benchmark_rows(manifest, split), "measuring clips", console=console):
-        name = manifest.name_of(row)
-        try:
-            lag = measure_own_lag(load_clip(row.path, cache_dir=cache).streams, estimator)
-        except NoAnswerError as error:
-            console.print(f"{name}: {error}")
+    for loaded in _loading(benchmark_rows(manifest, split), cache):
+        name = manifest.name_of(loaded.row)
+        if isinstance(loaded.error, NoAnswerError):
+            console.print(f"{name}: {loaded.error}")
             continue
+        lag = measure_own_lag(_source(loaded).streams, estimator)
         if lag is None:
             console.print(f"{name}: nothing to measure")
             continue
@@ -195,7 +195,7 @@ def is_grid(row: ManifestRow) -> bool:
     return row.dataset == "grid"
 
 
-def load_clips(
+def known_clips(
     manifest: Manifest,
     rows: Iterable[ManifestRow],
     own_lags: Mapping[str, OwnLag],
@@ -225,25 +225,41 @@ def load_clips(
     ParameterError
         If the own lag of a clip was not measured.
     """
-    clips = []
-    for row in track(list(rows), "extracting clips", console=console):
-        name = manifest.name_of(row)
-        if name not in own_lags:
+    rows = list(rows)
+    for row in rows:
+        if manifest.name_of(row) not in own_lags:
             raise ParameterError(
-                f"the own lag of {name} is not known",
+                f"the own lag of {manifest.name_of(row)} is not known",
                 "measure it: python -m benchmarks own-lags",
             )
+    clips = []
+    for loaded in _loading(rows, cache):
+        name = manifest.name_of(loaded.row)
         clips.append(
             Clip(
                 name,
-                speaker=row.speaker or name,
-                is_grid=is_grid(row),
-                in_sync=row.role == "in_sync",
+                speaker=loaded.row.speaker or name,
+                is_grid=is_grid(loaded.row),
+                in_sync=loaded.row.role == "in_sync",
                 own_lag_s=own_lags[name].lag_s,
-                source=load_clip(row.path, cache_dir=cache),
+                source=_source(loaded),
             )
         )
     return clips
+
+
+def _loading(rows: Iterable[ManifestRow], cache: Path | None) -> Iterator[LoadedClip]:
+    with Progress(console=console) as bars:
+        bar = bars.add_task("extracting clips", total=1.0)
+        yield from load_clips(
+            rows, cache_dir=cache, progress=lambda share: bars.update(bar, completed=share)
+        )
+
+
+def _source(loaded: LoadedClip) -> SourceClip:
+    if loaded.clip is None:
+        raise loaded.error or ParameterError(f"{loaded.row.path} was not loaded")
+    return loaded.clip
 
 
 def measure_samples(estimator: Estimator, *, cache: Path | None = None) -> dict[str, float]:

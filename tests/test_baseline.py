@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from avalign.data.clips import LoadedClip
 from avalign.data.manifest import read_manifest
 from avalign.errors import NoFaceError, ParameterError
 from avalign.space.cca import CCA
@@ -238,17 +239,19 @@ def test_what_is_learnt_from_is_drawn_from_the_manifest(monkeypatch, tmp_path):
     manifest = read_manifest(tmp_path / "manifest.csv")
     read, learnt = [], []
 
-    def load(path, *, cache_dir):
-        read.append(Path(path).name)
-        if path.name == "faceless.mp4":
-            raise NoFaceError("no picture")
-        return SimpleNamespace(streams=planted(0.0, len(read)))
+    def load(rows, *, cache_dir):
+        for row in rows:
+            read.append(row.path.name)
+            if row.path.name == "faceless.mp4":
+                yield LoadedClip(row, None, NoFaceError("no picture"))
+            else:
+                yield LoadedClip(row, SimpleNamespace(streams=planted(0.0, len(read))), None)
 
     def fit(clips, plan):
         learnt.extend(clips)
         return FrameSpace(CCA(1))
 
-    monkeypatch.setattr(baseline, "load_clip", load)
+    monkeypatch.setattr(baseline, "load_clips", load)
     monkeypatch.setattr(baseline, "fit_baseline", fit)
     train_baseline(manifest, plan=BaselinePlan(clips_per_speaker=4))
     assert sum(name.startswith("s") for name in read) == 4

@@ -280,7 +280,7 @@ def test_a_clip_without_own_lag_says_how_to_measure_it(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("path,role\na.mp4,in_sync\n")
     manifest = read_manifest(tmp_path / "manifest.csv")
     with pytest.raises(ParameterError, match=r"a\.mp4 is not known.*own-lags"):
-        sync.load_clips(manifest, manifest.rows, {"b.mp4": OwnLag(0, 0, 0, 1)})
+        sync.known_clips(manifest, manifest.rows, {"b.mp4": OwnLag(0, 0, 0, 1)})
 
 
 def test_results_are_written_whole(

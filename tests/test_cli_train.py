@@ -13,13 +13,18 @@ def test_the_options_reach_the_training(monkeypatch, capsys):
     def fit(manifest, output, **settings):
         seen.update(settings, manifest=manifest, output=output)
         settings["progress"](1.0)
+        for name in ("a.mp4", "b.mp4"):
+            settings["left_out"](f"{name}: is empty")
 
     monkeypatch.setattr("avalign.train.space.train_space", fit)
     arguments = ["--data", "m.csv", "--output", "o.safetensors", "--seed", "3", "--cache", "c"]
-    assert main(["train", "space", *arguments]) == 0
-    assert capsys.readouterr().out == "Wrote o.safetensors.\n"
+    assert main(["train", "space", *arguments, "-j", "2"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "Wrote o.safetensors.\n"
+    assert "note: 2 clips left out: a.mp4: is empty" in told.err
     assert (seen["manifest"], seen["output"]) == (Path("m.csv"), Path("o.safetensors"))
     assert (seen["plan"].seed, seen["cache_dir"], seen["overwrite"]) == (3, Path("c"), False)
+    assert seen["jobs"] == 2
 
 
 def test_without_torch_it_exits_5(monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """Training of the shared space on a planted world, where the answer is known."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,15 +9,22 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from avalign.align import gather_evidence, load_calibration, rigid_alignment  # noqa: E402
+from avalign.data.manifest import ManifestRow  # noqa: E402
 from avalign.errors import MediaError, ParameterError  # noqa: E402
 from avalign.space import EncoderSettings, SpaceSettings  # noqa: E402
 from avalign.train.augment import Augmentation, draw_batch  # noqa: E402
 from avalign.train.calibration import Trial, cross_validate, fit_to_trials  # noqa: E402
 from avalign.train.corpus import Corpus, TrainingClip  # noqa: E402
-from avalign.train.space import TrainingPlan, fit_space, train_space  # noqa: E402
+from avalign.train.space import (  # noqa: E402
+    TrainingPlan,
+    fit_space,
+    load_corpus_clips,
+    train_space,
+)
 from avalign.train.trainer import clip_own_lag_s  # noqa: E402
 from avalign.types import Alignment, FeatureStream, LagCurve  # noqa: E402
 
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 SHARES = {"natural": 0.7, "read": 0.3}
 EVEN = np.full(3, 1 / 3)
 STILL = Augmentation(
@@ -222,6 +230,29 @@ def test_weights_that_cannot_be_written_are_told_before_training(name, error, tm
     (tmp_path / "manifest.csv").write_text("path\n")
     with pytest.raises(error, match=r"gone|needs the ending|calibration.json: exists"):
         train_space(tmp_path / "manifest.csv", tmp_path / name)
+
+
+def test_spans_are_learnt_from_apart_and_what_cannot_be_used_is_told(tmp_path):
+    video = SAMPLES / "talking.mp4"
+    told = []
+    clips = load_corpus_clips(
+        [
+            ManifestRow(video, speaker="a", role="in_sync", end_s=3.0),
+            ManifestRow(SAMPLES / "no-face.mp4", speaker="b", role="in_sync"),
+            ManifestRow(video, speaker="a", role="in_sync", start_s=3.0),
+            ManifestRow(tmp_path / "gone.mp4", speaker="c", role="in_sync"),
+            ManifestRow(video, speaker="a", role="negative_no_speech"),
+        ],
+        {"natural"},
+        cache_dir=tmp_path / "cache",
+        jobs=1,
+        left_out=told.append,
+    )
+    assert [len(clip) / 50 for clip in clips] == pytest.approx([3.0, 5.0], abs=0.1)
+    assert not np.allclose(clips[0].lips[:50], clips[1].lips[:50])
+    assert len(told) == 2
+    assert "no-face.mp4: shows a face for too short a time" in told[0]
+    assert "gone.mp4" in told[1]
 
 
 def test_nothing_to_learn_from_is_said():

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.data.clips import load_clip
-from avalign.errors import AvalignError, ParameterError
+from avalign.data.clips import load_clips
+from avalign.errors import ParameterError
 from avalign.space.cca import CCA
 from avalign.space.frames import (
     AUDIO_RATE_HZ,
@@ -131,13 +131,12 @@ def train_baseline(
     plan = BaselinePlan() if plan is None else plan
     rows = _draw(manifest.select(split="train", role=ROLES, weights_ok=True), plan)
     clips = []
-    for row in rows:
-        try:
-            streams = load_clip(row.path, cache_dir=cache_dir).streams
-        except AvalignError:
+    for loaded in load_clips(rows, cache_dir=cache_dir):
+        if loaded.clip is None:
             continue
+        row = loaded.row
         weight = plan.read_weight if row.dataset == "grid" else 1.0
-        clip = baseline_clip(streams, row.speaker or row.path.name, weight)
+        clip = baseline_clip(loaded.clip.streams, row.speaker or row.path.name, weight)
         if clip is not None:
             clips.append(clip)
     return fit_baseline(clips, plan)

@@ -9,9 +9,9 @@ import numpy as np
 
 from avalign.align import Calibration, align_streams
 from avalign.align.lag import CLOSE_S, confidence_interval
-from avalign.data.clips import load_clip
+from avalign.data.clips import load_clips
 from avalign.data.windows import SourceClip, cut_window, usable_starts
-from avalign.errors import AvalignError, ParameterError
+from avalign.errors import ParameterError
 from avalign.types import Alignment
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Trial", "cross_validate", "fit_calibration", "fit_to_trials", "run_trials"]
 
+ROLES = frozenset({"in_sync", "in_sync_unverified"})
 LENGTHS_S = (1.0, 2.0, 5.0, 10.0)
 LARGEST_LAG_S = 0.8
 WINDOWS_PER_CLIP = 36
@@ -80,6 +81,7 @@ def fit_calibration(
     *,
     cache_dir: str | os.PathLike[str] | None = None,
     seed: int = 0,
+    jobs: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Calibration:
     """Fit a model's calibration on rows it has not learnt from.
@@ -94,6 +96,8 @@ def fit_calibration(
         Where extracted clips are kept.
     seed : int, optional
         Seed of the windows.
+    jobs : int, optional
+        Clips extracted at a time; default all cores.
     progress : callable, optional
         Told the share that is done.
 
@@ -108,7 +112,7 @@ def fit_calibration(
         If the rows hold no window to measure on.
     """
     return fit_to_trials(
-        run_trials(model, rows, cache_dir=cache_dir, seed=seed, progress=progress)
+        run_trials(model, rows, cache_dir=cache_dir, seed=seed, jobs=jobs, progress=progress)
     )
 
 
@@ -118,6 +122,7 @@ def run_trials(
     *,
     cache_dir: str | os.PathLike[str] | None = None,
     seed: int = 0,
+    jobs: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> list[Trial]:
     """Measure windows with injected lags, and some with foreign sound.
@@ -132,6 +137,8 @@ def run_trials(
         Where extracted clips are kept.
     seed : int, optional
         Seed of the windows.
+    jobs : int, optional
+        Clips extracted at a time; default all cores.
     progress : callable, optional
         Told the share that is done.
 
@@ -140,13 +147,12 @@ def run_trials(
     list of Trial
         In the order of the rows.
     """
-    clips: list[tuple[ManifestRow, SourceClip]] = []
-    for row in rows:
-        if row.role in {"in_sync", "in_sync_unverified"} and row.dataset != "grid":
-            try:
-                clips.append((row, load_clip(row.path, cache_dir=cache_dir)))
-            except AvalignError:
-                continue
+    natural = [row for row in rows if row.role in ROLES and row.dataset != "grid"]
+    clips = [
+        (loaded.row, loaded.clip)
+        for loaded in load_clips(natural, cache_dir=cache_dir, jobs=jobs)
+        if loaded.clip is not None
+    ]
     random = np.random.default_rng(seed)
     trials: list[Trial] = []
     for number, (row, clip) in enumerate(clips):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.data.clips import load_clip
+from avalign.data.clips import load_clips
 from avalign.data.manifest import ManifestRow, read_manifest
-from avalign.errors import AvalignError, MissingDependencyError, ParameterError
+from avalign.errors import MissingDependencyError, ParameterError
 from avalign.targets import check_target
 from avalign.train.corpus import Corpus, TrainingClip, training_clip
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingPlan", "fit_space", "load_corpus_clips", "train_space"]
 
+ROLES = frozenset({"in_sync", "in_sync_unverified", "suspected_dubbed"})
 MASS_CLIPS = 50
 
 
@@ -45,7 +46,9 @@ def train_space(
     plan: TrainingPlan | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
+    jobs: int | None = None,
     progress: Callable[[float], None] | None = None,
+    left_out: Callable[[str], None] | None = None,
 ) -> SpaceModel:
     """Train the shared space on a manifest and write weights and calibration.
 
@@ -66,8 +69,13 @@ def train_space(
         Where extracted clips are kept.
     overwrite : bool, optional
         Replace `output`.
+    jobs : int, optional
+        Clips read at a time, and then members trained, each on one core; default all
+        cores. The result does not depend on it.
     progress : callable, optional
         Told the share that is done.
+    left_out : callable, optional
+        Told, in a line, each clip that cannot be used and why.
 
     Returns
     -------
@@ -98,20 +106,27 @@ def train_space(
         table.select(split="train", weights_ok=True).rows,
         plan.groups,
         cache_dir=cache_dir,
+        jobs=jobs,
         progress=lambda f: tell(0.2 * f),
+        left_out=left_out,
     )
     anchors = load_corpus_clips(
         table.select(split="dev", weights_ok=True, role="in_sync").rows,
         plan.groups - {"mass"},
         cache_dir=cache_dir,
+        jobs=jobs,
         progress=lambda f: tell(0.2 + 0.1 * f),
+        left_out=left_out,
     )
-    model = fit_space(clips, plan, anchors=anchors, progress=lambda f: tell(0.3 + 0.6 * f))
+    model = fit_space(
+        clips, plan, anchors=anchors, jobs=jobs, progress=lambda f: tell(0.3 + 0.6 * f)
+    )
     calibration = fit_calibration(
         model,
         table.select(split="dev").rows,
         cache_dir=cache_dir,
         seed=plan.seed,
+        jobs=jobs,
         progress=lambda f: tell(0.9 + 0.1 * f),
     )
     with atomic_output(output, overwrite) as temporary:
@@ -126,7 +141,9 @@ def load_corpus_clips(
     groups: Collection[str],
     *,
     cache_dir: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
     progress: Callable[[float], None] | None = None,
+    left_out: Callable[[str], None] | None = None,
 ) -> list[TrainingClip]:
     """Extract what can be learnt from; clips without sound or face are passed over.
 
@@ -138,33 +155,42 @@ def load_corpus_clips(
         Groups wanted; clips of others are left out.
     cache_dir : path-like, optional
         Where extracted clips are kept.
+    jobs : int, optional
+        Clips extracted at a time; default all cores.
     progress : callable, optional
         Told the share that is done.
+    left_out : callable, optional
+        Told, in a line, each clip that cannot be used and why.
 
     Returns
     -------
     list of TrainingClip
         The clips in the order of `rows`.
     """
-    roles = {"in_sync", "in_sync_unverified", "suspected_dubbed"}
-    rows = [row for row in rows if row.role in roles]
+    rows = [row for row in rows if row.role in ROLES]
     count = Counter(row.speaker for row in rows)
+
+    def group_of(row: ManifestRow) -> str:
+        if count[row.speaker] >= MASS_CLIPS:
+            return "mass"
+        return "read" if row.dataset == "grid" else "natural"
+
+    wanted = [row for row in rows if group_of(row) in groups]
     clips = []
-    for number, row in enumerate(rows):
-        mass = count[row.speaker] >= MASS_CLIPS
-        group = "mass" if mass else "read" if row.dataset == "grid" else "natural"
-        if group not in groups:
-            continue
-        try:
-            source = load_clip(row.path, cache_dir=cache_dir)
-        except AvalignError:
-            continue
-        anchors = row.role == "in_sync" and not mass
-        clip = training_clip(source, row.path.name, row.speaker, group, anchors=anchors)
+    for loaded in load_clips(wanted, cache_dir=cache_dir, jobs=jobs, progress=progress):
+        row, group = loaded.row, group_of(loaded.row)
+        clip, reason = None, f"{row.path}: shows a face for too short a time, or has no sound"
+        if loaded.clip is not None:
+            anchors = row.role == "in_sync" and group != "mass"
+            clip = training_clip(
+                loaded.clip, row.path.name, row.speaker, group, anchors=anchors
+            )
+        elif loaded.error is not None:
+            reason = loaded.error.message
         if clip is not None:
             clips.append(clip)
-        if progress:
-            progress((number + 1) / len(rows))
+        elif left_out is not None:
+            left_out(reason)
     return clips
 
 

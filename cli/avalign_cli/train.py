@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from avalign_cli import options
-from avalign_cli.ui import Screen
+from avalign_cli.ui import Screen, counted
 
 __all__ = ["SPACE_EXAMPLES", "train_space"]
 
@@ -32,6 +32,7 @@ def train_space(
         Path | None,
         typer.Option("--cache", metavar="DIR", help="Keep extracted streams in this folder."),
     ] = None,
+    jobs: options.Jobs = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
 ) -> int:
@@ -40,6 +41,7 @@ def train_space(
     from avalign.train.space import train_space as fit
 
     screen = Screen(quiet=quiet)
+    left_out: list[str] = []
     with screen.progress("Training") as progress:
         fit(
             data,
@@ -47,7 +49,11 @@ def train_space(
             plan=TrainingPlan(seed=seed),
             cache_dir=cache,
             overwrite=overwrite,
+            jobs=jobs,
             progress=progress,
+            left_out=left_out.append,
         )
+    if left_out:
+        screen.note(f"note: {counted(len(left_out), 'clip')} left out: {left_out[0]}")
     screen.result(f"Wrote {output}.")
     return 0
