@@ -45,6 +45,9 @@ class TestInputs:
         listed = ["b.mp4\n", "\n", "name with spaces .mp4\r\n"]
         assert expand(["a.MOV", "-"], listed) == ["a.MOV", "b.mp4", "name with spaces .mp4"]
 
+    def test_a_list_may_end_names_with_nul(self, tree):
+        assert expand(["-"], ["b.mp4\0two\n", "lines.mp4\0"]) == ["b.mp4", "two\nlines.mp4"]
+
     def test_each_file_once_and_what_is_missing_stays(self, tree):
         assert expand(["b.mp4", "*.mp4", "gone.mp4"]) == ["b.mp4", "gone.mp4"]
 
@@ -107,6 +110,18 @@ def test_json_lines(here, capsys):
     assert [value["status"] for value in values] == ["ok", "error"]
     assert values[0]["verdict"] == "unacceptable"
     assert values[1]["audio_lag_ms"] is None
+
+
+def test_a_file_cut_short_is_told_beside_json(here, capsys):
+    late(here / "whole.mkv", 0.0, duration_s=6.0, audio_codec="pcm_s16le")
+    whole = (here / "whole.mkv").read_bytes()
+    (here / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    check("cut.mkv", "whole.mkv", "--json")
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert "cut.mkv: " in err
+    assert "of 6.0 s could be read" in err
+    assert "whole.mkv" not in err
 
 
 def test_a_list_on_stdin(here, capsys, monkeypatch):

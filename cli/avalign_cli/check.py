@@ -16,7 +16,7 @@ EXAMPLES = """\b
 Examples:
   avalign check talk.mp4
   avalign check takes/ "more/*.mov" --tolerance ebu
-  find . -name "*.mp4" | avalign check - --json -j 4
+  find . -name "*.mp4" -print0 | avalign check - --json -j 4
 
 \b
 Exit codes, the first that applies:
@@ -36,7 +36,7 @@ def check(
         list[str],
         typer.Argument(
             metavar="PATH",
-            help="Files, folders, patterns; - reads a list of files from stdin.",
+            help="Files, folders, patterns; - reads a list from stdin, names by line or NUL.",
         ),
     ],
     tolerance: options.ToleranceName = "itu",
@@ -51,7 +51,7 @@ def check(
 
     One line per file. A file that cannot be read never stops the rest.
     """
-    from avalign import batch, schema
+    from avalign import batch
     from avalign.api import failed
     from avalign.types import SyncReport
     from avalign_cli import text
@@ -79,13 +79,10 @@ def check(
             exit_codes.add(report.exit_code)
             kind = report.verdict or report.status
             counts[kind] = counts.get(kind, 0) + 1
-            screen.data(schema.to_json(report))
             if report.status == "error" and not json:
                 show_error(text.line(report))
             else:
-                screen.result(text.line(report), text.STYLES[report.verdict])
-            for detail in text.details(report):
-                screen.detail(detail)
+                text.show(screen, report)
             progress(done)
     if len(files) > 1:
         screen.note(text.summary(counts))

@@ -28,7 +28,8 @@ def expand(arguments: Iterable[str], listed: Iterable[str] = ()) -> list[str]:
         Files, folders (searched with all folders in them), patterns such as
         ``"takes/*.mp4"``, and ``-`` for the listed ones.
     listed : iterable of str
-        Lines that name a file each; read only where ``-`` is among the arguments.
+        Lines that name a file each, or names that end with NUL, as ``find -print0`` gives
+        them; read only where ``-`` is among the arguments.
 
     Returns
     -------
@@ -39,7 +40,7 @@ def expand(arguments: Iterable[str], listed: Iterable[str] = ()) -> list[str]:
     found: dict[str, None] = {}
     for argument in arguments:
         if argument == "-":
-            found |= dict.fromkeys(name for line in listed if (name := line.rstrip("\r\n")))
+            found |= dict.fromkeys(_names("".join(listed)))
         else:
             found |= dict.fromkeys(_matches(argument) or [argument])
     return list(found)
@@ -64,6 +65,14 @@ def no_media_in(folder: str) -> MediaError:
         f"{folder}: the folder holds no media files",
         f"name a file, or a folder with {' '.join(sorted(MEDIA_SUFFIXES))}",
     )
+
+
+def _names(listed: str) -> list[str]:
+    if "\0" in listed:
+        names = listed.split("\0")
+    else:
+        names = [line.removesuffix("\r") for line in listed.split("\n")]
+    return [name for name in names if name]
 
 
 def _matches(argument: str) -> list[str]:

@@ -127,14 +127,8 @@ def sync(
     except AvalignError as error:
         screen.data(schema.to_json(api.failed(report, error)))
         raise
-    screen.data(schema.to_json(report))
-    if json:  # the object has no place for them, the line for people has
-        for note in report.notes:
-            screen.note(note)
     would_write = planned if dry_run and (output or not api.is_streams_file(video)) else None
-    screen.result(text.line(report, planned=would_write), text.STYLES[report.verdict])
-    for detail in text.details(report):
-        screen.detail(detail)
+    text.show(screen, report, planned=would_write)
     _draw(screen, report, measurement, plot, overlay, overwrite)
     return report.exit_code
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from avalign.schema import best_guess, versions
+from avalign.schema import best_guess, to_json, versions
 from avalign.types import Alignment, SyncReport
 from avalign.verdict import ACCEPTABLE, Tolerance
 
-__all__ = ["STYLES", "details", "line", "summary"]
+if TYPE_CHECKING:
+    from avalign_cli.ui import Screen
+
+__all__ = ["details", "line", "show", "summary"]
 
 KINDS = {
     "in_sync": "in sync",
@@ -24,6 +28,27 @@ KINDS = {
 LOPSIDED = 0.25
 
 STYLES = {"in_sync": "green", "noticeable": "yellow", "unacceptable": "red", None: "magenta"}
+
+
+def show(screen: Screen, report: SyncReport, *, planned: Path | None = None) -> None:
+    """Print what was found and done: a JSON object, or a line and what it rests on.
+
+    Parameters
+    ----------
+    screen : Screen
+        Where to.
+    report : SyncReport
+        The answer about one file.
+    planned : Path, optional
+        What a dry run would have written.
+    """
+    screen.data(to_json(report))
+    if screen.json:  # the object has no place for them, the line for people has
+        for note in report.notes:
+            screen.note(f"{report.file}: {note}")
+    screen.result(line(report, planned=planned), STYLES[report.verdict])
+    for detail in details(report):
+        screen.detail(detail)
 
 
 def line(report: SyncReport, *, planned: Path | None = None) -> str:
