@@ -142,6 +142,13 @@ def test_a_whole_file_or_none(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
+def test_a_name_as_long_as_the_system_allows(tmp_path):
+    target = tmp_path / f"{'漢' * 82}.mp4"  # 250 bytes of the 255
+    with atomic_output(target) as temporary:
+        temporary.write_text("whole")
+    assert target.read_text() == "whole"
+
+
 def _write_then(target, text, action, overwrite=True):
     with atomic_output(target, overwrite) as temporary:
         temporary.write_text(text)

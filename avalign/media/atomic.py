@@ -47,7 +47,8 @@ def atomic_output(path: StrPath, overwrite: bool = False) -> Iterator[Path]:
     """
     target = Path(path)
     _refuse_existing(target, overwrite)
-    temporary = target.with_name(f".{target.stem[:100]}.{secrets.token_hex(4)}{target.suffix}")
+    # Without the stem, which may be as long as the system allows.
+    temporary = target.with_name(f".avalign-{secrets.token_hex(4)}{target.suffix}")
     try:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         mode = temporary.stat().st_mode
