@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from avalign.errors import NoAnswerError
+from avalign.errors import AvalignError, MediaError, NoAnswerError, NoFaceError
 from avalign.extraction import AnyPath, Progress, sound_features
 from avalign.measurement import Measurement, believed, check_options, measure
 from avalign.schema import best_guess
@@ -18,6 +18,10 @@ __all__ = ["repair", "sync"]
 
 # A file with a larger lag after the repair was not repaired.
 LARGEST_RESIDUAL_MS = 40.0
+
+
+class _StillOutOfSync(NoAnswerError):
+    """The sound of the file that was written does not fit its lips either."""
 
 
 def repair(
@@ -32,7 +36,8 @@ def repair(
     """Write a file whose audio is in sync, if the measured one is not.
 
     The picture is copied bit for bit, and so is the sound where the container
-    can express the shift. The file that was written is then measured in turn.
+    can express the shift. What was written is then measured in turn, before it
+    takes the place of the output.
 
     Parameters
     ----------
@@ -55,13 +60,14 @@ def repair(
     SyncReport
         The report of the measurement, with ``output`` and ``residual_ms`` where
         a file was written. Nothing is written for a lag within the tolerance or
-        without an answer, and nothing is left where the written file turns out not
-        to be in sync. A forced answer keeps its ``reason``.
+        without an answer, nor where what was written turns out not to be in sync.
+        A forced answer keeps its ``reason``.
 
     Raises
     ------
     MediaError
-        If the output exists already, or a file cannot be read or written.
+        If the output exists already, or a file cannot be read or written, or what
+        was written cannot be read.
     ParameterError
         If there is no video to repair (the input is a ``.npz`` file), or the
         output is the input.
@@ -77,35 +83,47 @@ def repair(
         return report
     target = output or synced_path(report.file)
     check_video_target(report.file, target, audio=measurement.audio, overwrite=overwrite)
-    written = shift_audio(
-        report.file,
-        target,
-        audio_lag_s=answer.audio_lag_s,
-        # Without a separate file all tracks move: they share one clock.
-        audio_track=measurement.audio_track if measurement.audio is not None else None,
-        audio_file=measurement.audio,
-        overwrite=overwrite,
-        progress=progress,
-    )
-    residual_ms = _residual_ms(measurement, written.path)
-    report = replace(report, elapsed_s=report.elapsed_s + time.perf_counter() - started)
-    fits = residual_ms is not None and abs(residual_ms) <= LARGEST_RESIDUAL_MS
-    if not (fits or force):
-        # The measurement was wrong: the true lag may lie beyond the searched range.
-        written.path.unlink()
-        rest = "no lag" if residual_ms is None else f"a lag of {residual_ms:.0f} ms"
-        return replace(
-            report,
-            reason=f"after the shift, {rest} could be measured, so the file was removed again; "
-            "try a larger --max-lag",
-            exit_code=NoAnswerError.exit_code,
+    residual_ms: float | None = None
+
+    def verify(written: Path) -> None:
+        nonlocal residual_ms
+        try:
+            residual_ms = _residual_ms(measurement, written)
+        except AvalignError as error:
+            raise MediaError(
+                f"{target}: not written, as its sound and picture could not be read back",
+                "try another ending, such as .mkv",
+            ) from error
+        if not force and (residual_ms is None or abs(residual_ms) > LARGEST_RESIDUAL_MS):
+            # The measurement was wrong: the true lag may lie beyond the searched range.
+            rest = "no lag" if residual_ms is None else f"a lag of {residual_ms:.0f} ms"
+            raise _StillOutOfSync(
+                f"after the shift, {rest} could be measured, so no file was written; "
+                "try a larger --max-lag"
+            )
+
+    try:
+        written = shift_audio(
+            report.file,
+            target,
+            audio_lag_s=answer.audio_lag_s,
+            # Without a separate file all tracks move: they share one clock.
+            audio_track=measurement.audio_track if measurement.audio is not None else None,
+            audio_file=measurement.audio,
+            overwrite=overwrite,
+            progress=progress,
+            verify=verify,
         )
-    return replace(
-        report,
-        output=str(written.path),
-        residual_ms=residual_ms,
-        notes=(*report.notes, *written.notes),
-    )
+    except _StillOutOfSync as error:
+        report = replace(report, reason=error.message, exit_code=error.exit_code)
+    else:
+        report = replace(
+            report,
+            output=str(written.path),
+            residual_ms=residual_ms,
+            notes=(*report.notes, *written.notes),
+        )
+    return replace(report, elapsed_s=report.elapsed_s + time.perf_counter() - started)
 
 
 def sync(
@@ -193,9 +211,10 @@ def _residual_ms(measurement: Measurement, written: Path) -> float | None:
         return None
     track = 0 if measurement.audio is not None else measurement.audio_track
     # In some containers zero is where the first track starts, be it the sound.
-    starts_s = [
-        probe(path).video_tracks[0].start_s for path in (measurement.report.file, written)
-    ]
+    clips = [probe(path) for path in (measurement.report.file, written)]
+    if not clips[1].video_tracks:
+        raise NoFaceError(f"{written}: has no picture track")
+    starts_s = [clip.video_tracks[0].start_s for clip in clips]
     mfcc, speech = (
         replace(stream, times_s=stream.times_s - (starts_s[1] - starts_s[0]))
         for stream in sound_features(iter_audio(written, track=track))

@@ -238,6 +238,30 @@ class TestSync:
             assert ("after the shift" in (report.reason or "")) is not force
             assert (tmp_path / "talk.synced.mp4").exists() is force
 
+    @pytest.mark.parametrize("trouble", [KeyboardInterrupt, NoAnswerError("unreadable"), None])
+    def test_an_earlier_file_stays_until_the_new_one_is_verified(
+        self, tmp_path, one_face, monkeypatch, trouble
+    ):
+        clip = late(tmp_path / "talk.mp4", 0.2)
+        earlier = tmp_path / "talk.synced.mp4"
+        earlier.write_text("mine")
+        answers = iter([planted.answer(0.2), planted.answer(0.1)])
+
+        def align(streams, **_):
+            found = next(answers)
+            if trouble is not None and found.alignment.audio_lag_s < 0.2:
+                raise trouble
+            return found
+
+        plant(monkeypatch, align)
+        if trouble is None:
+            assert api.sync(clip, overwrite=True).output is None
+        else:
+            with pytest.raises((KeyboardInterrupt, MediaError)):
+                api.sync(clip, overwrite=True)
+        assert earlier.read_text() == "mine"
+        assert sorted(tmp_path.iterdir()) == [clip, earlier]
+
     def test_a_peak_at_the_edge_is_never_forced(self, tmp_path, one_face, monkeypatch):
         clip = late(tmp_path / "talk.mp4", 0.2)
         edge = planted.answer(1.0, reason="at the edge", confidence=0.3, at_edge=True)

@@ -50,6 +50,7 @@ def shift_audio(
     audio_file: StrPath | None = None,
     overwrite: bool = False,
     progress: Callable[[float], None] | None = None,
+    verify: Callable[[Path], None] | None = None,
 ) -> ShiftResult:
     """Write `source` with its sound moved by minus `audio_lag_s`.
 
@@ -79,6 +80,9 @@ def shift_audio(
         Replace `output` if it exists.
     progress : callable, optional
         Called with the share done, from 0 to 1.
+    verify : callable, optional
+        Called with the path of the whole file before it becomes `output`. What
+        it raises is passed on, and the file does not come to be.
 
     Returns
     -------
@@ -114,6 +118,8 @@ def shift_audio(
         sounds = (_other_sound(probe(audio_file), audio_track or 0, -audio_lag_s, kind),)
     with atomic_output(target, overwrite) as temporary:
         written = remux(clip.path, sounds, kind, temporary, progress)
+        if verify is not None:
+            verify(temporary)
     return ShiftResult(target, "re-encoded" if written.encoded else "copied", written.notes)
 
 
