@@ -369,6 +369,36 @@ def test_ten_channels_are_encoded_again_as_something_that_plays(tmp_path):
     assert result.path.exists()
 
 
+@pytest.mark.parametrize(
+    ("suffix", "pictures", "sound"),
+    [
+        (".ts", "libx264", "flac"),
+        (".ts", "mpeg2video", "pcm_s16le"),
+        (".mpg", "mpeg2video", "aac"),
+    ],
+)
+def test_sound_that_would_not_be_read_back_is_encoded_again(tmp_path, suffix, pictures, sound):
+    source = make_clip(
+        tmp_path / "clip.mkv", Recipe(video_codec=pictures, audio_codec=sound, rate_hz=44100)
+    )
+    output = tmp_path / f"out{suffix}"
+    result = shift_audio(source, output, audio_lag_s=0.2)
+    (note,) = result.notes
+    assert result.method == "re-encoded"
+    assert "encoded again, as mp2" in note
+    assert lag_of(output) - lag_of(source) == pytest.approx(-0.2, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pictures"), [(".ts", "libvpx-vp9"), (".m2ts", "mpeg4"), (".mpg", "libx264")]
+)
+def test_pictures_that_would_not_be_read_back_are_refused(tmp_path, suffix, pictures):
+    source = make_clip(tmp_path / "clip.mkv", Recipe(video_codec=pictures))
+    with pytest.raises(MediaError, match=r"cannot hold .* pictures .keep the ending \.mkv"):
+        shift_audio(source, tmp_path / f"out{suffix}", audio_lag_s=0.1)
+    assert list(tmp_path.iterdir()) == [source]
+
+
 def test_progress_goes_from_start_to_end(tmp_path, clips):
     shares = []
     shift_audio(clips[".mp4"], tmp_path / "out.mp4", audio_lag_s=0.1, progress=shares.append)

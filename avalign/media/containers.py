@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from avalign.errors import ParameterError
+from avalign.errors import MediaError, ParameterError
 from avalign.types import MediaClip
 
 __all__ = ["Container", "StartTime", "container_for", "plays_in"]
@@ -39,6 +39,9 @@ class Container:
         Options of the muxer.
     has_chapters, has_tags : bool
         Whether it can hold chapters, and tags such as a title.
+    pictures, sounds : frozenset of str or None
+        The codecs that can be read back from it, where the muxer takes others
+        too, as data that nobody knows; None: whatever the muxer takes.
     """
 
     muxer: str
@@ -46,11 +49,17 @@ class Container:
     options: dict[str, str]
     has_chapters: bool = True
     has_tags: bool = True
+    pictures: frozenset[str] | None = None
+    sounds: frozenset[str] | None = None
 
     @property
     def has_attachments(self) -> bool:
         """Whether it can hold files, such as fonts, beside its streams."""
         return self.muxer == "matroska"
+
+    def holds_pictures(self, codec: str) -> bool:
+        """Tell whether pictures of that codec can be read back."""
+        return self.pictures is None or codec in self.pictures
 
     def holds_subtitles(self, codec: str) -> bool:
         """Tell whether subtitles stay subtitles: MPEG has those of broadcast and DVD."""
@@ -63,6 +72,25 @@ _MOVIE_CLOCK = {"movie_timescale": "90000"}
 # The delay between the clock reference and the pictures that decoders expect.
 _BROADCAST = {"max_delay": "700000"}
 
+_TRANSPORT = Container(
+    "mpegts",
+    StartTime.TIMESTAMPS,
+    _BROADCAST,
+    has_chapters=False,
+    has_tags=False,
+    pictures=frozenset({"mpeg1video", "mpeg2video", "h264", "hevc"}),
+    sounds=frozenset({"aac", "aac_latm", "mp2", "mp3", "ac3", "eac3", "dts", "opus", "s302m"}),
+)
+_PROGRAM = Container(
+    "vob",
+    StartTime.TIMESTAMPS,
+    _BROADCAST,
+    has_chapters=False,
+    has_tags=False,
+    pictures=frozenset({"mpeg1video", "mpeg2video"}),
+    sounds=frozenset({"mp2", "mp3", "ac3", "dts", "pcm_dvd", "pcm_s16be"}),
+)
+
 _BY_SUFFIX = {
     ".mp4": Container("mp4", StartTime.EDIT_LIST, _MOVIE_CLOCK),
     ".m4v": Container("mp4", StartTime.EDIT_LIST, _MOVIE_CLOCK),
@@ -73,18 +101,18 @@ _BY_SUFFIX = {
     ".3g2": Container("3g2", StartTime.EDIT_LIST, _MOVIE_CLOCK),
     ".mkv": Container("matroska", StartTime.TIMESTAMPS, {}),
     ".webm": Container("webm", StartTime.TIMESTAMPS, {}),
-    ".ts": Container("mpegts", StartTime.TIMESTAMPS, _BROADCAST, False, False),
-    ".mts": Container("mpegts", StartTime.TIMESTAMPS, _BROADCAST, False, False),
-    ".m2ts": Container("mpegts", StartTime.TIMESTAMPS, _BROADCAST, False, False),
-    ".mpg": Container("vob", StartTime.TIMESTAMPS, _BROADCAST, False, False),
-    ".mpeg": Container("vob", StartTime.TIMESTAMPS, _BROADCAST, False, False),
-    ".vob": Container("vob", StartTime.TIMESTAMPS, _BROADCAST, False, False),
+    ".ts": _TRANSPORT,
+    ".mts": _TRANSPORT,
+    ".m2ts": _TRANSPORT,
+    ".mpg": _PROGRAM,
+    ".mpeg": _PROGRAM,
+    ".vob": _PROGRAM,
     ".flv": Container("flv", StartTime.TIMESTAMPS, {}, has_chapters=False),
     ".wmv": Container("asf", StartTime.TIMESTAMPS, {}),
     ".asf": Container("asf", StartTime.TIMESTAMPS, {}),
     ".avi": Container("avi", StartTime.NONE, {}, has_chapters=False),
 }
-_MPEG1_SYSTEM = Container("mpeg", StartTime.TIMESTAMPS, _BROADCAST, False, False)
+_MPEG1_SYSTEM = replace(_PROGRAM, muxer="mpeg")
 
 
 def container_for(path: Path, clip: MediaClip) -> Container:
@@ -101,6 +129,8 @@ def container_for(path: Path, clip: MediaClip) -> Container:
     ------
     ParameterError
         If avalign does not write such files.
+    MediaError
+        If such files cannot hold the pictures of `clip`.
     """
     suffix = path.suffix.lower()
     if suffix not in _BY_SUFFIX:
@@ -115,6 +145,13 @@ def container_for(path: Path, clip: MediaClip) -> Container:
             f"{path}: {suffix} is written only from {suffix}",
             f"keep the ending {clip.path.suffix} of the source",
         )
+    for track in clip.video_tracks:
+        # What was read from such a file has in its packets what others lack there.
+        if clip.format_name != kind.muxer and not kind.holds_pictures(track.codec):
+            raise MediaError(
+                f"{path}: {suffix} cannot hold {track.codec} pictures",
+                f"keep the ending {clip.path.suffix} of the source, or write an .mkv",
+            )
     if suffix in (".mpg", ".mpeg") and clip.video_tracks[0].codec == "mpeg1video":
         return _MPEG1_SYSTEM
     return kind
@@ -122,4 +159,6 @@ def container_for(path: Path, clip: MediaClip) -> Container:
 
 def plays_in(kind: Container, codec: str) -> bool:
     """Tell whether players expect `codec` sound in that container."""
+    if kind.sounds is not None:
+        return codec in kind.sounds
     return not (codec.startswith("pcm_") and kind.muxer in ("mp4", "3gp", "3g2"))

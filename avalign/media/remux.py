@@ -217,8 +217,12 @@ class _Plan:
         if stream.type == "data" and not self._keep_data:
             self._leave_out(stream)
             return
-        if (stream.type == "attachment" and not self._kind.has_attachments) or (
-            stream.type == "subtitle" and not self._kind.holds_subtitles(codec_name(stream))
+        if (
+            (stream.type == "attachment" and not self._kind.has_attachments)
+            or (is_cover(stream) and not self._kind.holds_pictures(codec_name(stream)))
+            or (
+                stream.type == "subtitle" and not self._kind.holds_subtitles(codec_name(stream))
+            )
         ):
             self._leave_out(stream)
             return
