@@ -99,6 +99,14 @@ def test_starts_told_by_edit_lists_are_kept(tmp_path, suffix, lag_s, starts):
     )
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_the_shift_is_as_fine_as_the_output_allows(tmp_path, clips, suffix):
+    # The clock of MP3 in AVI ticks once a packet, each 24 ms.
+    output = tmp_path / f"out{suffix}"
+    assert shift_audio(clips[".avi"], output, audio_lag_s=0.16).method == "copied"
+    assert lag_of(output) - lag_of(clips[".avi"]) == pytest.approx(-0.16, abs=0.001)
+
+
 def test_a_shift_back_and_forth_restores_the_times(tmp_path, clips):
     there, back = tmp_path / "there.mp4", tmp_path / "back.mp4"
     shift_audio(clips[".mp4"], there, audio_lag_s=-0.24)
@@ -394,7 +402,7 @@ def test_sound_that_would_not_be_read_back_is_encoded_again(tmp_path, suffix, pi
 )
 def test_pictures_that_would_not_be_read_back_are_refused(tmp_path, suffix, pictures):
     source = make_clip(tmp_path / "clip.mkv", Recipe(video_codec=pictures))
-    with pytest.raises(MediaError, match=r"cannot hold .* pictures .keep the ending \.mkv"):
+    with pytest.raises(MediaError, match=r"cannot hold .* pictures .write an \.mkv"):
         shift_audio(source, tmp_path / f"out{suffix}", audio_lag_s=0.1)
     assert list(tmp_path.iterdir()) == [source]
 

@@ -150,7 +150,7 @@ def container_for(path: Path, clip: MediaClip) -> Container:
         if clip.format_name != kind.muxer and not kind.holds_pictures(track.codec):
             raise MediaError(
                 f"{path}: {suffix} cannot hold {track.codec} pictures",
-                f"keep the ending {clip.path.suffix} of the source, or write an .mkv",
+                "write an .mkv instead",
             )
     if suffix in (".mpg", ".mpeg") and clip.video_tracks[0].codec == "mpeg1video":
         return _MPEG1_SYSTEM

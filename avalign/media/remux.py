@@ -22,7 +22,7 @@ from avalign.media.stream_copy import (
     Route,
     add_copied_stream,
     add_cover,
-    origin_shift,
+    origin_shift_s,
     routed,
     same_family,
     sound_route,
@@ -239,9 +239,8 @@ class _Plan:
                 ) from None
             self._leave_out(stream)
             return
-        shift = origin_shift(self.container, stream)
         blank = BLANK_CAPTION if codec_name(stream) == "mov_text" else None
-        self.routes[stream.index] = Route(copied, shift, blank=blank)
+        self.routes[stream.index] = Route(copied, origin_shift_s(self.container), blank=blank)
 
     def _leave_out(self, stream: Stream) -> None:
         self.notes.append(
@@ -261,7 +260,7 @@ class _Plan:
         if copied is None:
             self._add_encoded(sound, stream)
             return
-        route = sound_route(copied, container, stream, self._kind, sound.shift_s, sound.start_s)
+        route = sound_route(copied, container, self._kind, sound.shift_s, sound.start_s)
         if own:
             self.routes[stream.index] = route
         else:

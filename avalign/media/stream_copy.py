@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
-
-import av
 
 from avalign.media.containers import StartTime
 from avalign.media.decoding import demux
@@ -25,7 +25,7 @@ __all__ = [
     "Route",
     "add_copied_stream",
     "add_cover",
-    "origin_shift",
+    "origin_shift_s",
     "routed",
     "same_family",
     "sound_route",
@@ -44,42 +44,54 @@ class Route:
     ----------
     out : av.stream.Stream
         The stream to write to.
-    shift : int
-        What to add to timestamps, in units of the input's time base.
-    earliest : int or None
+    shift_s : Fraction
+        What to add to timestamps.
+    earliest_s : Fraction or None
         Packets before this new time are left out; None keeps all.
     warm_up : int
-        How many packets before `earliest` stay in, for the decoder's sake.
+        How many packets before `earliest_s` stay in, for the decoder's sake.
     keep_priming : bool
-        Let the first packet set `earliest` where it lies before zero.
+        Let the first packet set `earliest_s` where it lies before zero.
     blank : bytes or None
         Packets of just this are left out.
     """
 
     out: Stream
-    shift: int = 0
-    earliest: int | None = None
+    shift_s: Fraction = Fraction(0)
+    earliest_s: Fraction | None = None
     warm_up: int = 0
     keep_priming: bool = False
     blank: bytes | None = None
 
     def takes(self, packet: Packet[Stream]) -> bool:
         """Give `packet` its new time and stream; tell whether it is to be written."""
+        clock, tick = packet.time_base, self.out.time_base
+        assert tick is not None
         pts = packet.pts if packet.pts is not None else packet.dts or 0
-        if self.keep_priming and self.earliest is not None:
-            self.earliest = min(self.earliest, pts)
+        if self.keep_priming and self.earliest_s is not None:
+            self.earliest_s = min(self.earliest_s, pts * clock)
             self.keep_priming = False
-        packet.pts = pts + self.shift
+        # Rounded to the clock of the output alone: that of the input may be as coarse
+        # as a packet of sound.
+        packet.pts = _nearest((pts * clock + self.shift_s) / tick)
         if packet.dts is not None:  # else the muxer finds it from its neighbours
-            packet.dts += self.shift
+            packet.dts = _nearest((packet.dts * clock + self.shift_s) / tick)
+        packet.duration = _nearest((packet.duration or 0) * clock / tick)
+        packet.time_base = tick
         packet.stream = self.out
         if self.blank is not None and bytes(packet) == self.blank:
             return False
-        if self.earliest is None:
+        if self.earliest_s is None:
             return True
+        earliest = _nearest(self.earliest_s / tick)
         if self.warm_up == 0:
-            return packet.pts >= self.earliest
-        return packet.pts + (1 + self.warm_up) * (packet.duration or 0) > self.earliest
+            return packet.pts >= earliest
+        return packet.pts + (1 + self.warm_up) * packet.duration > earliest
+
+
+def _nearest(ticks: Fraction) -> int:
+    # Not round(), which goes to even numbers at a half: equal steps would become unequal.
+    return math.floor(ticks + Fraction(1, 2))
 
 
 def same_family(container: InputContainer, kind: Container) -> bool:
@@ -139,16 +151,14 @@ def add_cover(out: OutputContainer, path: StrPath, picture: Stream) -> None:
     out.add_attachment(name, picture.metadata.get("mimetype", "image/jpeg"), data)
 
 
-def origin_shift(container: InputContainer, stream: Stream) -> int:
-    """Return what brings the timestamps of `stream` to the file's zero."""
-    time_base = stream.time_base
-    return -round(time_origin_s(container) / time_base) if time_base else 0
+def origin_shift_s(container: InputContainer) -> Fraction:
+    """Return what brings timestamps to the file's zero."""
+    return -Fraction(time_origin_s(container))
 
 
 def sound_route(
     out: Stream,
     container: InputContainer,
-    stream: av.AudioStream,
     kind: Container,
     shift_s: float,
     start_s: float,
@@ -159,13 +169,11 @@ def sound_route(
     sample, a few packets before the first audible one stay in the file; else
     the first packet written is the first that begins at zero or later.
     """
-    time_base = stream.time_base
-    assert time_base is not None
-    shift = round(shift_s / time_base) + origin_shift(container, stream)
+    shift = Fraction(shift_s) + origin_shift_s(container)
     if kind.start_time is StartTime.EDIT_LIST:
-        earliest_s = max(0.0, start_s + shift_s)
-        return Route(out, shift, round(earliest_s / time_base), WARM_UP_PACKETS)
+        earliest_s = Fraction(max(0.0, start_s + shift_s))
+        return Route(out, shift, earliest_s, WARM_UP_PACKETS)
     if kind.start_time is StartTime.TIMESTAMPS:
         priming_kept = same_family(container, kind) and "matroska" in container.format.name
-        return Route(out, shift, 0, keep_priming=priming_kept)
+        return Route(out, shift, Fraction(0), keep_priming=priming_kept)
     return Route(out, shift)
