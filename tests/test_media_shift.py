@@ -290,6 +290,44 @@ def test_a_cut_in_front_told_by_an_edit_list_stays_hidden(tmp_path):
         assert packet_hashes(output) == packet_hashes(source)
 
 
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_cut_behind_told_by_an_edit_list_stays_cut(tmp_path, suffix, b_frames):
+    source, output = tmp_path / "cut.mp4", tmp_path / f"out{suffix}"
+    whole = make_clip(tmp_path / "whole.mp4", Recipe(b_frames=b_frames))
+    data = bytearray(whole.read_bytes())
+    # The first edit list is that of the picture; its first field is how long to show it.
+    field = slice(data.index(b"elst") + 12, data.index(b"elst") + 16)
+    data[field] = (int.from_bytes(data[field], "big") // 2).to_bytes(4, "big")
+    source.write_bytes(data)
+    shown = [frame.time_s for frame in iter_frames(source)]
+    assert 37 <= len(shown) <= 38
+    shift_audio(source, output, audio_lag_s=-0.1)
+    written = [frame.time_s for frame in iter_frames(output)]
+    assert written[: len(shown)] == pytest.approx(shown, abs=0.001)
+    # The last picture shown may need one from behind the cut.
+    assert len(written) - len(shown) <= (b_frames > 0)
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mp4", ".mkv"])
+@pytest.mark.parametrize(("duration_s", "parts_heard"), [(3.0, 1), (11.0, 2)])
+def test_a_clock_that_starts_again_does_not_keep_a_file_from_being_written(
+    tmp_path, suffix, duration_s, parts_heard
+):
+    source, output = tmp_path / "glued.ts", tmp_path / f"out{suffix}"
+    part = make_clip(tmp_path / "part.ts", Recipe(duration_s=duration_s))
+    source.write_bytes(2 * part.read_bytes())
+    notes = shift_audio(source, output, audio_lag_s=0.16).notes
+    clicks = click_times(read_audio(output, rate_hz=48000))
+    assert len(clicks) == 2 * parts_heard
+    flashes = flash_times(iter_frames(output))
+    assert clicks[0] - flashes[0] == pytest.approx(-0.16, abs=0.002)
+    # A short step back is mended and told; after a long one the second part follows on.
+    assert [("ran back" in note) for note in notes] == [True] * (parts_heard == 1)
+    if parts_heard == 2:
+        assert clicks[3] - flashes[3] == pytest.approx(-0.16, abs=0.04)
+
+
 def test_the_codec_tag_that_players_go_by_is_kept(tmp_path):
     source, output = tmp_path / "clip.mp4", tmp_path / "out.mp4"
     make_clip(source, Recipe(video_codec="libx265", video_tag="hvc1"))

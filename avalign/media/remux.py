@@ -138,7 +138,7 @@ def remux(
                     if not keep_data:
                         raise
                     continue
-                return Written(plan.encoded, tuple(plan.notes))
+                return Written(plan.encoded, (*plan.notes, *plan.told_steps_back()))
     except av.error.FFmpegError as error:
         raise OSError(error.errno, error.strerror) from error
     raise AssertionError("the last attempt returns or raises")
@@ -178,6 +178,7 @@ class _Plan:
     ) -> None:
         self.container = container
         self.routes: dict[int, Route] = {}
+        self.other_routes: list[Route] = []
         self.out = out
         self.feeds: list[Iterator[Packet[Stream]]] = []
         self.notes: list[str] = []
@@ -242,6 +243,13 @@ class _Plan:
         blank = BLANK_CAPTION if codec_name(stream) == "mov_text" else None
         self.routes[stream.index] = Route(copied, origin_shift_s(self.container), blank=blank)
 
+    def told_steps_back(self) -> tuple[str, ...]:
+        """Tell, once all is written, of clocks that ran back."""
+        count = sum(route.steps_back for route in (*self.routes.values(), *self.other_routes))
+        if not count:
+            return ()
+        return (f"the times of {count} packets ran back: they were moved on or left out",)
+
     def _leave_out(self, stream: Stream) -> None:
         self.notes.append(
             f"{stream.type} stream {stream.index} was left out: not allowed there"
@@ -264,6 +272,7 @@ class _Plan:
         if own:
             self.routes[stream.index] = route
         else:
+            self.other_routes.append(route)
             self.feeds.append(routed(demux(container, stream), {stream.index: route}))
 
     def _add_encoded(self, sound: Sound, stream: av.AudioStream) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from avalign.media.containers import StartTime
 from avalign.media.decoding import demux
 from avalign.media.opening import StrPath, has_decoder, open_input, time_origin_s
+from avalign.media.packet_clock import PacketClock, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -62,36 +62,50 @@ class Route:
     warm_up: int = 0
     keep_priming: bool = False
     blank: bytes | None = None
+    _clock: PacketClock = field(init=False)
+    _hidden: list[Packet[Stream]] = field(default_factory=list, init=False)
+    _shown: bool = field(default=False, init=False)
 
-    def takes(self, packet: Packet[Stream]) -> bool:
+    def __post_init__(self) -> None:
+        self._clock = PacketClock(self.out, self.shift_s)
+
+    @property
+    def steps_back(self) -> int:
+        """How many packets had a time before that of the packet in front of them."""
+        return self._clock.steps_back
+
+    def ready(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+        """Yield what is to be written now that `packet` is read, with its new time.
+
+        Of what an edit list hides, pictures are needed that a shown one is decoded from,
+        and the sound in front, which warms up the decoder.
+        """
+        packets = [packet]
+        if self.out.type == "video":
+            if packet.is_keyframe:
+                self._hidden.clear()  # nothing was decoded from these
+            packets = [*self._hidden, packet]
+            self._hidden = packets if packet.is_discard else []
+        if packet.is_discard and (self._shown or self.out.type == "video"):
+            return
+        self._shown = self._shown or not packet.is_discard
+        yield from filter(self._takes, packets)
+
+    def _takes(self, packet: Packet[Stream]) -> bool:
         """Give `packet` its new time and stream; tell whether it is to be written."""
-        clock, tick = packet.time_base, self.out.time_base
-        assert tick is not None
-        pts = packet.pts if packet.pts is not None else packet.dts or 0
-        if self.keep_priming and self.earliest_s is not None:
-            self.earliest_s = min(self.earliest_s, pts * clock)
+        if self.keep_priming and self.earliest_s is not None and packet.pts is not None:
+            self.earliest_s = min(self.earliest_s, packet.pts * packet.time_base)
             self.keep_priming = False
-        # Rounded to the clock of the output alone: that of the input may be as coarse
-        # as a packet of sound.
-        packet.pts = _nearest((pts * clock + self.shift_s) / tick)
-        if packet.dts is not None:  # else the muxer finds it from its neighbours
-            packet.dts = _nearest((packet.dts * clock + self.shift_s) / tick)
-        packet.duration = _nearest((packet.duration or 0) * clock / tick)
-        packet.time_base = tick
-        packet.stream = self.out
         if self.blank is not None and bytes(packet) == self.blank:
             return False
-        if self.earliest_s is None:
+        if not self._clock.place(packet):
+            return False
+        if self.earliest_s is None or packet.pts is None:
             return True
-        earliest = _nearest(self.earliest_s / tick)
+        earliest = nearest(self.earliest_s / packet.time_base)
         if self.warm_up == 0:
             return packet.pts >= earliest
-        return packet.pts + (1 + self.warm_up) * packet.duration > earliest
-
-
-def _nearest(ticks: Fraction) -> int:
-    # Not round(), which goes to even numbers at a half: equal steps would become unequal.
-    return math.floor(ticks + Fraction(1, 2))
+        return packet.pts + (1 + self.warm_up) * (packet.duration or 0) > earliest
 
 
 def same_family(container: InputContainer, kind: Container) -> bool:
@@ -104,8 +118,7 @@ def routed(
 ) -> Iterator[Packet[Stream]]:
     """Yield those of `packets` that are to be written, with their new times."""
     for packet in packets:
-        if routes[packet.stream.index].takes(packet):
-            yield packet
+        yield from routes[packet.stream.index].ready(packet)
 
 
 def add_copied_stream(
