@@ -288,6 +288,9 @@ def test_a_cut_in_front_told_by_an_edit_list_stays_hidden(tmp_path):
         )
         assert lag_of(output) - lag_of(source) == pytest.approx(-lag_s, abs=0.002)
         assert packet_hashes(output) == packet_hashes(source)
+    for suffix in (".mkv", ".ts"):
+        with pytest.raises(MediaError, match="cannot hide the pictures in front"):
+            shift_audio(source, tmp_path / f"out{suffix}", audio_lag_s=0.16)
 
 
 @pytest.mark.parametrize("b_frames", [0, 2])
@@ -436,13 +439,30 @@ def test_sound_that_would_not_be_read_back_is_encoded_again(tmp_path, suffix, pi
 
 
 @pytest.mark.parametrize(
-    ("suffix", "pictures"), [(".ts", "libvpx-vp9"), (".m2ts", "mpeg4"), (".mpg", "libx264")]
+    ("suffix", "pictures"),
+    [(".ts", "libvpx-vp9"), (".m2ts", "mpeg4"), (".mpg", "libx264"), (".wmv", "libx264")],
 )
 def test_pictures_that_would_not_be_read_back_are_refused(tmp_path, suffix, pictures):
     source = make_clip(tmp_path / "clip.mkv", Recipe(video_codec=pictures))
     with pytest.raises(MediaError, match=r"cannot hold .* pictures .write an \.mkv"):
         shift_audio(source, tmp_path / f"out{suffix}", audio_lag_s=0.1)
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_a_raw_stream_without_a_clock_is_refused(tmp_path):
+    source = make_clip(tmp_path / "raw.h264", Recipe(format="h264"), sound=False)
+    sound = make_clip(tmp_path / "sound.wav", Recipe(audio_codec="pcm_s16le"), picture=False)
+    with pytest.raises(MediaError, match=r"no times .put them into a container first"):
+        shift_audio(source, tmp_path / "out.mp4", audio_lag_s=0.1, audio_file=sound)
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
+def test_old_pictures_keep_their_order_where_only_decoding_times_are_told(tmp_path, b_frames):
+    recipe = Recipe(b_frames=b_frames, video_codec="mpeg4")
+    source, output = make_clip(tmp_path / "clip.mkv", recipe), tmp_path / "out.wmv"
+    shift_audio(source, output, audio_lag_s=0.1)
+    assert lag_of(output) - lag_of(source) == pytest.approx(-0.1, abs=0.003)
+    assert len(list(iter_frames(output))) == len(list(iter_frames(source)))
 
 
 def test_progress_goes_from_start_to_end(tmp_path, clips):

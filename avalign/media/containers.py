@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from avalign.errors import MediaError, ParameterError
+from avalign.media.picture_times import check_picture_times
 from avalign.types import MediaClip
 
 __all__ = ["Container", "StartTime", "container_for", "plays_in"]
@@ -40,8 +41,8 @@ class Container:
     has_chapters, has_tags : bool
         Whether it can hold chapters, and tags such as a title.
     pictures, sounds : frozenset of str or None
-        The codecs that can be read back from it, where the muxer takes others
-        too, as data that nobody knows; None: whatever the muxer takes.
+        The codecs that can be read back from it with their times, where the
+        muxer takes others too; None: whatever the muxer takes.
     """
 
     muxer: str
@@ -90,6 +91,16 @@ _PROGRAM = Container(
     pictures=frozenset({"mpeg1video", "mpeg2video"}),
     sounds=frozenset({"mp2", "mp3", "ac3", "dts", "pcm_dvd", "pcm_s16be"}),
 )
+# FFmpeg writes decoding times alone there. For H.264 and later codecs, which may store
+# pictures in any order, a reader can only guess from them when each is shown.
+_WINDOWS = Container(
+    "asf",
+    StartTime.TIMESTAMPS,
+    {},
+    pictures=frozenset(
+        {"wmv1", "wmv2", "wmv3", "vc1", "mpeg4", "msmpeg4v2", "msmpeg4v3", "mjpeg"}
+    ),
+)
 
 _BY_SUFFIX = {
     ".mp4": Container("mp4", StartTime.EDIT_LIST, _MOVIE_CLOCK),
@@ -108,8 +119,8 @@ _BY_SUFFIX = {
     ".mpeg": _PROGRAM,
     ".vob": _PROGRAM,
     ".flv": Container("flv", StartTime.TIMESTAMPS, {}, has_chapters=False),
-    ".wmv": Container("asf", StartTime.TIMESTAMPS, {}),
-    ".asf": Container("asf", StartTime.TIMESTAMPS, {}),
+    ".wmv": _WINDOWS,
+    ".asf": _WINDOWS,
     ".avi": Container("avi", StartTime.NONE, {}, has_chapters=False),
 }
 _MPEG1_SYSTEM = replace(_PROGRAM, muxer="mpeg")
@@ -130,7 +141,7 @@ def container_for(path: Path, clip: MediaClip) -> Container:
     ParameterError
         If avalign does not write such files.
     MediaError
-        If such files cannot hold the pictures of `clip`.
+        If such files cannot hold the pictures of `clip`, or not their times.
     """
     suffix = path.suffix.lower()
     if suffix not in _BY_SUFFIX:
@@ -152,6 +163,7 @@ def container_for(path: Path, clip: MediaClip) -> Container:
                 f"{path}: {suffix} cannot hold {track.codec} pictures",
                 "write an .mkv instead",
             )
+    check_picture_times(clip, path, hides_pictures=kind.start_time is StartTime.EDIT_LIST)
     if suffix in (".mpg", ".mpeg") and clip.video_tracks[0].codec == "mpeg1video":
         return _MPEG1_SYSTEM
     return kind
