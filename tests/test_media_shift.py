@@ -254,15 +254,30 @@ def test_only_the_track_asked_for_moves(tmp_path, suffix):
     assert packet_hashes(output, "audio")[0][1] == hashes[0]
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mov"])
-def test_a_time_code_is_kept(tmp_path, suffix):
-    source = make_clip(tmp_path / f"clip{suffix}", Recipe(metadata={"timecode": "01:00:00:00"}))
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".mp4", "libx264"), (".mov", "libx264"), (".mov", "jpeg2000")]
+)
+def test_a_time_code_is_kept(tmp_path, suffix, codec):
+    recipe = Recipe(video_codec=codec, metadata={"timecode": "01:00:00:00"})
+    source = make_clip(tmp_path / f"clip{suffix}", recipe)
     output = tmp_path / f"out{suffix}"
     assert shift_audio(source, output, audio_lag_s=0.1).notes == ()
     assert described(output)[0] == described(source)[0]
     with av.open(str(output)) as container:
         (track,) = container.streams.data
         assert track.metadata["timecode"] == "01:00:00:00"
+
+
+def test_a_time_code_goes_through_matroska_and_is_told_where_it_is_lost(tmp_path):
+    source = make_clip(tmp_path / "clip.mov", Recipe(metadata={"timecode": "01:00:00:00"}))
+    between, back = tmp_path / "between.mkv", tmp_path / "back.mov"
+    assert shift_audio(source, between, audio_lag_s=0.1).notes == ()
+    assert shift_audio(between, back, audio_lag_s=-0.1).notes == ()
+    with av.open(str(back)) as container:
+        assert container.streams.data[0].metadata["timecode"] == "01:00:00:00"
+    for number, path in enumerate((source, between)):
+        notes = shift_audio(path, tmp_path / f"{number}.ts", audio_lag_s=0.1).notes
+        assert "the time code was left out: mpegts has none" in notes
 
 
 def test_a_cut_in_front_told_by_an_edit_list_stays_hidden(tmp_path):

@@ -58,6 +58,11 @@ class Container:
         """Whether it can hold files, such as fonts, beside its streams."""
         return self.muxer == "matroska"
 
+    @property
+    def has_time_code(self) -> bool:
+        """Whether it can hold the time of day, or of the reel, of the first picture."""
+        return self.muxer in ("mp4", "mov", "matroska", "webm", "avi")
+
     def holds_pictures(self, codec: str) -> bool:
         """Tell whether pictures of that codec can be read back."""
         return self.pictures is None or codec in self.pictures

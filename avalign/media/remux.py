@@ -201,6 +201,9 @@ class _Plan:
             self.notes.append(
                 f"title and other tags were left out: {self._kind.muxer} has none"
             )
+        timed = any("timecode" in track_tags(stream) for stream in self.container.streams)
+        if timed and not self._kind.has_time_code:
+            self.notes.append(f"the time code was left out: {self._kind.muxer} has none")
         waiting = list(sounds)
         for stream in self.container.streams:
             if not isinstance(stream, av.AudioStream):
@@ -214,7 +217,8 @@ class _Plan:
         if stream.discard == Discard.all or (
             stream.type == "data" and "timecode" in stream.metadata
         ):
-            return  # chapter titles or a time code: the muxer writes such a track itself
+            # Chapter titles or a time code: the muxer writes such a track itself.
+            return
         if stream.type == "data" and not self._keep_data:
             self._leave_out(stream)
             return

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import av
+
 from avalign.media.containers import StartTime
 from avalign.media.decoding import demux
 from avalign.media.opening import StrPath, has_decoder, open_input, time_origin_s
@@ -134,6 +136,8 @@ def add_copied_stream(
     copied = out.add_stream_from_template(stream, opaque=True)
     copied.metadata.update(track_tags(stream))
     copied.disposition = stream.disposition
+    if isinstance(stream, av.VideoStream) and isinstance(copied, av.VideoStream):
+        _keep_time_code(copied, stream)
     if keep_tag and has_decoder(stream):
         with suppress(UnicodeError):
             copied.codec_context.codec_tag = stream.codec_context.codec_tag
@@ -142,15 +146,22 @@ def add_copied_stream(
     return copied
 
 
+def _keep_time_code(copied: av.VideoStream, stream: av.VideoStream) -> None:
+    if "timecode" in track_tags(stream) and stream.guessed_rate:
+        # The muxer makes a track of it, which counts pictures.
+        copied.codec_context.framerate = stream.guessed_rate
+
+
 def track_tags(stream: Stream) -> dict[str, str]:
     """Return the tags of a track as muxers want them.
 
     FFmpeg reads a track's name in MP4 and MOV as ``name``, but every muxer takes it as
-    ``title``.
+    ``title``. Matroska's tags are in capitals.
     """
     tags = dict(stream.metadata)
-    if "name" in tags:
-        tags.setdefault("title", tags.pop("name"))
+    for read, written in (("name", "title"), ("TIMECODE", "timecode")):
+        if read in tags:
+            tags.setdefault(written, tags.pop(read))
     return tags
 
 
