@@ -425,6 +425,17 @@ def test_a_separate_sound_file_replaces_the_sound(tmp_path, suffix, sound, lag_s
     assert bool(result.notes) == (result.method == "re-encoded")
 
 
+@pytest.mark.parametrize("tracks", [1, 2])
+def test_sound_tracks_that_a_separate_file_replaces_are_told(tmp_path, tracks):
+    source = make_clip(tmp_path / "clip.mkv", Recipe(sound_tracks=tracks))
+    sound = make_clip(tmp_path / "sound.mka", Recipe(format="matroska"), picture=False)
+    output = tmp_path / "out.mkv"
+    notes = shift_audio(source, output, audio_lag_s=0.1, audio_file=sound).notes
+    assert len(probe(output).audio_tracks) == 1
+    told = ("the sound of sound.mka took the place of all 2 sound tracks",)
+    assert notes == (told if tracks == 2 else ())
+
+
 def test_ten_channels_are_encoded_again_as_something_that_plays(tmp_path):
     source = make_clip(tmp_path / "clip.mkv", Recipe(layout="9.1.4", audio_codec="pcm_s16le"))
     output = tmp_path / "out.mp4"

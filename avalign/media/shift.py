@@ -120,7 +120,13 @@ def shift_audio(
         written = remux(clip.path, sounds, kind, temporary, progress)
         if verify is not None:
             verify(temporary)
-    return ShiftResult(target, "re-encoded" if written.encoded else "copied", written.notes)
+    notes = written.notes
+    if audio_file is not None and len(clip.audio_tracks) > 1:
+        notes += (
+            f"the sound of {Path(audio_file).name} took the place of all "
+            f"{len(clip.audio_tracks)} sound tracks",
+        )
+    return ShiftResult(target, "re-encoded" if written.encoded else "copied", notes)
 
 
 def _own_sounds(
