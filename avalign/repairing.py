@@ -165,9 +165,10 @@ def sync(
         is no video to repair (the input is a ``.npz`` file).
     """
     check_options(tolerance, max_lag_s)
-    if not dry_run:
-        # Better now than after minutes of measuring.
-        check_video_target(path, output or synced_path(path), audio=audio, overwrite=overwrite)
+    # Better now than after minutes of measuring.
+    check_video_target(
+        path, output or synced_path(path), audio=audio, overwrite=overwrite, dry_run=dry_run
+    )
     measurement = measure(
         path,
         tolerance=tolerance,

@@ -100,6 +100,7 @@ def check_video_target(
     *,
     audio: str | Path | None = None,
     overwrite: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """Refuse a repaired video that could not be written.
 
@@ -113,11 +114,14 @@ def check_video_target(
         The separate file that holds the sound.
     overwrite : bool
         Whether a file that exists may be replaced.
+    dry_run : bool
+        Ask only whether the input can be written as such a file at all, not
+        whether it can be written now and there. Streams are let pass.
 
     Raises
     ------
     MediaError
-        As `check_target`.
+        As `check_target`; or if such a file cannot hold the pictures.
     ParameterError
         As `check_target`; if the input holds streams and no video; or if avalign
         writes no videos with the ending of the target.
@@ -125,8 +129,11 @@ def check_video_target(
     from avalign.media import probe
     from avalign.media.containers import container_for
 
-    check_target((path,) if audio is None else (path, audio), target, overwrite=overwrite)
-    require_video(path)
+    if not dry_run:
+        check_target((path,) if audio is None else (path, audio), target, overwrite=overwrite)
+        require_video(path)
+    elif is_streams_file(path):
+        return
     clip = probe(path)
     if clip.video_tracks:  # without a picture there will be nothing to write, and it is said
         container_for(Path(target), clip)

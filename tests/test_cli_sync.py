@@ -123,6 +123,7 @@ def test_a_repair_that_fails_keeps_the_measured_lag(here, capsys, monkeypatch):
     [
         (["sync", "talk.mp4", "-o", "talk.xyz"], "cannot write a video with the ending '.xyz'"),
         (["sync", "talk.mp4", "-o", "talk.avi"], ".avi is written only from .avi"),
+        (["sync", "talk.mp4", "-n", "-o", "talk.mxf"], "cannot write a video with the ending"),
         (["sync", "talk.mp4", "-n", "--plot", "lag.jpg"], "needs the ending .png"),
         (["sync", "talk.mp4", "-n", "--overlay", "lips.mkv"], "needs the ending .mp4"),
         (["sync", "talk.mp4", "-o", "x.mp4", "--overlay", "x.mp4"], "the repaired video"),

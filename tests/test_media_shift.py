@@ -475,6 +475,15 @@ def test_pictures_that_would_not_be_read_back_are_refused(tmp_path, suffix, pict
     assert list(tmp_path.iterdir()) == [source]
 
 
+def test_mxf_is_repaired_as_mov(tmp_path):
+    recipe = Recipe(format="mxf", video_codec="mpeg2video", audio_codec="pcm_s16le")
+    source, output = make_clip(tmp_path / "clip.mxf", recipe), tmp_path / "out.mov"
+    with pytest.raises(ParameterError, match=r"-o clip\.mov"):
+        shift_audio(source, tmp_path / "out.mxf", audio_lag_s=0.1)
+    assert shift_audio(source, output, audio_lag_s=0.1).method == "copied"
+    assert lag_of(output) - lag_of(source) == pytest.approx(-0.1, abs=0.002)
+
+
 def test_a_raw_stream_without_a_clock_is_refused(tmp_path):
     source = make_clip(tmp_path / "raw.h264", Recipe(format="h264"), sound=False)
     sound = make_clip(tmp_path / "sound.wav", Recipe(audio_codec="pcm_s16le"), picture=False)

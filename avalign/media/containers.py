@@ -152,7 +152,8 @@ def container_for(path: Path, clip: MediaClip) -> Container:
     if suffix not in _BY_SUFFIX:
         raise ParameterError(
             f"{path}: cannot write a video with the ending {suffix or '(none)'!r}",
-            f"use one of {' '.join(sorted(_BY_SUFFIX))}",
+            f"name it with -o, such as -o {clip.path.stem}.mov; "
+            f"endings are {' '.join(sorted(_BY_SUFFIX))}",
         )
     kind = _BY_SUFFIX[suffix]
     if kind.start_time is StartTime.NONE and kind.muxer != clip.format_name:

@@ -100,8 +100,9 @@ def sync(
     try:
         # Better now than after minutes of measuring.
         api.check_options(tolerance, max_lag)
-        if not dry_run:
-            api.check_video_target(video, planned, audio=audio, overwrite=overwrite)
+        api.check_video_target(
+            video, planned, audio=audio, overwrite=overwrite, dry_run=dry_run
+        )
         _check_drawings(video, audio, planned, plot, overlay, overwrite)
         with screen.progress(f"Reading {video}") as progress:
             measurement = api.measure(
