@@ -58,7 +58,7 @@ def check(
     from avalign_cli.inputs import expand, no_media_in
 
     screen = Screen(json, quiet, verbose)
-    files = expand(paths, sys.stdin)
+    files = expand(paths, sys.stdin.buffer.read() if "-" in paths else b"")
     if not files:
         raise typer.BadParameter("the list on stdin is empty", param_hint="PATH")
     folders = [file for file in files if os.path.isdir(file)]
