@@ -226,6 +226,8 @@ def failed(report: SyncReport, error: BaseException) -> SyncReport:
     else:
         reason = f"a defect in avalign: {type(error).__name__}: {error}"
         exit_code = AvalignError.exit_code
+    # The file is named in the report already.
+    reason = reason.removeprefix(f"{report.file}: ")
     return replace(report, status="error", reason=reason, exit_code=exit_code)
 
 

@@ -84,7 +84,7 @@ class TestMeasure:
         with pytest.raises(ParameterError, match="holds streams"):
             api.check(tmp_path / "x.npz", audio_track=1)
 
-    @pytest.mark.parametrize("max_lag_s", [0.0, -1.0, 15.1, float("nan")])
+    @pytest.mark.parametrize("max_lag_s", [0.0, -1.0, 0.09, 15.1, float("nan")])
     def test_an_impossible_range_is_refused_before_anything_is_read(self, max_lag_s):
         with pytest.raises(ParameterError, match="largest lag"):
             api.check("does-not-exist.mp4", max_lag_s=max_lag_s)

@@ -340,6 +340,17 @@ def test_no_archive_at_all(tmp_path, content):
     refused(tmp_path / "bad.npz", "no streams file")
 
 
+def test_a_name_that_is_not_the_utf8_it_says(tmp_path):
+    members(tmp_path)
+    data = bytearray((tmp_path / "good.npz").read_bytes())
+    end = data.rfind(b"PK\5\6")
+    first = int.from_bytes(data[end + 16 : end + 20], "little")  # entry of the directory
+    data[first + 9] |= 8  # says UTF-8
+    data[first + 46] = 0xFF
+    (tmp_path / "bad.npz").write_bytes(data)
+    refused(tmp_path / "bad.npz")
+
+
 def test_truncated_or_altered_anywhere(tmp_path):
     members(tmp_path)
     good = (tmp_path / "good.npz").read_bytes()

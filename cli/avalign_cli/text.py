@@ -67,7 +67,7 @@ def line(report: SyncReport, *, planned: Path | None = None) -> str:
         Sentences after the name of the file.
     """
     if report.status == "error":
-        return report.reason or "unknown error"
+        return f"{report.file}: {report.reason}"
     sentences = [_finding(report)]
     if report.status == "ok" and report.reason is not None:
         if report.verdict is None:
