@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +130,8 @@ def _collect(
     """Yield reports from an executor; its own failure is raised as `BrokenExecutor`."""
     with interrupts_held():
         waiting = {executor.submit(_report, file, settings): file for file in files}
-    futures = list(waiting)
-    for future in futures if in_order else as_completed(futures):
+    # A report is let go of as soon as it was taken: there may be 100,000.
+    for future in _popped(deque(waiting)) if in_order else as_completed(waiting):
         file = waiting.pop(future)
         try:
             yield future.result()
@@ -142,6 +142,11 @@ def _collect(
             yield failed(_blank(file, settings), error)
 
 
+def _popped(futures: deque[Future[SyncReport]]) -> Iterator[Future[SyncReport]]:
+    while futures:
+        yield futures.popleft()
+
+
 def _report(file: str, settings: dict[str, Any]) -> SyncReport:
     try:
         return check(file, **settings)
@@ -150,4 +155,4 @@ def _report(file: str, settings: dict[str, Any]) -> SyncReport:
 
 
 def _blank(file: str, settings: dict[str, Any]) -> SyncReport:
-    return SyncReport(file, "error", settings["tolerance"].name)
+    return SyncReport(file, "error", settings["tolerance"].option)

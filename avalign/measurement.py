@@ -27,6 +27,8 @@ __all__ = [
 ]
 
 MAX_LAG_S = 15.0
+# A peak needs a few lags on either side of it.
+MIN_LAG_S = 0.1
 # So much less than a file says it holds is a file cut short.
 LEAST_MISSING_S = 1.0
 LEAST_MISSING_SHARE = 0.05
@@ -103,7 +105,8 @@ def measure(
     started = time.perf_counter()
     limits = check_options(tolerance, max_lag_s)
     streams = None
-    report = SyncReport(str(path), "no_answer", limits.name, exit_code=NoAnswerError.exit_code)
+    exit_code = NoAnswerError.exit_code
+    report = SyncReport(str(path), "no_answer", limits.option, exit_code=exit_code)
     try:
         streams = extract(
             path, audio=audio, audio_track=audio_track, jobs=jobs, progress=progress
@@ -149,10 +152,10 @@ def check_options(tolerance: str | Tolerance, max_lag_s: float) -> Tolerance:
         If one of them cannot be used.
     """
     limits = Tolerance.parse(tolerance)
-    if not 0 < max_lag_s <= MAX_LAG_S:
+    if not MIN_LAG_S <= max_lag_s <= MAX_LAG_S:
         raise ParameterError(
             f"the largest lag to search for is {max_lag_s} s",
-            f"take more than 0 and at most {MAX_LAG_S:g} s",
+            f"take {MIN_LAG_S:g} to {MAX_LAG_S:g} s",
         )
     return limits
 
@@ -223,6 +226,8 @@ def failed(report: SyncReport, error: BaseException) -> SyncReport:
     else:
         reason = f"a defect in avalign: {type(error).__name__}: {error}"
         exit_code = AvalignError.exit_code
+    # The file is named in the report already.
+    reason = reason.removeprefix(f"{report.file}: ")
     return replace(report, status="error", reason=reason, exit_code=exit_code)
 
 
@@ -240,6 +245,7 @@ def _describe(report: SyncReport, streams: ClipStreams, found: ClipAlignment) ->
         report,
         reason=found.reason,
         faces=faces,
+        best_face=found.face,
         duration_s=streams.duration_s or None,
         speech_s=found.alignment.speech_s if found.alignment else None,
         face_coverage=best.coverage if best else 0.0,
@@ -263,7 +269,7 @@ def _cut_short(streams: ClipStreams) -> tuple[str, ...]:
 
 def _indecision(report: SyncReport, limits: Tolerance) -> str | None:
     """Say why an answer carries no verdict, if it does not."""
-    from avalign.align import VERDICT_CONFIDENCE, may_be_in_sync
+    from avalign.align import REPAIR_CONFIDENCE, VERDICT_CONFIDENCE, may_be_in_sync
 
     answer = report.alignment
     if answer is None:
@@ -271,12 +277,16 @@ def _indecision(report: SyncReport, limits: Tolerance) -> str | None:
     if answer.confidence < VERDICT_CONFIDENCE:
         return "the evidence is too weak for a verdict"
     ends_ms = (1000.0 * end_s for end_s in answer.interval_s)
-    if report.verdict != "in_sync" and not limits.excludes(*ends_ms) and may_be_in_sync(answer):
+    if report.verdict == "in_sync" or limits.excludes(*ends_ms):
+        return None
+    if may_be_in_sync(answer):
         # The likeliest lag may be right, and yet a shift may make things worse.
         return (
             f"the file may be in sync as it is: a lag of {1000 * answer.audio_lag_s:.0f} ms "
             "fits hardly better than none"
         )
+    if answer.confidence < REPAIR_CONFIDENCE:
+        return "the interval reaches into the tolerance, and the confidence does not decide"
     return None
 
 

@@ -47,7 +47,7 @@ def repair(
         The file to write; by default `synced_path` of the input.
     force : bool
         Trust the best guess where there is no reliable answer. A guess at the
-        edge of the searched range is never trusted.
+        edge of the searched range, or without speech, is never trusted.
     dry_run : bool
         Decide, but write nothing.
     overwrite : bool
@@ -59,9 +59,9 @@ def repair(
     -------
     SyncReport
         The report of the measurement, with ``output`` and ``residual_ms`` where
-        a file was written. Nothing is written for a lag within the tolerance or
-        without an answer, nor where what was written turns out not to be in sync.
-        A forced answer keeps its ``reason``.
+        a file was written. Nothing is written for a lag within the tolerance (unless
+        the sound is a file of its own) or without an answer, nor where what was
+        written turns out not to be in sync. A forced answer keeps its ``reason``.
 
     Raises
     ------
@@ -79,7 +79,9 @@ def repair(
     if not dry_run:
         require_video(report.file)
     answer = report.alignment
-    if dry_run or answer is None or report.verdict == "in_sync" or report.exit_code:
+    # Sound from elsewhere is in no file with this picture yet, in sync or not.
+    as_it_should_be = report.verdict == "in_sync" and measurement.audio is None
+    if dry_run or answer is None or as_it_should_be or report.exit_code:
         return report
     target = output or synced_path(report.file)
     check_video_target(report.file, target, audio=measurement.audio, overwrite=overwrite)
@@ -189,11 +191,12 @@ def _decided(measurement: Measurement, force: bool) -> SyncReport:
     answer = report.alignment
     if answer is None:
         guess = best_guess(report)
-        # A peak at the edge is known not to be the lag, whoever insists.
-        if not force or guess is None or guess.alignment is None or guess.alignment.at_edge:
+        guessed = guess.alignment if guess is not None else None
+        # At the edge, or without speech, it is known not to be the lag, whoever insists.
+        if not force or guessed is None or guessed.at_edge or guessed.confidence == 0.0:
             return report
         return believed(report, measurement.tolerance)
-    if report.verdict == "in_sync":
+    if report.verdict == "in_sync" and measurement.audio is None:
         return report
     if report.verdict is None:
         return believed(report, measurement.tolerance) if force else report

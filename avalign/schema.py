@@ -148,14 +148,9 @@ def best_guess(report: SyncReport) -> FaceAlignment | None:
         The matching face; without an answer, the face that fits the sound best;
         None where no face could be aligned at all.
     """
-    aligned = [face for face in report.faces if face.alignment is not None]
-    if report.face is not None:
-        return next((face for face in aligned if face.track_id == report.face), None)
-    return max(aligned, key=_evidence, default=None)
-
-
-def _evidence(face: FaceAlignment) -> float:
-    return float(face.alignment.curve.score.max()) if face.alignment else -math.inf
+    wanted = report.best_face if report.face is None else report.face
+    aligned = (face for face in report.faces if face.alignment is not None)
+    return next((face for face in aligned if face.track_id == wanted), None)
 
 
 @cache

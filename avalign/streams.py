@@ -32,6 +32,8 @@ npy: Any = np.lib.format  # carries no types
 
 FORMAT = "avalign-streams"
 VERSION = 1
+# A few rows far apart would otherwise ask for any amount of memory later.
+LONGEST_S = 12 * 3600.0
 MAX_BYTES = 2**30  # unpacked; nine hours of one face at 30 pictures per second
 HEADER = "header"
 # Name, type and shape of the fields on disk; T is the number of rows, D is free.
@@ -133,7 +135,8 @@ def load_streams(path: AnyPath) -> ClipStreams:
         raise MediaError(f"{path}: cannot be read: {error.strerror or error}") from error
     except _NotStreams as error:
         raise MediaError(f"{path}: {error}", "make it with `avalign extract`") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+    # ValueError: among others, a name that is not the UTF-8 it says it is.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
         raise MediaError(
             f"{path}: is damaged or no streams file: {error}", "make it with `avalign extract`"
         ) from error
@@ -270,6 +273,8 @@ def _stream_fault(stream: FeatureStream, fields: Fields) -> str | None:
             return f"{field} has the shape {array.shape}, not {expected}"
     if not (np.isfinite(stream.times_s).all() and (np.diff(stream.times_s) > 0).all()):
         return "times_s does not increase strictly, or is not finite"
+    if n_rows and float(stream.times_s[-1]) - float(stream.times_s[0]) > LONGEST_S:
+        return f"times_s spans more than {LONGEST_S / 3600:g} hours; cut the recording in parts"
     if not np.isfinite(stream.values[stream.valid]).all():
         return "values is not finite in rows that are marked as valid"
     return None

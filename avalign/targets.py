@@ -79,7 +79,8 @@ def check_target(
         raise MediaError(f"{target}: is a folder", "name a file in it")
     if target.exists() and not overwrite:
         raise MediaError(
-            f"{target}: exists already", "overwrite it with -y, or name another file"
+            f"{target}: exists already",
+            "overwrite it (-y; overwrite=True in Python), or name another file",
         )
     if not target.parent.is_dir():
         raise MediaError(f"{target.parent}: is no folder", "make it, or name another file")

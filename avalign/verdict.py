@@ -78,6 +78,12 @@ class Tolerance:
             )
         return cls(f"{limits[0]:g}/{limits[1]:g}", *limits, source="the limit you set")
 
+    @property
+    def option(self) -> str:
+        """What `parse` reads as these limits: a known name, or ``EARLY/LATE``."""
+        known = TOLERANCES.get(self.name) == self
+        return self.name if known else f"{self.early_ms:g}/{self.late_ms:g}"
+
     def limit_ms(self, lag_ms: float) -> float:
         """Give the limit on the side of a lag.
 

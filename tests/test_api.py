@@ -84,7 +84,7 @@ class TestMeasure:
         with pytest.raises(ParameterError, match="holds streams"):
             api.check(tmp_path / "x.npz", audio_track=1)
 
-    @pytest.mark.parametrize("max_lag_s", [0.0, -1.0, 15.1, float("nan")])
+    @pytest.mark.parametrize("max_lag_s", [0.0, -1.0, 0.09, 15.1, float("nan")])
     def test_an_impossible_range_is_refused_before_anything_is_read(self, max_lag_s):
         with pytest.raises(ParameterError, match="largest lag"):
             api.check("does-not-exist.mp4", max_lag_s=max_lag_s)
@@ -153,6 +153,24 @@ class TestSync:
         assert (report.verdict, report.output) == ("in_sync", None)
         assert list(tmp_path.iterdir()) == [clip]
 
+    def test_sound_of_its_own_is_written_in_sync_or_not(self, tmp_path, one_face):
+        clip = late(tmp_path / "talk.mp4", 0.5)
+        sound = make_clip(
+            tmp_path / "sound.m4a", Recipe(events_s=(1.05, 2.05), format="mp4"), picture=False
+        )
+        report = api.sync(clip, audio=sound)
+        assert report.verdict == "in_sync"
+        assert report.output == str(tmp_path / "talk.synced.mp4")
+        assert report.residual_ms == pytest.approx(0, abs=20)
+
+    def test_nothing_is_forced_without_speech(self, tmp_path, one_face, monkeypatch):
+        clip = late(tmp_path / "talk.mp4", 0.2)
+        silent = planted.answer(0.2, reason="too little speech", confidence=0.0)
+        plant(monkeypatch, lambda streams, **_: silent)
+        report = api.sync(clip, force=True)
+        assert (report.status, report.verdict, report.output) == ("no_answer", None, None)
+        assert report.exit_code == 4
+
     def test_a_dry_run_writes_nothing(self, tmp_path, one_face):
         clip = late(tmp_path / "talk.mp4", 0.2)
         report = api.sync(clip, dry_run=True)
@@ -204,6 +222,33 @@ class TestSync:
             assert "0.60 is too low" in report.reason
         report = api.sync(clip, force=True)
         assert (report.exit_code, Path(report.output).exists()) == (0, True)
+
+    def test_an_interval_that_reaches_into_the_tolerance_does_not_decide(
+        self, tmp_path, one_face, monkeypatch
+    ):
+        clip = late(tmp_path / "talk.mp4", 0.2)
+        for confidence, verdict in ((0.65, None), (0.9, "unacceptable")):
+            wide = planted.answer(0.2, confidence=confidence, half_width_s=0.12)
+            plant(monkeypatch, lambda streams, wide=wide, **_: wide)
+            report = api.check(clip)
+            assert (report.status, report.verdict) == ("ok", verdict)
+            assert report.exit_code == (1 if verdict else 4)
+        narrow = planted.answer(0.2, confidence=0.65, half_width_s=0.05)
+        plant(monkeypatch, lambda streams, **_: narrow)
+        assert api.check(clip).verdict == "unacceptable"
+
+    def test_the_answer_is_about_the_face_that_was_chosen(self, tmp_path, monkeypatch):
+        shared = planted.alignment(0.2, confidence=0.53)
+        rival = planted.alignment(0.3, confidence=1.0, score=9.0)
+        found = SimpleNamespace(
+            faces=(planted.face(0, rival), planted.face(1, planted.alignment(0.2))),
+            face=1,
+            alignment=shared,
+            reason=None,
+        )
+        plant(monkeypatch, lambda streams, **_: found, faces=(planted.lips(), planted.lips(1)))
+        report = api.check(late(tmp_path / "two.mp4"))
+        assert (report.face, report.alignment) == (1, shared)
 
     def test_what_may_be_in_sync_as_it_is_is_not_changed(self, tmp_path, one_face, monkeypatch):
         clip = late(tmp_path / "talk.mp4", 0.2)
@@ -329,7 +374,8 @@ class TestSchema:
             planted.face(1, planted.alignment(1.0, confidence=0.4, at_edge=True, score=3.0)),
             planted.face(2, None),
         )
-        value = to_dict(SyncReport("a.mp4", "no_answer", "itu", reason="x", faces=faces))
+        report = SyncReport("a.mp4", "no_answer", "itu", reason="x", faces=faces, best_face=1)
+        value = to_dict(report)
         assert value["audio_lag_ms"] is None
         assert value["interval_ms"] is None
         assert (value["confidence"], value["at_edge"]) == (0.4, True)

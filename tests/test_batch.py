@@ -34,7 +34,7 @@ def test_one_job_runs_here_and_in_order(planted):
     assert [report.file for report in reports] == NAMES
     assert [report.status for report in reports] == ["ok", "error", "error", "ok"]
     assert [report.exit_code for report in reports] == [0, 3, 70, 0]
-    assert reports[1].reason == "bad.mp4: is empty (copy it again)"
+    assert reports[1].reason == "is empty (copy it again)"
     assert "ZeroDivisionError" in reports[2].reason
 
 

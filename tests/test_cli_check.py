@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 
 import planted
 import pytest
@@ -42,11 +43,15 @@ class TestInputs:
         assert expand(["deep/d[1].webm"]) == ["deep/d[1].webm"]
 
     def test_a_list_is_read_where_the_dash_stands(self, tree):
-        listed = ["b.mp4\n", "\n", "name with spaces .mp4\r\n"]
+        listed = b"b.mp4\n\nname with spaces .mp4\r\n"
         assert expand(["a.MOV", "-"], listed) == ["a.MOV", "b.mp4", "name with spaces .mp4"]
 
     def test_a_list_may_end_names_with_nul(self, tree):
-        assert expand(["-"], ["b.mp4\0two\n", "lines.mp4\0"]) == ["b.mp4", "two\nlines.mp4"]
+        assert expand(["-"], b"b.mp4\0two\nlines.mp4\0") == ["b.mp4", "two\nlines.mp4"]
+
+    def test_a_list_may_hold_names_that_are_no_text(self, tree):
+        (name,) = expand(["-"], b"\xef\xbb\xbfcaf\xe9.mp4\n")
+        assert os.fsencode(name) == b"caf\xe9.mp4"
 
     def test_each_file_once_and_what_is_missing_stays(self, tree):
         assert expand(["b.mp4", "*.mp4", "gone.mp4"]) == ["b.mp4", "gone.mp4"]
@@ -126,9 +131,9 @@ def test_a_file_cut_short_is_told_beside_json(here, capsys):
 
 def test_a_list_on_stdin(here, capsys, monkeypatch):
     late(here / "good.mp4", 0.0)
-    monkeypatch.setattr("sys.stdin", io.StringIO("good.mp4\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"good.mp4\n")))
     assert check("-") == 0
-    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     assert check("-") == 2
     assert "stdin is empty" in capsys.readouterr().err
 

@@ -66,7 +66,7 @@ def test_a_lopsided_interval_is_told_by_its_ends():
 def test_a_dry_run_says_what_it_would_write():
     planned = Path("talk.synced.mp4")
     assert text.line(report(160), planned=planned).endswith(" Would write talk.synced.mp4.")
-    assert "Would" not in text.line(report(12), planned=planned)
+    assert "Would" not in text.line(report(160, verdict=None, reason="x"), planned=planned)
 
 
 def test_of_several_faces_the_line_names_the_one_that_matches():
@@ -88,6 +88,7 @@ def test_no_answer_gives_the_reason_and_the_guess():
         "itu",
         reason="too short",
         faces=(planted.face(0, found),),
+        best_face=0,
     )
     assert text.line(doubtful) == (
         "talk.mp4: no reliable answer: too short. "
@@ -103,6 +104,7 @@ def test_a_peak_at_the_edge_is_no_guess():
         "itu",
         reason="the peak is at the edge; try --max-lag 5",
         faces=(planted.face(0, edge),),
+        best_face=0,
     )
     assert text.line(doubtful) == (
         "talk.mp4: no reliable answer: the peak is at the edge; try --max-lag 5."

@@ -99,7 +99,11 @@ def feature_streams(draw, kind, columns, times_s):
 
 @st.composite
 def clips(draw):
-    times = st.lists(floats["f8"], max_size=8, unique=True).map(sorted)
+    start_s = draw(floats["f8"].filter(lambda start: abs(start) < 1e300))
+    rows = st.lists(st.integers(0, 40_000), max_size=8, unique=True).map(sorted)
+    times = rows.map(lambda numbers: [start_s + number for number in numbers]).filter(
+        lambda clock: len(set(clock)) == len(clock)
+    )
     audio_s, lips_s = (np.array(draw(times), np.float64) for _ in range(2))
     lips = draw(feature_streams("lips", 123, lips_s))
     rest = {
@@ -188,6 +192,7 @@ CONTRADICTIONS = {
         lambda: with_mfcc(valid=np.ones(19, bool)),
         r"valid has the shape \(19,\)",
     ),
+    "a day": (lambda: with_mfcc(times_s=np.linspace(0, 86_400, 20)), "12 hours"),
     "time stands": (lambda: with_mfcc(times_s=np.zeros(20)), "does not increase"),
     "time is nan": (lambda: with_mfcc(times_s=clock(20) * np.nan), "not finite"),
     "time ends": (lambda: with_mfcc(times_s=np.r_[clock(19), np.inf]), "not finite"),
@@ -333,6 +338,17 @@ def test_another_program_s_archive(tmp_path):
 def test_no_archive_at_all(tmp_path, content):
     (tmp_path / "bad.npz").write_bytes(content)
     refused(tmp_path / "bad.npz", "no streams file")
+
+
+def test_a_name_that_is_not_the_utf8_it_says(tmp_path):
+    members(tmp_path)
+    data = bytearray((tmp_path / "good.npz").read_bytes())
+    end = data.rfind(b"PK\5\6")
+    first = int.from_bytes(data[end + 16 : end + 20], "little")  # entry of the directory
+    data[first + 9] |= 8  # says UTF-8
+    data[first + 46] = 0xFF
+    (tmp_path / "bad.npz").write_bytes(data)
+    refused(tmp_path / "bad.npz")
 
 
 def test_truncated_or_altered_anywhere(tmp_path):

@@ -68,6 +68,13 @@ def test_a_pair_of_numbers_is_a_tolerance_of_its_own():
     assert Tolerance.parse(tolerance) is tolerance
 
 
+def test_every_tolerance_can_be_read_again_as_an_option():
+    house = Tolerance("house", 10.0, 22.5, "our rules")
+    assert (house.option, TOLERANCES["ebu"].option) == ("10/22.5", "ebu")
+    again = Tolerance.parse(house.option)
+    assert (again.early_ms, again.late_ms) == (10.0, 22.5)
+
+
 @pytest.mark.parametrize(
     "text", ["", "bbc", "40", "40/", "/40", "-40/60", "0/0", "nan/5", "1/2/3"]
 )

@@ -220,7 +220,7 @@ def _unseen(streams: ClipStreams) -> str:
 
 
 def _unusable(streams: ClipStreams) -> str:
-    if not streams.mfcc.valid.any():
+    if np.count_nonzero(streams.mfcc.valid) < 3:
         return "no sound to compare with the lips"
     if any(lips.valid.any() for lips in streams.lips):
         return "the face is too small or turned away"

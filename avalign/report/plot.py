@@ -229,11 +229,14 @@ def _words(report: SyncReport) -> tuple[str, str]:
     lag_s = answer.audio_lag_s
     side = _milliseconds(lag_s, zero="on time", after=" late", before=" early")
     low_s, high_s = answer.interval_s
+    judged = VERDICTS.get(report.verdict or "", "")
+    if report.verdict == "noticeable" and report.tolerance != "itu":
+        judged = "out of tolerance"
     parts = [
         _shortened(name, 60),
         f"95 %: {_signed(1e3 * low_s)} to {_signed(1e3 * high_s)}",
         f"confidence {answer.confidence:.2f}",
-        VERDICTS.get(report.verdict or "", ""),
+        judged,
     ]
     headline = f"The audio is {side}" if report.verdict else f"Unsure: the audio may be {side}"
     return headline, "  ·  ".join(part for part in parts if part)

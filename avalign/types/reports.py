@@ -52,7 +52,9 @@ class SyncReport:
     alignment : Alignment or None
         The matching face's alignment; None without an answer.
     face : int or None
-        ``track_id`` of the matching face.
+        ``track_id`` of the matching face; None without an answer.
+    best_face : int or None
+        ``track_id`` of the face that fits the sound best, trusted or not.
     verdict : str or None
         ``"in_sync"``, ``"noticeable"``, ``"unacceptable"``; None without an answer.
     tolerance : str
@@ -79,6 +81,7 @@ class SyncReport:
     reason: str | None = None
     alignment: Alignment | None = None
     face: int | None = None
+    best_face: int | None = None
     verdict: str | None = None
     faces: tuple[FaceAlignment, ...] = ()
     duration_s: float | None = None

@@ -99,10 +99,10 @@ def align(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> int:
-    """Bring a recording into the time of another one of the same words.
+    """Bring a recording into the time of another one.
 
-    For a dub, an ADR take, a second camera or recorder: the pace changes, the pitch stays.
-    The inputs are never changed.
+    Both hold the same words. For a dub, an ADR take, a second camera or recorder: the pace
+    changes, the pitch stays. The inputs are never changed.
     """
     from avalign import api, schema
     from avalign.errors import AvalignError

@@ -22,7 +22,7 @@ Examples:
 Exit codes, the first that applies:
   3  a file cannot be read
   1  a file is out of tolerance
-  4  a file gave no reliable answer
+  4  a file gave no reliable answer, or one that does not decide
   0  all files are in sync
   (2 wrong usage, 5 a package is missing: see avalign doctor)
 """
@@ -42,7 +42,16 @@ def check(
     tolerance: options.ToleranceName = "itu",
     max_lag: options.MaxLag = 1.0,
     audio_track: options.AudioTrack = 0,
-    jobs: options.Jobs = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            *("--jobs", "-j"),
+            metavar="N",
+            min=1,
+            help="Files at a time, a core each; with 1, each is spread over all cores.",
+            show_default="as many as cores",
+        ),
+    ] = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -58,7 +67,7 @@ def check(
     from avalign_cli.inputs import expand, no_media_in
 
     screen = Screen(json, quiet, verbose)
-    files = expand(paths, sys.stdin)
+    files = expand(paths, sys.stdin.buffer.read() if "-" in paths else b"")
     if not files:
         raise typer.BadParameter("the list on stdin is empty", param_hint="PATH")
     folders = [file for file in files if os.path.isdir(file)]

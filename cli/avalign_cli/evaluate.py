@@ -85,7 +85,7 @@ def evaluate(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Score a recogniser of speech or emotion on clips that it has not learnt from."""
+    """Score a recogniser on clips that it has not learnt from."""
     from avalign import api
     from avalign.train.evaluation import evaluate as score
 

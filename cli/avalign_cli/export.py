@@ -34,7 +34,10 @@ def export(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write a recogniser for ONNX runtimes, with a JSON file that tells its features."""
+    """Write a recogniser for ONNX runtimes.
+
+    A JSON file beside it tells which features it takes.
+    """
     from json import dumps
 
     from avalign import api

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import os
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ MEDIA_SUFFIXES = {
 }
 
 
-def expand(arguments: Iterable[str], listed: Iterable[str] = ()) -> list[str]:
+def expand(arguments: Iterable[str], listed: bytes = b"") -> list[str]:
     """Find the files, each once, in the order of the arguments.
 
     Parameters
@@ -27,9 +28,9 @@ def expand(arguments: Iterable[str], listed: Iterable[str] = ()) -> list[str]:
     arguments : iterable of str
         Files, folders (searched with all folders in them), patterns such as
         ``"takes/*.mp4"``, and ``-`` for the listed ones.
-    listed : iterable of str
-        Lines that name a file each, or names that end with NUL, as ``find -print0`` gives
-        them; read only where ``-`` is among the arguments.
+    listed : bytes
+        What ``-`` stands for: lines that name a file each, or names that end with NUL, as
+        ``find -print0`` gives them, in the encoding of the file system.
 
     Returns
     -------
@@ -40,7 +41,7 @@ def expand(arguments: Iterable[str], listed: Iterable[str] = ()) -> list[str]:
     found: dict[str, None] = {}
     for argument in arguments:
         if argument == "-":
-            found |= dict.fromkeys(_names("".join(listed)))
+            found |= dict.fromkeys(_names(listed))
         else:
             found |= dict.fromkeys(_matches(argument) or [argument])
     return list(found)
@@ -67,12 +68,13 @@ def no_media_in(folder: str) -> MediaError:
     )
 
 
-def _names(listed: str) -> list[str]:
-    if "\0" in listed:
-        names = listed.split("\0")
+def _names(listed: bytes) -> list[str]:
+    if b"\0" in listed:
+        names = listed.split(b"\0")
     else:
-        names = [line.removesuffix("\r") for line in listed.split("\n")]
-    return [name for name in names if name]
+        lines = listed.removeprefix(codecs.BOM_UTF8).split(b"\n")
+        names = [line.removesuffix(b"\r") for line in lines]
+    return [os.fsdecode(name) for name in names if name]
 
 
 def _matches(argument: str) -> list[str]:

@@ -28,7 +28,7 @@ ToleranceName = Annotated[
 ]
 MaxLag = Annotated[
     float,
-    typer.Option("--max-lag", metavar="SECONDS", help="Largest lag to search for, up to 15."),
+    typer.Option("--max-lag", metavar="SECONDS", help="Largest lag to search for, 0.1 to 15."),
 ]
 Jobs = Annotated[
     int | None,

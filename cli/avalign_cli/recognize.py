@@ -60,7 +60,10 @@ def recognize(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> int:
-    """Recognise speech or emotion; the lag is measured and repaired first."""
+    """Recognise speech or emotion.
+
+    The lag is measured and repaired first.
+    """
     from json import dumps
 
     from avalign.errors import AvalignError

@@ -103,7 +103,7 @@ def sync(
         api.check_video_target(
             video, planned, audio=audio, overwrite=overwrite, dry_run=dry_run
         )
-        _check_drawings(video, audio, planned, plot, overlay, overwrite)
+        _check_drawings(video, audio, planned, plot, overlay, overwrite, dry_run)
         with screen.progress(f"Reading {video}") as progress:
             measurement = api.measure(
                 video,
@@ -128,7 +128,9 @@ def sync(
     except AvalignError as error:
         screen.data(schema.to_json(api.failed(report, error)))
         raise
-    would_write = planned if dry_run and (output or not api.is_streams_file(video)) else None
+    in_place = report.verdict == "in_sync" and audio is None
+    can_write = output is not None or not api.is_streams_file(video)
+    would_write = planned if dry_run and can_write and not in_place else None
     text.show(screen, report, planned=would_write)
     _draw(screen, report, measurement, plot, overlay, overwrite)
     return report.exit_code
@@ -141,6 +143,7 @@ def _check_drawings(
     plot: Path | None,
     overlay: Path | None,
     overwrite: bool,
+    dry_run: bool,
 ) -> None:
     from avalign import api
     from avalign.errors import ParameterError
@@ -154,10 +157,15 @@ def _check_drawings(
         if api.is_streams_file(video):
             raise ParameterError(f"{video}: holds streams, so there is no video to draw on")
         api.check_target(sources, overlay, overwrite=overwrite, suffix=".mp4")
-        if overlay.absolute() == planned.absolute():
+        if not dry_run and _same_place(overlay, planned):
             raise ParameterError(
                 f"{overlay}: is to hold the repaired video", "name another file for the overlay"
             )
+
+
+def _same_place(one: Path, other: Path) -> bool:
+    # The last part need not exist, and is replaced where it is a link.
+    return (one.parent.resolve(), one.name) == (other.parent.resolve(), other.name)
 
 
 def _draw(

@@ -67,19 +67,17 @@ def line(report: SyncReport, *, planned: Path | None = None) -> str:
         Sentences after the name of the file.
     """
     if report.status == "error":
-        return report.reason or "unknown error"
+        return f"{report.file}: {report.reason}"
     sentences = [_finding(report)]
     if report.status == "ok" and report.reason is not None:
         if report.verdict is None:
             sentences.append(_sentence(report.reason[:1].upper() + report.reason[1:]))
         else:
-            forced = "Not repaired" if report.exit_code else "Forced, although"
+            forced = "No repair" if report.exit_code else "Forced, although"
             sentences.append(f"{forced}: {_sentence(report.reason)}")
     if report.output is not None:
         sentences.append(f"Wrote {report.output}, {_residual(report.residual_ms)}.")
-    elif (
-        planned is not None and report.verdict not in (None, "in_sync") and not report.exit_code
-    ):
+    elif planned is not None and report.verdict is not None and not report.exit_code:
         sentences.append(f"Would write {planned}.")
     sentences += [_sentence(note[:1].upper() + note[1:]) for note in report.notes]
     return f"{report.file}: {' '.join(sentences)}"
