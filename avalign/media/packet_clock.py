@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-__all__ = ["PacketClock", "nearest"]
+__all__ = ["PacketClock"]
 
 
 class PacketClock:
@@ -23,6 +24,7 @@ class PacketClock:
     After a jump of the file's clock that no player would wait out, packets follow on
     from those before, as in `decoding.StreamClock`. After a smaller step back, which
     muxers refuse, pictures come as soon as can be, and sound that was there is dropped.
+    A packet without a time follows on from the one before.
 
     Parameters
     ----------
@@ -41,54 +43,85 @@ class PacketClock:
         self.steps_back = 0
         self._out = out
         self._shift_s = shift_s
+        self._rule: _Rule | None = None
         self._last: int | None = None
         self._next = 0
 
     def place(self, packet: Packet[Stream]) -> bool:
         """Give `packet` its new time and its stream; tell whether it has a place there."""
-        clock, tick = packet.time_base, self._out.time_base
-        assert tick is not None
-        pts = packet.pts if packet.pts is not None else packet.dts
-        dts = packet.dts
-        duration = nearest((packet.duration or 0) * clock / tick)
-        packet.duration, packet.time_base, packet.stream = duration, tick, self._out
-        if pts is None:
-            packet.pts = packet.dts = self._next
-        else:
-            if dts is not None:
-                self._follow_jump(dts * clock, tick)
-            # Rounded to the clock of the output alone: that of the input may be as coarse
-            # as a packet of sound.
-            packet.pts = nearest((pts * clock + self._shift_s) / tick)
-            if dts is not None:  # else the muxer finds it from its neighbours
-                packet.dts = nearest((dts * clock + self._shift_s) / tick)
-        return packet.dts is None or self._rises(packet)
+        if self._rule is None:  # only now the output's header is written, which sets its clock
+            self._rule = _Rule.between(packet.time_base, self._out, self._shift_s)
+        rule = self._rule
+        pts, dts = packet.pts, packet.dts
+        packet.duration = rule.length(packet.duration or 0)
+        packet.time_base, packet.stream = rule.tick, self._out
+        if dts is None and pts is not None:
+            packet.pts = rule.time(pts)
+            return True  # the muxer finds the decoding time from its neighbours
+        if dts is None:
+            packet.pts = self._next
+            return self._rises(packet, self._next)
+        step = rule.time(dts) - self._next
+        if self._last is not None and not rule.most_back <= step <= rule.most_ahead:
+            rule.offset -= step * rule.divisor
+        packet.pts = rule.time(dts if pts is None else pts)
+        return self._rises(packet, rule.time(dts))
 
-    def _follow_jump(self, time_s: Fraction, tick: Fraction) -> None:
-        if self._last is None or self._out.type not in ("video", "audio"):
-            return
-        step_s = time_s + self._shift_s - self._next * tick
-        if not -LONGEST_STEP_BACK_S <= step_s <= LONGEST_PAUSE_S:
-            self._shift_s -= step_s
-
-    def _rises(self, packet: Packet[Stream]) -> bool:
-        """Move `packet` behind the last one; tell whether it is worth it."""
-        dts, duration = packet.dts or 0, packet.duration or 0
+    def _rises(self, packet: Packet[Stream], dts: int) -> bool:
+        """Put `packet` at `dts` or behind the last one; tell whether it is worth it."""
+        assert self._rule is not None
+        duration = packet.duration or 0
         if self._last is not None:
             if dts < self._last:
                 self.steps_back += 1
                 if self._out.type == "audio" and dts + duration <= self._next:
                     return False
-            strict = Flags.ts_nonstrict not in Flags(self._out.container.format.flags)
-            dts = max(dts, self._last + strict)
+            dts = max(dts, self._last + self._rule.least_step)
         self._last, self._next = dts, max(self._next, dts + duration)
         packet.dts, packet.pts = dts, max(packet.pts or 0, dts)
         return True
 
 
-def nearest(ticks: Fraction) -> int:
-    """Round to the nearest whole number, halves up.
+@dataclass(slots=True)
+class _Rule:
+    """How times are told anew, in whole numbers: there are millions of packets.
 
-    `round` takes halves to even numbers, which would make equal steps unequal.
+    Times are rounded to the clock of the output alone, as that of the input may be as
+    coarse as a packet of sound.
     """
-    return math.floor(ticks + Fraction(1, 2))
+
+    tick: Fraction
+    factor: int
+    offset: int
+    divisor: int
+    least_step: int
+    most_back: float
+    most_ahead: float
+
+    @classmethod
+    def between(cls, clock: Fraction, out: Stream, shift_s: Fraction) -> _Rule:
+        """Tell times counted in `clock` to `out`, moved by `shift_s`."""
+        tick = out.time_base
+        assert tick is not None
+        # Halves go up. Python's `round` takes them to even numbers, which would make equal
+        # steps unequal.
+        scale, offset = clock / tick, shift_s / tick + Fraction(1, 2)
+        divisor = math.lcm(2, scale.denominator, offset.denominator)
+        jumps = out.type in ("video", "audio")
+        return cls(
+            tick,
+            int(scale * divisor),
+            int(offset * divisor),
+            divisor,
+            least_step=0 if Flags.ts_nonstrict in Flags(out.container.format.flags) else 1,
+            most_back=float(-LONGEST_STEP_BACK_S / tick) if jumps else -math.inf,
+            most_ahead=float(LONGEST_PAUSE_S / tick) if jumps else math.inf,
+        )
+
+    def time(self, ticks: int) -> int:
+        """Return a time of the input as one of the output."""
+        return (ticks * self.factor + self.offset) // self.divisor
+
+    def length(self, ticks: int) -> int:
+        """Return how long something lasts."""
+        return (ticks * self.factor + self.divisor // 2) // self.divisor

@@ -12,7 +12,7 @@ import av
 from avalign.media.containers import StartTime
 from avalign.media.decoding import demux
 from avalign.media.opening import StrPath, has_decoder, open_input, time_origin_s
-from avalign.media.packet_clock import PacketClock, nearest
+from avalign.media.packet_clock import PacketClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -65,6 +65,7 @@ class Route:
     keep_priming: bool = False
     blank: bytes | None = None
     _clock: PacketClock = field(init=False)
+    _earliest: int | None = field(default=None, init=False)
     _hidden: list[Packet[Stream]] = field(default_factory=list, init=False)
     _shown: bool = field(default=False, init=False)
 
@@ -104,10 +105,11 @@ class Route:
             return False
         if self.earliest_s is None or packet.pts is None:
             return True
-        earliest = nearest(self.earliest_s / packet.time_base)
+        if self._earliest is None:
+            self._earliest = round(self.earliest_s / packet.time_base)
         if self.warm_up == 0:
-            return packet.pts >= earliest
-        return packet.pts + (1 + self.warm_up) * (packet.duration or 0) > earliest
+            return packet.pts >= self._earliest
+        return packet.pts + (1 + self.warm_up) * (packet.duration or 0) > self._earliest
 
 
 def same_family(container: InputContainer, kind: Container) -> bool:
