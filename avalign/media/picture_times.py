@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from avalign.errors import MediaError
@@ -38,14 +38,22 @@ def check_picture_times(clip: MediaClip, target: Path, *, hides_pictures: bool) 
         If the pictures have no times, or the container of `target` cannot tell them.
     """
     with open_input(clip.path) as container:
-        packets = list(islice(demux(container, *picture_streams(container)[:1]), FIRST_PACKETS))
-    if packets and all(packet.pts is None and packet.dts is None for packet in packets):
+        packets = islice(demux(container, *picture_streams(container)[:1]), FIRST_PACKETS)
+        first = next(packets, None)
+        if first is None:
+            return
+        hidden = first.is_discard
+        timed = any(
+            packet.pts is not None or packet.dts is not None
+            for packet in chain([first], packets)
+        )
+    if not timed:
         raise MediaError(
             f"{clip.path}: its pictures have no times",
             "put them into a container first, for instance: "
             f"ffmpeg -r 25 -i {clip.path.name} -c copy {clip.path.stem}.mp4",
         )
-    if packets and packets[0].is_discard and not hides_pictures:
+    if hidden and not hides_pictures:
         raise MediaError(
             f"{target}: {target.suffix} cannot hide the pictures in front that the edit list "
             f"of {clip.path} hides",
