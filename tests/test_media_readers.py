@@ -16,10 +16,11 @@ from media import (
     click_track,
     flash_times,
     make_clip,
+    remuxed,
 )
 
 from avalign.errors import MediaError, NoAudioError, NoFaceError, ParameterError
-from avalign.media import iter_audio, iter_frames, probe, read_audio
+from avalign.media import iter_audio, iter_frames, open_channels, probe, read_audio
 
 
 @pytest.mark.parametrize("suffix", sorted(set(SUFFIX_CODECS) - {".avi"}))
@@ -151,6 +152,17 @@ def test_any_sample_format_and_layout_becomes_the_same_mono(tmp_path, codec, lay
     assert np.abs(audio.samples - truth).max() < tolerance
 
 
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+def test_all_channels_keep_their_place(tmp_path, suffix):
+    recipe = Recipe(audio_codec="pcm_s16le", audio_start_s=0.52)
+    clip = make_clip(tmp_path / f"clip{suffix}", recipe)
+    with open_channels(clip) as sound:
+        assert sound.start_s == pytest.approx(0.52, abs=0.001)
+        left, right = np.concatenate(list(sound.blocks), axis=1)
+    assert np.array_equal(left, right)
+    assert np.abs(left - click_track(recipe)).max() < 0.001
+
+
 @pytest.mark.parametrize("layout", ["7.1", "7.1.2", "22.2"])
 def test_many_planar_channels_are_read(tmp_path, layout):
     options = {"mapping_family": "255"}
@@ -171,26 +183,13 @@ def test_blocks_follow_each_other_and_make_the_whole(tmp_path):
     assert click_times(whole) == pytest.approx([1.0, 2.0], abs=0.0015)
 
 
-def _remuxed(source, target, change):
-    """Copy `source` packet by packet; `change` returns False to drop one."""
-    with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
-        streams = {
-            s.index: writer.add_stream_from_template(s, opaque=True) for s in reader.streams
-        }
-        for packet in reader.demux():
-            if packet.size and change(packet) is not False:
-                packet.stream = streams[packet.stream.index]
-                writer.mux(packet)
-    return target
-
-
 def test_a_gap_is_filled_with_silence(tmp_path):
     clip = make_clip(tmp_path / "whole.mkv", Recipe(audio_codec="pcm_s16le"), picture=False)
 
     def drop_middle(packet):
         return not 1.2 <= packet.pts * packet.time_base < 1.8
 
-    gap = read_audio(_remuxed(clip, tmp_path / "gap.mkv", drop_middle))
+    gap = read_audio(remuxed(clip, tmp_path / "gap.mkv", drop_middle))
     assert gap.duration_s == pytest.approx(3.0, abs=0.01)
     assert click_times(gap) == pytest.approx([1.0, 2.0], abs=0.0015)
     silent = gap.samples[round(1.35 * 16000) : round(1.7 * 16000)]
@@ -205,7 +204,7 @@ def test_damaged_timestamps_do_not_make_days_of_silence(tmp_path):
     def nearly_an_hour_apart(packet):
         packet.pts = packet.dts = round(3500 / packet.time_base) * next(numbers)
 
-    days = _remuxed(clip, tmp_path / "days.mkv", nearly_an_hour_apart)
+    days = remuxed(clip, tmp_path / "days.mkv", nearly_an_hour_apart)
     with pytest.raises(MediaError, match="pauses for hours"):
         read_audio(days)
 

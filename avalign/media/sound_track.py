@@ -92,8 +92,10 @@ def placed(
     clock = StreamClock(container, stream)
     next_s: float | None = None
     for frame in decode(demux(container, stream), stream):
-        rate, samples = frame.sample_rate, samples_of(frame)
-        time_s = clock.place(frame.pts, samples.shape[-1] / rate)
+        # Read first: `samples_of` may take the timestamp away to resample the frame.
+        pts, rate = frame.pts, frame.sample_rate
+        samples = samples_of(frame)
+        time_s = clock.place(pts, samples.shape[-1] / rate)
         if next_s is None:
             next_s = time_s
         excess = round((time_s - next_s) * rate)
