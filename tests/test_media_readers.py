@@ -3,6 +3,7 @@
 import gc
 import itertools
 import resource
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +21,15 @@ from media import (
 )
 
 from avalign.errors import MediaError, NoAudioError, NoFaceError, ParameterError
-from avalign.media import iter_audio, iter_frames, open_channels, probe, read_audio
+from avalign.media import (
+    iter_audio,
+    iter_frames,
+    open_channels,
+    probe,
+    read_audio,
+    shift_audio,
+)
+from avalign.types import AudioStream
 
 
 @pytest.mark.parametrize("suffix", sorted(set(SUFFIX_CODECS) - {".avi"}))
@@ -161,6 +170,35 @@ def test_all_channels_keep_their_place(tmp_path, suffix):
         left, right = np.concatenate(list(sound.blocks), axis=1)
     assert np.array_equal(left, right)
     assert np.abs(left - click_track(recipe)).max() < 0.001
+
+
+def two_recordings_in_one(folder, layout, rate_hz):
+    """Make a 3 s track that goes on as stereo of 48 kHz; clicks at 1, 2, 4 and 5 s."""
+    kinds = [Recipe(layout=layout, rate_hz=rate_hz), Recipe()]
+    parts = [
+        make_clip(folder / f"{number}.ac3", replace(kind, audio_codec="ac3"), picture=False)
+        for number, kind in enumerate(kinds)
+    ]
+    joined = folder / "joined.ac3"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return joined
+
+
+@pytest.mark.parametrize(("layout", "rate_hz"), [("5.1(side)", 48000), ("stereo", 32000)])
+def test_a_track_that_changes_its_layout_or_rate_is_read_on(tmp_path, layout, rate_hz):
+    path = two_recordings_in_one(tmp_path, layout, rate_hz)
+    clicks = [1.0, 2.0, 4.0, 5.0]
+    assert click_times(read_audio(path, rate_hz=48000)) == pytest.approx(clicks, abs=0.05)
+    with open_channels(path) as sound:
+        left = np.concatenate(list(sound.blocks), axis=1)[0]
+        assert (sound.layout, sound.sample_rate_hz) == (layout, rate_hz)
+        stream = AudioStream(left, rate_hz, sound.start_s)
+    assert click_times(stream) == pytest.approx(clicks, abs=0.05)
+    video = make_clip(tmp_path / "clip.webm", sound=False)
+    result = shift_audio(video, tmp_path / "out.webm", audio_lag_s=0.1, audio_file=path)
+    assert result.method == "re-encoded"
+    written = click_times(read_audio(result.path, rate_hz=48000))
+    assert written == pytest.approx(np.subtract(clicks, 0.1), abs=0.05)
 
 
 @pytest.mark.parametrize("layout", ["7.1", "7.1.2", "22.2"])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import av
 import numpy as np
+import soxr
 
 from avalign.errors import MediaError, NoAudioError, ParameterError
 from avalign.media.decoding import StreamClock, decode, demux
@@ -16,7 +19,15 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from numpy.typing import NDArray
 
-__all__ = ["check_track", "deinterleaved", "mono", "placed", "sound_stream"]
+__all__ = [
+    "at_rate",
+    "check_track",
+    "deinterleaved",
+    "mono",
+    "placed",
+    "resampled",
+    "sound_stream",
+]
 
 # Containers round timestamps to a millisecond and encoders jitter by a few; a
 # step in time smaller than this is rounding, a larger one is a gap or overlap.
@@ -116,6 +127,29 @@ def placed(
         if samples.shape[-1]:
             yield next_s, rate, samples
             next_s += samples.shape[-1] / rate
+
+
+def at_rate(
+    pieces: Iterable[tuple[float, int, NDArray[np.float32]]], rate_hz: int
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the samples of `placed` at one rate, though the track's may change."""
+    for rate, group in groupby(pieces, itemgetter(1)):
+        yield from resampled((samples for *_, samples in group), rate, rate_hz)
+
+
+def resampled(
+    blocks: Iterable[NDArray[np.float32]], rate: float, rate_hz: float
+) -> Iterator[NDArray[np.float32]]:
+    """Yield `blocks` of shape (..., n) at `rate` as blocks at `rate_hz`; some may be empty."""
+    resampler = None
+    for block in blocks:
+        if resampler is None:
+            nothing = block[..., :0].T
+            channels = len(block) if block.ndim > 1 else 1
+            resampler = soxr.ResampleStream(rate, rate_hz, channels, dtype="float32")
+        yield resampler.resample_chunk(np.ascontiguousarray(block.T)).T
+    if resampler is not None:
+        yield resampler.resample_chunk(nothing, last=True).T
 
 
 def mono(frame: av.AudioFrame) -> NDArray[np.float32]:
