@@ -86,6 +86,21 @@ def test_variable_frame_rate_keeps_every_picture_at_its_own_time(tmp_path):
     assert read == pytest.approx(times, abs=1 / 12800)
 
 
+def test_no_picture_is_lost_where_avi_stores_them_out_of_order(tmp_path):
+    recipe = Recipe(b_frames=2, video_codec="libx264", duration_s=8.0, gop=60)
+    clip = make_clip(tmp_path / "clip.avi", recipe)
+    whole = list(iter_frames(clip))
+    times = np.array([frame.time_s for frame in whole])
+    # AVI has no place for the delay of B-frames: everything is two pictures late.
+    assert times == pytest.approx(0.04 * np.arange(2, 202), abs=1e-9)
+    assert flash_times(whole) == pytest.approx([1.08, 2.08])
+    assert probe(clip).video_tracks[0].start_s == pytest.approx(0.08)
+    for row in (60, 61, 120, 150):  # the key pictures too
+        part = list(iter_frames(clip, start_s=times[row]))
+        assert [frame.time_s for frame in part] == pytest.approx(times[row:])
+        assert np.array_equal(part[0].image, whole[row].image)
+
+
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 def test_rotation_is_applied_clockwise(tmp_path, degrees):
     clip = make_clip(tmp_path / "turned.mp4", Recipe(rotation_deg=degrees, duration_s=0.4))

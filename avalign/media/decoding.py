@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-__all__ = ["StreamClock", "decode", "demux", "describe"]
+__all__ = ["StreamClock", "decode", "demux", "describe", "timestamp"]
 
 # A jump of the clock beyond these is a new recording glued to the last one or
 # a damaged timestamp, not a pause or a late frame.
@@ -50,6 +50,15 @@ def decode(
     for packet in chain(packets, [None]):  # None: give up what is still held back
         with suppress(av.error.FFmpegError, ValueError):
             yield from stream.decode(packet)
+
+
+def timestamp(container: InputContainer, frame: av.AudioFrame | av.VideoFrame) -> int | None:
+    """Return when a decoded frame is presented, in units of its stream's time base.
+
+    AVI holds no such times. FFmpeg guesses them, out of order where B-frames are,
+    so there the steps count at which the decoder gives the pictures out.
+    """
+    return frame.dts if container.format.name == "avi" else frame.pts
 
 
 class StreamClock:

@@ -11,7 +11,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from avalign.errors import MediaError, NoFaceError, ParameterError
-from avalign.media.decoding import StreamClock, decode, demux, describe
+from avalign.media.decoding import StreamClock, decode, demux, describe, timestamp
 from avalign.media.geometry import Orientation, fit, orientation, shown_size
 from avalign.media.opening import (
     StrPath,
@@ -148,7 +148,7 @@ def _timed_frames(
     clock = StreamClock(container, stream)
     last_s = -np.inf
     for frame in decode(packets, stream):
-        time_s = clock.place(frame.pts, period_s)
+        time_s = clock.place(timestamp(container, frame), period_s)
         if time_s > last_s:
             last_s = time_s
             yield frame, time_s

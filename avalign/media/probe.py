@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from avalign.media.decoding import demux
+from avalign.media.decoding import demux, timestamp
 from avalign.media.geometry import UPRIGHT, orientation, shown_size
 from avalign.media.opening import (
     StrPath,
@@ -137,7 +137,9 @@ def _start_s(
     stream: av.stream.Stream,
     first: av.AudioFrame | av.VideoFrame | None,
 ) -> float:
-    start = first.pts if first is not None and first.pts is not None else stream.start_time
+    start = None if first is None else timestamp(container, first)
+    if start is None:
+        start = stream.start_time
     if start is None or stream.time_base is None:
         return 0.0
     return float(start * stream.time_base) - time_origin_s(container)
