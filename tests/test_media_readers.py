@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import re
 import resource
 from dataclasses import replace
 from fractions import Fraction
@@ -76,6 +77,29 @@ def test_tracks_that_start_late_keep_their_place(tmp_path, suffix, starts):
         [1.0 + video_start, 2.0 + video_start], abs=0.001
     )
     assert click_times(audio) == pytest.approx([1.0, 2.0], abs=0.0015)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_track_is_as_long_as_it_is_whenever_it_starts(tmp_path, suffix):
+    recipe = Recipe(events_s=(), video_start_s=30.0, audio_start_s=30.0)
+    clip = probe(make_clip(tmp_path / f"clip{suffix}", recipe))
+    for track in (*clip.video_tracks, *clip.audio_tracks):
+        assert track.start_s == pytest.approx(30.0, abs=0.05)
+        assert track.duration_s == pytest.approx(3.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "told", ["99999999:00:00.000", "0:0:" + 14 * "9", "0:0:inf" + 11 * " "]
+)
+def test_a_length_beyond_belief_is_no_length(tmp_path, told):
+    clip = make_clip(tmp_path / "clip.mkv")
+    data = clip.read_bytes()
+    assert data.count(b"00:00:03.0") == 2
+    clip.write_bytes(re.sub(rb"00:00:03\.\d{9}", told.encode(), data))
+    found = probe(clip)
+    assert found.duration_s == pytest.approx(3.0, abs=0.05)
+    assert found.video_tracks[0].duration_s is None
+    assert found.audio_tracks[0].duration_s is None
 
 
 def test_variable_frame_rate_keeps_every_picture_at_its_own_time(tmp_path):
