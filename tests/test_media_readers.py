@@ -273,17 +273,26 @@ def test_a_gap_is_filled_with_silence(tmp_path):
     assert np.abs(silent).max() == 0
 
 
-def test_damaged_timestamps_do_not_make_days_of_silence(tmp_path):
-    clip = make_clip(tmp_path / "whole.mkv", Recipe(audio_codec="pcm_s16le"), picture=False)
-
+@pytest.mark.parametrize("kind", ["sound", "picture"])
+def test_damaged_timestamps_do_not_make_days_of_a_pause(tmp_path, kind):
+    recipe = Recipe(audio_codec="pcm_s16le")
+    clip = make_clip(
+        tmp_path / "whole.mkv", recipe, sound=kind == "sound", picture=kind == "picture"
+    )
     numbers = itertools.count()
 
     def nearly_an_hour_apart(packet):
         packet.pts = packet.dts = round(3500 / packet.time_base) * next(numbers)
 
     days = remuxed(clip, tmp_path / "days.mkv", nearly_an_hour_apart)
-    with pytest.raises(MediaError, match="pauses for hours"):
-        read_audio(days)
+    with pytest.raises(MediaError, match=f"{kind} pauses for hours"):
+        read_audio(days) if kind == "sound" else list(iter_frames(days))
+
+
+def test_a_slide_show_is_read_to_its_end(tmp_path):
+    times = (0.0, 60.0, 600.0, 3600.0, 6000.0)
+    clip = make_clip(tmp_path / "slides.mp4", Recipe(frame_times_s=times), sound=False)
+    assert [frame.time_s for frame in iter_frames(clip)] == pytest.approx(times)
 
 
 def test_an_overlap_is_dropped(tmp_path):

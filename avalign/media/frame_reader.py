@@ -11,7 +11,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from avalign.errors import MediaError, NoFaceError, ParameterError
-from avalign.media.decoding import StreamClock, decode, demux, describe, timestamp
+from avalign.media.decoding import Pauses, StreamClock, decode, demux, describe, timestamp
 from avalign.media.geometry import Orientation, fit, orientation, shown_size
 from avalign.media.opening import (
     StrPath,
@@ -39,6 +39,8 @@ SEEK_LEADS_S = (0.0, 4.0, 32.0)
 # Packets to keep in memory while looking for the last key picture.
 MOST_HELD = 2000
 FALLBACK_RATE = 25
+# A picture that stays for longer, as in a slide show, counts as a pause.
+LONGEST_STAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def iter_frames(
     NoFaceError
         If the file has no picture track.
     MediaError
-        If the file cannot be read, or no picture decodes.
+        If the file cannot be read, no picture decodes, or its pauses come to hours.
     """
     if max_side is not None and max_side < 1:
         raise ParameterError(f"max_side={max_side} must be at least 1")
@@ -144,14 +146,21 @@ def _timed_frames(
             packets = dropwhile(lambda packet: not packet.is_keyframe, packets)
         else:
             packets = _from_last_key(packets, ticks)
-    period_s = float(1 / (stream.average_rate or FALLBACK_RATE))
+    # Of a slide show the average says nothing about the next picture.
+    period_s = min(float(1 / (stream.average_rate or FALLBACK_RATE)), LONGEST_STAY_S)
     clock = StreamClock(container, stream)
-    last_s = -np.inf
+    pauses = Pauses(container, stream)
+    last_s: float | None = None
     for frame in decode(packets, stream):
         time_s = clock.place(timestamp(container, frame), period_s)
-        if time_s > last_s:
-            last_s = time_s
-            yield frame, time_s
+        if last_s is not None:
+            stay_s = time_s - last_s
+            if stay_s <= 0:
+                continue
+            if stay_s > LONGEST_STAY_S:
+                pauses.add(stay_s)
+        last_s = time_s
+        yield frame, time_s
 
 
 def _from_last_key(packets: Iterator[Packet[Stream]], ticks: int) -> Iterator[Packet[Stream]]:

@@ -12,7 +12,7 @@ import numpy as np
 import soxr
 
 from avalign.errors import MediaError, NoAudioError, ParameterError
-from avalign.media.decoding import StreamClock, decode, demux
+from avalign.media.decoding import Pauses, StreamClock, decode, demux
 from avalign.media.opening import StrPath, has_decoder
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ __all__ = [
 # step in time smaller than this is rounding, a larger one is a gap or overlap.
 JITTER_S = 0.010
 LARGEST_FILL = 1 << 20
-# Pauses are filled with silence, and a few damaged timestamps must not make days of it.
-MOST_SILENCE_S = 2 * 3600.0
 # PyAV looks for a null pointer after the last plane of a frame. There is none
 # after the eighth: with eight or more channels it would read stray memory.
 MOST_PLANES = 7
@@ -99,7 +97,7 @@ def placed(
     MediaError
         If the pauses come to hours.
     """
-    silence_s = 0.0
+    pauses = Pauses(container, stream)
     clock = StreamClock(container, stream)
     next_s: float | None = None
     for frame in decode(demux(container, stream), stream):
@@ -112,12 +110,7 @@ def placed(
         excess = round((time_s - next_s) * rate)
         if abs(time_s - next_s) <= JITTER_S:
             excess = 0
-        silence_s += max(0, excess) / rate
-        if silence_s > MOST_SILENCE_S:
-            raise MediaError(
-                f"{container.name.removeprefix('file:')}: its sound pauses for hours",
-                "its timestamps may be damaged; copy it with another tool first",
-            )
+        pauses.add(max(0, excess) / rate)
         while excess > 0:
             fill = min(excess, LARGEST_FILL)
             yield next_s, rate, np.zeros((*samples.shape[:-1], fill), np.float32)
