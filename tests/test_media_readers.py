@@ -211,6 +211,24 @@ def test_all_channels_keep_their_place(tmp_path, suffix):
     assert np.abs(left - click_track(recipe)).max() < 0.001
 
 
+@pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_u8", "aac"])
+def test_two_channels_that_cancel_out_are_heard(tmp_path, codec):
+    sound = click_track(Recipe(rate_hz=16000))
+    clip = tmp_path / "inverted.mkv"
+    with av.open(str(clip), "w") as out:
+        stream = out.add_stream(codec, rate=16000)
+        stream.layout = "stereo"
+        frame = av.AudioFrame.from_ndarray(
+            np.stack([sound, -sound]), format="fltp", layout="stereo"
+        )
+        frame.sample_rate, frame.pts, frame.time_base = 16000, 0, Fraction(1, 16000)
+        for packet in stream.encode(frame) + stream.encode(None):
+            out.mux(packet)
+    heard = read_audio(clip)
+    assert click_times(heard) == pytest.approx([1.0, 2.0], abs=0.01)
+    assert np.abs(heard.samples).max() == pytest.approx(np.abs(sound).max(), rel=0.1)
+
+
 def two_recordings_in_one(folder, layout, rate_hz):
     """Make a 3 s track that goes on as stereo of 48 kHz; clicks at 1, 2, 4 and 5 s."""
     kinds = [Recipe(layout=layout, rate_hz=rate_hz), Recipe()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -33,6 +33,8 @@ __all__ = [
 # step in time smaller than this is rounding, a larger one is a gap or overlap.
 JITTER_S = 0.010
 LARGEST_FILL = 1 << 20
+# Two channels cancel out where their average has less than this share of the power of one.
+CANCELLED = 1e-3
 # PyAV looks for a null pointer after the last plane of a frame. There is none
 # after the eighth: with eight or more channels it would read stray memory.
 MOST_PLANES = 7
@@ -146,14 +148,27 @@ def resampled(
 
 
 def mono(frame: av.AudioFrame) -> NDArray[np.float32]:
-    """Average the channels of a decoded frame to float32 of full scale 1, shape (n,)."""
+    """Average the channels of a decoded frame to float32 of full scale 1, shape (n,).
+
+    Of two channels that cancel each other out, as where one is wired the wrong way
+    round, the first is taken.
+    """
     values = deinterleaved(frame)
-    mixed = values.mean(axis=0, dtype=np.float64)
-    if values.dtype.kind == "u":
-        mixed -= 128
-    if values.dtype.kind in "iu":
-        mixed /= 1 << (8 * values.dtype.itemsize - 1)
+    mixed = _full_scale(values.mean(axis=0, dtype=np.float64), values.dtype)
+    if len(values) == 2:
+        first = _full_scale(values[0].astype(np.float64), values.dtype)
+        if mixed @ mixed < CANCELLED * (first @ first):
+            mixed = first
     return np.nan_to_num(mixed, copy=False, posinf=0.0, neginf=0.0).astype(np.float32)
+
+
+def _full_scale(samples: NDArray[np.float64], kind: np.dtype[Any]) -> NDArray[np.float64]:
+    """Bring samples that were of some `kind` to zero mean and full scale 1, in place."""
+    if kind.kind == "u":
+        samples -= 128
+    if kind.kind in "iu":
+        samples /= 1 << (8 * kind.itemsize - 1)
+    return samples
 
 
 def deinterleaved(frame: av.AudioFrame) -> NDArray[np.generic]:
