@@ -23,11 +23,13 @@ from media import (
 
 from avalign.errors import MediaError, NoAudioError, NoFaceError, ParameterError
 from avalign.media import (
+    decoding,
     iter_audio,
     iter_frames,
     open_channels,
     probe,
     read_audio,
+    seeking,
     shift_audio,
 )
 from avalign.types import AudioStream
@@ -169,6 +171,51 @@ def test_spans_read_apart_equal_one_read_of_the_whole(tmp_path, suffix):
         parts += iter_frames(clip, start_s=begin, end_s=end)
     assert [part.time_s for part in parts] == [frame.time_s for frame in whole]
     assert all(np.array_equal(a.image, b.image) for a, b in zip(parts, whole, strict=True))
+
+
+def _counted(monkeypatch):
+    """Return a list that gets a row for each packet read on the way to a span."""
+    read = []
+
+    def demux(container, stream):
+        for packet in decoding.demux(container, stream):
+            read.append(packet.dts)
+            yield packet
+
+    monkeypatch.setattr(seeking, "demux", demux)
+    return read
+
+
+@pytest.mark.parametrize("suffix", [".mpg", ".ts"])
+def test_a_span_far_into_a_broadcast_is_found_without_reading_all(
+    tmp_path, monkeypatch, suffix
+):
+    recipe = Recipe(events_s=(), duration_s=90.0, b_frames=2, size=(32, 32))
+    clip = make_clip(tmp_path / f"long{suffix}", recipe)
+    whole = list(iter_frames(clip))
+    read = _counted(monkeypatch)
+    for row in (1600, 1801, 2100, 2245):
+        begin_s = whole[row].time_s
+        part = list(iter_frames(clip, start_s=begin_s, end_s=begin_s + 2.0))
+        truth = [frame for frame in whole if begin_s <= frame.time_s < begin_s + 2.0]
+        assert [frame.time_s for frame in part] == [frame.time_s for frame in truth]
+        assert np.array_equal(part[0].image, truth[0].image)
+    assert len(read) < 2250 + 4 * 450  # once to see that the clock is steady, then 18 s each
+
+
+def test_a_span_of_a_broadcast_whose_clock_starts_anew_is_not_searched_for(
+    tmp_path, monkeypatch
+):
+    recipe = Recipe(events_s=(), duration_s=70.0, size=(32, 32))
+    once = make_clip(tmp_path / "once.ts", recipe)
+    twice = tmp_path / "twice.ts"
+    twice.write_bytes(2 * once.read_bytes())
+    whole = list(iter_frames(twice))
+    assert len(whole) == pytest.approx(3500, abs=5)
+    assert whole[-1].time_s > 139.0
+    begin_s = whole[1700].time_s
+    rest = [frame.time_s for frame in iter_frames(twice, start_s=begin_s)]
+    assert rest == pytest.approx([frame.time_s for frame in whole[1700:]])
 
 
 def test_a_span_behind_the_end_is_empty(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain, dropwhile
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import av
@@ -13,31 +13,19 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from avalign.errors import MediaError, NoFaceError, ParameterError
 from avalign.media.decoding import Pauses, StreamClock, decode, demux, describe, timestamp
 from avalign.media.geometry import Orientation, fit, orientation, shown_size
-from avalign.media.opening import (
-    StrPath,
-    has_decoder,
-    open_input,
-    picture_streams,
-    time_origin_s,
-)
+from avalign.media.opening import StrPath, has_decoder, open_input, picture_streams
+from avalign.media.seeking import packets_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from av.container import InputContainer
-    from av.packet import Packet
-    from av.stream import Stream
     from numpy.typing import NDArray
 
 __all__ = ["Frame", "iter_frames"]
 
-# Formats whose packets keep their exact times after a seek. Elsewhere a seek
-# may land inside a packet and shift the times of all pictures that follow.
-INDEXED_FORMATS = {"asf", "avi", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "nut"}
 # How far before the wanted time to look for a key picture, one try after the other.
 SEEK_LEADS_S = (0.0, 4.0, 32.0)
-# Packets to keep in memory while looking for the last key picture.
-MOST_HELD = 2000
 FALLBACK_RATE = 25
 # A picture that stays for longer, as in a slide show, counts as a pause.
 LONGEST_STAY_S = 1.0
@@ -104,7 +92,7 @@ def iter_frames(
             stream = _picture_stream(container, path)
             stream.thread_type = "AUTO"
             stream.thread_count = threads or 0
-            timed = _timed_frames(container, stream, seek_s)
+            timed = _timed_frames(container, stream, path, seek_s)
             first = next(timed, None)
             if seek_s is not None and (first is None or first[1] > seeks[0]):
                 continue  # landed behind a picture that is wanted: seek further back
@@ -132,20 +120,14 @@ def _picture_stream(container: InputContainer, path: StrPath) -> av.VideoStream:
 
 
 def _timed_frames(
-    container: InputContainer, stream: av.VideoStream, seek_s: float | None
+    container: InputContainer, stream: av.VideoStream, path: StrPath, seek_s: float | None
 ) -> Iterator[tuple[av.VideoFrame, float]]:
     """Yield (frame, time_s), times increasing, from the key picture before `seek_s` on."""
-    packets = demux(container, stream)
-    if seek_s is not None and stream.time_base is not None:
-        ticks = round((seek_s + time_origin_s(container)) / stream.time_base)
-        if container.format.name in INDEXED_FORMATS:
-            try:
-                container.seek(ticks, stream=stream)
-            except av.error.FFmpegError:
-                return
-            packets = dropwhile(lambda packet: not packet.is_keyframe, packets)
-        else:
-            packets = _from_last_key(packets, ticks)
+    packets = (
+        demux(container, stream)
+        if seek_s is None
+        else packets_from(container, stream, path, seek_s)
+    )
     # Of a slide show the average says nothing about the next picture.
     period_s = min(float(1 / (stream.average_rate or FALLBACK_RATE)), LONGEST_STAY_S)
     clock = StreamClock(container, stream)
@@ -161,22 +143,6 @@ def _timed_frames(
                 pauses.add(stay_s)
         last_s = time_s
         yield frame, time_s
-
-
-def _from_last_key(packets: Iterator[Packet[Stream]], ticks: int) -> Iterator[Packet[Stream]]:
-    """Pass over packets that no picture from `ticks` on needs, without decoding them."""
-    held: list[Packet[Stream]] = []
-    for packet in packets:
-        if packet.is_keyframe:
-            if packet.pts is None or packet.pts > ticks:
-                held.append(packet)
-                break
-            held.clear()
-        held.append(packet)
-        if len(held) > MOST_HELD:
-            break
-    yield from held
-    yield from packets
 
 
 class _Renderer:
