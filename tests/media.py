@@ -191,6 +191,19 @@ def _interleaved(feeds):
             heads[spot] = (feed, following)
 
 
+def remuxed(source: Path, target: Path, change) -> Path:
+    """Copy `source` packet by packet; `change` returns False to drop one."""
+    with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
+        streams = {
+            s.index: writer.add_stream_from_template(s, opaque=True) for s in reader.streams
+        }
+        for packet in reader.demux():
+            if packet.size and change(packet) is not False:
+                packet.stream = streams[packet.stream.index]
+                writer.mux(packet)
+    return target
+
+
 def flash_times(frames) -> list[float]:
     """Return when the square lights up, of an iterable of `Frame`."""
     times, lit = [], False

@@ -2,7 +2,9 @@
 
 import gc
 import itertools
+import re
 import resource
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,10 +18,21 @@ from media import (
     click_track,
     flash_times,
     make_clip,
+    remuxed,
 )
 
 from avalign.errors import MediaError, NoAudioError, NoFaceError, ParameterError
-from avalign.media import iter_audio, iter_frames, probe, read_audio
+from avalign.media import (
+    decoding,
+    iter_audio,
+    iter_frames,
+    open_channels,
+    probe,
+    read_audio,
+    seeking,
+    shift_audio,
+)
+from avalign.types import AudioStream
 
 
 @pytest.mark.parametrize("suffix", sorted(set(SUFFIX_CODECS) - {".avi"}))
@@ -68,12 +81,50 @@ def test_tracks_that_start_late_keep_their_place(tmp_path, suffix, starts):
     assert click_times(audio) == pytest.approx([1.0, 2.0], abs=0.0015)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_track_is_as_long_as_it_is_whenever_it_starts(tmp_path, suffix):
+    recipe = Recipe(events_s=(), video_start_s=30.0, audio_start_s=30.0)
+    clip = probe(make_clip(tmp_path / f"clip{suffix}", recipe))
+    for track in (*clip.video_tracks, *clip.audio_tracks):
+        assert track.start_s == pytest.approx(30.0, abs=0.05)
+        assert track.duration_s == pytest.approx(3.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "told", ["99999999:00:00.000", "0:0:" + 14 * "9", "0:0:inf" + 11 * " "]
+)
+def test_a_length_beyond_belief_is_no_length(tmp_path, told):
+    clip = make_clip(tmp_path / "clip.mkv")
+    data = clip.read_bytes()
+    assert data.count(b"00:00:03.0") == 2
+    clip.write_bytes(re.sub(rb"00:00:03\.\d{9}", told.encode(), data))
+    found = probe(clip)
+    assert found.duration_s == pytest.approx(3.0, abs=0.05)
+    assert found.video_tracks[0].duration_s is None
+    assert found.audio_tracks[0].duration_s is None
+
+
 def test_variable_frame_rate_keeps_every_picture_at_its_own_time(tmp_path):
     gaps = np.random.default_rng(1).uniform(0.02, 0.09, 50)
     times = (0.0, *np.cumsum(gaps))
     clip = make_clip(tmp_path / "vfr.mp4", Recipe(frame_times_s=times))
     read = [frame.time_s for frame in iter_frames(clip)]
     assert read == pytest.approx(times, abs=1 / 12800)
+
+
+def test_no_picture_is_lost_where_avi_stores_them_out_of_order(tmp_path):
+    recipe = Recipe(b_frames=2, video_codec="libx264", duration_s=8.0, gop=60)
+    clip = make_clip(tmp_path / "clip.avi", recipe)
+    whole = list(iter_frames(clip))
+    times = np.array([frame.time_s for frame in whole])
+    # AVI has no place for the delay of B-frames: everything is two pictures late.
+    assert times == pytest.approx(0.04 * np.arange(2, 202), abs=1e-9)
+    assert flash_times(whole) == pytest.approx([1.08, 2.08])
+    assert probe(clip).video_tracks[0].start_s == pytest.approx(0.08)
+    for row in (60, 61, 120, 150):  # the key pictures too
+        part = list(iter_frames(clip, start_s=times[row]))
+        assert [frame.time_s for frame in part] == pytest.approx(times[row:])
+        assert np.array_equal(part[0].image, whole[row].image)
 
 
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
@@ -122,6 +173,51 @@ def test_spans_read_apart_equal_one_read_of_the_whole(tmp_path, suffix):
     assert all(np.array_equal(a.image, b.image) for a, b in zip(parts, whole, strict=True))
 
 
+def _counted(monkeypatch):
+    """Return a list that gets a row for each packet read on the way to a span."""
+    read = []
+
+    def demux(container, stream):
+        for packet in decoding.demux(container, stream):
+            read.append(packet.dts)
+            yield packet
+
+    monkeypatch.setattr(seeking, "demux", demux)
+    return read
+
+
+@pytest.mark.parametrize("suffix", [".mpg", ".ts"])
+def test_a_span_far_into_a_broadcast_is_found_without_reading_all(
+    tmp_path, monkeypatch, suffix
+):
+    recipe = Recipe(events_s=(), duration_s=90.0, b_frames=2, size=(32, 32))
+    clip = make_clip(tmp_path / f"long{suffix}", recipe)
+    whole = list(iter_frames(clip))
+    read = _counted(monkeypatch)
+    for row in (1600, 1801, 2100, 2245):
+        begin_s = whole[row].time_s
+        part = list(iter_frames(clip, start_s=begin_s, end_s=begin_s + 2.0))
+        truth = [frame for frame in whole if begin_s <= frame.time_s < begin_s + 2.0]
+        assert [frame.time_s for frame in part] == [frame.time_s for frame in truth]
+        assert np.array_equal(part[0].image, truth[0].image)
+    assert len(read) < 2250 + 4 * 450  # once to see that the clock is steady, then 18 s each
+
+
+def test_a_span_of_a_broadcast_whose_clock_starts_anew_is_not_searched_for(
+    tmp_path, monkeypatch
+):
+    recipe = Recipe(events_s=(), duration_s=70.0, size=(32, 32))
+    once = make_clip(tmp_path / "once.ts", recipe)
+    twice = tmp_path / "twice.ts"
+    twice.write_bytes(2 * once.read_bytes())
+    whole = list(iter_frames(twice))
+    assert len(whole) == pytest.approx(3500, abs=5)
+    assert whole[-1].time_s > 139.0
+    begin_s = whole[1700].time_s
+    rest = [frame.time_s for frame in iter_frames(twice, start_s=begin_s)]
+    assert rest == pytest.approx([frame.time_s for frame in whole[1700:]])
+
+
 def test_a_span_behind_the_end_is_empty(tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", Recipe(duration_s=1.0))
     assert list(iter_frames(clip, start_s=50.0, end_s=60.0)) == []
@@ -151,6 +247,64 @@ def test_any_sample_format_and_layout_becomes_the_same_mono(tmp_path, codec, lay
     assert np.abs(audio.samples - truth).max() < tolerance
 
 
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+def test_all_channels_keep_their_place(tmp_path, suffix):
+    recipe = Recipe(audio_codec="pcm_s16le", audio_start_s=0.52)
+    clip = make_clip(tmp_path / f"clip{suffix}", recipe)
+    with open_channels(clip) as sound:
+        assert sound.start_s == pytest.approx(0.52, abs=0.001)
+        left, right = np.concatenate(list(sound.blocks), axis=1)
+    assert np.array_equal(left, right)
+    assert np.abs(left - click_track(recipe)).max() < 0.001
+
+
+@pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_u8", "aac"])
+def test_two_channels_that_cancel_out_are_heard(tmp_path, codec):
+    sound = click_track(Recipe(rate_hz=16000))
+    clip = tmp_path / "inverted.mkv"
+    with av.open(str(clip), "w") as out:
+        stream = out.add_stream(codec, rate=16000)
+        stream.layout = "stereo"
+        frame = av.AudioFrame.from_ndarray(
+            np.stack([sound, -sound]), format="fltp", layout="stereo"
+        )
+        frame.sample_rate, frame.pts, frame.time_base = 16000, 0, Fraction(1, 16000)
+        for packet in stream.encode(frame) + stream.encode(None):
+            out.mux(packet)
+    heard = read_audio(clip)
+    assert click_times(heard) == pytest.approx([1.0, 2.0], abs=0.01)
+    assert np.abs(heard.samples).max() == pytest.approx(np.abs(sound).max(), rel=0.1)
+
+
+def two_recordings_in_one(folder, layout, rate_hz):
+    """Make a 3 s track that goes on as stereo of 48 kHz; clicks at 1, 2, 4 and 5 s."""
+    kinds = [Recipe(layout=layout, rate_hz=rate_hz), Recipe()]
+    parts = [
+        make_clip(folder / f"{number}.ac3", replace(kind, audio_codec="ac3"), picture=False)
+        for number, kind in enumerate(kinds)
+    ]
+    joined = folder / "joined.ac3"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return joined
+
+
+@pytest.mark.parametrize(("layout", "rate_hz"), [("5.1(side)", 48000), ("stereo", 32000)])
+def test_a_track_that_changes_its_layout_or_rate_is_read_on(tmp_path, layout, rate_hz):
+    path = two_recordings_in_one(tmp_path, layout, rate_hz)
+    clicks = [1.0, 2.0, 4.0, 5.0]
+    assert click_times(read_audio(path, rate_hz=48000)) == pytest.approx(clicks, abs=0.05)
+    with open_channels(path) as sound:
+        left = np.concatenate(list(sound.blocks), axis=1)[0]
+        assert (sound.layout, sound.sample_rate_hz) == (layout, rate_hz)
+        stream = AudioStream(left, rate_hz, sound.start_s)
+    assert click_times(stream) == pytest.approx(clicks, abs=0.05)
+    video = make_clip(tmp_path / "clip.webm", sound=False)
+    result = shift_audio(video, tmp_path / "out.webm", audio_lag_s=0.1, audio_file=path)
+    assert result.method == "re-encoded"
+    written = click_times(read_audio(result.path, rate_hz=48000))
+    assert written == pytest.approx(np.subtract(clicks, 0.1), abs=0.05)
+
+
 @pytest.mark.parametrize("layout", ["7.1", "7.1.2", "22.2"])
 def test_many_planar_channels_are_read(tmp_path, layout):
     options = {"mapping_family": "255"}
@@ -171,43 +325,39 @@ def test_blocks_follow_each_other_and_make_the_whole(tmp_path):
     assert click_times(whole) == pytest.approx([1.0, 2.0], abs=0.0015)
 
 
-def _remuxed(source, target, change):
-    """Copy `source` packet by packet; `change` returns False to drop one."""
-    with av.open(str(source)) as reader, av.open(str(target), "w") as writer:
-        streams = {
-            s.index: writer.add_stream_from_template(s, opaque=True) for s in reader.streams
-        }
-        for packet in reader.demux():
-            if packet.size and change(packet) is not False:
-                packet.stream = streams[packet.stream.index]
-                writer.mux(packet)
-    return target
-
-
 def test_a_gap_is_filled_with_silence(tmp_path):
     clip = make_clip(tmp_path / "whole.mkv", Recipe(audio_codec="pcm_s16le"), picture=False)
 
     def drop_middle(packet):
         return not 1.2 <= packet.pts * packet.time_base < 1.8
 
-    gap = read_audio(_remuxed(clip, tmp_path / "gap.mkv", drop_middle))
+    gap = read_audio(remuxed(clip, tmp_path / "gap.mkv", drop_middle))
     assert gap.duration_s == pytest.approx(3.0, abs=0.01)
     assert click_times(gap) == pytest.approx([1.0, 2.0], abs=0.0015)
     silent = gap.samples[round(1.35 * 16000) : round(1.7 * 16000)]
     assert np.abs(silent).max() == 0
 
 
-def test_damaged_timestamps_do_not_make_days_of_silence(tmp_path):
-    clip = make_clip(tmp_path / "whole.mkv", Recipe(audio_codec="pcm_s16le"), picture=False)
-
+@pytest.mark.parametrize("kind", ["sound", "picture"])
+def test_damaged_timestamps_do_not_make_days_of_a_pause(tmp_path, kind):
+    recipe = Recipe(audio_codec="pcm_s16le")
+    clip = make_clip(
+        tmp_path / "whole.mkv", recipe, sound=kind == "sound", picture=kind == "picture"
+    )
     numbers = itertools.count()
 
     def nearly_an_hour_apart(packet):
         packet.pts = packet.dts = round(3500 / packet.time_base) * next(numbers)
 
-    days = _remuxed(clip, tmp_path / "days.mkv", nearly_an_hour_apart)
-    with pytest.raises(MediaError, match="pauses for hours"):
-        read_audio(days)
+    days = remuxed(clip, tmp_path / "days.mkv", nearly_an_hour_apart)
+    with pytest.raises(MediaError, match=f"{kind} pauses for hours"):
+        read_audio(days) if kind == "sound" else list(iter_frames(days))
+
+
+def test_a_slide_show_is_read_to_its_end(tmp_path):
+    times = (0.0, 60.0, 600.0, 3600.0, 6000.0)
+    clip = make_clip(tmp_path / "slides.mp4", Recipe(frame_times_s=times), sound=False)
+    assert [frame.time_s for frame in iter_frames(clip)] == pytest.approx(times)
 
 
 def test_an_overlap_is_dropped(tmp_path):

@@ -13,6 +13,7 @@ from media import (
     make_clip,
     packet_hashes,
     packet_times,
+    remuxed,
 )
 
 from avalign.errors import MediaError, NoAudioError, NoFaceError, ParameterError
@@ -32,6 +33,11 @@ def assert_pictures_untouched(source, output):
     assert packet_hashes(output) == packet_hashes(source)
     before, after = packet_times(source), packet_times(output)
     assert after - after[0] == pytest.approx(before - before[0], abs=0.0006)
+
+
+def assert_events(path, flashes_s, clicks_s):
+    assert flash_times(iter_frames(path)) == pytest.approx(flashes_s, abs=0.001)
+    assert click_times(read_audio(path, rate_hz=48000)) == pytest.approx(clicks_s, abs=0.002)
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +111,26 @@ def test_the_shift_is_as_fine_as_the_output_allows(tmp_path, clips, suffix):
     output = tmp_path / f"out{suffix}"
     assert shift_audio(clips[".avi"], output, audio_lag_s=0.16).method == "copied"
     assert lag_of(output) - lag_of(clips[".avi"]) == pytest.approx(-0.16, abs=0.001)
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mkv"])
+def test_sound_that_is_encoded_again_keeps_its_start(tmp_path, suffix):
+    recipe = Recipe(audio_codec="pcm_s16le", audio_start_s=0.5)
+    source, output = make_clip(tmp_path / f"clip{suffix}", recipe), tmp_path / "out.mp4"
+    assert shift_audio(source, output, audio_lag_s=0.16).method == "re-encoded"
+    assert_events(output, flashes_s=[1.0, 2.0], clicks_s=[0.84, 1.84])
+
+
+def test_sound_that_is_encoded_again_keeps_its_pauses(tmp_path):
+    whole = make_clip(tmp_path / "whole.mkv", Recipe(audio_codec="pcm_s16le"))
+
+    def drop_middle(packet):
+        sound = packet.stream.type == "audio"
+        return not (sound and 1.2 <= packet.pts * packet.time_base < 1.8)
+
+    source, output = remuxed(whole, tmp_path / "clip.mkv", drop_middle), tmp_path / "out.mp4"
+    assert shift_audio(source, output, audio_lag_s=0.16).method == "re-encoded"
+    assert_events(output, flashes_s=[1.0, 2.0], clicks_s=[0.84, 1.84])
 
 
 def test_a_shift_back_and_forth_restores_the_times(tmp_path, clips):

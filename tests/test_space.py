@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from avalign.align import confidence
 from avalign.errors import InstallationError, MediaError, ParameterError
-from avalign.space import SpaceSettings, load_model
+from avalign.space import EncoderPair, EncoderSettings, SpaceSettings, load_model
 from avalign.space import model as model_module
 from avalign.space.grid import normalise, to_uniform
 from avalign.space.model import expected_shapes, save_model
@@ -78,19 +78,29 @@ def test_sliding_normalisation_equals_the_obvious_one(length, span, seed):
 
 @pytest.fixture(scope="module")
 def encoders():
-    """Two members that nobody has trained, as torch networks and as the NumPy model."""
+    """Three members that nobody has trained, as torch networks and as the NumPy model."""
     torch = pytest.importorskip("torch")
     from avalign.space.network import SpaceNetwork, to_model
 
     torch.manual_seed(0)
     random = np.random.default_rng(0)
-    settings = SpaceSettings(lip_components=6, channels=16, dimensions=8)
+    settings = SpaceSettings(
+        lip_components=6,
+        channels=16,
+        dimensions=8,
+        alternate=EncoderPair(
+            EncoderSettings((5, 3), (1, 2), stride=2), EncoderSettings((3, 5), (2, 1))
+        ),
+    )
     fixed = (
         random.normal(size=(123, 6)).astype(np.float32),
         random.uniform(0.5, 2, 6).astype(np.float32),
         random.uniform(5, 20, 13).astype(np.float32),
     )
-    members = [SpaceNetwork(settings, *fixed, score_scale=1.0).eval() for _ in range(2)]
+    members = [
+        SpaceNetwork(settings.of_member(member), *fixed, score_scale=1.0).eval()
+        for member in range(3)
+    ]
     for member in members:
         for name, array in member.named_parameters():
             if name.endswith(("weight", "bias")):
@@ -200,6 +210,14 @@ def test_weights_round_trip(tmp_path):
     )
     other = replace(settings, zero_lag_s=0.25, members=3)
     assert SpaceSettings.from_json(other.to_json()) == other
+    short = EncoderPair(
+        EncoderSettings((5,), (1,), stride=2), EncoderSettings((3, 3), (1, 2), stride=1)
+    )
+    other = replace(other, alternate=short)
+    assert SpaceSettings.from_json(other.to_json()) == other
+    torn = replace(other, alternate=replace(short, audio=EncoderSettings((5,), (1,), stride=1)))
+    with pytest.raises(MediaError, match="strides"):
+        SpaceSettings.from_json(torn.to_json())
 
 
 @pytest.mark.parametrize(
@@ -222,7 +240,7 @@ def test_files_that_are_no_weights_are_refused(tmp_path):
     write_weights(tmp_path / "alien.safetensors", metadata={"settings": '{"members": "x"}'})
     write_weights(tmp_path / "deep.safetensors", metadata={"settings": "[" * 100_000})
     vast = '{"members": 1000000000, "audio": {"kernels": [3], "dilations": [1], "stride": 2}, '
-    vast += '"lips": {"kernels": [3], "dilations": [1], "stride": 1}}'
+    vast += '"lips": {"kernels": [3], "dilations": [1], "stride": 1}, "alternate": null}'
     write_weights(tmp_path / "vast.safetensors", metadata={"settings": vast})
     for name in (
         "deep.safetensors",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
-import soxr
 
 from avalign.errors import MediaError, ParameterError
 from avalign.media.decoding import describe
 from avalign.media.opening import StrPath, open_input
-from avalign.media.sound_track import mono, placed, sound_stream
+from avalign.media.sound_track import at_rate, mono, placed, sound_stream
 from avalign.types import AudioStream
 
 if TYPE_CHECKING:
@@ -67,10 +67,9 @@ def iter_audio(
                 f"{path}: none of its {describe(stream)} could be decoded",
                 "the file may be truncated or damaged; check that it plays",
             )
-        start_s, rate, samples = first
-        resampled = _resampled(rate, samples, pieces, rate_hz)
-        for number, block in enumerate(_blocks(resampled, size)):
-            yield AudioStream(block, rate_hz, start_s + number * size / rate_hz)
+        samples = at_rate(chain([first], pieces), rate_hz)
+        for number, block in enumerate(_blocks(samples, size)):
+            yield AudioStream(block, rate_hz, first[0] + number * size / rate_hz)
 
 
 def read_audio(path: StrPath, *, track: int = 0, rate_hz: int = 16000) -> AudioStream:
@@ -102,24 +101,6 @@ def read_audio(path: StrPath, *, track: int = 0, rate_hz: int = 16000) -> AudioS
     blocks = list(iter_audio(path, track=track, rate_hz=rate_hz))
     samples = np.concatenate([block.samples for block in blocks])
     return AudioStream(samples, rate_hz, blocks[0].start_s)
-
-
-def _resampled(
-    rate: int,
-    samples: NDArray[np.float32],
-    pieces: Iterator[tuple[float, int, NDArray[np.float32]]],
-    rate_hz: int,
-) -> Iterator[NDArray[np.float32]]:
-    """Bring `samples` at `rate` and the `pieces` after them to `rate_hz`."""
-    resampler = soxr.ResampleStream(rate, rate_hz, 1, dtype="float32")
-    yield resampler.resample_chunk(samples)
-    for _, piece_rate, piece in pieces:
-        if piece_rate != rate:
-            yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
-            rate = piece_rate
-            resampler = soxr.ResampleStream(rate, rate_hz, 1, dtype="float32")
-        yield resampler.resample_chunk(piece)
-    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def _blocks(pieces: Iterator[NDArray[np.float32]], size: int) -> Iterator[NDArray[np.float32]]:

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import av
 import numpy as np
-import soxr
 
 from avalign.errors import MediaError
 from avalign.media.atomic import atomic_output
 from avalign.media.decoding import describe
 from avalign.media.opening import StrPath, open_input, reason
-from avalign.media.sound_track import deinterleaved, placed, sound_stream
+from avalign.media.sound_track import at_rate, deinterleaved, placed, resampled, sound_stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,39 +81,34 @@ def open_channels(path: StrPath, *, track: int = 0, pace: float = 1.0) -> Iterat
     with open_input(path) as container:
         stream = sound_stream(container, path, track)
         rate, layout = stream.sample_rate, stream.layout.name
-        unify = av.AudioResampler(format="flt", layout=layout, rate=rate)
-
-        def samples(frame: av.AudioFrame) -> NDArray[np.float32]:
-            frame.pts = None
-            parts = [deinterleaved(part) for part in unify.resample(frame)]
-            joined = np.concatenate(parts, axis=1).astype(np.float32)
-            return np.nan_to_num(joined, copy=False, posinf=0.0, neginf=0.0)
-
-        pieces = placed(container, stream, samples)
+        pieces = placed(container, stream, _unified(layout))
         first = next(pieces, None)
         if first is None:
             raise MediaError(
                 f"{path}: none of its {describe(stream)} could be decoded",
                 "the file may be truncated or damaged; check that it plays",
             )
-        start_s, _, block = first
-        blocks: Iterator[NDArray[np.float32]] = chain([block], (piece for *_, piece in pieces))
+        blocks = at_rate(chain([first], pieces), rate)
         if pace != 1.0:
-            blocks = _paced(blocks, rate, pace)
-        yield Channels(blocks, rate, layout, start_s)
+            blocks = resampled(blocks, rate * pace, rate)
+        yield Channels(blocks, rate, layout, first[0])
 
 
-def _paced(
-    blocks: Iterator[NDArray[np.float32]], rate: int, pace: float
-) -> Iterator[NDArray[np.float32]]:
-    resampler = None
-    for block in blocks:
-        if resampler is None:
-            resampler = soxr.ResampleStream(rate * pace, rate, len(block), dtype="float32")
-            nothing = np.zeros((0, len(block)), np.float32)
-        yield resampler.resample_chunk(np.ascontiguousarray(block.T)).T
-    if resampler is not None:
-        yield resampler.resample_chunk(nothing, last=True).T
+def _unified(layout: str) -> Callable[[av.AudioFrame], NDArray[np.float32]]:
+    """Return what turns frames of any kind into float32 of shape (C, n) in one layout."""
+
+    @lru_cache(maxsize=1)  # as PyAV's resamplers refuse frames unlike the first
+    def resampler(*frame_kind: str, rate: int) -> av.AudioResampler:
+        return av.AudioResampler(format="flt", layout=layout, rate=rate)
+
+    def samples(frame: av.AudioFrame) -> NDArray[np.float32]:
+        unify = resampler(frame.format.name, frame.layout.name, rate=frame.sample_rate)
+        frame.pts = None
+        parts = [deinterleaved(part) for part in unify.resample(frame)]
+        joined = np.concatenate(parts, axis=1).astype(np.float32)
+        return np.nan_to_num(joined, copy=False, posinf=0.0, neginf=0.0)
+
+    return samples
 
 
 @contextmanager

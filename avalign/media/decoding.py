@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, overload
 
 import av
 
+from avalign.errors import MediaError
 from avalign.media.opening import codec_name, time_origin_s
 
 if TYPE_CHECKING:
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-__all__ = ["StreamClock", "decode", "demux", "describe"]
+__all__ = ["Pauses", "StreamClock", "decode", "demux", "describe", "timestamp"]
 
 # A jump of the clock beyond these is a new recording glued to the last one or
 # a damaged timestamp, not a pause or a late frame.
 LONGEST_PAUSE_S = 3600.0
 LONGEST_STEP_BACK_S = 10.0
+# A few damaged timestamps must not make days of silence or of one still picture.
+MOST_PAUSES_S = 2 * 3600.0
 
 
 def demux(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
@@ -50,6 +53,15 @@ def decode(
     for packet in chain(packets, [None]):  # None: give up what is still held back
         with suppress(av.error.FFmpegError, ValueError):
             yield from stream.decode(packet)
+
+
+def timestamp(container: InputContainer, frame: av.AudioFrame | av.VideoFrame) -> int | None:
+    """Return when a decoded frame is presented, in units of its stream's time base.
+
+    AVI holds no such times. FFmpeg guesses them, out of order where B-frames are,
+    so there the steps count at which the decoder gives the pictures out.
+    """
+    return frame.dts if container.format.name == "avi" else frame.pts
 
 
 class StreamClock:
@@ -92,6 +104,32 @@ class StreamClock:
                     time_s = self._expected_s
         self._expected_s = time_s + duration_s
         return time_s
+
+
+class Pauses:
+    """The pauses of one stream, which all together may not come to hours.
+
+    Parameters
+    ----------
+    container : av.container.InputContainer
+        The open file.
+    stream : av.stream.Stream
+        One of its streams.
+    """
+
+    def __init__(self, container: InputContainer, stream: Stream) -> None:
+        self._path = container.name.removeprefix("file:")
+        self._stream = stream
+        self._total_s = 0.0
+
+    def add(self, pause_s: float) -> None:
+        """Count one more pause; raise `MediaError` where that is too much."""
+        self._total_s += pause_s
+        if self._total_s > MOST_PAUSES_S:
+            raise MediaError(
+                f"{self._path}: its {describe(self._stream)} pauses for hours",
+                "its timestamps may be damaged; copy it with another tool first",
+            )
 
 
 def describe(stream: Stream) -> str:

@@ -10,8 +10,8 @@ import av
 import numpy as np
 
 from avalign.errors import MediaError
-from avalign.media.opening import codec_name, open_input
-from avalign.media.sound_track import deinterleaved, placed, sound_stream
+from avalign.media.channels import Channels, open_channels
+from avalign.media.opening import codec_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,21 +103,13 @@ def encoded_packets(
         Encoded packets, timestamps from zero on.
     """
     priming = _priming(out) if trim_priming else 0
-    with open_input(path) as container:
-        stream = sound_stream(container, path, track)
-        rate, layout = stream.sample_rate, stream.layout.name
-        unify = av.AudioResampler(format="flt", layout=layout, rate=rate)
-
-        def channels(frame: av.AudioFrame) -> NDArray[np.float32]:
-            frame.pts = None
-            parts = [deinterleaved(part) for part in unify.resample(frame)]
-            return np.concatenate(parts, axis=1).astype(np.float32)
-
+    with open_channels(path, track=track) as sound:
+        rate = sound.sample_rate_hz
         skip_s = priming / out.sample_rate - shift_s
         position = round(priming / out.sample_rate * rate)
-        for block in _from_zero(placed(container, stream, channels), skip_s):
+        for block in _from_zero(sound, skip_s):
             packed = np.ascontiguousarray(block.T).reshape(1, -1)
-            frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
+            frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=sound.layout)
             frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
             frame.pts = position
             position += frame.samples
@@ -125,17 +117,13 @@ def encoded_packets(
         yield from out.encode(None)
 
 
-def _from_zero(
-    pieces: Iterator[tuple[float, int, NDArray[np.float32]]], skip_s: float
-) -> Iterator[NDArray[np.float32]]:
+def _from_zero(sound: Channels, skip_s: float) -> Iterator[NDArray[np.float32]]:
     """Yield the sound from time `skip_s` on, with silence where it starts later."""
-    excess: int | None = None
-    for start_s, rate, samples in pieces:
-        if excess is None:
-            excess = round((skip_s - start_s) * rate)
-            for begin in range(0, -excess, BLOCK):
-                width = min(BLOCK, -excess - begin)
-                yield np.zeros((samples.shape[0], width), np.float32)
+    excess = round((skip_s - sound.start_s) * sound.sample_rate_hz)
+    channels = av.AudioLayout(sound.layout).nb_channels
+    for begin in range(0, -excess, BLOCK):
+        yield np.zeros((channels, min(BLOCK, -excess - begin)), np.float32)
+    for samples in sound.blocks:
         cut = min(max(excess, 0), samples.shape[1])
         excess -= cut
         if cut < samples.shape[1]:

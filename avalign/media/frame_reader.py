@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain, dropwhile
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import av
@@ -11,34 +11,24 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from avalign.errors import MediaError, NoFaceError, ParameterError
-from avalign.media.decoding import StreamClock, decode, demux, describe
+from avalign.media.decoding import Pauses, StreamClock, decode, demux, describe, timestamp
 from avalign.media.geometry import Orientation, fit, orientation, shown_size
-from avalign.media.opening import (
-    StrPath,
-    has_decoder,
-    open_input,
-    picture_streams,
-    time_origin_s,
-)
+from avalign.media.opening import StrPath, has_decoder, open_input, picture_streams
+from avalign.media.seeking import packets_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from av.container import InputContainer
-    from av.packet import Packet
-    from av.stream import Stream
     from numpy.typing import NDArray
 
 __all__ = ["Frame", "iter_frames"]
 
-# Formats whose packets keep their exact times after a seek. Elsewhere a seek
-# may land inside a packet and shift the times of all pictures that follow.
-INDEXED_FORMATS = {"asf", "avi", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "nut"}
 # How far before the wanted time to look for a key picture, one try after the other.
 SEEK_LEADS_S = (0.0, 4.0, 32.0)
-# Packets to keep in memory while looking for the last key picture.
-MOST_HELD = 2000
 FALLBACK_RATE = 25
+# A picture that stays for longer, as in a slide show, counts as a pause.
+LONGEST_STAY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +82,7 @@ def iter_frames(
     NoFaceError
         If the file has no picture track.
     MediaError
-        If the file cannot be read, or no picture decodes.
+        If the file cannot be read, no picture decodes, or its pauses come to hours.
     """
     if max_side is not None and max_side < 1:
         raise ParameterError(f"max_side={max_side} must be at least 1")
@@ -102,7 +92,7 @@ def iter_frames(
             stream = _picture_stream(container, path)
             stream.thread_type = "AUTO"
             stream.thread_count = threads or 0
-            timed = _timed_frames(container, stream, seek_s)
+            timed = _timed_frames(container, stream, path, seek_s)
             first = next(timed, None)
             if seek_s is not None and (first is None or first[1] > seeks[0]):
                 continue  # landed behind a picture that is wanted: seek further back
@@ -130,44 +120,29 @@ def _picture_stream(container: InputContainer, path: StrPath) -> av.VideoStream:
 
 
 def _timed_frames(
-    container: InputContainer, stream: av.VideoStream, seek_s: float | None
+    container: InputContainer, stream: av.VideoStream, path: StrPath, seek_s: float | None
 ) -> Iterator[tuple[av.VideoFrame, float]]:
     """Yield (frame, time_s), times increasing, from the key picture before `seek_s` on."""
-    packets = demux(container, stream)
-    if seek_s is not None and stream.time_base is not None:
-        ticks = round((seek_s + time_origin_s(container)) / stream.time_base)
-        if container.format.name in INDEXED_FORMATS:
-            try:
-                container.seek(ticks, stream=stream)
-            except av.error.FFmpegError:
-                return
-            packets = dropwhile(lambda packet: not packet.is_keyframe, packets)
-        else:
-            packets = _from_last_key(packets, ticks)
-    period_s = float(1 / (stream.average_rate or FALLBACK_RATE))
+    packets = (
+        demux(container, stream)
+        if seek_s is None
+        else packets_from(container, stream, path, seek_s)
+    )
+    # Of a slide show the average says nothing about the next picture.
+    period_s = min(float(1 / (stream.average_rate or FALLBACK_RATE)), LONGEST_STAY_S)
     clock = StreamClock(container, stream)
-    last_s = -np.inf
+    pauses = Pauses(container, stream)
+    last_s: float | None = None
     for frame in decode(packets, stream):
-        time_s = clock.place(frame.pts, period_s)
-        if time_s > last_s:
-            last_s = time_s
-            yield frame, time_s
-
-
-def _from_last_key(packets: Iterator[Packet[Stream]], ticks: int) -> Iterator[Packet[Stream]]:
-    """Pass over packets that no picture from `ticks` on needs, without decoding them."""
-    held: list[Packet[Stream]] = []
-    for packet in packets:
-        if packet.is_keyframe:
-            if packet.pts is None or packet.pts > ticks:
-                held.append(packet)
-                break
-            held.clear()
-        held.append(packet)
-        if len(held) > MOST_HELD:
-            break
-    yield from held
-    yield from packets
+        time_s = clock.place(timestamp(container, frame), period_s)
+        if last_s is not None:
+            stay_s = time_s - last_s
+            if stay_s <= 0:
+                continue
+            if stay_s > LONGEST_STAY_S:
+                pauses.add(stay_s)
+        last_s = time_s
+        yield frame, time_s
 
 
 class _Renderer:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from avalign.media.decoding import demux
+from avalign.media.decoding import demux, timestamp
 from avalign.media.geometry import UPRIGHT, orientation, shown_size
 from avalign.media.opening import (
     StrPath,
@@ -30,6 +30,10 @@ __all__ = ["probe"]
 
 # How far into the file to look for the first frame of every track.
 FIRST_PACKETS = 1000
+# A file that says it is longer than this is damaged: the work is planned by what is believed.
+LONGEST_S = 24 * 3600.0
+# Below this, a track starts with the file, give or take what its encoder needs.
+LATE_START_S = 1.0
 
 
 def probe(path: StrPath) -> MediaClip:
@@ -55,7 +59,7 @@ def probe(path: StrPath) -> MediaClip:
         first = _first_frames(container, *sounds, *pictures)
         duration_s = None
         if container.duration is not None:
-            duration_s = container.duration / av.time_base
+            duration_s = _believed(container.duration / av.time_base)
         return MediaClip(
             path=Path(path),
             format_name=container.format.name,
@@ -97,13 +101,14 @@ def _audio_track(
     first: av.AudioFrame | av.VideoFrame | None,
 ) -> AudioTrack:
     known = has_decoder(stream)
+    start_s = _start_s(container, stream, first)
     return AudioTrack(
         index=index,
         codec=codec_name(stream),
         sample_rate_hz=stream.sample_rate if known else 0,
         channels=stream.channels if known else 0,
-        start_s=_start_s(container, stream, first),
-        duration_s=_duration_s(stream),
+        start_s=start_s,
+        duration_s=_duration_s(stream, start_s),
         language=_language(stream),
     )
 
@@ -116,6 +121,7 @@ def _video_track(
 ) -> VideoTrack:
     turned = orientation(first) if isinstance(first, av.VideoFrame) else UPRIGHT
     width, height = shown_size(stream) if has_decoder(stream) else (0, 0)
+    start_s = _start_s(container, stream, first)
     return VideoTrack(
         index=index,
         codec=codec_name(stream),
@@ -123,8 +129,8 @@ def _video_track(
         height=width if turned.transposed else height,
         frame_rate=_rate(stream.average_rate) or _rate(stream.guessed_rate),
         rotation_deg=turned.rotation_deg,
-        start_s=_start_s(container, stream, first),
-        duration_s=_duration_s(stream),
+        start_s=start_s,
+        duration_s=_duration_s(stream, start_s),
     )
 
 
@@ -137,25 +143,35 @@ def _start_s(
     stream: av.stream.Stream,
     first: av.AudioFrame | av.VideoFrame | None,
 ) -> float:
-    start = first.pts if first is not None and first.pts is not None else stream.start_time
+    start = None if first is None else timestamp(container, first)
+    if start is None:
+        start = stream.start_time
     if start is None or stream.time_base is None:
         return 0.0
     return float(start * stream.time_base) - time_origin_s(container)
 
 
-def _duration_s(stream: av.stream.Stream) -> float | None:
+def _duration_s(stream: av.stream.Stream, start_s: float) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return _clock_s(stream.metadata.get("DURATION"))
+        return _believed(float(stream.duration * stream.time_base))
+    tagged_s = _clock_s(stream.metadata.get("DURATION"))
+    if tagged_s is not None and LATE_START_S < start_s < tagged_s:
+        tagged_s -= start_s  # FFmpeg, which alone writes such files, tells the end
+    return _believed(tagged_s)
 
 
 def _clock_s(text: str | None) -> float | None:
-    """Read ``HH:MM:SS.fraction``, how Matroska's tags spell a track's length."""
+    """Read ``HH:MM:SS.fraction``, how Matroska's tags spell a track's length or end."""
     try:
         hours, minutes, seconds = (text or "").split(":")
         return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
+
+
+def _believed(duration_s: float | None) -> float | None:
+    """Pass on what can be a length."""
+    return duration_s if duration_s is not None and 0 <= duration_s <= LONGEST_S else None
 
 
 def _language(stream: av.stream.Stream) -> str | None:

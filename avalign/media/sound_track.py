@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
+import soxr
 
 from avalign.errors import MediaError, NoAudioError, ParameterError
-from avalign.media.decoding import StreamClock, decode, demux
+from avalign.media.decoding import Pauses, StreamClock, decode, demux
 from avalign.media.opening import StrPath, has_decoder
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from numpy.typing import NDArray
 
-__all__ = ["check_track", "deinterleaved", "mono", "placed", "sound_stream"]
+__all__ = [
+    "at_rate",
+    "check_track",
+    "deinterleaved",
+    "mono",
+    "placed",
+    "resampled",
+    "sound_stream",
+]
 
 # Containers round timestamps to a millisecond and encoders jitter by a few; a
 # step in time smaller than this is rounding, a larger one is a gap or overlap.
 JITTER_S = 0.010
 LARGEST_FILL = 1 << 20
-# Pauses are filled with silence, and a few damaged timestamps must not make days of it.
-MOST_SILENCE_S = 2 * 3600.0
+# Two channels cancel out where their average has less than this share of the power of one.
+CANCELLED = 1e-3
 # PyAV looks for a null pointer after the last plane of a frame. There is none
 # after the eighth: with eight or more channels it would read stray memory.
 MOST_PLANES = 7
@@ -88,23 +99,20 @@ def placed(
     MediaError
         If the pauses come to hours.
     """
-    silence_s = 0.0
+    pauses = Pauses(container, stream)
     clock = StreamClock(container, stream)
     next_s: float | None = None
     for frame in decode(demux(container, stream), stream):
-        rate, samples = frame.sample_rate, samples_of(frame)
-        time_s = clock.place(frame.pts, samples.shape[-1] / rate)
+        # Read first: `samples_of` may take the timestamp away to resample the frame.
+        pts, rate = frame.pts, frame.sample_rate
+        samples = samples_of(frame)
+        time_s = clock.place(pts, samples.shape[-1] / rate)
         if next_s is None:
             next_s = time_s
         excess = round((time_s - next_s) * rate)
         if abs(time_s - next_s) <= JITTER_S:
             excess = 0
-        silence_s += max(0, excess) / rate
-        if silence_s > MOST_SILENCE_S:
-            raise MediaError(
-                f"{container.name.removeprefix('file:')}: its sound pauses for hours",
-                "its timestamps may be damaged; copy it with another tool first",
-            )
+        pauses.add(max(0, excess) / rate)
         while excess > 0:
             fill = min(excess, LARGEST_FILL)
             yield next_s, rate, np.zeros((*samples.shape[:-1], fill), np.float32)
@@ -116,15 +124,51 @@ def placed(
             next_s += samples.shape[-1] / rate
 
 
+def at_rate(
+    pieces: Iterable[tuple[float, int, NDArray[np.float32]]], rate_hz: int
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the samples of `placed` at one rate, though the track's may change."""
+    for rate, group in groupby(pieces, itemgetter(1)):
+        yield from resampled((samples for *_, samples in group), rate, rate_hz)
+
+
+def resampled(
+    blocks: Iterable[NDArray[np.float32]], rate: float, rate_hz: float
+) -> Iterator[NDArray[np.float32]]:
+    """Yield `blocks` of shape (..., n) at `rate` as blocks at `rate_hz`; some may be empty."""
+    resampler = None
+    for block in blocks:
+        if resampler is None:
+            nothing = block[..., :0].T
+            channels = len(block) if block.ndim > 1 else 1
+            resampler = soxr.ResampleStream(rate, rate_hz, channels, dtype="float32")
+        yield resampler.resample_chunk(np.ascontiguousarray(block.T)).T
+    if resampler is not None:
+        yield resampler.resample_chunk(nothing, last=True).T
+
+
 def mono(frame: av.AudioFrame) -> NDArray[np.float32]:
-    """Average the channels of a decoded frame to float32 of full scale 1, shape (n,)."""
+    """Average the channels of a decoded frame to float32 of full scale 1, shape (n,).
+
+    Of two channels that cancel each other out, as where one is wired the wrong way
+    round, the first is taken.
+    """
     values = deinterleaved(frame)
-    mixed = values.mean(axis=0, dtype=np.float64)
-    if values.dtype.kind == "u":
-        mixed -= 128
-    if values.dtype.kind in "iu":
-        mixed /= 1 << (8 * values.dtype.itemsize - 1)
+    mixed = _full_scale(values.mean(axis=0, dtype=np.float64), values.dtype)
+    if len(values) == 2:
+        first = _full_scale(values[0].astype(np.float64), values.dtype)
+        if mixed @ mixed < CANCELLED * (first @ first):
+            mixed = first
     return np.nan_to_num(mixed, copy=False, posinf=0.0, neginf=0.0).astype(np.float32)
+
+
+def _full_scale(samples: NDArray[np.float64], kind: np.dtype[Any]) -> NDArray[np.float64]:
+    """Bring samples that were of some `kind` to zero mean and full scale 1, in place."""
+    if kind.kind == "u":
+        samples -= 128
+    if kind.kind in "iu":
+        samples /= 1 << (8 * kind.itemsize - 1)
+    return samples
 
 
 def deinterleaved(frame: av.AudioFrame) -> NDArray[np.generic]:

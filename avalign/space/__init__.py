@@ -17,11 +17,12 @@ from avalign.space.registry import (
     load_space,
     space_method,
 )
-from avalign.space.settings import EncoderSettings, SpaceSettings
+from avalign.space.settings import EncoderPair, EncoderSettings, SpaceSettings
 
 __all__ = [
     "SPACES",
     "CanonicalSpace",
+    "EncoderPair",
     "EncoderSettings",
     "KernelCanonicalSpace",
     "Space",

@@ -197,9 +197,12 @@ class ContrastiveSpace(TorchEstimator):
         )
         return nn.ModuleList(
             SpaceNetwork(
-                settings, *fixed, dropout=self.dropout, score_scale=1.0 / self.temperature
+                settings.of_member(member),
+                *fixed,
+                dropout=self.dropout,
+                score_scale=1.0 / self.temperature,
             )
-            for _ in range(settings.members)
+            for member in range(settings.members)
         )
 
     def _objective(

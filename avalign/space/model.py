@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from avalign.space.grid import (
     uniform_stream,
 )
 from avalign.space.protocol import Space
-from avalign.space.settings import EncoderSettings, SpaceSettings
+from avalign.space.settings import SpaceSettings
 from avalign.types import FeatureStream
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class SpaceModel(Space):
             settings.prior_rows_audio,
         )
         kept = valid[:: settings.audio.stride]
-        encoded = self._encode(rows, valid, "audio", settings.audio) * kept[:, None, None]
+        encoded = self._encode(rows, valid, "audio") * kept[:, None, None]
         mask = np.broadcast_to(kept[:, None, None], (*encoded.shape[:2], 1))
         return self._stream(np.concatenate([encoded, mask], axis=2), kept, start_s)
 
@@ -103,7 +103,7 @@ class SpaceModel(Space):
             self.weights["lip_scale"],
             settings.prior_rows_lips,
         )
-        encoded = self._encode(rows, valid, "lips", settings.lips) * valid[:, None, None]
+        encoded = self._encode(rows, valid, "lips") * valid[:, None, None]
         mask = np.broadcast_to(valid[:, None, None], (*encoded.shape[:2], 1))
         # The bias of one encoder meets the mask of the other.
         paired = np.concatenate([encoded[..., :-1], mask, encoded[..., -1:]], axis=2)
@@ -114,18 +114,20 @@ class SpaceModel(Space):
         self,
         rows: NDArray[np.float32],
         valid: NDArray[np.bool_],
-        name: str,
-        settings: EncoderSettings,
+        name: Literal["audio", "lips"],
     ) -> NDArray[np.float32]:
         """Run every member's encoder: (T, members, dimensions + 1)."""
         masked = np.concatenate([rows, valid[:, None].astype(np.float32)], axis=1)
         return np.stack(
             [
-                encode(masked, self.weights, f"{member}.{name}", settings)
-                for member in range(self.settings.members)
+                encode(masked, self.weights, f"{member}.{name}", getattr(settings, name))
+                for member, settings in enumerate(self._members())
             ],
             axis=1,
         )
+
+    def _members(self) -> list[SpaceSettings]:
+        return [self.settings.of_member(member) for member in range(self.settings.members)]
 
     def _stream(
         self, values: NDArray[np.float32], valid: NDArray[np.bool_], start_s: float
@@ -143,9 +145,10 @@ def expected_shapes(settings: SpaceSettings) -> dict[str, tuple[int, ...]]:
         "score_scale": (settings.members,),
     }
     for member in range(settings.members):
+        own = settings.of_member(member)
         for name, encoder, columns in (
-            ("audio", settings.audio, settings.audio_columns + 1),
-            ("lips", settings.lips, settings.lip_components + 1),
+            ("audio", own.audio, settings.audio_columns + 1),
+            ("lips", own.lips, settings.lip_components + 1),
         ):
             prefix, width_in = f"{member}.{name}", columns
             for layer, width in enumerate(encoder.kernels):

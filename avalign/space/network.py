@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from avalign.space.model import SpaceModel
-from avalign.space.settings import EncoderSettings, SpaceSettings
+from avalign.space.settings import EncoderPair, EncoderSettings, SpaceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -285,7 +285,8 @@ def to_model(members: Sequence[SpaceNetwork], zero_lag_s: float = 0.0) -> SpaceM
     Parameters
     ----------
     members : sequence of SpaceNetwork
-        Networks that share their settings, components and scales.
+        Networks that share components and scales, and their settings but for the
+        encoders, of which there may be two kinds by turns.
     zero_lag_s : float, optional
         Lag the members show on average for clips in sync.
 
@@ -310,8 +311,13 @@ def to_model(members: Sequence[SpaceNetwork], zero_lag_s: float = 0.0) -> SpaceM
                 for kind in ("weight", "bias"):
                     weights[f"{number}.{name}.{part}.{kind}"] = _array(getattr(module, kind))
     no_match = float(np.mean([float(member.no_match.detach()) for member in members]))
+    second = members[min(1, len(members) - 1)].settings
     settings = replace(
-        first.settings, members=len(members), zero_lag_s=zero_lag_s, no_match=no_match
+        first.settings,
+        members=len(members),
+        zero_lag_s=zero_lag_s,
+        no_match=no_match,
+        alternate=None if second == first.settings else EncoderPair(second.audio, second.lips),
     )
     return SpaceModel(settings, weights)
 

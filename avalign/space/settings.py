@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from avalign.errors import MediaError
 
-__all__ = ["EncoderSettings", "SpaceSettings"]
+__all__ = ["EncoderPair", "EncoderSettings", "SpaceSettings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,20 @@ class EncoderSettings:
     kernels: tuple[int, ...]
     dilations: tuple[int, ...]
     stride: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderPair:
+    """Encoders of sound and of lips that share a space.
+
+    Parameters
+    ----------
+    audio, lips : EncoderSettings
+        The two encoders.
+    """
+
+    audio: EncoderSettings
+    lips: EncoderSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +79,9 @@ class SpaceSettings:
         lags of the search together.
     audio, lips : EncoderSettings
         The two encoders.
+    alternate : EncoderPair or None
+        Encoders of every second member, where they differ: members that see less or
+        more of the time around a row err differently.
     """
 
     members: int = 1
@@ -81,6 +99,25 @@ class SpaceSettings:
     no_match: float = 0.0
     audio: EncoderSettings = EncoderSettings((9, 7, 7), (1, 2, 2), stride=2)
     lips: EncoderSettings = EncoderSettings((7, 5, 5), (1, 1, 2))
+    alternate: EncoderPair | None = None
+
+    def of_member(self, member: int) -> SpaceSettings:
+        """Return the settings of one member alone.
+
+        Parameters
+        ----------
+        member : int
+            Its number, from 0.
+
+        Returns
+        -------
+        SpaceSettings
+            Settings of one member, with its own encoders.
+        """
+        audio, lips = self.audio, self.lips
+        if self.alternate is not None and member % 2 == 1:
+            audio, lips = self.alternate.audio, self.alternate.lips
+        return replace(self, members=1, alternate=None, audio=audio, lips=lips)
 
     def check(self) -> None:
         """Refuse settings that no trained model has.
@@ -90,11 +127,15 @@ class SpaceSettings:
         ValueError
             If a number is out of bounds.
         """
+        pairs = [EncoderPair(self.audio, self.lips)]
+        if self.alternate is not None:
+            pairs.append(self.alternate)
+        encoders = [encoder for pair in pairs for encoder in (pair.audio, pair.lips)]
         counts = (
             *(self.members, self.audio_columns, self.lip_columns, self.lip_components),
-            *(self.channels, self.dimensions, self.audio.stride, self.lips.stride),
-            *(*self.audio.kernels, *self.audio.dilations),
-            *(*self.lips.kernels, *self.lips.dilations),
+            *(self.channels, self.dimensions),
+            *(encoder.stride for encoder in encoders),
+            *(size for encoder in encoders for size in (*encoder.kernels, *encoder.dilations)),
         )
         if not all(isinstance(count, int) and 1 <= count <= 1024 for count in counts):
             raise ValueError("a size is not from 1 to 1024")
@@ -104,6 +145,8 @@ class SpaceSettings:
         )
         if not all(abs(number) < 1e6 for number in numbers) or min(numbers[:3]) <= 0:
             raise ValueError("a rate, span or offset is out of bounds")
+        if len({(pair.audio.stride, pair.lips.stride) for pair in pairs}) > 1:
+            raise ValueError("the strides of the members differ")
 
     def to_json(self) -> str:
         """Write the settings as JSON.
@@ -137,11 +180,11 @@ class SpaceSettings:
         try:
             fields = json.loads(text)
             for name in ("audio", "lips"):
-                encoder = fields[name]
-                fields[name] = EncoderSettings(
-                    tuple(int(width) for width in encoder["kernels"]),
-                    tuple(int(spacing) for spacing in encoder["dilations"]),
-                    int(encoder["stride"]),
+                fields[name] = _encoder(fields[name])
+            if fields["alternate"] is not None:
+                pair = fields["alternate"]
+                fields["alternate"] = EncoderPair(
+                    _encoder(pair["audio"]), _encoder(pair["lips"])
                 )
             settings = cls(**fields)
             settings.check()
@@ -151,3 +194,11 @@ class SpaceSettings:
                 f"the weights' settings cannot be read: {error}",
                 "use weights written by `avalign train space`",
             ) from None
+
+
+def _encoder(fields: dict[str, Any]) -> EncoderSettings:
+    return EncoderSettings(
+        tuple(int(width) for width in fields["kernels"]),
+        tuple(int(spacing) for spacing in fields["dilations"]),
+        int(fields["stride"]),
+    )

@@ -34,7 +34,7 @@ class VideoTrack:
     start_s : float
         Presentation time of the first picture.
     duration_s : float or None
-        Length; None where the file does not say.
+        Length; None where the file does not say, or says more than a day.
     """
 
     index: int
@@ -64,7 +64,7 @@ class AudioTrack:
     start_s : float
         Presentation time of the first sample a player lets you hear.
     duration_s : float or None
-        Length; None where the file does not say.
+        Length; None where the file does not say, or says more than a day.
     language : str or None
         Language tag, where there is one.
     """
@@ -89,7 +89,8 @@ class MediaClip:
     format_name : str
         Name of the container format.
     duration_s : float or None
-        Length of the longest track; None where the file does not say.
+        Length of the longest track; None where the file does not say, or says
+        more than a day.
     audio_tracks : tuple of AudioTrack
         Sound tracks in file order.
     video_tracks : tuple of VideoTrack

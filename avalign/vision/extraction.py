@@ -125,8 +125,8 @@ class _Part:
 
 def _plan(start_s: float, duration_s: float) -> list[_Part]:
     """Divide the clip into equal parts, an even number for the sake of two cores."""
-    if not SHORTEST_SPLIT_S <= duration_s < math.inf:
-        return [_Part(None, None, max(duration_s, 0.0))]
+    if duration_s < SHORTEST_SPLIT_S:
+        return [_Part(None, None, duration_s)]
     count = 2 * math.ceil(duration_s / (2 * SPAN_S))
     length_s = duration_s / count
     edges: list[float | None] = [start_s + length_s * number for number in range(1, count)]
