@@ -518,6 +518,19 @@ def test_a_raw_stream_without_a_clock_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("b_frames", [0, 2])
+def test_pictures_out_of_order_stay_in_avi(tmp_path, b_frames):
+    recipe = Recipe(video_codec="libx264", b_frames=b_frames)
+    source, output = make_clip(tmp_path / "clip.avi", recipe), tmp_path / "out.mp4"
+    if b_frames:
+        with pytest.raises(MediaError, match="stored out of order"):
+            shift_audio(source, output, audio_lag_s=0.1)
+        output = tmp_path / "out.avi"
+    shift_audio(source, output, audio_lag_s=0.1)
+    assert lag_of(output) - lag_of(source) == pytest.approx(-0.1, abs=0.003)
+    assert len(list(iter_frames(output))) == len(list(iter_frames(source)))
+
+
+@pytest.mark.parametrize("b_frames", [0, 2])
 def test_old_pictures_keep_their_order_where_only_decoding_times_are_told(tmp_path, b_frames):
     recipe = Recipe(b_frames=b_frames, video_codec="mpeg4")
     source, output = make_clip(tmp_path / "clip.mkv", recipe), tmp_path / "out.wmv"

@@ -169,7 +169,9 @@ def container_for(path: Path, clip: MediaClip) -> Container:
                 f"{path}: {suffix} cannot hold {track.codec} pictures",
                 "write an .mkv instead",
             )
-    check_picture_times(clip, path, hides_pictures=kind.start_time is StartTime.EDIT_LIST)
+    if kind.start_time is not StartTime.NONE:
+        hides_pictures = kind.start_time is StartTime.EDIT_LIST
+        check_picture_times(clip, path, hides_pictures=hides_pictures)
     if suffix in (".mpg", ".mpeg") and clip.video_tracks[0].codec == "mpeg1video":
         return _MPEG1_SYSTEM
     return kind

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from avalign.errors import MediaError
 from avalign.media.decoding import demux
-from avalign.media.opening import open_input, picture_streams
+from avalign.media.opening import has_decoder, open_input, picture_streams
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,22 +38,27 @@ def check_picture_times(clip: MediaClip, target: Path, *, hides_pictures: bool) 
         If the pictures have no times, or the container of `target` cannot tell them.
     """
     with open_input(clip.path) as container:
-        packets = islice(demux(container, *picture_streams(container)[:1]), FIRST_PACKETS)
-        first = next(packets, None)
-        if first is None:
-            return
-        hidden = first.is_discard
-        timed = any(
-            packet.pts is not None or packet.dts is not None
-            for packet in chain([first], packets)
-        )
-    if not timed:
+        stream = picture_streams(container)[0]
+        # The numbers alone: a hundred packets of a large picture fill the memory.
+        first = [
+            (packet.pts, packet.dts, packet.is_discard)
+            for packet in islice(demux(container, stream), FIRST_PACKETS)
+        ]
+        reordered = has_decoder(stream) and stream.codec_context.has_b_frames
+    if first and all(pts is None and dts is None for pts, dts, _ in first):
         raise MediaError(
             f"{clip.path}: its pictures have no times",
             "put them into a container first, for instance: "
             f"ffmpeg -r 25 -i {clip.path.name} -c copy {clip.path.stem}.mp4",
         )
-    if hidden and not hides_pictures:
+    delays = {pts - dts for pts, dts, _ in first if pts is not None and dts is not None}
+    if clip.format_name == "avi" and reordered and len(delays) == 1:
+        # FFmpeg can work the times out for MPEG-4, and not for H.264.
+        raise MediaError(
+            f"{clip.path}: does not say when its pictures, stored out of order, are shown",
+            "keep the ending .avi",
+        )
+    if first and first[0][2] and not hides_pictures:
         raise MediaError(
             f"{target}: {target.suffix} cannot hide the pictures in front that the edit list "
             f"of {clip.path} hides",

@@ -22,6 +22,7 @@ from avalign.media.stream_copy import (
     Route,
     add_copied_stream,
     add_cover,
+    is_in_order,
     origin_shift_s,
     routed,
     same_family,
@@ -247,7 +248,12 @@ class _Plan:
             self._leave_out(stream)
             return
         blank = BLANK_CAPTION if codec_name(stream) == "mov_text" else None
-        self.routes[stream.index] = Route(copied, origin_shift_s(self.container), blank=blank)
+        self.routes[stream.index] = Route(
+            copied,
+            origin_shift_s(self.container),
+            blank=blank,
+            in_order=is_in_order(self.container, stream),
+        )
 
     def told_steps_back(self) -> tuple[str, ...]:
         """Tell, once all is written, of clocks that ran back."""

@@ -27,6 +27,7 @@ __all__ = [
     "Route",
     "add_copied_stream",
     "add_cover",
+    "is_in_order",
     "origin_shift_s",
     "routed",
     "same_family",
@@ -56,6 +57,8 @@ class Route:
         Let the first packet set `earliest_s` where it lies before zero.
     blank : bytes or None
         Packets of just this are left out.
+    in_order : bool
+        Every packet is shown when it is decoded, whatever FFmpeg guesses.
     """
 
     out: Stream
@@ -64,6 +67,7 @@ class Route:
     warm_up: int = 0
     keep_priming: bool = False
     blank: bytes | None = None
+    in_order: bool = False
     _clock: PacketClock = field(init=False)
     _earliest: int | None = field(default=None, init=False)
     _hidden: list[Packet[Stream]] = field(default_factory=list, init=False)
@@ -101,6 +105,8 @@ class Route:
             self.keep_priming = False
         if self.blank is not None and bytes(packet) == self.blank:
             return False
+        if self.in_order:
+            packet.pts = packet.dts
         if not self._clock.place(packet):
             return False
         if self.earliest_s is None or packet.pts is None:
@@ -123,6 +129,18 @@ def routed(
     """Yield those of `packets` that are to be written, with their new times."""
     for packet in packets:
         yield from routes[packet.stream.index].ready(packet)
+
+
+def is_in_order(container: InputContainer, stream: Stream) -> bool:
+    """Tell whether `stream` has pictures without times, each shown when it is decoded.
+
+    AVI counts its packets only. FFmpeg makes times of that, late by a picture for H.264.
+    """
+    return (
+        container.format.name == "avi"
+        and isinstance(stream, av.VideoStream)
+        and not stream.codec_context.has_b_frames
+    )
 
 
 def add_copied_stream(
