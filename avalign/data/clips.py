@@ -44,7 +44,8 @@ CODE_THAT_EXTRACTS = ("extraction.py", "media", "audio", "vision")
 CODE_THAT_WRITES = frozenset(
     {
         *("media/atomic.py", "media/channels.py", "media/containers.py", "media/encoding.py"),
-        *("media/remux.py", "media/shift.py", "media/stream_copy.py", "media/video_writer.py"),
+        *("media/packet_clock.py", "media/picture_times.py", "media/remux.py"),
+        *("media/shift.py", "media/stream_copy.py", "media/video_writer.py"),
         "audio/stretch.py",
     }
 )
