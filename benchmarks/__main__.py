@@ -53,6 +53,7 @@ def _run(options: argparse.Namespace) -> None:
             cache=options.cache,
             split=options.split,
             windows_per_clip=options.windows_per_clip,
+            draws=options.draws,
             seed=options.seed,
             estimator=options.estimator,
         )
@@ -66,6 +67,7 @@ def _run(options: argparse.Namespace) -> None:
             folds=options.folds,
             members=options.members,
             windows_per_clip=options.windows_per_clip,
+            draws=options.draws,
             seed=options.seed,
         )
     elif options.benchmark == "calibration":
@@ -154,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     align.add_argument("--warps-per-clip", type=_positive, default=3, metavar="N")
     for command in (sync, cross):
         command.add_argument("--windows-per-clip", type=_positive, default=36, metavar="N")
+        command.add_argument("--draws", type=_positive, default=4, metavar="N")
     for command in (sync, cross, calibration, align, few_labels):
         command.add_argument("--seed", type=int, default=0)
     few_labels.add_argument(

@@ -138,7 +138,7 @@ class Result:
 
 
 def make_cases(
-    clips: Iterable[Clip], *, windows_per_clip: int = 36, seed: int = 0
+    clips: Iterable[Clip], *, windows_per_clip: int = 36, draws: int = 1, seed: int = 0
 ) -> tuple[Case, ...]:
     """Draw the windows of all tasks.
 
@@ -151,8 +151,11 @@ def make_cases(
         Natural clips, and clips of GRID.
     windows_per_clip : int
         Most windows per clip, task and length; clips with little room give fewer.
+    draws : int
+        How often that is done. More draws leave less to chance, where more windows per clip
+        would give long clips more weight.
     seed : int
-        Fixes the draws.
+        Fixes the draws, each by one more.
 
     Returns
     -------
@@ -163,16 +166,10 @@ def make_cases(
     donors = _donors(clips)
     cases: list[Case] = []
     for clip in clips:
-        draw = _Draw(clip, windows_per_clip, seed)
-        cases.append(draw.whole())
-        if clip.is_grid:
-            cases.extend(draw.grid())
-            continue
-        for length_s in NATURAL_LENGTHS_S:
-            cases.extend(draw.natural(length_s))
-        cases.extend(draw.wrong(donors))
-        for frames in CONTEXT_FRAMES:
-            cases.extend(draw.parity(frames))
+        cases.append(_Draw(clip, windows_per_clip, seed).whole())
+        for number in range(draws):
+            draw = _Draw(clip, windows_per_clip, seed + number)
+            cases.extend(draw.grid() if clip.is_grid else draw.windows(donors))
     return tuple(cases)
 
 
@@ -288,6 +285,13 @@ class _Draw:
         start_s, end_s = picture_span_s(self._clip.source.streams)
         for _ in range(min(self._most, int(WINDOWS_PER_ROOM_S / 4))):
             yield self._case("grid", start_s, end_s - start_s, _lag(rng))
+
+    def windows(self, donors: Iterable[_Donor]) -> Iterator[Case]:
+        for length_s in NATURAL_LENGTHS_S:
+            yield from self.natural(length_s)
+        yield from self.wrong(donors)
+        for frames in CONTEXT_FRAMES:
+            yield from self.parity(frames)
 
     def natural(self, length_s: float) -> Iterator[Case]:
         rng = self._rng("natural", length_s)

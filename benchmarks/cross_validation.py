@@ -38,6 +38,7 @@ def run_cross_validation(
     cache: Path | None = None,
     folds: int = 4,
     windows_per_clip: int = 36,
+    draws: int = 4,
     seed: int = 0,
     members: int | None = None,
 ) -> tuple[Table, ...]:
@@ -58,6 +59,8 @@ def run_cross_validation(
         Number of models to train.
     windows_per_clip : int
         Most windows per clip, task and length.
+    draws : int
+        How often they are drawn.
     seed : int
         Fixes the folds and the draws.
     members : int, optional
@@ -90,7 +93,7 @@ def run_cross_validation(
             if whole is not None:
                 clips.append(replace(clip, own_lag_s=whole.audio_lag_s))
         of_fold = [clip for clip in clips if clip.name in unknown]
-        cases = make_cases(of_fold, windows_per_clip=windows_per_clip, seed=seed)
+        cases = make_cases(of_fold, windows_per_clip=windows_per_clip, draws=draws, seed=seed)
         results += measure_all(of_fold, cases, estimator)
     tables = make_tables(results, clips, {})
     print_tables(tables)
@@ -98,6 +101,7 @@ def run_cross_validation(
         "folds": folds,
         "members": plan.members,
         "windows_per_clip": windows_per_clip,
+        "draws": draws,
         "seed": seed,
     }
     write_results(tables, results, settings, out / "cross-validation")

@@ -71,6 +71,7 @@ def run_sync(
     cache: Path | None = None,
     split: str = "dev",
     windows_per_clip: int = 36,
+    draws: int = 4,
     seed: int = 0,
     estimator: str = "avalign",
 ) -> tuple[Table, ...]:
@@ -88,6 +89,8 @@ def run_sync(
         Which rows of the manifest; ``"all"`` takes every one.
     windows_per_clip : int
         Most windows per clip, task and length.
+    draws : int
+        How often they are drawn.
     seed : int
         Fixes the draws.
     estimator : str
@@ -103,7 +106,7 @@ def run_sync(
     clips = known_clips(manifest, benchmark_rows(manifest, split), lags, cache=cache)
     if not clips:
         raise ParameterError(f"{data} holds no clips of the split {split!r} to measure")
-    cases = make_cases(clips, windows_per_clip=windows_per_clip, seed=seed)
+    cases = make_cases(clips, windows_per_clip=windows_per_clip, draws=draws, seed=seed)
     estimate = make_estimator(estimator, manifest, cache=cache)
     results = measure_all(clips, cases, estimate)
     tables = make_tables(results, clips, measure_samples(estimate, cache=cache))
@@ -112,6 +115,7 @@ def run_sync(
         "estimator": estimator,
         "split": split,
         "windows_per_clip": windows_per_clip,
+        "draws": draws,
         "seed": seed,
     }
     write_results(tables, results, settings, out)

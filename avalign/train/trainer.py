@@ -81,7 +81,7 @@ class TrainingPlan:
         Same seed, same weights.
     """
 
-    members: int = 8
+    members: int = 12
     steps: int = 1200
     batch: int = 32
     lengths: tuple[int, ...] = (25, 30, 40, 50, 60, 75)

@@ -38,10 +38,10 @@ by clip. Errors are means over the seeds.
 
 A misalignment moves the clock of the rows of sound: a lag, 3 % of drift from the clip's start
 on, or a smooth warp (a lag of up to 200 ms that wanders, at a pace of up to 20 %). Aligners
-hear the same noisy, moved sound as the models: a lag search, or DTW in the shared space, within
-one second. The lag search moves nothing where the clip is as likely in sync as it is. Raw DTW
-takes standardised MFCC and as many principal components of the lips for comparable; the oracle
-knows the planted misalignment. Babble is six voices of training clips.
+hear the same noisy, moved sound as the models: a lag search, or DTW in the shared space
+({space}), within one second. The lag search moves nothing where the clip is as likely
+in sync as it is. Raw DTW takes standardised MFCC and as many principal components of the lips for
+comparable; the oracle knows the planted misalignment. Babble is six voices of training clips.
 """
 
 
@@ -65,6 +65,7 @@ def page(results: Mapping[str, Any]) -> str:
         quick="--quick " if plan["quick"] else "",
         train_clips=facts["train_clips"],
         corpus=facts.get("corpus", UNNAMED),
+        space=f"`{facts['space']}`" if "space" in facts else "whose name was not kept",
         clips=results["clips"],
         words=results["words"],
         seeds=f"{' or '.join(map(str, seeds))} seed{'s' * (seeds != [1])}",

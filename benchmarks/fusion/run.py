@@ -18,6 +18,7 @@ from avalign.errors import ParameterError
 from avalign.fusion import family, list_fusions
 from avalign.media import atomic_output
 from avalign.processes import for_each
+from avalign.schema import model_name
 from avalign.tasks.models import Recognizer
 from avalign.tasks.storage import WEIGHTS_NAME, load_model
 from avalign.train.distributed import choose_device
@@ -79,6 +80,7 @@ def run_fusion(options: argparse.Namespace) -> Path:
     facts = {
         "corpus": _corpus(options.data),
         "encoders": _digest(encoders / WEIGHTS_NAME),
+        "space": model_name(),
         "versions": plan.versions,
         "seed": plan.seed,
     }
