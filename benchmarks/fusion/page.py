@@ -41,7 +41,8 @@ on, or a smooth warp (a lag of up to 200 ms that wanders, at a pace of up to 20 
 hear the same noisy, moved sound as the models: a lag search, or DTW in the shared space
 ({space}), within one second. The lag search moves nothing where the clip is as likely
 in sync as it is. Raw DTW takes standardised MFCC and as many principal components of the lips
-for comparable; the oracle knows the planted misalignment. Babble is six voices of training clips.
+for comparable; the oracle knows the planted misalignment. Babble is six voices of training
+clips.
 """
 
 
