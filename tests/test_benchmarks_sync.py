@@ -221,6 +221,15 @@ def test_right_and_wrong_are_told_apart_by_confidence(
     assert found["AUROC"] == pytest.approx(1 - share_b / 2)
 
 
+def test_draws_are_those_of_the_next_seeds(clips: list[Clip], cases: tuple[Case, ...]) -> None:
+    other = make_cases(clips, windows_per_clip=4, seed=1)
+    both = make_cases(clips, windows_per_clip=4, draws=2)
+    once = {case for case in other if case.task != "whole"}
+    assert once.isdisjoint(cases)
+    assert set(both) == {*cases, *once}
+    assert len(both) == len(cases) + len(once)
+
+
 def test_lags_are_spread_over_the_range_and_parity_over_its_candidates() -> None:
     clip = clip_of("long.mp4", 60.0, own_lag_s=0.033)
     cases = make_cases([clip], windows_per_clip=400)
