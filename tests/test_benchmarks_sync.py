@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -224,10 +225,10 @@ def test_right_and_wrong_are_told_apart_by_confidence(
 def test_draws_are_those_of_the_next_seeds(clips: list[Clip], cases: tuple[Case, ...]) -> None:
     other = make_cases(clips, windows_per_clip=4, seed=1)
     both = make_cases(clips, windows_per_clip=4, draws=2)
-    once = {case for case in other if case.task != "whole"}
-    assert once.isdisjoint(cases)
-    assert set(both) == {*cases, *once}
-    assert len(both) == len(cases) + len(once)
+    drawn_anew = [case for case in other if case.task != "whole"]
+    assert Counter(both) == Counter([*cases, *drawn_anew])
+    lags = {case.injected_s for case in cases if case.task == "natural"}
+    assert lags.isdisjoint(case.injected_s for case in drawn_anew)
 
 
 def test_lags_are_spread_over_the_range_and_parity_over_its_candidates() -> None:
