@@ -159,7 +159,7 @@ def test_errors_become_a_line_and_an_exit_code(error, code, words, capsys, monke
 
     monkeypatch.setattr("avalign.api.measure", fail)
     monkeypatch.delenv("AVALIGN_DEBUG", raising=False)
-    assert main(["sync", "x.mp4", "-n"]) == code
+    assert main(["sync", "x.npz", "-n"]) == code
     out, err = capsys.readouterr()
     assert out == ""
     assert words in err
@@ -172,7 +172,7 @@ def test_debug_shows_the_traceback(capsys, monkeypatch):
 
     monkeypatch.setattr("avalign.api.measure", fail)
     monkeypatch.setenv("AVALIGN_DEBUG", "1")
-    assert main(["sync", "x.mp4", "-n"]) == 70
+    assert main(["sync", "x.npz", "-n"]) == 70
     assert "Traceback" in capsys.readouterr().err
 
 
