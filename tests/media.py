@@ -14,6 +14,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from avalign.media import iter_frames, read_audio
+
 SUFFIX_CODECS = {
     ".mp4": ("libx264", "aac"),
     ".mov": ("libx264", "aac"),
@@ -237,6 +239,12 @@ def packet_hashes(path: Path, kind: str = "video") -> list[tuple[int, list[str]]
             if packet.size and packet.stream.index in found:
                 found[packet.stream.index].append(hashlib.sha256(bytes(packet)).hexdigest())
     return list(found.items())
+
+
+def lag_of(path: Path, track: int = 0) -> float:
+    """Return click time minus flash time of the last event."""
+    clicks = click_times(read_audio(path, track=track, rate_hz=48000))
+    return clicks[-1] - flash_times(iter_frames(path))[-1]
 
 
 def packet_times(path: Path, kind: str = "video") -> np.ndarray:
