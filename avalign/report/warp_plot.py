@@ -146,5 +146,6 @@ def _words(report: AlignReport) -> tuple[str, str]:
     headline = {
         "rigid": f"One lag: {1e3 * answer.audio_lag_s:+.0f} ms",
         "drift": f"A drift of {answer.drift_ppm or 0.0:+.0f} ppm",
-    }.get(answer.model, f"The lag lies between {low_ms:+.0f} and {high_ms:+.0f} ms")
+    }.get(answer.model, f"The lag lies mostly between {low_ms:+.0f} and {high_ms:+.0f} ms")
+    headline = headline.replace("-", "\N{MINUS SIGN}")
     return headline, f"{names}  ·  confidence {answer.confidence:.2f}"
