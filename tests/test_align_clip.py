@@ -145,3 +145,5 @@ def test_reasons_say_what_is_missing():
 
     deaf = replace(streams.mfcc, valid=np.zeros(len(streams.mfcc), bool))
     assert "no sound" in align_streams(replace(streams, mfcc=deaf)).reason
+    two_rows = replace(streams.mfcc, valid=np.arange(len(streams.mfcc)) < 2)
+    assert "no sound" in align_streams(replace(streams, mfcc=two_rows)).reason

@@ -1,5 +1,6 @@
 """Many files: every one gets its report, whatever happens to the others."""
 
+import gc
 import multiprocessing
 import subprocess
 import sys
@@ -36,6 +37,18 @@ def test_one_job_runs_here_and_in_order(planted):
     assert [report.exit_code for report in reports] == [0, 3, 70, 0]
     assert reports[1].reason == "is empty (copy it again)"
     assert "ZeroDivisionError" in reports[2].reason
+
+
+@pytest.mark.parametrize("in_order", [False, True])
+def test_reports_that_were_taken_are_let_go_of(planted, in_order):
+    names = [f"let-go-{number}.mp4" for number in range(50)]
+    with ThreadPoolExecutor(1) as executor:
+        for count, _ in enumerate(
+            batch.check_many(names, executor=executor, in_order=in_order), start=1
+        ):
+            if count == len(names):
+                alive = [one for one in gc.get_objects() if isinstance(one, SyncReport)]
+    assert sum(one.file.startswith("let-go-") for one in alive) <= 2
 
 
 def test_with_one_job_each_file_has_all_cores_and_else_one(monkeypatch):

@@ -36,6 +36,8 @@ REPAIR_CONFIDENCE = 0.8
 
 # A face is told from chance by being seen for a while, which a shorter clip does not allow.
 _SHORTEST_CLIP_S = 0.5
+# Two rows of the shared space, the least that can be compared, take three of sound.
+_FEWEST_SOUND_ROWS = 3
 # Less than this of speech with the lips in view decides nothing.
 _SHORTEST_SPEECH_S = 0.25
 # Sound that is rather foreign than not is said not to be of these lips, unless one lag
@@ -220,7 +222,7 @@ def _unseen(streams: ClipStreams) -> str:
 
 
 def _unusable(streams: ClipStreams) -> str:
-    if np.count_nonzero(streams.mfcc.valid) < 3:
+    if np.count_nonzero(streams.mfcc.valid) < _FEWEST_SOUND_ROWS:
         return "no sound to compare with the lips"
     if any(lips.valid.any() for lips in streams.lips):
         return "the face is too small or turned away"

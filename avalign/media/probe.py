@@ -156,7 +156,7 @@ def _duration_s(stream: av.stream.Stream, start_s: float) -> float | None:
         return _believed(float(stream.duration * stream.time_base))
     tagged_s = _clock_s(stream.metadata.get("DURATION"))
     if tagged_s is not None and LATE_START_S < start_s < tagged_s:
-        tagged_s -= start_s  # FFmpeg, which alone writes such files, tells the end
+        tagged_s -= start_s  # FFmpeg writes the end there
     return _believed(tagged_s)
 
 
