@@ -32,9 +32,9 @@ npy: Any = np.lib.format  # carries no types
 
 FORMAT = "avalign-streams"
 VERSION = 1
-# A few rows far apart would otherwise ask for any amount of memory later.
-LONGEST_S = 12 * 3600.0
+LONGEST_S = 24 * 3600.0
 MAX_BYTES = 2**30  # unpacked; nine hours of one face at 30 pictures per second
+MOST_COLUMNS = 256
 HEADER = "header"
 # Name, type and shape of the fields on disk; T is the number of rows, D is free.
 Fields: TypeAlias = dict[str, tuple[str, tuple[str | int, ...]]]
@@ -271,6 +271,8 @@ def _stream_fault(stream: FeatureStream, fields: Fields) -> str | None:
             n not in (found, "D") for n, found in zip(expected, array.shape, strict=True)
         ):
             return f"{field} has the shape {array.shape}, not {expected}"
+    if stream.values.shape[1] > MOST_COLUMNS:
+        return f"values has {stream.values.shape[1]} columns, more than {MOST_COLUMNS}"
     if not (np.isfinite(stream.times_s).all() and (np.diff(stream.times_s) > 0).all()):
         return "times_s does not increase strictly, or is not finite"
     if n_rows and float(stream.times_s[-1]) - float(stream.times_s[0]) > LONGEST_S:

@@ -43,8 +43,10 @@ SELF_CONTAINED_FORMATS = (
 )  # fmt: skip
 
 # Their clock starts anywhere (a broadcast may begin at 26 hours), so players
-# show the earliest stream's start as zero. Elsewhere zero is the file's own.
+# show the earliest stream's start as zero. Elsewhere zero is the file's own, unless
+# nothing at all begins for a minute: what a live stream is cut from has run for hours.
 ARBITRARY_CLOCK_FORMATS = {"mpeg", "mpegts", "mpegvideo"}
+LATEST_START_S = 60.0
 
 _ATTACHED = (
     av.stream.Disposition.attached_pic
@@ -120,8 +122,9 @@ def local_file(path: StrPath) -> Path:
 
 def time_origin_s(container: InputContainer) -> float:
     """Return the file's clock reading, in seconds, that a player shows as zero."""
-    if container.format.name in ARBITRARY_CLOCK_FORMATS and container.start_time is not None:
-        return container.start_time / av.time_base
+    start_s = (container.start_time or 0) / av.time_base
+    if container.format.name in ARBITRARY_CLOCK_FORMATS or start_s > LATEST_START_S:
+        return start_s
     return 0.0
 
 

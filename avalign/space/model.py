@@ -12,13 +12,7 @@ import numpy as np
 
 from avalign.errors import InstallationError, MediaError
 from avalign.space.encoder import encode
-from avalign.space.grid import (
-    normalise,
-    require_lips,
-    require_mfcc,
-    to_uniform,
-    uniform_stream,
-)
+from avalign.space.grid import Grid, normalise, on_grid, require_lips, require_mfcc
 from avalign.space.protocol import Space
 from avalign.space.settings import SpaceSettings
 from avalign.types import FeatureStream
@@ -74,18 +68,21 @@ class SpaceModel(Space):
         settings = self.settings
         columns = settings.audio_columns
         require_mfcc(mfcc, columns)
-        values, valid, start_s = to_uniform(mfcc, settings.audio_rate_hz)
+        grid = on_grid(mfcc, settings.audio_rate_hz, settings.audio.stride)
         rows = normalise(
-            values[:, :columns],
-            valid,
+            grid.values[:, :columns],
+            grid.valid,
             round(settings.normalisation_s * settings.audio_rate_hz),
             self.weights["audio_scale"],
             settings.prior_rows_audio,
+            grid.places,
         )
-        kept = valid[:: settings.audio.stride]
-        encoded = self._encode(rows, valid, "audio") * kept[:, None, None]
+        every = grid.places % settings.audio.stride == 0
+        kept = grid.valid[every]
+        encoded = self._encode(rows, grid, "audio") * kept[:, None, None]
         mask = np.broadcast_to(kept[:, None, None], (*encoded.shape[:2], 1))
-        return self._stream(np.concatenate([encoded, mask], axis=2), kept, start_s)
+        places = grid.places[every] // settings.audio.stride
+        return self._stream(np.concatenate([encoded, mask], axis=2), kept, grid.start_s, places)
 
     def embed_lips(  # noqa: D102 (as in `Space`)
         self, lips: FeatureStream, usable: NDArray[np.bool_] | None = None
@@ -95,45 +92,54 @@ class SpaceModel(Space):
         valid = lips.valid if usable is None else lips.valid & usable
         components = lips.values @ self.weights["lip_components"]
         reduced = FeatureStream(components, lips.times_s, valid, lips.kind)
-        values, valid, start_s = to_uniform(reduced, settings.rate_hz)
+        grid = on_grid(reduced, settings.rate_hz)
+        valid = grid.valid
         rows = normalise(
-            values,
+            grid.values,
             valid,
             round(settings.normalisation_s * settings.rate_hz),
             self.weights["lip_scale"],
             settings.prior_rows_lips,
+            grid.places,
         )
-        encoded = self._encode(rows, valid, "lips") * valid[:, None, None]
+        encoded = self._encode(rows, grid, "lips") * valid[:, None, None]
         mask = np.broadcast_to(valid[:, None, None], (*encoded.shape[:2], 1))
         # The bias of one encoder meets the mask of the other.
         paired = np.concatenate([encoded[..., :-1], mask, encoded[..., -1:]], axis=2)
         scale = self.weights["score_scale"] / settings.members
-        return self._stream(paired * scale[:, None], valid, start_s)
+        return self._stream(paired * scale[:, None], valid, grid.start_s, grid.places)
 
     def _encode(
         self,
         rows: NDArray[np.float32],
-        valid: NDArray[np.bool_],
+        grid: Grid,
         name: Literal["audio", "lips"],
     ) -> NDArray[np.float32]:
         """Run every member's encoder: (T, members, dimensions + 1)."""
-        masked = np.concatenate([rows, valid[:, None].astype(np.float32)], axis=1)
-        return np.stack(
+        masked = np.concatenate([rows, grid.valid[:, None].astype(np.float32)], axis=1)
+        # Around a gap there is more of nothing than an encoder sees of its surroundings.
+        parts = [
             [
-                encode(masked, self.weights, f"{member}.{name}", getattr(settings, name))
-                for member, settings in enumerate(self._members())
-            ],
-            axis=1,
-        )
+                encode(masked[part], self.weights, f"{member}.{name}", getattr(settings, name))
+                for part in grid.parts() or [slice(0)]
+            ]
+            for member, settings in enumerate(self._members())
+        ]
+        return np.stack([np.concatenate(each) for each in parts], axis=1)
 
     def _members(self) -> list[SpaceSettings]:
         return [self.settings.of_member(member) for member in range(self.settings.members)]
 
     def _stream(
-        self, values: NDArray[np.float32], valid: NDArray[np.bool_], start_s: float
+        self,
+        values: NDArray[np.float32],
+        valid: NDArray[np.bool_],
+        start_s: float,
+        places: NDArray[np.int64],
     ) -> FeatureStream:
         flat = values.reshape(len(values), -1).astype(np.float32)
-        return uniform_stream(flat, valid, start_s, self.settings.rate_hz, "embedding")
+        times_s = start_s + places / self.settings.rate_hz
+        return FeatureStream(flat, times_s, valid, "embedding")
 
 
 def expected_shapes(settings: SpaceSettings) -> dict[str, tuple[int, ...]]:
