@@ -162,23 +162,30 @@ class _Archive:
 
     def array(self, name: str, dtype: str) -> NDArray[Any]:
         try:
-            data = self._archive.read(f"{name}.npy")
+            entry = self._archive.getinfo(f"{name}.npy")
         except KeyError:
             raise _NotStreams(f"holds no {name!r}, so it is no streams file") from None
-        stream = BytesIO(data)
-        try:
-            npy.read_magic(stream)
-            shape, fortran, found = npy.read_array_header_1_0(stream)
-        except Exception as error:  # NumPy's parser names no complete list
-            raise _NotStreams(f"{name!r} is no array: {error}") from error
-        if found.str != dtype or fortran:
-            raise _NotStreams(f"{name!r} has the type {found.str}, not {dtype}")
-        # The size is compared in Python's integers, which do not overflow, before
-        # NumPy is asked for memory.
-        size = len(data) - stream.tell()
-        if min(shape, default=0) < 0 or math.prod(shape) * found.itemsize != size:
-            raise _NotStreams(f"{name!r} is shorter or longer than its shape {shape}")
-        return np.frombuffer(data, found, offset=stream.tell()).reshape(shape).copy()
+        with self._archive.open(entry) as stream:
+            try:
+                npy.read_magic(stream)
+                shape, fortran, found = npy.read_array_header_1_0(stream)
+            except Exception as error:  # NumPy's parser names no complete list
+                raise _NotStreams(f"{name!r} is no array: {error}") from error
+            if found.str != dtype or fortran:
+                raise _NotStreams(f"{name!r} has the type {found.str}, not {dtype}")
+            # Held against the limits in Python's integers, which do not overflow, before
+            # anything is unpacked.
+            if max(shape[1:], default=0) > MOST_COLUMNS:
+                raise _NotStreams(
+                    f"{name!r} has the shape {shape}, wider than {MOST_COLUMNS} columns"
+                )
+            size = entry.file_size - stream.tell()
+            if min(shape, default=0) < 0 or math.prod(shape) * found.itemsize != size:
+                raise _NotStreams(f"{name!r} is shorter or longer than its shape {shape}")
+            data = stream.read(size)
+        if len(data) != size:
+            raise _NotStreams(f"{name!r} ends early")
+        return np.frombuffer(data, found).reshape(shape).copy()
 
 
 def _read(archive: _Archive) -> ClipStreams:
@@ -264,6 +271,8 @@ def _stream_fault(stream: FeatureStream, fields: Fields) -> str | None:
     n_rows = stream.times_s.size
     for field, (dtype, axes) in fields.items():
         array = getattr(stream, field)
+        if max(array.shape[1:], default=0) > MOST_COLUMNS:
+            return f"{field} has the shape {array.shape}, wider than {MOST_COLUMNS} columns"
         if array.dtype.str != dtype:
             return f"{field} has the type {array.dtype.str}, not {dtype}"
         expected = tuple(n_rows if axis == "T" else axis for axis in axes)
@@ -271,8 +280,6 @@ def _stream_fault(stream: FeatureStream, fields: Fields) -> str | None:
             n not in (found, "D") for n, found in zip(expected, array.shape, strict=True)
         ):
             return f"{field} has the shape {array.shape}, not {expected}"
-    if stream.values.shape[1] > MOST_COLUMNS:
-        return f"values has {stream.values.shape[1]} columns, more than {MOST_COLUMNS}"
     if not (np.isfinite(stream.times_s).all() and (np.diff(stream.times_s) > 0).all()):
         return "times_s does not increase strictly, or is not finite"
     if n_rows and float(stream.times_s[-1]) - float(stream.times_s[0]) > LONGEST_S:

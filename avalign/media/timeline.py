@@ -30,7 +30,7 @@ __all__ = ["Timeline", "packets", "timeline"]
 # Formats that can be joined byte by byte. Elsewhere, times come from tables of the file.
 JOINED_FORMATS = {"asf", "flv", "matroska,webm", "mpeg", "mpegts"}
 # A step of a stream's clock beyond these is more than a late or an odd packet.
-LONGEST_STEP_BACK_S = 1.0
+LONGEST_STEP_BACK_S = 0.5
 LONGEST_STEP_S = 10.0
 
 
