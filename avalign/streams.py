@@ -73,7 +73,7 @@ def save_streams(streams: ClipStreams, path: AnyPath, *, overwrite: bool = False
     MediaError
         If the file exists already or cannot be written.
     """
-    from avalign.media.atomic import atomic_output
+    from avalign.files import atomic_output
 
     if fault := _fault(streams):
         raise ParameterError(f"these streams cannot be saved: {fault}")
@@ -125,7 +125,7 @@ def load_streams(path: AnyPath) -> ClipStreams:
         If the file cannot be read, is not of this format and version, would unpack to
         more than `MAX_BYTES`, or holds arrays that make no sense.
     """
-    from avalign.media.opening import local_file
+    from avalign.files import local_file
 
     path = local_file(path)
     try:

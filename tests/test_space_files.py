@@ -98,10 +98,10 @@ def test_an_estimator_of_another_class_is_refused(saved):
 def test_folders_of_others_are_kept(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years")
-    with pytest.raises(MediaError, match="no saved estimator"):
+    with pytest.raises(MediaError, match="else than a saved estimator"):
         fitted("cca").save(tmp_path / "mine", overwrite=True)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(MediaError, match="no saved estimator"):
+    with pytest.raises(MediaError, match="else than a saved estimator"):
         fitted("cca").save(tmp_path / "file", overwrite=True)
     with pytest.raises(MediaError, match="no such folder"):
         fitted("cca").save(tmp_path / "gone" / "space")

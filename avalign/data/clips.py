@@ -316,7 +316,7 @@ def _kept_as(
 
 
 def _keep(clip: SourceClip, streams_path: Path, audio_path: Path) -> None:
-    from avalign.media import atomic_output
+    from avalign.files import atomic_output
     from avalign.streams import save_streams
 
     try:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import shutil
-from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from avalign.errors import AvalignError, MediaError
+from avalign.files import atomic_folder
 from avalign.space.parameters import check_parameters
 
 if TYPE_CHECKING:
@@ -57,8 +54,6 @@ def write_estimator(
     """
     from safetensors.numpy import save
 
-    folder = Path(folder)
-    _refuse_existing(folder, overwrite)
     settings = {
         "format": _FORMAT,
         "estimator": estimator.name,
@@ -67,25 +62,12 @@ def write_estimator(
     }
     # safetensors writes an array's buffer as it lies in memory.
     arrays = {name: np.ascontiguousarray(array) for name, array in estimator.arrays().items()}
-    beside = folder.with_name(f".{folder.name[:100]}.{secrets.token_hex(4)}")
-    old = beside.with_name(f"{beside.name}.old")
-    try:
-        beside.mkdir()
-        (beside / ARRAYS_FILE).write_bytes(save(arrays))
+    with atomic_folder(
+        folder, overwrite, replaceable=_is_estimator, kind="a saved estimator"
+    ) as built:
+        (built / ARRAYS_FILE).write_bytes(save(arrays))
         text = json.dumps(settings, indent=2, default=_plain) + "\n"
-        (beside / SETTINGS_FILE).write_text(text, encoding="utf-8")
-        if folder.exists():
-            os.rename(folder, old)
-        os.rename(beside, folder)
-    except OSError as error:
-        if old.exists() and not folder.exists():
-            os.rename(old, folder)
-        reason = error.strerror or error
-        raise MediaError(f"{folder}: cannot be written: {reason}", "name another") from error
-    finally:
-        for left in (beside, old):
-            with suppress(OSError):
-                shutil.rmtree(left)
+        (built / SETTINGS_FILE).write_text(text, encoding="utf-8")
 
 
 def read_name(folder: Path | str) -> str:
@@ -148,20 +130,10 @@ def read_estimator(kind: type[Estimator], folder: Path | str) -> Estimator:
     return estimator
 
 
-def _refuse_existing(folder: Path, overwrite: bool) -> None:
-    if not folder.parent.is_dir():
-        raise MediaError(f"{folder.parent}: there is no such folder", "make it first")
-    if not folder.exists() and not folder.is_symlink():
-        return
-    if not overwrite:
-        raise MediaError(f"{folder}: exists already", "name another, or pass overwrite=True")
-    names = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
-    if (
-        folder.is_symlink()
-        or SETTINGS_FILE not in names
-        or names - {SETTINGS_FILE, ARRAYS_FILE}
-    ):
-        raise MediaError(f"{folder}: is no saved estimator, and is kept", "name another")
+def _is_estimator(folder: Path) -> bool:
+    """Tell whether a folder holds a saved estimator, and nothing besides."""
+    names = {each.name for each in folder.iterdir()}
+    return SETTINGS_FILE in names and names <= {SETTINGS_FILE, ARRAYS_FILE}
 
 
 def _plain(value: Any) -> Any:

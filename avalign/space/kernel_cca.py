@@ -158,7 +158,7 @@ def save_kernel_cca(model: KernelCCA, path: Path | str, *, overwrite: bool = Fal
     """
     from safetensors.numpy import save_file
 
-    from avalign.media import atomic_output
+    from avalign.files import atomic_output
 
     model.check_fitted()
     columns = {"x_columns": len(model.frequencies_), "y_columns": len(model.y_mean_)}

@@ -136,7 +136,7 @@ def write_calibration(calibration: Calibration, folder: str | os.PathLike[str]) 
     MediaError
         If there are no weights, or the file cannot be written.
     """
-    from avalign.media import atomic_output
+    from avalign.files import atomic_output
 
     folder = Path(folder)
     content = {"weights": _weights_hash(folder), **calibration.as_dict()}

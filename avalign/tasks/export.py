@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from avalign.errors import MissingDependencyError, ParameterError
-from avalign.media import atomic_output
+from avalign.files import atomic_output
 
 try:
     import torch

@@ -44,7 +44,7 @@ def save_model(
     """
     from safetensors.torch import save_file
 
-    from avalign.media import atomic_output
+    from avalign.files import atomic_output
 
     folder = Path(folder)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avalign.errors import MediaError, ParameterError
-from avalign.media import atomic_output
+from avalign.files import atomic_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ import numpy as np
 from avalign.data.manifest import read_manifest
 from avalign.data.splits import fold_split
 from avalign.errors import ParameterError
-from avalign.media import atomic_output
+from avalign.files import atomic_output
 from avalign.tasks.metrics import ClassificationMetrics, classification_metrics
 from avalign.train.conditions import Condition, condition_batches
 from avalign.train.distributed import processes

@@ -12,7 +12,7 @@ import numpy as np
 from avalign.data.clips import load_clips
 from avalign.data.manifest import ManifestRow, read_manifest
 from avalign.errors import MissingDependencyError, ParameterError
-from avalign.targets import check_target
+from avalign.files import check_target
 from avalign.train.corpus import Corpus, TrainingClip, training_clip
 
 try:
@@ -91,7 +91,7 @@ def train_space(
     MissingDependencyError
         If torch is missing.
     """
-    from avalign.media import atomic_output
+    from avalign.files import atomic_output
     from avalign.space.model import save_model
     from avalign.train.calibration import fit_calibration
 

@@ -193,7 +193,7 @@ def _calibration(calibration: "Calibration") -> list[str]:
 
 
 def _write_clips(found: "Evaluation", path: Path, overwrite: bool) -> None:
-    from avalign.media import atomic_output
+    from avalign.files import atomic_output
 
     rows = [
         {
