@@ -415,6 +415,8 @@ def _take_lock(scratch: Path) -> _Lock | None:
 def _sweep(parent: Path) -> None:
     """Remove what runs that were killed have left in a folder; at times, not for every file."""
     place, now_s = os.path.abspath(parent), time.monotonic()
+    if parent.name in _building:
+        return  # a scratch folder itself
     if now_s - _swept_at_s.get(place, -math.inf) < _SWEEP_EVERY_S:
         return
     _swept_at_s[place] = now_s

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from avalign.errors import MediaError, ParameterError
+from avalign.tasks.calibration import CALIBRATION_NAME
 from avalign.tasks.models import Recognizer
 from avalign.tasks.settings import RecognizerSettings, settings_digest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["SETTINGS_NAME", "WEIGHTS_NAME", "load_model", "save_model"]
+__all__ = ["SETTINGS_NAME", "WEIGHTS_NAME", "load_model", "model_files", "save_model"]
 
 SETTINGS_NAME = "model.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -44,7 +45,7 @@ def save_model(
     """
     from safetensors.torch import save_file
 
-    from avalign.files import atomic_output
+    from avalign.files import atomic_outputs
 
     folder = Path(folder)
     try:
@@ -56,12 +57,28 @@ def save_model(
     state = {
         name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
     }
-    with (
-        atomic_output(folder / WEIGHTS_NAME, overwrite) as weights,
-        atomic_output(folder / SETTINGS_NAME, overwrite) as settings,
-    ):
+    names = folder / WEIGHTS_NAME, folder / SETTINGS_NAME
+    with atomic_outputs(*names, overwrite=overwrite) as (weights, settings):
         save_file(state, weights, {"settings": model.settings.digest})
         settings.write_text(model.settings.to_json(), encoding="utf-8")
+
+
+def model_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """Name the files that a model consists of, so that nothing else is written there.
+
+    Parameters
+    ----------
+    folder : path-like
+        A folder that `save_model` wrote.
+
+    Returns
+    -------
+    list of Path
+        Weights and settings, and the calibration where there is one.
+    """
+    calibration = Path(folder) / CALIBRATION_NAME
+    needed = [Path(folder) / name for name in (WEIGHTS_NAME, SETTINGS_NAME)]
+    return [*needed, calibration] if calibration.exists() else needed
 
 
 def load_model(

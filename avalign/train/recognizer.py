@@ -144,7 +144,7 @@ def train_recognizer(
     plan : TrainingPlan
         How to learn.
     folder : Path
-        Where to; see `avalign.train.loop.prepare_folder`.
+        Where to; see `avalign.train.run_folder`.
     noises : sequence of Noise
         See `avalign.train.voices.training_noises`.
     resume : bool
