@@ -55,7 +55,7 @@ def test_settings_of_strangers_are_refused(saved, changes):
 @pytest.mark.parametrize("text", ["", "[", "[" * 100_000, "3", '{"format": 1}', "\x00"])
 def test_settings_that_are_none_are_refused(saved, text):
     (saved / "estimator.json").write_text(text)
-    with pytest.raises(MediaError, match="cannot read a saved estimator"):
+    with pytest.raises(MediaError, match=r"estimator.json: (cannot|is empty)"):
         load_space(saved)
 
 
@@ -81,7 +81,7 @@ def test_damaged_arrays_are_refused(saved, change, words):
 
 def test_arrays_that_are_none_are_refused(saved):
     (saved / "arrays.safetensors").write_bytes(b"\x80\x04pickle")
-    with pytest.raises(MediaError, match="cannot read a saved estimator"):
+    with pytest.raises(MediaError, match=r"arrays.safetensors: cannot be read"):
         load_space(saved)
     (saved / "arrays.safetensors").unlink()
     with pytest.raises(MediaError):

@@ -12,6 +12,7 @@ import numpy as np
 from avalign.errors import AvalignError, MediaError
 from avalign.files import atomic_folder
 from avalign.space.parameters import check_parameters
+from avalign.untrusted import open_safetensors, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,15 +149,14 @@ def _plain(value: Any) -> Any:
 def _read_settings(folder: Path) -> dict[str, Any]:
     path = folder / SETTINGS_FILE
     try:
-        _refuse_size(path, _LARGEST_SETTINGS_BYTES)
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = read_json(path, largest_bytes=_LARGEST_SETTINGS_BYTES, hint=_HINT)
         if settings["format"] != _FORMAT:
             raise ValueError(f"format {str(settings['format'])[:20]}, not {_FORMAT}")
         if not isinstance(settings["parameters"], dict):
             raise TypeError("the parameters are no object")
         if missing := {"estimator", "columns"} - settings.keys():
             raise KeyError(*missing)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise _damaged(path, error) from None
     result: dict[str, Any] = settings
     return result
@@ -172,41 +172,30 @@ def _checked_columns(columns: Any) -> dict[str, int]:
 
 def _read_arrays(path: Path, expected: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Read exactly the arrays that are expected, all of them finite."""
-    from safetensors import SafetensorError, safe_open
-
     arrays: dict[str, NDArray[Any]] = {}
-    try:
-        _refuse_size(path, _LARGEST_ARRAYS_BYTES)
-        with safe_open(path, framework="numpy") as file:
-            names = set(file.keys())
-            if names != expected.keys():
-                odd = min(names ^ expected.keys())[:60]
-                state = "is missing" if odd in expected else "does not belong here"
-                raise MediaError(f"{path}: array {odd!r} {state}", _HINT)
-            for name, (dtype, shape) in expected.items():
-                array = file.get_tensor(name)
-                if array.shape != shape or array.dtype != dtype:
-                    wanted = f"{np.dtype(dtype)} {shape}"
-                    raise MediaError(
-                        f"{path}: array {name!r} should be {wanted}, "
-                        f"found {array.dtype} {array.shape}",
-                        _HINT,
-                    )
-                if not np.isfinite(array).all():
-                    raise MediaError(
-                        f"{path}: array {name!r} holds values that are not finite", _HINT
-                    )
-                arrays[name] = array
-    except (OSError, SafetensorError, TypeError) as error:
-        raise _damaged(path, error) from None
+    with open_safetensors(
+        path, framework="numpy", largest_bytes=_LARGEST_ARRAYS_BYTES, hint=_HINT
+    ) as (file, _):
+        names = set(file.keys())
+        if names != expected.keys():
+            odd = min(names ^ expected.keys())[:60]
+            state = "is missing" if odd in expected else "does not belong here"
+            raise MediaError(f"{path}: array {odd!r} {state}", _HINT)
+        for name, (dtype, shape) in expected.items():
+            array = file.get_tensor(name)
+            if array.shape != shape or array.dtype != dtype:
+                wanted = f"{np.dtype(dtype)} {shape}"
+                raise MediaError(
+                    f"{path}: array {name!r} should be {wanted}, "
+                    f"found {array.dtype} {array.shape}",
+                    _HINT,
+                )
+            if not np.isfinite(array).all():
+                raise MediaError(
+                    f"{path}: array {name!r} holds values that are not finite", _HINT
+                )
+            arrays[name] = array
     return arrays
-
-
-def _refuse_size(path: Path, most: int) -> None:
-    if path.stat().st_size > most:
-        raise MediaError(f"{path}: too large for a part of an estimator", _HINT)
-    if not path.is_file():
-        raise MediaError(f"{path}: is no ordinary file", _HINT)
 
 
 def _damaged(path: Path, error: Exception) -> MediaError:

@@ -22,6 +22,7 @@ from avalign.space.grid import (
 from avalign.space.protocol import Space
 from avalign.space.settings import SpaceSettings
 from avalign.types import FeatureStream
+from avalign.untrusted import open_safetensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -227,17 +228,15 @@ def blame_installation(shipped: bool) -> Iterator[None]:
 
 
 def _read_model(path: Path) -> SpaceModel:
-    from safetensors import SafetensorError, safe_open
-
     hint = "name weights written by `avalign train space`"
-    try:
-        if path.stat().st_size > _LARGEST_WEIGHTS_BYTES:
-            raise MediaError(f"{path}: too large for weights of the shared space", hint)
-        with safe_open(path, framework="numpy") as file:
-            settings = SpaceSettings.from_json((file.metadata() or {}).get("settings", ""))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise MediaError(f"{path}: cannot read the weights: {error}", hint) from None
+    with open_safetensors(
+        path, framework="numpy", largest_bytes=_LARGEST_WEIGHTS_BYTES, hint=hint
+    ) as (file, metadata):
+        try:
+            settings = SpaceSettings.from_json(metadata.get("settings", ""))
+        except MediaError as error:
+            raise MediaError(f"{path}: {error.message}", error.hint) from None
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     wanted = expected_shapes(settings)
     for name, shape in wanted.items():
         array = weights.get(name)
