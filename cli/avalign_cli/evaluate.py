@@ -92,7 +92,8 @@ def evaluate(
     screen = Screen(json, quiet)
     levels = _levels(noise, snr)
     if clips is not None:
-        api.check_target((data,), clips, overwrite=overwrite, suffix=".csv")
+        sources = [data, *([Path(noise)] if noise and Path(noise).is_file() else [])]
+        api.check_target(sources, clips, overwrite=overwrite, suffix=".csv")
     with screen.progress("Evaluating") as progress:
         found = score(
             model,
