@@ -156,17 +156,17 @@ def test_a_manifest_is_not_split_into_itself(tmp_path, capsys, monkeypatch):
 
 
 def test_a_list_of_a_corpus_replaces_a_list_and_no_table_of_the_corpus(tmp_path, capsys):
-    take = tmp_path / "takes" / "happy" / "a.mp4"
-    take.parent.mkdir(parents=True)
-    take.write_bytes(b"x")
-    folder, votes = str(tmp_path / "takes"), tmp_path / "takes" / "votes.csv"
-    votes.write_text("FileName,Vote\na,happy\n")
-    command = ["data", "list", folder, "--corpus", "folder", "-y", "-o"]
+    folder = tmp_path / "CREMA-D"
+    (folder / "VideoFlash").mkdir(parents=True)
+    (folder / "VideoFlash" / "1001_IEO_HAP_HI.flv").write_bytes(b"x")
+    votes = folder / "summaryTable.csv"
+    votes.write_text("FileName,MultiModalVote\n1001_IEO_HAP_HI,H\n")
+    command = ["data", "list", str(folder), "--corpus", "crema-d", "-y", "-o"]
     assert main([*command, str(votes)]) == 2
     assert "is the input" in capsys.readouterr().err
     assert votes.read_text().startswith("FileName")
     for _ in range(2):
-        assert main([*command, str(tmp_path / "takes" / "manifest.csv")]) == 0
+        assert main([*command, str(folder / "manifest.csv")]) == 0
 
 
 def test_an_export_leaves_the_settings_of_its_model(tmp_path, capsys):

@@ -177,11 +177,13 @@ def load_calibration(path: Path | str = SHIPPED_CALIBRATION) -> Calibration:
     with blame_installation(path == SHIPPED_CALIBRATION):
         try:
             fields = read_json(path, largest_bytes=_LARGEST_BYTES, hint=hint)
-            calibration = Calibration(**{name: _number(name, fields[name]) for name in fields})
+            calibration = Calibration(
+                **{name: _number(name, value) for name, value in fields.items()}
+            )
             if min(calibration.interval_scale, calibration.smallest_half_width_s) < 0.0:
                 raise ValueError("the width of the interval is negative")
             return calibration
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise MediaError(f"{path}: cannot read the calibration: {error}", hint) from None
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from avalign.data.rows import ManifestRow, RowParser, path_text, row_cells
 from avalign.data.tables import read_table
-from avalign.errors import AvalignError, ParameterError
+from avalign.errors import ParameterError
 
-__all__ = ["Manifest", "ManifestRow", "is_manifest", "read_manifest", "write_manifest"]
+__all__ = ["Manifest", "ManifestRow", "read_manifest", "write_manifest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,26 +101,6 @@ class Manifest:
             and weights_ok in (None, row.weights_ok)
         )
         return Manifest(self.path, rows)
-
-
-def is_manifest(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a file is a table with the column that every manifest has.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    bool
-        Whether it is; its rows are not looked at.
-    """
-    try:
-        next(read_table(Path(path), required="path"), None)
-    except AvalignError:
-        return False
-    return True
 
 
 def read_manifest(path: str | os.PathLike[str]) -> Manifest:

@@ -18,8 +18,8 @@ __all__ = ["read_table"]
 _LONGEST_LINE = 2**22
 # More than any corpus has; each is some kilobytes once it is a row of a manifest.
 _MOST_ROWS = 4_000_000
-_LARGEST_CHUNK_BYTES = 2**28
-_BATCH_ROWS, _BATCH_VALUES, _BATCH_BYTES = 4096, 2**20, 2**26
+_LARGEST_GROUP_BYTES = 2**29
+_BATCH_ROWS, _BATCH_BYTES = 4096, 2**26
 
 
 def read_table(path: Path, *, required: str) -> Iterator[tuple[str, dict[str, str]]]:
@@ -133,8 +133,8 @@ def _read_parquet(table: Path) -> tuple[list[str], Rows]:
         ) from error
     # One file, never a folder of partitions.
     with _parquet_errors(table), pyarrow.parquet.ParquetFile(table) as file:
-        schema, plan = file.schema_arrow, _plan_parquet(table, file)
-    return [str(name) for name in schema.names], _parquet_rows(table, plan)
+        plan = _plan_parquet(table, file)
+    return plan.columns, _parquet_rows(table, plan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +143,16 @@ class _ParquetPlan:
 
     Parameters
     ----------
+    columns : list of str
+        The columns that are read. Lists and the like are left out: a row of them may hold
+        any number of values.
     texts : list of str
-        Columns that are read as what different texts they hold, and which each row has.
+        Those that are read as what different texts they hold, and which each row has.
     batch_rows : int
         Rows that are read at once.
     """
 
+    columns: list[str]
     texts: list[str]
     batch_rows: int
 
@@ -160,39 +164,32 @@ def _plan_parquet(table: Path, file: Any) -> _ParquetPlan:
     told = file.metadata
     if told.num_rows > _MOST_ROWS:
         raise _too_large(table, f"{told.num_rows} rows, more than {_MOST_ROWS}")
-    groups = [told.row_group(number) for number in range(told.num_row_groups)]
-    chunks = [group.column(n) for group in groups for n in range(told.num_columns)]
-    largest = max((chunk.total_uncompressed_size for chunk in chunks), default=0)
-    if largest > _LARGEST_CHUNK_BYTES:
+    # Of single columns pyarrow cannot be asked: where they are damaged, the process ends.
+    groups = (told.row_group(number).total_byte_size for number in range(told.num_row_groups))
+    if (largest := max(groups, default=0)) > _LARGEST_GROUP_BYTES:
         raise _too_large(table, f"a part that unpacks to {largest >> 20} MiB")
-    texts, width = [], 1
+    kinds = pyarrow.types
+    columns, texts, row_bytes = [], [], 1
     for field in file.schema_arrow:
         kind = field.type
-        if pyarrow.types.is_dictionary(kind):
+        if kinds.is_dictionary(kind):
             kind = kind.value_type
-        if pyarrow.types.is_fixed_size_binary(kind):
-            width += kind.byte_width
-        elif any(
-            holds(kind)
-            for holds in (
-                *(pyarrow.types.is_string, pyarrow.types.is_large_string),
-                *(pyarrow.types.is_binary, pyarrow.types.is_large_binary),
-            )
+        if kinds.is_nested(kind):
+            continue
+        columns.append(field.name)
+        if kinds.is_fixed_size_binary(kind):
+            row_bytes += kind.byte_width
+        elif (
+            kinds.is_string(kind)
+            or kinds.is_large_string(kind)
+            or kinds.is_binary(kind)
+            or kinds.is_large_binary(kind)
         ):
             texts.append(field.name)
-    # Rows of lists hold any number of values.
-    fullest = max(
-        (
-            chunk.num_values / max(group.num_rows, 1)
-            for group in groups
-            for chunk in map(group.column, range(told.num_columns))
-        ),
-        default=1.0,
-    )
-    batch_rows = int(min(_BATCH_ROWS, _BATCH_BYTES / width, _BATCH_VALUES / max(fullest, 1.0)))
+    batch_rows = min(_BATCH_ROWS, _BATCH_BYTES // row_bytes)
     if batch_rows < 1:
-        raise _too_large(table, "a row that is larger than a table should be")
-    return _ParquetPlan(texts, batch_rows)
+        raise _too_large(table, "rows that are larger than those of a table")
+    return _ParquetPlan(columns, texts, batch_rows)
 
 
 def _parquet_rows(table: Path, plan: _ParquetPlan) -> Rows:
@@ -205,7 +202,9 @@ def _parquet_rows(table: Path, plan: _ParquetPlan) -> Rows:
             table, read_dictionary=plan.texts, pre_buffer=False, buffer_size=2**20
         ) as file,
     ):
-        for batch in file.iter_batches(plan.batch_rows, use_threads=False):
+        for batch in file.iter_batches(
+            plan.batch_rows, columns=plan.columns, use_threads=False
+        ):
             if any(column.null_count < len(column) for column in batch.columns):
                 _check_batch(table, batch)
                 columns = [column.to_pylist() for column in batch.columns]
@@ -257,9 +256,8 @@ def _as_text(value: object) -> str:
 
 
 def _unreadable(table: Path, error: OSError) -> MediaError:
-    return MediaError(
-        f"{table} cannot be read: {error.strerror or error}", "name a CSV or Parquet file"
-    )
+    words = error.strerror or str(error).partition("\n")[0]
+    return MediaError(f"{table} cannot be read: {words}", "name a CSV or Parquet file")
 
 
 def _check_columns(table: Path, columns: list[str], required: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from avalign.errors import InstallationError, MediaError
+from avalign.files import atomic_output
 from avalign.space.encoder import encode
 from avalign.space.grid import (
     normalise,
@@ -169,13 +170,19 @@ def save_model(model: SpaceModel, path: Path | str) -> None:
     model : SpaceModel
         The model.
     path : path-like
-        The file; what was there is replaced.
+        The file; what was there is replaced once the new one is complete.
+
+    Raises
+    ------
+    MediaError
+        If it cannot be written.
     """
     from safetensors.numpy import save_file
 
     # safetensors writes an array's buffer as it lies in memory.
     arrays = {name: np.ascontiguousarray(array) for name, array in model.weights.items()}
-    save_file(arrays, path, metadata={"settings": model.settings.to_json()})
+    with atomic_output(path, overwrite=True) as temporary:
+        save_file(arrays, temporary, metadata={"settings": model.settings.to_json()})
 
 
 @lru_cache(maxsize=4)

@@ -116,12 +116,10 @@ def list_corpus(
     opened. Files in the manifest's own folder are written as relative paths.
     """
     from avalign.api import check_target
-    from avalign.data.corpora import read_corpus, unlisted_files
-    from avalign.data.manifest import is_manifest, write_manifest
+    from avalign.data.corpora import corpus_tables, read_corpus, unlisted_files
+    from avalign.data.manifest import write_manifest
 
-    # A table of the corpus is an input, though only the folder was named.
-    kept = (output,) if output.is_file() and not is_manifest(output) else ()
-    check_target(kept, output, overwrite=overwrite, suffix=".csv")
+    check_target(corpus_tables(folder, corpus), output, overwrite=overwrite, suffix=".csv")
     chosen = {"labels": labels, "levels": levels}
     given = {name: value for name, value in chosen.items() if value is not None}
     manifest = write_manifest(read_corpus(folder, corpus, **given), output, overwrite=overwrite)
