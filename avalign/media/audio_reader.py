@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import MediaError, ParameterError
-from avalign.files import StrPath
 from avalign.media.decoding import describe
-from avalign.media.opening import open_input
+from avalign.media.opening import StrPath, open_input
 from avalign.media.sound_track import at_rate, mono, placed, sound_stream
 from avalign.types import AudioStream
 

@@ -14,9 +14,9 @@ import av
 import numpy as np
 
 from avalign.errors import MediaError
-from avalign.files import StrPath, atomic_output
+from avalign.files import atomic_output
 from avalign.media.decoding import describe
-from avalign.media.opening import open_input, reason
+from avalign.media.opening import StrPath, open_input, reason
 from avalign.media.sound_track import at_rate, deinterleaved, placed, resampled, sound_stream
 
 if TYPE_CHECKING:

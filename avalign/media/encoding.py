@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from numpy.typing import NDArray
 
-    from avalign.files import StrPath
+    from avalign.media.opening import StrPath
 
 __all__ = ["add_encoded_stream", "encoded_packets"]
 

@@ -11,10 +11,9 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from avalign.errors import MediaError, NoFaceError, ParameterError
-from avalign.files import StrPath
 from avalign.media.decoding import Pauses, StreamClock, decode, demux, describe, timestamp
 from avalign.media.geometry import Orientation, fit, orientation, shown_size
-from avalign.media.opening import has_decoder, open_input, picture_streams
+from avalign.media.opening import StrPath, has_decoder, open_input, picture_streams
 from avalign.media.seeking import packets_from
 
 if TYPE_CHECKING:

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 __all__ = [
+    "StrPath",
     "codec_name",
     "has_decoder",
     "is_cover",
+    "local_file",
     "open_input",
     "picture_streams",
     "reason",

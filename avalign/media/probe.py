@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import av
 
-from avalign.files import StrPath
 from avalign.media.decoding import demux, timestamp
 from avalign.media.geometry import UPRIGHT, orientation, shown_size
 from avalign.media.opening import (
+    StrPath,
     codec_name,
     has_decoder,
     open_input,

@@ -13,11 +13,10 @@ import av
 from av.stream import Discard
 
 from avalign.errors import MediaError
-from avalign.files import StrPath
 from avalign.media.containers import Container, StartTime, plays_in
 from avalign.media.decoding import demux
 from avalign.media.encoding import add_encoded_stream, encoded_packets
-from avalign.media.opening import codec_name, is_cover, open_input, picture_streams
+from avalign.media.opening import StrPath, codec_name, is_cover, open_input, picture_streams
 from avalign.media.sound_track import sound_stream
 from avalign.media.stream_copy import (
     Route,

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import av
 
-from avalign.files import StrPath
 from avalign.media.decoding import demux
-from avalign.media.opening import open_input, picture_streams, time_origin_s
+from avalign.media.opening import StrPath, open_input, picture_streams, time_origin_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from avalign.errors import NoFaceError, ParameterError
-from avalign.files import StrPath, atomic_output
+from avalign.files import atomic_output
 from avalign.media.containers import Container, StartTime, container_for, plays_in
+from avalign.media.opening import StrPath
 from avalign.media.probe import probe
 from avalign.media.remux import Sound, remux
 from avalign.media.sound_track import check_track

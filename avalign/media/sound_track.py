@@ -12,9 +12,8 @@ import numpy as np
 import soxr
 
 from avalign.errors import MediaError, NoAudioError, ParameterError
-from avalign.files import StrPath
 from avalign.media.decoding import Pauses, StreamClock, decode, demux
-from avalign.media.opening import has_decoder
+from avalign.media.opening import StrPath, has_decoder
 
 if TYPE_CHECKING:
     from av.container import InputContainer

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import av
 
-from avalign.files import StrPath
 from avalign.media.containers import StartTime
 from avalign.media.decoding import demux
-from avalign.media.opening import has_decoder, open_input, time_origin_s
+from avalign.media.opening import StrPath, has_decoder, open_input, time_origin_s
 from avalign.media.packet_clock import PacketClock
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import av
 import numpy as np
 
 from avalign.errors import MediaError, ParameterError
-from avalign.files import StrPath, atomic_output
-from avalign.media.opening import reason
+from avalign.files import atomic_output
+from avalign.media.opening import StrPath, reason
 from avalign.types import AudioStream
 
 if TYPE_CHECKING:
