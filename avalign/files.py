@@ -361,10 +361,10 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     try:
         yield scratch
     finally:
-        with suppress(OSError):
-            _remove(scratch)
-        _building.discard(scratch.name)
         os.close(lock.file)
+        with suppress(OSError):
+            _clear(scratch)
+        _building.discard(scratch.name)
 
 
 class _Lock(NamedTuple):
@@ -440,13 +440,20 @@ def _sweep_one(scratch: Path, ours: bool) -> None:
     try:
         if not (ours and lock.tells) and not _is_old(scratch):
             return
-        for kept in (scratch / _OLD).iterdir() if (scratch / _OLD).is_dir() else ():
-            # Killed between two renames: the old result comes back.
-            if not is_there(scratch.parent / kept.name):
-                os.rename(kept, scratch.parent / kept.name)
-        _remove(scratch)
+        _clear(scratch)
     finally:
         os.close(lock.file)
+
+
+def _clear(scratch: Path) -> None:
+    """Remove a scratch folder; an old result that nothing took the place of comes back.
+
+    Where it cannot come back, the folder stays, for it is the only one.
+    """
+    for kept in (scratch / _OLD).iterdir() if (scratch / _OLD).is_dir() else ():
+        if not is_there(scratch.parent / kept.name):
+            os.rename(kept, scratch.parent / kept.name)
+    _remove(scratch)
 
 
 def _is_old(path: Path) -> bool:

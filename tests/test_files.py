@@ -139,6 +139,31 @@ def test_a_folder_is_swapped_in_whole(tmp_path, monkeypatch):
     assert names(tmp_path) == ["model"]
 
 
+def test_an_old_folder_that_cannot_be_put_back_is_not_removed(tmp_path, monkeypatch):
+    target = tmp_path / "model"
+    with atomic_folder(target) as built:
+        fill(built, "the only one")
+    rename, calls = os.rename, []
+
+    def fail_after_the_first(source, place):
+        calls.append(place)
+        if len(calls) > 1:
+            raise OSError(5, "Input/output error")
+        rename(source, place)
+
+    monkeypatch.setattr(files.os, "rename", fail_after_the_first)
+    with (
+        pytest.raises(MediaError, match="Input/output"),
+        atomic_folder(target, overwrite=True) as built,
+    ):
+        fill(built, "second")
+    monkeypatch.undo()
+    assert not target.exists()
+    write(tmp_path / "result")  # the next run that writes there
+    assert (target / "weights").read_text() == "the only one"
+    assert names(tmp_path) == ["model", "result"]
+
+
 def test_folders_of_others_and_links_are_no_place_for_a_folder(tmp_path):
     mine = tmp_path / "mine"
     mine.mkdir()

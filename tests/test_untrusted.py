@@ -1,11 +1,18 @@
 """Files of strangers: numbers beyond all bounds, half characters, pipes and devices."""
 
+import io
 import json
 import os
+import re
 import struct
+import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from avalign_cli.main import main
+from planted import lips
+from test_outputs import streams
 
 from avalign import load_streams
 from avalign.align import load_calibration
@@ -13,8 +20,14 @@ from avalign.align.confidence import SHIPPED_CALIBRATION
 from avalign.data.clips import load_clip
 from avalign.errors import MediaError
 from avalign.space.model import SHIPPED_WEIGHTS, load_model
+from avalign.streams import save_streams
 from avalign.transcript import read_transcript
 from avalign.untrusted import parse_json, read_json
+
+
+def with_a_face():
+    return replace(streams(), lips=(lips(),))
+
 
 BIG = "1" + "0" * 400
 
@@ -107,6 +120,31 @@ def test_weights_with_odd_settings_are_refused(tmp_path, name, value):
     path.write_bytes(struct.pack("<Q", len(written)) + written + arrays)
     with pytest.raises(MediaError, match=r"space.safetensors: the weights' settings"):
         load_model(path)
+
+
+@pytest.mark.parametrize("field", ["duration_s", "frame_rate", "track_id", "picture_size"])
+@pytest.mark.parametrize("value", [BIG, "1e999", "NaN", "-1", r'"\ud800"', "[[]]"])
+def test_streams_with_odd_numbers_end_in_one_line(tmp_path, capsys, field, value):
+    save_streams(with_a_face(), tmp_path / "good.npz")
+    path = tmp_path / "odd.npz"
+    with zipfile.ZipFile(tmp_path / "good.npz") as good, zipfile.ZipFile(path, "w") as odd:
+        for name in good.namelist():
+            data = good.read(name)
+            if name == "header.npy":
+                text = bytes(np.load(io.BytesIO(data)))
+                changed = re.sub(
+                    rf'("{field}": )(\[[^]]*\]|[^,}}]*)'.encode(), rb"\1HERE", text
+                )
+                assert changed != text
+                buffer = io.BytesIO()
+                text = changed.replace(b"HERE", value.encode())
+                np.save(buffer, np.frombuffer(text, np.uint8))
+                data = buffer.getvalue()
+            odd.writestr(name, data)
+    assert main(["check", str(path)]) == 3
+    out, err = capsys.readouterr()
+    assert len((out + err).strip().splitlines()) == 1
+    assert "odd.npz" in out + err
 
 
 def _recogniser(path):
