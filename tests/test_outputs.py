@@ -178,3 +178,23 @@ def test_an_export_leaves_the_settings_of_its_model(tmp_path, capsys):
     assert main([*command, str(tmp_path / "model.onnx")]) == 2
     assert "model.json: is the input" in capsys.readouterr().err
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("task", ["speech", "emotion"])
+def test_a_training_that_fails_leaves_the_model_that_is_there(tmp_path, capsys, task):
+    folder, table = tmp_path / "old", tmp_path / "m.csv"
+    folder.mkdir()
+    write_recogniser(folder / "model.json", False)
+    before = contents(folder)
+    rows = (f"{name}.mp4,{name},{split},bin blue,happy" for name, split in SPEAKERS.items())
+    table.write_text("\n".join(["path,speaker,split,text,label", *rows]))
+    for name in SPEAKERS:
+        (tmp_path / f"{name}.mp4").write_bytes(b"no video")
+    command = ["train", task, "-o", str(folder), "-y", "-q", "--cache", str(tmp_path / "c")]
+    assert main([*command, "--data", str(tmp_path / "gone.csv")]) == 3
+    assert main([*command, "--data", str(table)]) in (2, 3)
+    assert "m.csv" in capsys.readouterr().err
+    assert contents(folder) == before
+
+
+SPEAKERS = {"a": "train", "b": "train", "c": "dev"}
