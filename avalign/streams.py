@@ -20,6 +20,7 @@ import numpy as np
 
 from avalign.errors import MediaError, ParameterError
 from avalign.types import ClipStreams, FeatureStream, LipStream
+from avalign.untrusted import parse_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +34,7 @@ npy: Any = np.lib.format  # carries no types
 FORMAT = "avalign-streams"
 VERSION = 1
 LONGEST_S = 24 * 3600.0
+LARGEST_SIDE = 2**16  # of a picture
 MAX_BYTES = 2**30  # unpacked; nine hours of one face at 30 pictures per second
 MOST_COLUMNS = 256
 HEADER = "header"
@@ -73,7 +75,7 @@ def save_streams(streams: ClipStreams, path: AnyPath, *, overwrite: bool = False
     MediaError
         If the file exists already or cannot be written.
     """
-    from avalign.media.atomic import atomic_output
+    from avalign.files import atomic_output
 
     if fault := _fault(streams):
         raise ParameterError(f"these streams cannot be saved: {fault}")
@@ -125,7 +127,7 @@ def load_streams(path: AnyPath) -> ClipStreams:
         If the file cannot be read, is not of this format and version, would unpack to
         more than `MAX_BYTES`, or holds arrays that make no sense.
     """
-    from avalign.media.opening import local_file
+    from avalign.files import local_file
 
     path = local_file(path)
     try:
@@ -220,9 +222,9 @@ def _read(archive: _Archive) -> ClipStreams:
 
 def _header(archive: _Archive) -> dict[str, Any]:
     try:
-        header = json.loads(archive.array(HEADER, "|u1").tobytes())
-    except (ValueError, RecursionError) as error:
-        raise _NotStreams(f"its header is no JSON: {error}") from error
+        header = parse_json(archive.array(HEADER, "|u1").tobytes(), file_names=True)
+    except ValueError as error:
+        raise _NotStreams(f"its header cannot be read: {error}") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise _NotStreams(f"its header does not name the format {FORMAT!r}")
     if header.get("version") != VERSION:
@@ -250,10 +252,10 @@ def _fault(streams: ClipStreams) -> str | None:
     if not np.array_equal(streams.mfcc.times_s, streams.speech.times_s):
         return "speech: its times are not those of mfcc"
     for i, lips in enumerate(streams.lips):
-        if not _is_whole(lips.track_id, least=0):
+        if not _is_whole(lips.track_id, 0, 2**31):
             return f"lips.{i}: its track_id is {lips.track_id!r}"
         size = lips.picture_size
-        if len(size) != 2 or not all(_is_whole(n, least=1) for n in size):
+        if len(size) != 2 or not all(_is_whole(n, 1, LARGEST_SIDE) for n in size):
             return f"lips.{i}: its picture_size is {size!r}"
     for name in ("duration_s", "frame_rate"):
         value = getattr(streams, name)
@@ -263,8 +265,9 @@ def _fault(streams: ClipStreams) -> str | None:
     return None if isinstance(source, str) else f"source is {source!r}"
 
 
-def _is_whole(number: object, least: int) -> bool:
-    return isinstance(number, int | np.integer) and int(number) >= least
+def _is_whole(number: object, least: int, most: int) -> bool:
+    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
+    return whole and least <= int(number) <= most  # type: ignore[call-overload]
 
 
 def _stream_fault(stream: FeatureStream, fields: Fields) -> str | None:

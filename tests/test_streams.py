@@ -230,6 +230,8 @@ def test_contradictions_in_a_file_are_refused(tmp_path, monkeypatch, name):
     if name == "kind":  # not on disk: it follows from the name
         assert load_streams(tmp_path / "s.npz").mfcc.kind == "mfcc"
         return
+    if name == "duration":
+        words = "NaN is no number"
     refused(tmp_path / "s.npz", words.replace("mfcc: values has", "has"))
 
 
@@ -295,8 +297,16 @@ HOSTILE = {
     "fortran order": ("mfcc.values", npy(np.asfortranarray(clip().mfcc.values)), "mfcc.values"),
     "records": ("mfcc.values", npy(np.zeros(3, [("a", "<f4")])), "mfcc.values"),
     "header is text": ("header", npy(np.array("{}")), "header"),
-    "header is no JSON": ("header", npy(np.frombuffer(b"{", np.uint8)), "no JSON"),
-    "deep JSON": ("header", npy(np.frombuffer(b"[" * 99_999, np.uint8)), "no JSON"),
+    "header is no JSON": (
+        "header",
+        npy(np.frombuffer(b"{", np.uint8)),
+        "its header cannot be read",
+    ),
+    "deep JSON": (
+        "header",
+        npy(np.frombuffer(b"[" * 99_999, np.uint8)),
+        "its header cannot be read",
+    ),
     "not a dict": ("header", npy(np.frombuffer(b"[]", np.uint8)), "format"),
     "other format": ("header", header(format="other"), "format"),
     "version 2": ("header", header(version=2), "version 2"),

@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from avalign.errors import MediaError
-from avalign.media.atomic import atomic_output
+from avalign.files import atomic_output
 from avalign.media.decoding import describe
 from avalign.media.opening import StrPath, open_input, reason
 from avalign.media.sound_track import (

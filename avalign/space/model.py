@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from avalign.errors import InstallationError, MediaError
+from avalign.files import atomic_output
 from avalign.space.encoder import encode
 from avalign.space.grid import Grid, normalise, on_grid, require_lips, require_mfcc
 from avalign.space.protocol import Space
 from avalign.space.settings import SpaceSettings
 from avalign.types import FeatureStream
+from avalign.untrusted import open_safetensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -174,13 +176,19 @@ def save_model(model: SpaceModel, path: Path | str) -> None:
     model : SpaceModel
         The model.
     path : path-like
-        The file; what was there is replaced.
+        The file; what was there is replaced once the new one is complete.
+
+    Raises
+    ------
+    MediaError
+        If it cannot be written.
     """
     from safetensors.numpy import save_file
 
     # safetensors writes an array's buffer as it lies in memory.
     arrays = {name: np.ascontiguousarray(array) for name, array in model.weights.items()}
-    save_file(arrays, path, metadata={"settings": model.settings.to_json()})
+    with atomic_output(path, overwrite=True) as temporary:
+        save_file(arrays, temporary, metadata={"settings": model.settings.to_json()})
 
 
 @lru_cache(maxsize=4)
@@ -233,17 +241,15 @@ def blame_installation(shipped: bool) -> Iterator[None]:
 
 
 def _read_model(path: Path) -> SpaceModel:
-    from safetensors import SafetensorError, safe_open
-
     hint = "name weights written by `avalign train space`"
-    try:
-        if path.stat().st_size > _LARGEST_WEIGHTS_BYTES:
-            raise MediaError(f"{path}: too large for weights of the shared space", hint)
-        with safe_open(path, framework="numpy") as file:
-            settings = SpaceSettings.from_json((file.metadata() or {}).get("settings", ""))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise MediaError(f"{path}: cannot read the weights: {error}", hint) from None
+    with open_safetensors(
+        path, framework="numpy", largest_bytes=_LARGEST_WEIGHTS_BYTES, hint=hint
+    ) as (file, metadata):
+        try:
+            settings = SpaceSettings.from_json(metadata.get("settings", ""))
+        except MediaError as error:
+            raise MediaError(f"{path}: {error.message}", error.hint) from None
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     wanted = expected_shapes(settings)
     for name, shape in wanted.items():
         array = weights.get(name)
