@@ -13,6 +13,13 @@ from avalign.types import MediaClip
 __all__ = ["Container", "StartTime", "container_for", "plays_in"]
 
 
+# Pictures that editors expect in QuickTime files.
+QUICKTIME = frozenset(
+    {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "mjpeg", "prores", "dnxhd", "dvvideo"}
+    | {"jpeg2000", "rawvideo", "v210", "h263", "png", "qtrle"}
+)
+
+
 class StartTime(Enum):
     """How a container says that a track starts early or late."""
 
@@ -152,7 +159,7 @@ def container_for(path: Path, clip: MediaClip) -> Container:
     if suffix not in _BY_SUFFIX:
         raise ParameterError(
             f"{path}: cannot write a video with the ending {suffix or '(none)'!r}",
-            f"name it with -o, such as -o {clip.path.stem}.mov; "
+            f"name it with -o, such as -o {clip.path.stem}{_ending_for(clip)}; "
             f"endings are {' '.join(sorted(_BY_SUFFIX))}",
         )
     kind = _BY_SUFFIX[suffix]
@@ -175,6 +182,11 @@ def container_for(path: Path, clip: MediaClip) -> Container:
     if suffix in (".mpg", ".mpeg") and clip.video_tracks[0].codec == "mpeg1video":
         return _MPEG1_SYSTEM
     return kind
+
+
+def _ending_for(clip: MediaClip) -> str:
+    """Return an ending that the pictures of `clip` can be written with."""
+    return ".mov" if {track.codec for track in clip.video_tracks} <= QUICKTIME else ".mkv"
 
 
 def plays_in(kind: Container, codec: str) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import av
 
 from avalign.media.decoding import demux
-from avalign.media.opening import StrPath, open_input, picture_streams, time_origin_s
+from avalign.media.opening import StrPath, open_input, time_origin_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,11 @@ def packets_from(
     ticks = round((time_s + time_origin_s(container)) / stream.time_base)
     if container.format.name in INDEXED_FORMATS:
         return _sought(container, stream, ticks)
-    if container.format.name in SEARCHED_FORMATS and time_s > FAR_S and _is_steady(path):
+    if (
+        container.format.name in SEARCHED_FORMATS
+        and time_s > FAR_S
+        and _is_steady(path, stream)
+    ):
         settling = round(SETTLING_S / stream.time_base)
         packets = _sought(container, stream, ticks - 2 * settling, ticks - settling)
     else:
@@ -101,16 +105,16 @@ def _from_last_key(packets: Iterator[Packet[Stream]], ticks: int) -> Iterator[Pa
     yield from packets
 
 
-def _is_steady(path: StrPath) -> bool:
+def _is_steady(path: StrPath, stream: Stream) -> bool:
     """Tell whether every time is one place in the file, by reading it once."""
     status = os.stat(path)
-    return _runs_on(os.path.abspath(path), status.st_size, status.st_mtime_ns)
+    return _runs_on(os.path.abspath(path), stream.index, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=8)  # the spans of one file ask one after the other
-def _runs_on(path: str, *_version: int) -> bool:
+def _runs_on(path: str, index: int, *_version: int) -> bool:
     with open_input(path) as container:
-        stream = picture_streams(container)[0]
+        stream = container.streams[index]
         ticks_per_s = 1 / float(stream.time_base or 1)
         back, ahead = LONGEST_STEP_BACK_S * ticks_per_s, LONGEST_STEP_S * ticks_per_s
         times = (packet.dts for packet in demux(container, stream))

@@ -32,7 +32,9 @@ def extract(
         ),
     ] = None,
     audio: options.Audio = None,
-    audio_track: options.AudioTrack = 0,
+    video_track: options.VideoTrack = None,
+    audio_track: options.AudioTrack = None,
+    channel: options.Channel = None,
     jobs: options.Jobs = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
@@ -52,7 +54,13 @@ def extract(
     api.check_target(sources, target, overwrite=overwrite, suffix=".npz")
     with screen.progress(f"Reading {video}") as progress:
         streams = api.extract(
-            video, audio=audio, audio_track=audio_track, jobs=jobs, progress=progress
+            video,
+            audio=audio,
+            video_track=video_track,
+            audio_track=audio_track,
+            channel=channel,
+            jobs=jobs,
+            progress=progress,
         )
     save_streams(streams, target, overwrite=overwrite)
     faces = {0: "no face", 1: "1 face"}.get(len(streams.lips), f"{len(streams.lips)} faces")
