@@ -363,6 +363,9 @@ class _Heard:
         return max(speaking, key=lambda each: self.by_channel[each])
 
 
+ALL_ALIKE = _Heard(LOOKED_AT_S, (), (), None, alike=True)
+
+
 def _with_sound(
     tracks: Tracks,
     clip: MediaClip,
@@ -461,17 +464,19 @@ def _listen(clip: MediaClip, track: int, *, alone: bool) -> _Heard:
 
     layout = clip.audio_tracks[track].channel_names
     pieces: list[NDArray[np.float32]] = []
-    length, compared = 0, False
+    length, compared = 0, not alone
     for block in iter_channels(clip.path, track=track, rate_hz=RATE_HZ):
         pieces.append(block)
         length += block.shape[1]
-        if alone and not compared and length >= ALIKE_FOR_S * RATE_HZ:
+        if not compared and length >= ALIKE_FOR_S * RATE_HZ:
             compared = True
             if _alike(np.concatenate(pieces, axis=1)):
-                return _Heard(LOOKED_AT_S, (), (), None, alike=True)
+                return ALL_ALIKE
         if length >= LOOKED_AT_S * RATE_HZ:
             break
     samples = np.concatenate(pieces, axis=1)
+    if not compared and _alike(samples):
+        return ALL_ALIKE
     by_channel = tuple(_speech_s(channel) for channel in samples)
     power = np.mean(samples.astype(np.float64) ** 2, axis=1) + 1e-12
     return _Heard(

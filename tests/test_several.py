@@ -149,8 +149,10 @@ def test_everything_after_the_choice_keeps_to_it(tmp_path, monkeypatch, capsys):
     assert len(probe("two.synced.mp4").video_tracks) == 2
     # Drawn on the face's picture, not on the first.
     shown, face = (next(avalign.media.iter_frames(name)) for name in ("drawn.mp4", FACE))
-    top = slice(0, face.image.shape[0] // 4)
-    assert np.corrcoef(shown.image[top].ravel(), face.image[top].ravel())[0, 1] > 0.95
+    side = shown.image.shape[1]
+    pixels = np.linspace(0, side - 1, face.image.shape[0]).astype(int)
+    drawn = shown.image[np.ix_(pixels, pixels)]
+    assert np.corrcoef(drawn.ravel(), face.image.ravel())[0, 1] > 0.8
     streams = api.extract(path)
     assert streams.lips
     assert float((streams.speech.values > 0.5).mean()) > 0.3

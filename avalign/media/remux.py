@@ -24,6 +24,7 @@ from avalign.media.opening import (
     open_input,
     picture_streams,
 )
+from avalign.media.programmes import programmes
 from avalign.media.sound_track import sound_stream
 from avalign.media.stream_copy import (
     Route,
@@ -233,6 +234,9 @@ class _Plan:
         timed = any("timecode" in track_tags(stream) for stream in self.container.streams)
         if timed and not self._kind.has_time_code:
             self.notes.append(f"the time code was left out: {self._kind.muxer} has none")
+        count = len(programmes(source))
+        if count > 1:
+            self.notes.append(f"the tracks of its {count} programmes were put into one")
         waiting = list(sounds)
         own = all(sound.path == source for sound in sounds)
         for stream in self.container.streams:
