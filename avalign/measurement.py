@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_LAG_S",
+    "MOST_SOUNDS",
     "Measurement",
     "believed",
     "check",

@@ -13,7 +13,7 @@ from avalign.errors import (
     NoFaceError,
 )
 from avalign.extraction import AnyPath, Progress, sound_features
-from avalign.measurement import Measurement, believed, check_options, measure
+from avalign.measurement import MOST_SOUNDS, Measurement, believed, check_options, measure
 from avalign.schema import best_guess
 from avalign.targets import check_video_target, require_video, synced_path
 from avalign.types import SyncReport
@@ -249,7 +249,40 @@ def _moved(measurement: Measurement, move_track: int | None) -> tuple[str, ...]:
         return ()
     if move_track is not None:
         return (f"only sound track {move_track} is moved",)
-    return (f"all sound tracks are moved; --move-track {own} moves that one alone",)
+    apart = _otherwise_late(measurement)
+    though = f", though {' and '.join(apart)}" if apart else ""
+    return (f"all sound tracks are moved{though}; --move-track {own} moves that one alone",)
+
+
+def _otherwise_late(measurement: Measurement) -> list[str]:
+    """Name the sound tracks that surely do not share the lag of the one that was measured."""
+    from avalign.align import REPAIR_CONFIDENCE, align_streams
+    from avalign.media import iter_audio, probe
+
+    streams, answer = measurement.streams, measurement.report.alignment
+    if streams is None or answer is None:
+        return []
+    tracks = [
+        track.index
+        for track in probe(measurement.report.file).audio_tracks
+        if track.index != measurement.audio_track and track.sample_rate_hz > 0
+    ]
+    apart = []
+    for track in tracks[:MOST_SOUNDS]:
+        try:
+            blocks = iter_audio(measurement.report.file, track=track)
+            mfcc, speech = sound_features(blocks)
+        except MediaError:
+            continue  # nothing of it can be decoded
+        found = align_streams(replace(streams, mfcc=mfcc, speech=speech))
+        other = found.alignment
+        if found.reason or other is None or other.confidence < REPAIR_CONFIDENCE:
+            continue
+        lag_ms = 1000.0 * other.audio_lag_s
+        if abs(lag_ms - 1000.0 * answer.audio_lag_s) > LARGEST_RESIDUAL_MS:
+            side = "late" if lag_ms > 0 else "early"
+            apart.append(f"track {track} is {abs(lag_ms):.0f} ms {side}")
+    return apart
 
 
 def _residual_ms(

@@ -1,6 +1,7 @@
 """Of several pictures, sounds and channels, the one with a face and the one with speech."""
 
 import json
+import re
 
 import av
 import numpy as np
@@ -161,6 +162,12 @@ def test_everything_after_the_choice_keeps_to_it(tmp_path, monkeypatch, capsys):
 def test_one_track_can_be_moved_alone(tmp_path):
     path = build(tmp_path / "two.mkv", sounds=[voice(0.0), voice(0.3)], codec="pcm_s16le")
     output = tmp_path / "out.mkv"
+    (note,) = api.sync(path, audio_track=1, dry_run=True).notes
+    assert re.fullmatch(
+        r"all sound tracks are moved, though track 0 is \d+ ms (late|early); "
+        "--move-track 1 moves that one alone",
+        note,
+    )
     report = api.sync(path, output, move_track=1)
     assert report.audio_track == 1
     assert report.audio_lag_ms == pytest.approx(300, abs=25)
