@@ -295,7 +295,9 @@ def _residual_ms(
     if measurement.streams is None:
         return None
     source, copy = (probe(path) for path in (measurement.report.file, written))
-    video = measurement.video_track
+    own = measurement.video_track
+    # Tracks that no decoder is known for are not in the copy.
+    video = sum(each.width > 0 for each in source.video_tracks[:own])
     if len(copy.video_tracks) <= video:
         raise NoFaceError(f"{written}: has no picture track {video}")
     track, channel = measurement.audio_track, measurement.channel
@@ -304,12 +306,11 @@ def _residual_ms(
     else:
         if move_track not in (None, track):
             track, channel = move_track, None
-        # Tracks that no decoder is known for are not in the copy.
         track = sum(each.sample_rate_hz > 0 for each in source.audio_tracks[:track])
     if channel is not None and channel >= copy.audio_tracks[track].channels:
         channel = None  # encoded again with fewer channels
     # In some containers zero is where the first track starts, be it the sound.
-    late_s = copy.video_tracks[video].start_s - source.video_tracks[video].start_s
+    late_s = copy.video_tracks[video].start_s - source.video_tracks[own].start_s
     mfcc, speech = (
         replace(stream, times_s=stream.times_s - late_s)
         for stream in sound_features(iter_audio(written, track=track, channel=channel))

@@ -187,6 +187,17 @@ def _checksum(data: bytes) -> int:
     return value
 
 
+def with_unknown_picture(path: Path, source: Path) -> Path:
+    """Copy a MOV so that nobody knows the codec of its first picture track."""
+    data = bytearray(source.read_bytes())
+    entry = data.find(b"avc1", data.find(b"stsd"))
+    data[entry : entry + 4] = b"xxx1"
+    described = data.find(b"avcC", entry)
+    data[described : described + 4] = b"xxxC"
+    path.write_bytes(data)
+    return path
+
+
 def with_unknown_sound(path: Path, source: Path, track: int) -> Path:
     """Copy a MOV so that nobody knows the codec of one AAC track, as with spatial audio."""
     data = bytearray(source.read_bytes())

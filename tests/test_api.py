@@ -458,7 +458,8 @@ def test_verbs_say_the_same_of_the_parameters_they_share():
     for verb in verbs:
         for name, text in described(verb).items():
             told.setdefault(name, {}).setdefault(text, []).append(verb.__name__)
-    for name in ("path", "tolerance", "max_lag_s", "audio", "audio_track", "overwrite"):
+    tracks = ("video_track", "audio_track", "channel")
+    for name in ("path", "tolerance", "max_lag_s", "audio", *tracks, "overwrite"):
         assert len(told[name]) == 1, told[name]
     assert described(api.extract)["jobs"] == described(api.measure)["jobs"]
     # Whoever only points elsewhere names every parameter that is there.

@@ -18,6 +18,7 @@ from several import (
     silence,
     time_code,
     voice,
+    with_unknown_picture,
     with_unknown_sound,
 )
 
@@ -178,6 +179,16 @@ def test_one_track_can_be_moved_alone(tmp_path):
         api.sync(path, tmp_path / "b.mkv", move_track=2)
 
 
+def test_programmes_that_become_one_are_told(tmp_path):
+    path = two_programmes(tmp_path / "two.ts")
+    report = api.sync(path)
+    assert abs(report.residual_ms) < 15
+    assert "the tracks of its 2 programmes were put into one" in report.notes
+    before, after = probe(path), probe(report.output)
+    assert len(after.video_tracks) == len(before.video_tracks) == 2
+    assert len(after.audio_tracks) == len(before.audio_tracks) == 2
+
+
 @pytest.mark.parametrize("unknown", [0, 1])
 def test_a_sound_without_a_decoder_is_left_out_and_told(tmp_path, unknown):
     plain = build(tmp_path / "plain.mov", sounds=[voice(), voice()])
@@ -189,6 +200,17 @@ def test_a_sound_without_a_decoder_is_left_out_and_told(tmp_path, unknown):
     assert len(probe(report.output).audio_tracks) == 1
     with pytest.raises(MediaError, match=rf"not known .try --audio-track {1 - unknown}"):
         api.check(path, audio_track=unknown)
+
+
+def test_a_picture_without_a_decoder_is_left_out_and_told(tmp_path):
+    plain = build(tmp_path / "plain.mov", (NO_FACE, FACE), [voice()])
+    path = with_unknown_picture(tmp_path / "odd.mov", plain)
+    assert [track.codec for track in probe(path).video_tracks] == ["unknown", "h264"]
+    report = api.sync(path)
+    assert report.video_track == 1
+    assert abs(report.residual_ms) < 15
+    assert any("video stream 0 was left out" in note for note in report.notes)
+    assert len(probe(report.output).video_tracks) == 1
 
 
 def test_what_is_only_read_is_measured_and_told_what_to_write(tmp_path, monkeypatch, capsys):

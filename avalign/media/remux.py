@@ -273,7 +273,8 @@ class _Plan:
                 return
             copied = add_copied_stream(self.out, self.container, stream, self._keep_tags)
         except ValueError:
-            if stream.type == "video" and not is_cover(stream):
+            # A picture that nobody can decode was not measured, either.
+            if stream.type == "video" and not is_cover(stream) and has_decoder(stream):
                 raise MediaError(
                     f"{self._kind.muxer} cannot hold {codec_name(stream)} pictures",
                     "keep the ending of the source",
@@ -296,9 +297,9 @@ class _Plan:
         return (f"the times of {count} packets ran back: they were moved on or left out",)
 
     def _leave_out(self, stream: Stream) -> None:
-        self.notes.append(
-            f"{stream.type} stream {stream.index} was left out: not allowed there"
-        )
+        unknown = stream.type in ("video", "subtitle") and not has_decoder(stream)
+        why = "nothing here knows its codec" if unknown else "not allowed there"
+        self.notes.append(f"{stream.type} stream {stream.index} was left out: {why}")
 
     def _leave_out_sound(self, stream: Stream) -> None:
         number = self.container.streams.audio.index(stream)
