@@ -1,6 +1,5 @@
 """Media files in and out; the one room that knows PyAV."""
 
-from avalign.media.atomic import atomic_output
 from avalign.media.audio_reader import iter_audio, read_audio
 from avalign.media.channels import Channels, iter_channels, open_channels, open_wav_writer
 from avalign.media.frame_reader import Frame, iter_frames
@@ -13,7 +12,6 @@ __all__ = [
     "Frame",
     "Programme",
     "ShiftResult",
-    "atomic_output",
     "iter_audio",
     "iter_channels",
     "iter_frames",
