@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
@@ -66,9 +67,9 @@ def check_many(
     Raises
     ------
     ParameterError
-        If the tolerance, the largest lag or the number of jobs cannot be used; or
-        if processes are needed and the main script calls this without a guard, see
-        below.
+        If `paths` is one name and no list; if the tolerance, the largest lag or the
+        number of jobs cannot be used; or if processes are needed and the main script
+        calls this without a guard, see below.
 
     Notes
     -----
@@ -76,6 +77,10 @@ def check_many(
     `multiprocessing` do: in a script, call this below
     ``if __name__ == "__main__":``.
     """
+    if isinstance(paths, str | bytes | os.PathLike):
+        raise ParameterError(
+            f"paths is one name, {os.fsdecode(paths)!r}", "give a list of them: [...]"
+        )
     files = [str(path) for path in paths]
     limits = check_options(tolerance, max_lag_s)
     if jobs is not None and jobs < 1:

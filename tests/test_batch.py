@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -160,3 +161,9 @@ def test_who_stops_listening_stops_the_processes(tmp_path):
     next(reports)
     reports.close()
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("one", ["a.mp4", Path("a.mp4"), b"a.mp4"])
+def test_one_name_is_no_list(one):
+    with pytest.raises(ParameterError, match=r"one name, 'a.mp4'.*\["):
+        batch.check_many(one)

@@ -118,6 +118,9 @@ def list_corpus(
     from avalign.api import check_target
     from avalign.data.corpora import corpus_tables, read_corpus, unlisted_files
     from avalign.data.manifest import write_manifest
+    from avalign.data.rows import TRANSCRIPT_SUFFIXES
+    from avalign.suffixes import AUDIO_SUFFIXES, VIDEO_SUFFIXES, files_in
+    from avalign_cli.inputs import told_left_out
 
     check_target(corpus_tables(folder, corpus), output, overwrite=overwrite, suffix=".csv")
     chosen = {"labels": labels, "levels": levels}
@@ -131,6 +134,11 @@ def list_corpus(
             f"note: {counted(len(left_out), 'media file')} left out, named unlike the corpus "
             f"or there twice, such as {left_out[0]}"
         )
+    if corpus == "folder":
+        known = VIDEO_SUFFIXES | AUDIO_SUFFIXES | set(TRANSCRIPT_SUFFIXES)
+        others = files_in(folder, known).left_out
+        if others:
+            screen.note(told_left_out(others, hint=False))
     return 0
 
 

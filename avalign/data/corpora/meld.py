@@ -16,11 +16,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from avalign.data.corpora.files import VIDEO_SUFFIXES, find_files, manifest_of
+from avalign.data.corpora.files import find_files, manifest_of
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.data.splits import BY_SENTENCE
 from avalign.data.tables import read_table
 from avalign.errors import ParameterError
+from avalign.suffixes import VIDEO_SUFFIXES
 
 __all__ = ["read_meld"]
 
