@@ -10,6 +10,8 @@ from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from avalign.choosing import Sound, Tracks, choose_tracks
 from avalign.errors import ParameterError
 from avalign.types import AudioStream, ClipStreams, FeatureStream, LipStream
@@ -25,6 +27,9 @@ __all__ = [
     "read_streams",
     "sound_features",
 ]
+
+# A picture that stays for longer is a pause, and says nothing of the rate.
+LONGEST_STAY_S = 1.0
 
 AnyPath: TypeAlias = str | Path
 Progress: TypeAlias = Callable[[float], None]
@@ -201,6 +206,8 @@ def _picture_clock(
     if lips and len(lips[0]) > 1:
         # What was decoded is surer than what the file says about itself.
         span_s = float(lips[0].times_s[-1] - lips[0].times_s[0])
-        frame_rate = (len(lips[0]) - 1) / span_s
+        steps_s = np.diff(lips[0].times_s)
+        shown_s = steps_s[steps_s <= LONGEST_STAY_S]
+        frame_rate = 1.0 / float((shown_s if len(shown_s) else steps_s).mean())
         duration_s = duration_s or span_s
     return duration_s, frame_rate

@@ -23,6 +23,7 @@ from avalign.verdict import Tolerance
 
 if TYPE_CHECKING:
     from avalign.align import ClipAlignment
+    from avalign.types import MediaClip
 
 __all__ = [
     "MAX_LAG_S",
@@ -175,7 +176,8 @@ def measure(
                 hint = speech_elsewhere(audio or path, tracks.sound)
             if hint is not None:
                 report = replace(report, reason=f"{report.reason}; {hint}")
-        report = replace(report, notes=(*tracks.notes, *_cut_short(streams)))
+        joined = () if is_streams_file(path) else _joined(clip)
+        report = replace(report, notes=(*tracks.notes, *joined, *_cut_short(streams)))
     report = replace(
         report,
         video_track=tracks.video if tracks.videos > 1 else None,
@@ -362,6 +364,14 @@ def _describe(report: SyncReport, streams: ClipStreams, found: ClipAlignment) ->
         face_coverage=best.coverage if best else 0.0,
         frame_rate=streams.frame_rate or None,
     )
+
+
+def _joined(clip: MediaClip) -> tuple[str, ...]:
+    """Say where parts with clocks of their own were joined."""
+    if not clip.restarts:
+        return ()
+    times = "once" if clip.restarts == 1 else f"{clip.restarts} times"
+    return (f"its clock starts anew {times}: its parts were put one after the other",)
 
 
 def _cut_short(streams: ClipStreams) -> tuple[str, ...]:

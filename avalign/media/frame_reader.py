@@ -128,11 +128,21 @@ def _timed_frames(
     period_s = min(float(1 / (stream.average_rate or FALLBACK_RATE)), LONGEST_STAY_S)
     clock = StreamClock(container, stream)
     last_s: float | None = None
+    taken = left_out = 0
     for frame in decode(packets, stream):
         time_s = clock.place(timestamp(container, frame), period_s)
         if last_s is None or time_s > last_s:
             last_s = time_s
+            taken += 1
             yield frame, time_s
+        else:
+            left_out += 1
+    if left_out > taken:
+        raise MediaError(
+            f"{container.name.removeprefix('file:')}: {left_out} of its {taken + left_out} "
+            "pictures have no time of their own",
+            "its timestamps are damaged; copy it with another tool first",
+        )
 
 
 class _Renderer:

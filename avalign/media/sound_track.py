@@ -129,9 +129,15 @@ def placed(
         Samples per second.
     samples : ndarray of shape (..., n), float32
         What `samples_of` made of the frame, or zeros in a shorter pause.
+
+    Raises
+    ------
+    MediaError
+        If most of it overlaps with what came before.
     """
     clock = StreamClock(container, stream)
     next_s: float | None = None
+    heard_s = left_out_s = 0.0
     for frame in decode(demux(container, stream), stream):
         # Read first: `samples_of` may take the timestamp away to resample the frame.
         pts, rate = frame.pts, frame.sample_rate
@@ -147,10 +153,19 @@ def placed(
         if excess > 0:
             yield next_s, rate, np.zeros((*samples.shape[:-1], excess), np.float32)
             next_s += excess / rate
-        samples = samples[..., max(0, -excess) :]
+        overlap = min(max(0, -excess), samples.shape[-1])
+        heard_s += (samples.shape[-1] - overlap) / rate
+        left_out_s += overlap / rate
+        samples = samples[..., overlap:]
         if samples.shape[-1]:
             yield next_s, rate, samples
             next_s += samples.shape[-1] / rate
+    if left_out_s > heard_s:
+        raise MediaError(
+            f"{container.name.removeprefix('file:')}: of {heard_s + left_out_s:.1f} s of its "
+            f"{describe(stream)}, {left_out_s:.1f} s have no time of their own",
+            "its timestamps are damaged; copy it with another tool first",
+        )
 
 
 def runs(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
