@@ -34,6 +34,8 @@ FINE_STEP_S = 0.002
 _IN_SYNC_PRIOR = 0.5
 # What counts as in sync there.
 _IN_SYNC_S = 0.045
+# The calibration has met pictures that last for up to this long.
+_CALIBRATED_PICTURE_S = 0.05
 
 
 def rigid_alignment(
@@ -43,6 +45,7 @@ def rigid_alignment(
     zero_lag_s: float,
     speech_s: float,
     calibration: Calibration,
+    picture_s: float = 0.0,
 ) -> Alignment:
     """Find the lag that explains the whole clip best.
 
@@ -68,6 +71,8 @@ def rigid_alignment(
         Seconds of speech heard while the lips were seen.
     calibration : Calibration
         Turns the posterior into a confidence.
+    picture_s : float, optional
+        Seconds from one picture to the next; widens the interval where they are long.
 
     Returns
     -------
@@ -91,7 +96,9 @@ def rigid_alignment(
     curve = LagCurve(lags_s, score, _softmax(score) * match)
     return Alignment(
         audio_lag_s=lag_s,
-        interval_s=confidence_interval(curve, lag_s, confidence, calibration),
+        interval_s=confidence_interval(
+            curve, lag_s, confidence, calibration, picture_s=picture_s
+        ),
         confidence=confidence,
         at_edge=at_edge,
         path=_rigid_path(evidence, best),
@@ -128,6 +135,8 @@ def confidence_interval(
         Calibrated probability that it is within 40 ms.
     calibration : Calibration
         Scale and least width of the interval.
+    picture_s : float, optional
+        Seconds from one picture to the next.
 
     Returns
     -------
@@ -140,9 +149,10 @@ def confidence_interval(
         fine, _interpolate(fine, lags_s, curve.score), lag_s, confidence
     )
     least = calibration.smallest_half_width_s
+    instant_s = max(0.0, picture_s - _CALIBRATED_PICTURE_S) / 2
     return (
-        lag_s - max(calibration.interval_scale * (lag_s - lower), least),
-        lag_s + max(calibration.interval_scale * (upper - lag_s), least),
+        lag_s - max(calibration.interval_scale * (lag_s - lower), least) - instant_s,
+        lag_s + max(calibration.interval_scale * (upper - lag_s), least) + instant_s,
     )
 
 

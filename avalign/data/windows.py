@@ -190,6 +190,7 @@ def cut_lips(lips: LipStream, *, start_s: float, length_s: float) -> LipStream:
         landmarks=lips.landmarks[rows],
         head_pose=lips.head_pose[rows],
         boxes=lips.boxes[rows],
+        mouth_log_odds=None if lips.mouth_log_odds is None else lips.mouth_log_odds[rows],
     )
 
 
