@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -68,7 +69,7 @@ class _Scene:
         return self.centre + self.unit * (right * self.right + down * self.down)
 
     def swaying(self, size: float) -> NDArray[np.float32]:
-        """A step that wanders with time, as hands do."""
+        """Return a step that wanders with time, as hands do."""
         phase = 6 * self.chance[14:]
         waves = np.sin(np.array([2.0, 1.6]) * self.time_s + phase)
         return (size * self.unit * waves).astype(np.float32)
@@ -157,7 +158,7 @@ def paint(
 
 
 def _mask(scene: _Scene) -> Picture:
-    """A plain mask, shaded to the sides."""
+    """Paint a plain mask, shaded to the sides."""
     chance = scene.chance
     colours = [(150, 190, 225), (235, 235, 235), (25, 25, 28), (170, 30, 40), (60, 90, 60)]
     across, along = scene.plane()
@@ -167,7 +168,7 @@ def _mask(scene: _Scene) -> Picture:
 
 
 def _cloth(scene: _Scene) -> Picture:
-    """A mask of patterned and wrinkled cloth."""
+    """Paint a mask of patterned and wrinkled cloth."""
     chance = scene.chance
     colours = [(150, 190, 225), (225, 225, 225), (45, 45, 50), (150, 60, 70), (200, 170, 190)]
     across, along = scene.plane()
@@ -193,7 +194,7 @@ def _blur(scene: _Scene) -> Picture:
 
 
 def _squares(scene: _Scene, side: float) -> Picture:
-    """The picture in squares of one colour."""
+    """Return the picture in squares of one colour."""
     height, width = scene.piece.shape[:2]
     few = (max(1, int(width / (side * scene.unit))), max(1, int(height / (side * scene.unit))))
     small = cv2.resize(scene.piece, few, interpolation=cv2.INTER_AREA)
@@ -202,7 +203,7 @@ def _squares(scene: _Scene, side: float) -> Picture:
 
 
 def _pixels(scene: _Scene) -> Picture:
-    """Pixelation of a rectangle."""
+    """Paint squares in a rectangle."""
     chance = scene.chance
     across, along = scene.plane()
     inside = (np.abs(across) < 0.5 + 0.2 * chance[1]) & (np.abs(along) < 0.42 + 0.2 * chance[2])
@@ -210,7 +211,7 @@ def _pixels(scene: _Scene) -> Picture:
 
 
 def _hand(scene: _Scene) -> Picture:
-    """Four fingers of the colour of the cheek."""
+    """Paint four fingers of the colour of the cheek."""
     chance, unit = scene.chance, scene.unit
     cheek = 0.35 * scene.mesh[_EAR] + 0.65 * scene.mesh[_NOSE_TIP]
     column, row = np.clip(cheek.astype(int), 0, np.array(scene.piece.shape[1::-1]) - 1)
@@ -235,17 +236,17 @@ def _hand(scene: _Scene) -> Picture:
 
 def _line(
     plane: Plane,
-    begin: NDArray[np.float64],
-    end: NDArray[np.float64],
+    begin: NDArray[Any],
+    end: NDArray[Any],
     width: float,
     value: float,
 ) -> None:
-    ends = [tuple(int(x) for x in point) for point in (begin, end)]
-    cv2.line(plane, *ends, value, max(1, round(width)), cv2.LINE_AA)
+    first, last = (tuple(int(x) for x in point) for point in (begin, end))
+    cv2.line(plane, first, last, value, max(1, round(width)), cv2.LINE_AA)
 
 
 def _microphone(scene: _Scene) -> Picture:
-    """A ball of foam before the lips, on a handle."""
+    """Paint a ball of foam before the lips, on a handle."""
     chance = scene.chance
     colours = [(15, 15, 17), (60, 60, 62), (85, 85, 85), (150, 30, 30), (30, 50, 140)]
     colour = scene.pick(0, colours)
@@ -267,7 +268,7 @@ def _microphone(scene: _Scene) -> Picture:
 
 
 def _bar(scene: _Scene) -> Picture:
-    """A censor's bar."""
+    """Paint a censor's bar."""
     chance = scene.chance
     across, along = scene.plane()
     inside = (np.abs(across) < 0.45 + 0.6 * chance[0]) & (
@@ -278,7 +279,7 @@ def _bar(scene: _Scene) -> Picture:
 
 
 def _surgical(scene: _Scene) -> Picture:
-    """A mask with pleats, a white seam and loops, in the light of the scene."""
+    """Paint a mask with pleats, a white seam and loops, in the light of the scene."""
     colours = [(140, 200, 215), (170, 205, 235), (120, 190, 170)]
     across, along = scene.plane()
     outline = scene.mask(0.25)
@@ -294,7 +295,7 @@ def _surgical(scene: _Scene) -> Picture:
 
 
 def _box_blur(scene: _Scene) -> Picture:
-    """A blurred rectangle with soft edges."""
+    """Paint a blurred rectangle with soft edges."""
     side = max(3, int((0.45 + 0.3 * scene.chance[0]) * scene.unit))
     across, along = scene.plane(scene.at(0, 0.05))
     inside = ((np.abs(across) < 0.62) & (np.abs(along) < 0.5)).astype(np.float32)
@@ -302,7 +303,7 @@ def _box_blur(scene: _Scene) -> Picture:
 
 
 def _skin(scene: _Scene) -> Picture:
-    """The forehead copied over the lips, with the grain and light of skin, like a palm."""
+    """Copy the forehead over the lips, with the grain and light of skin, like a palm."""
     chance = scene.chance
     across, along = scene.plane()
     forehead = scene.mesh[_BROWS] - 0.45 * scene.unit * scene.down
@@ -327,7 +328,7 @@ def _skin(scene: _Scene) -> Picture:
 
 
 def _grille(scene: _Scene) -> Picture:
-    """The wire ball of a microphone."""
+    """Paint the wire ball of a microphone."""
     across, along = scene.plane(scene.at(0, 0.1))
     squared = (across / 0.5) ** 2 + (along / 0.62) ** 2
     wires = 40 + 50 * ((np.floor(across * 18) + np.floor(along * 18)) % 2)
@@ -337,13 +338,13 @@ def _grille(scene: _Scene) -> Picture:
 
 
 def _mosaic(scene: _Scene) -> Picture:
-    """Pixelation of an ellipse."""
+    """Paint squares in an ellipse."""
     cover = scene.ellipse(scene.centre, 0.65, 0.5, 0, 0)
     return scene.under(cover, _squares(scene, 0.26))
 
 
 def _scarf(scene: _Scene) -> Picture:
-    """A striped scarf up to the nose."""
+    """Paint a striped scarf up to the nose."""
     chance = scene.chance
     outline = scene.mask(-0.15)
     outline[1:] += 0.3 * scene.unit * scene.down
@@ -361,7 +362,7 @@ def _lowest_lip(scene: _Scene) -> float:
 
 
 def _chin_mask(scene: _Scene) -> Picture:
-    """A mask pulled down to the chin."""
+    """Paint a mask pulled down to the chin."""
     colours = [(150, 190, 225), (235, 235, 235), (25, 25, 28)]
     edge = (_lowest_lip(scene) + 0.1) * scene.unit
     jaw = scene.centre + (scene.mesh[_JAW] - scene.centre) * 1.05
@@ -371,7 +372,7 @@ def _chin_mask(scene: _Scene) -> Picture:
 
 
 def _chin_microphone(scene: _Scene) -> Picture:
-    """A microphone held below the lips."""
+    """Paint a microphone held below the lips."""
     chance = scene.chance
     size = 0.25 + 0.2 * chance[0]
     origin = scene.at(0.5 * (chance[1] - 0.5), _lowest_lip(scene) + 0.06 + size)

@@ -44,8 +44,6 @@ _SHORTEST_SPEECH_S = 0.25
 # stands out all the same.
 _OUTSTANDING_CONFIDENCE = 0.2
 
-_HIDDEN = "the mouth is hidden or blurred"
-
 
 @dataclass(frozen=True, slots=True)
 class ClipAlignment:
@@ -134,8 +132,6 @@ def align_streams(
 
     chosen, alignment = _choose(candidates, no_match, model, calibration)
     reason = _doubt(alignment, max_lag_s, several=len(streams.lips) > 1)
-    if reason and np.count_nonzero(hidden(chosen.lips)) > np.count_nonzero(chosen.usable):
-        reason = _HIDDEN
     return ClipAlignment(tuple(faces), chosen.lips.track_id, alignment, reason)
 
 
@@ -234,7 +230,7 @@ def _unusable(streams: ClipStreams) -> str:
     if np.count_nonzero(streams.mfcc.valid) < _FEWEST_SOUND_ROWS:
         return "no sound to compare with the lips"
     if any(hidden(lips).any() for lips in streams.lips):
-        return _HIDDEN
+        return "the mouth is hidden or blurred"
     if any(lips.valid.any() for lips in streams.lips):
         return "the face is too small or turned away"
     return _unseen(streams)

@@ -121,9 +121,20 @@ def rigid_alignment(
 
 
 def confidence_interval(
-    curve: LagCurve, lag_s: float, confidence: float, calibration: Calibration
+    curve: LagCurve,
+    lag_s: float,
+    confidence: float,
+    calibration: Calibration,
+    *,
+    picture_s: float = 0.0,
 ) -> tuple[float, float]:
     """Compute the 95 % interval of a lag.
+
+    No clock tells which instant of the time that a picture stands for it shows. It is its
+    own time where other pictures were left out, half a picture before it for a camera that
+    exposes that long, and half a picture after it for converters of frame rates, which take
+    the middle of the time until the next. The interval reaches that much further, less what
+    pictures of 50 ms have taught the calibration.
 
     Parameters
     ----------
