@@ -184,6 +184,23 @@ def _cloth(scene: _Scene) -> Picture:
     return scene.under(cover, scene.pick(0, colours) * light[..., None])
 
 
+def _pattern(scene: _Scene) -> Picture:
+    """Paint a mask of two colours in stripes or checks, turned anyhow."""
+    chance = scene.chance
+    across, along = scene.plane()
+    turn = np.pi * chance[0]
+    per_unit = 2 * np.pi * (1 + 8 * chance[1] ** 2)
+    waves = np.sin(per_unit * (across * np.cos(turn) + along * np.sin(turn)))
+    if chance[2] > 0.5:
+        waves *= np.sin(per_unit * (along * np.cos(turn) - across * np.sin(turn)))
+    one, other = 255 * chance[3:6], 255 * chance[6:9]
+    mixed = np.clip(0.5 + waves * (1 + 4 * chance[9]), 0, 1)[..., None]
+    light = (1 - 0.35 * np.abs(across) * chance[10])[..., None]
+    paint = (one * mixed + other * (1 - mixed)) * light
+    cover = scene.polygon(scene.mask(0.1 + 0.4 * chance[11]), 0.02)
+    return scene.under(cover, paint.astype(np.float32))
+
+
 def _blur(scene: _Scene) -> Picture:
     chance = scene.chance
     blurred = cv2.GaussianBlur(scene.piece, (0, 0), (0.14 + 0.22 * chance[3]) * scene.unit)
@@ -380,12 +397,13 @@ def _chin_microphone(scene: _Scene) -> Picture:
     return scene.under(scene.ellipse(origin, size, size, 0, 0.012), colour)
 
 
-LEARNT = ("mask", "cloth", "blur", "pixels", "hand", "microphone", "bar")
+LEARNT = ("mask", "cloth", "pattern", "blur", "pixels", "hand", "microphone", "bar")
 HELD_OUT = ("surgical mask", "scarf", "box blur", "mosaic", "skin", "grille")
 IN_VIEW = ("mask on the chin", "microphone below")
 _LOOKS: dict[str, Callable[[_Scene], Picture]] = {
     "mask": _mask,
     "cloth": _cloth,
+    "pattern": _pattern,
     "blur": _blur,
     "pixels": _pixels,
     "hand": _hand,

@@ -58,7 +58,7 @@ def test_streams_of_a_hidden_mouth_give_the_reason(streams):
 
 
 def test_single_pictures_do_not_decide(streams):
-    (face,) = judged(streams, 3.0).lips
+    (face,) = judged(streams, 4.0).lips
     face.mouth_log_odds[30] = -8.0
     assert not hidden(face).any()
     assert coverage(face) == pytest.approx(coverage(streams.lips[0]))
