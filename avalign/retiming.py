@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +12,7 @@ import numpy as np
 from avalign.comparison import AlignedPair, AlignTo, compare, heard
 from avalign.errors import NoAnswerError, NoFaceError, ParameterError
 from avalign.extraction import AnyPath, Progress
-from avalign.targets import check_target
+from avalign.files import check_target, scratch_folder
 from avalign.types import AlignReport
 
 if TYPE_CHECKING:
@@ -81,7 +78,9 @@ def retime(
         _write_wav(aligned, warp, target, duration_s, overwrite, progress)
         notes: tuple[str, ...] = ()
     else:
-        with _beside(target) as sound:
+        # Beside the target, where there is room for it.
+        with scratch_folder(target.parent) as scratch:
+            sound = scratch / f"sound{WAV}"
             _write_wav(aligned, warp, sound, duration_s, True, progress)
             notes = shift_audio(
                 report.reference,
@@ -261,13 +260,6 @@ def _pace(warp: TimeWarp) -> float:
     pace /= float(warp.reference_s[1] - warp.reference_s[0])
     # Less than a sample in an hour is no drift.
     return 1.0 if abs(pace - 1.0) < 1e-9 else pace
-
-
-@contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """Name a sound file that lies beside the target until the block ends."""
-    with tempfile.TemporaryDirectory(prefix=".avalign-", dir=target.parent) as folder:
-        yield Path(folder) / f"{target.stem}{WAV}"
 
 
 def _residual_ms(aligned: AlignedPair, written: Path) -> float | None:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from avalign.errors import MediaError, ParameterError
+from avalign.errors import ParameterError
 from avalign.extraction import is_streams_file
+from avalign.files import check_target
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["check_target", "check_video_target", "require_video", "synced_path"]
+__all__ = ["check_video_target", "require_video", "synced_path"]
 
 
 def synced_path(path: str | Path) -> Path:
@@ -31,68 +27,6 @@ def synced_path(path: str | Path) -> Path:
     """
     stem, suffix = os.path.splitext(path)
     return Path(f"{stem}.synced{suffix}")
-
-
-def check_target(
-    sources: Iterable[str | Path],
-    target: str | Path,
-    *,
-    overwrite: bool = False,
-    suffix: str | None = None,
-) -> None:
-    """Refuse a file that could not be written.
-
-    Parameters
-    ----------
-    sources : iterable of str or Path
-        The inputs.
-    target : str or Path
-        The file to write.
-    overwrite : bool
-        Whether a file that exists may be replaced.
-    suffix : str, optional
-        The ending it must have, such as ``".png"``; by default any.
-
-    Raises
-    ------
-    MediaError
-        If there is no such input, or the target exists already, is a folder, or
-        its folder is missing or takes no files.
-    ParameterError
-        If the target is an input, or has another ending.
-    """
-    from avalign.media.opening import local_file
-
-    target = Path(target)
-    for source in map(local_file, sources):
-        if target.exists() and target.samefile(source):
-            raise ParameterError(
-                f"{target}: is the input, which avalign never changes",
-                "name another file to write",
-            )
-    if suffix is not None and target.suffix.lower() != suffix:
-        raise ParameterError(
-            f"{target}: what is written there needs the ending {suffix}",
-            f"name it {target.with_suffix(suffix) if target.name else 'FILE' + suffix}",
-        )
-    if target.is_dir():
-        raise MediaError(f"{target}: is a folder", "name a file in it")
-    if target.exists() and not overwrite:
-        raise MediaError(
-            f"{target}: exists already",
-            "overwrite it (-y; overwrite=True in Python), or name another file",
-        )
-    if not target.parent.is_dir():
-        raise MediaError(f"{target.parent}: is no folder", "make it, or name another file")
-    try:
-        # A file without a name: asking the system leaves nothing behind.
-        with tempfile.TemporaryFile(dir=target.parent):
-            pass
-    except OSError as error:
-        words = error.strerror or str(error)
-        raise MediaError(
-            f"{target}: its folder {target.parent} is not writable ({words})", "write elsewhere"
-        ) from error
 
 
 def check_video_target(

@@ -25,6 +25,7 @@ import numpy as np
 from avalign.data.rows import ManifestRow
 from avalign.data.windows import SourceClip, cut_clip
 from avalign.errors import AvalignError, MediaError, NoAudioError, ParameterError
+from avalign.files import local_file
 from avalign.processes import cores, for_each
 from avalign.types import AudioStream
 
@@ -37,13 +38,16 @@ __all__ = [
     "load_clips",
 ]
 
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    *(OSError, ValueError, TypeError, KeyError, EOFError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 CODE_THAT_EXTRACTS = ("extraction.py", "media", "audio", "vision")
 # Files in those folders that write media. What is not named here counts as extracting: at
 # worst, clips are extracted once too often.
 CODE_THAT_WRITES = frozenset(
     {
-        *("media/atomic.py", "media/channels.py", "media/containers.py", "media/encoding.py"),
+        *("media/channels.py", "media/containers.py", "media/encoding.py"),
         *("media/packet_clock.py", "media/picture_times.py", "media/remux.py"),
         *("media/shift.py", "media/stream_copy.py", "media/video_writer.py"),
         "audio/stretch.py",
@@ -316,7 +320,7 @@ def _kept_as(
 
 
 def _keep(clip: SourceClip, streams_path: Path, audio_path: Path) -> None:
-    from avalign.media import atomic_output
+    from avalign.files import atomic_output
     from avalign.streams import save_streams
 
     try:
@@ -343,7 +347,7 @@ def _load_audio(path: Path) -> AudioStream:
 
 def _content_hash(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with local_file(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
     except OSError as error:
         raise MediaError(

@@ -10,7 +10,7 @@ import numpy as np
 from avalign.errors import MediaError, ParameterError
 from avalign.media.decoding import describe
 from avalign.media.opening import StrPath, open_input
-from avalign.media.sound_track import at_rate, mono, placed, sound_stream
+from avalign.media.sound_track import at_rate, mono, placed, runs, sound_stream
 from avalign.types import AudioStream
 
 if TYPE_CHECKING:
@@ -20,15 +20,19 @@ if TYPE_CHECKING:
 
 __all__ = ["iter_audio", "read_audio"]
 
+# Sound may be spread out over so many times its own length, or over this in any case.
+MOST_STRETCH = 10
+LONGEST_STRETCH_S = 600.0
+
 
 def iter_audio(
     path: StrPath, *, track: int = 0, rate_hz: int = 16000, block_s: float = 10.0
 ) -> Iterator[AudioStream]:
     """Read a sound track block by block.
 
-    Samples are placed by their presentation times: gaps in the track are
-    zeros, overlaps are dropped, and packets that do not decode leave a gap.
-    All channels are averaged to one.
+    Samples are placed by their presentation times: gaps of up to a second are zeros,
+    after a longer one a new block starts at its own time, overlaps are dropped, and
+    packets that do not decode leave a gap. All channels are averaged to one.
 
     Parameters
     ----------
@@ -39,12 +43,12 @@ def iter_audio(
     rate_hz : int
         Samples per second of the result.
     block_s : float
-        Length of a block in seconds; the last one may be shorter.
+        Length of a block in seconds; the last one before a gap may be shorter.
 
     Yields
     ------
     AudioStream
-        Blocks that follow each other without a gap.
+        Blocks in the order of time.
 
     Raises
     ------
@@ -67,13 +71,15 @@ def iter_audio(
                 f"{path}: none of its {describe(stream)} could be decoded",
                 "the file may be truncated or damaged; check that it plays",
             )
-        samples = at_rate(chain([first], pieces), rate_hz)
-        for number, block in enumerate(_blocks(samples, size)):
-            yield AudioStream(block, rate_hz, first[0] + number * size / rate_hz)
+        for run in runs(chain([first], pieces)):
+            begin = next(run)
+            samples = at_rate(chain([begin], run), rate_hz)
+            for number, block in enumerate(_blocks(samples, size)):
+                yield AudioStream(block, rate_hz, begin[0] + number * size / rate_hz)
 
 
 def read_audio(path: StrPath, *, track: int = 0, rate_hz: int = 16000) -> AudioStream:
-    """Read a whole sound track; see `iter_audio`.
+    """Read a whole sound track, with zeros in its gaps; see `iter_audio`.
 
     Parameters
     ----------
@@ -96,11 +102,23 @@ def read_audio(path: StrPath, *, track: int = 0, rate_hz: int = 16000) -> AudioS
     ParameterError
         If there are sound tracks, but not this one.
     MediaError
-        If the file cannot be read, or nothing of the track decodes.
+        If the file cannot be read, nothing of the track decodes, or it has far more
+        gaps than sound.
     """
     blocks = list(iter_audio(path, track=track, rate_hz=rate_hz))
-    samples = np.concatenate([block.samples for block in blocks])
-    return AudioStream(samples, rate_hz, blocks[0].start_s)
+    start_s = blocks[0].start_s
+    places = [round((block.start_s - start_s) * rate_hz) for block in blocks]
+    length = places[-1] + len(blocks[-1].samples)
+    heard = sum(len(block.samples) for block in blocks)
+    if length > MOST_STRETCH * heard and length > LONGEST_STRETCH_S * rate_hz:
+        raise MediaError(
+            f"{path}: its {heard / rate_hz:.1f} s of sound lie {length / rate_hz:.0f} s apart",
+            "its timestamps may be damaged; iter_audio reads it block by block",
+        )
+    samples = np.zeros(length, np.float32)
+    for place, block in zip(places, blocks, strict=True):
+        samples[place : place + len(block.samples)] = block.samples
+    return AudioStream(samples, rate_hz, start_s)
 
 
 def _blocks(pieces: Iterator[NDArray[np.float32]], size: int) -> Iterator[NDArray[np.float32]]:

@@ -14,10 +14,17 @@ import av
 import numpy as np
 
 from avalign.errors import MediaError
-from avalign.media.atomic import atomic_output
+from avalign.files import atomic_output
 from avalign.media.decoding import describe
 from avalign.media.opening import StrPath, open_input, reason
-from avalign.media.sound_track import at_rate, deinterleaved, placed, resampled, sound_stream
+from avalign.media.sound_track import (
+    at_rate,
+    deinterleaved,
+    filled,
+    placed,
+    resampled,
+    sound_stream,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,7 +88,7 @@ def open_channels(path: StrPath, *, track: int = 0, pace: float = 1.0) -> Iterat
     with open_input(path) as container:
         stream = sound_stream(container, path, track)
         rate, layout = stream.sample_rate, stream.layout.name
-        pieces = placed(container, stream, _unified(layout))
+        pieces = filled(placed(container, stream, _unified(layout)), path, stream)
         first = next(pieces, None)
         if first is None:
             raise MediaError(

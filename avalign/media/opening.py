@@ -8,15 +8,12 @@ protocol alone.
 
 from __future__ import annotations
 
-import os
-import re
-import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 
 from avalign.errors import MediaError
+from avalign.files import StrPath, local_file
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -27,13 +24,12 @@ __all__ = [
     "codec_name",
     "has_decoder",
     "is_cover",
+    "local_file",
     "open_input",
     "picture_streams",
     "reason",
     "time_origin_s",
 ]
-
-StrPath = str | os.PathLike[str]
 
 SELF_CONTAINED_FORMATS = (
     "aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "caf", "dts",
@@ -43,15 +39,16 @@ SELF_CONTAINED_FORMATS = (
 )  # fmt: skip
 
 # Their clock starts anywhere (a broadcast may begin at 26 hours), so players
-# show the earliest stream's start as zero. Elsewhere zero is the file's own.
+# show the earliest stream's start as zero. Elsewhere zero is the file's own, unless
+# nothing at all begins for a minute: what a live stream is cut from has run for hours.
 ARBITRARY_CLOCK_FORMATS = {"mpeg", "mpegts", "mpegvideo"}
+LATEST_START_S = 60.0
 
 _ATTACHED = (
     av.stream.Disposition.attached_pic
     | av.stream.Disposition.still_image
     | av.stream.Disposition.timed_thumbnails
 )
-_LOOKS_LIKE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 def open_input(path: StrPath) -> InputContainer:
@@ -94,34 +91,11 @@ def open_input(path: StrPath) -> InputContainer:
         ) from error
 
 
-def local_file(path: StrPath) -> Path:
-    """Return `path` as a `Path` once it is known to be a regular, non-empty file."""
-    name = os.fspath(path)
-    if name == "-":
-        raise MediaError("-: standard input cannot be read as a video", "name a file")
-    try:
-        status = os.stat(name)
-    except (OSError, ValueError) as error:
-        if _LOOKS_LIKE_URL.match(name) and not os.path.splitdrive(name)[0]:
-            raise MediaError(
-                f"{name}: only local files are read", "download it and give the file's path"
-            ) from error
-        if isinstance(error, PermissionError):
-            raise MediaError(f"{name}: may not be read", "check the permissions") from error
-        raise MediaError(f"{name!s}: no such file", "check the path") from error
-    if stat.S_ISDIR(status.st_mode):
-        raise MediaError(f"{name}: is a folder", "name a file in it")
-    if not stat.S_ISREG(status.st_mode):
-        raise MediaError(f"{name}: is not a regular file", "name a file, not a pipe or device")
-    if status.st_size == 0:
-        raise MediaError(f"{name}: is empty", "check how the file was made or copied")
-    return Path(name)
-
-
 def time_origin_s(container: InputContainer) -> float:
     """Return the file's clock reading, in seconds, that a player shows as zero."""
-    if container.format.name in ARBITRARY_CLOCK_FORMATS and container.start_time is not None:
-        return container.start_time / av.time_base
+    start_s = (container.start_time or 0) / av.time_base
+    if container.format.name in ARBITRARY_CLOCK_FORMATS or start_s > LATEST_START_S:
+        return start_s
     return 0.0
 
 

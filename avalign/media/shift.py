@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from avalign.errors import NoFaceError, ParameterError
-from avalign.media.atomic import atomic_output
+from avalign.files import atomic_output
 from avalign.media.containers import Container, StartTime, container_for, plays_in
 from avalign.media.opening import StrPath
 from avalign.media.probe import probe

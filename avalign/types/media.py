@@ -95,6 +95,8 @@ class MediaClip:
         Sound tracks in file order.
     video_tracks : tuple of VideoTrack
         Picture tracks in file order, without cover art.
+    restarts : int
+        How many times the clock starts anew, where parts were joined as they were.
     """
 
     path: Path
@@ -102,6 +104,7 @@ class MediaClip:
     duration_s: float | None
     audio_tracks: tuple[AudioTrack, ...]
     video_tracks: tuple[VideoTrack, ...]
+    restarts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

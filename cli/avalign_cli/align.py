@@ -195,7 +195,7 @@ def _evidence(report: "AlignReport") -> str:
 
 
 def _write_csv(report: "AlignReport", path: Path, overwrite: bool) -> None:
-    from avalign.media import atomic_output
+    from avalign.files import atomic_output
 
     assert report.alignment is not None
     warp = report.alignment.warp

@@ -115,9 +115,11 @@ def list_corpus(
     Names, folders and tables of the corpus tell what each row says; no media file is
     opened. Files in the manifest's own folder are written as relative paths.
     """
-    from avalign.data.corpora import read_corpus, unlisted_files
+    from avalign.api import check_target
+    from avalign.data.corpora import corpus_tables, read_corpus, unlisted_files
     from avalign.data.manifest import write_manifest
 
+    check_target(corpus_tables(folder, corpus), output, overwrite=overwrite, suffix=".csv")
     chosen = {"labels": labels, "levels": levels}
     given = {name: value for name, value in chosen.items() if value is not None}
     manifest = write_manifest(read_corpus(folder, corpus, **given), output, overwrite=overwrite)
@@ -160,6 +162,7 @@ def split(
     quiet: options.Quiet = False,
 ) -> int:
     """Write a manifest with its rows split, so that no speaker is on two sides."""
+    from avalign.api import check_target
     from avalign.data.manifest import read_manifest, write_manifest
     from avalign.data.splits import (
         fold_split,
@@ -172,6 +175,7 @@ def split(
         raise typer.BadParameter(
             "choose one of --folds, --leave-one-out and --by-sentence", param_hint="--folds"
         )
+    check_target((manifest,), output, overwrite=overwrite, suffix=".csv")
     rows = read_manifest(manifest)
     if folds is not None:
         done = fold_split(rows, folds, seed=seed)
