@@ -23,7 +23,8 @@ import avalign
 from avalign.data.manifest import Manifest, read_manifest
 from avalign.errors import ParameterError
 from avalign.extraction import extract
-from avalign.media import Frame, atomic_output, iter_frames, probe, read_audio
+from avalign.files import atomic_output
+from avalign.media import Frame, iter_frames, probe, read_audio
 from avalign.media.video_writer import open_video_writer
 from avalign.processes import cores
 from avalign.streams import save_streams
@@ -105,7 +106,7 @@ def run_hidden_mouths(
 
 
 def fit_weights(manifest: Manifest, path: Path = MOUTH_WEIGHTS) -> None:
-    """Fit the weights of `avalign.vision.mouth` to the split train.
+    """Fit the weights of `avalign.vision.mouth` to the split train, where its terms allow.
 
     Parameters
     ----------
@@ -119,7 +120,7 @@ def fit_weights(manifest: Manifest, path: Path = MOUTH_WEIGHTS) -> None:
     features: list[NDArray[np.float32]] = []
     seen: list[float] = []
     weights: list[float] = []
-    rows = benchmark_rows(manifest, "train")
+    rows = [row for row in benchmark_rows(manifest, "train") if row.weights_ok]
     tasks = [(row.path, manifest.name_of(row)) for row in rows]
     with ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn")) as pool:
         clips = pool.map(_clip_features, tasks)
