@@ -46,8 +46,8 @@ SMALLEST_EYE_DISTANCE = 15.0
 # Single pictures may err: mouths are judged by the mean over this long.
 JUDGED_OVER_S = 1.0
 # Log odds below which a mouth is not believed to be in view: of the seconds of people who
-# show theirs, 1 in 200 has less, and what hides mouths in a new way often has more than 0.
-LEAST_MOUTH_LOG_ODDS = 2.0
+# show theirs, 1 in 100 has less, and what hides mouths in a new way often has more than 0.
+LEAST_MOUTH_LOG_ODDS = 1.0
 # Where less than this fraction of the rows shows a mouth, those do so by chance.
 LEAST_IN_VIEW = 0.5
 
