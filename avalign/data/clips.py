@@ -371,7 +371,8 @@ def _code_hash() -> str:
     digest = hashlib.sha256()
     package = Path(str(resources.files("avalign")))
     for name in CODE_THAT_EXTRACTS:
-        for module in sorted([package / name, *(package / name).glob("*.py")]):
+        weights = (package / name).glob("weights/*")
+        for module in sorted([package / name, *(package / name).glob("*.py"), *weights]):
             writes = module.relative_to(package).as_posix() in CODE_THAT_WRITES
             if module.is_file() and not writes:
                 digest.update(module.read_bytes())
