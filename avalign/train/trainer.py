@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from avalign.audio.mel import MfccSettings, dct_basis
+from avalign.processes import end_with_parent
 from avalign.space.losses import lag_contrast
 from avalign.space.network import SpaceNetwork, lag_scores, to_model
 from avalign.space.settings import EncoderPair, EncoderSettings, SpaceSettings
@@ -219,6 +220,7 @@ _done: Any = None
 def _share_progress(done: Any) -> None:
     global _done
     _done = done
+    end_with_parent()
     torch.set_num_threads(1)
 
 
