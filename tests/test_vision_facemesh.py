@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 import weakref
@@ -18,6 +19,7 @@ from avalign.media import iter_frames
 from avalign.vision.detection import FaceFinder
 from avalign.vision.facemesh import FaceMesh
 from avalign.vision.mesh_points import LIPS, MESH_POINTS, MIRRORED, RIGID
+from avalign.vision.native_logs import quiet_native_logs
 from avalign.vision.pose import to_layout
 from avalign.vision.regions import Region
 
@@ -179,3 +181,40 @@ def test_a_closed_graph_is_freed_at_once(picture, region):
         assert [one() for one in left] == [None] * len(left)
     finally:
         gc.enable()
+
+
+NO_TEMPORARY_FOLDER = """
+import os, tempfile
+
+def nowhere(*arguments):
+    raise FileNotFoundError(2, "No usable temporary directory found")
+
+tempfile._get_default_tempdir = nowhere
+if memory is False:
+    vars(os).pop("memfd_create", None)
+"""
+
+
+@pytest.mark.parametrize("memory", [True, False])
+@pytest.mark.parametrize("closed", ["", "2>&-"])
+def test_models_load_without_a_temporary_folder_and_without_stderr(memory, closed):
+    script = (
+        f"memory = {memory}"
+        + NO_TEMPORARY_FOLDER
+        + ("from avalign.vision.facemesh import FaceMesh\nFaceMesh().close()\nprint('ok')\n")
+    )
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" "$@" {closed}', sys.executable, "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "ok\n"
+    # What is kept out of the terminal otherwise is seen where it cannot be kept.
+    assert (done.stderr == "") == (memory or bool(closed))
+
+
+def test_what_others_say_meanwhile_is_passed_on(capfd):
+    with quiet_native_logs():
+        os.write(2, b"W0000 00:00:1700000000.1 chatter\nsomething else\n")
+    assert capfd.readouterr().err == "something else\n"
