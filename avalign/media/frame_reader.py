@@ -13,8 +13,15 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from avalign.errors import MediaError, NoFaceError, ParameterError
 from avalign.media.decoding import Pauses, StreamClock, decode, demux, describe, timestamp
 from avalign.media.geometry import Orientation, fit, orientation, shown_size
-from avalign.media.opening import StrPath, has_decoder, open_input, picture_streams
+from avalign.media.opening import (
+    LARGEST_PICTURE,
+    StrPath,
+    has_decoder,
+    open_input,
+    picture_streams,
+)
 from avalign.media.seeking import packets_from
+from avalign.processes import cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +34,8 @@ __all__ = ["Frame", "iter_frames"]
 # How far before the wanted time to look for a key picture, one try after the other.
 SEEK_LEADS_S = (0.0, 4.0, 32.0)
 FALLBACK_RATE = 25
+# Of all pictures that are decoded at a time; 16 of 4K.
+PIXELS_AT_ONCE = 16 * 3840 * 2160
 # A picture that stays for longer, as in a slide show, counts as a pause.
 LONGEST_STAY_S = 1.0
 
@@ -91,7 +100,7 @@ def iter_frames(
         with open_input(path) as container:
             stream = _picture_stream(container, path)
             stream.thread_type = "AUTO"
-            stream.thread_count = threads or 0
+            stream.thread_count = _threads(stream, threads)
             timed = _timed_frames(container, stream, path, seek_s)
             first = next(timed, None)
             if seek_s is not None and (first is None or first[1] > seeks[0]):
@@ -116,7 +125,20 @@ def _picture_stream(container: InputContainer, path: StrPath) -> av.VideoStream:
         raise NoFaceError(f"{path}: has no picture track", "give a file with a picture in it")
     if not has_decoder(streams[0]):
         raise MediaError(f"{path}: the codec of its picture track is not known")
+    width, height = streams[0].width, streams[0].height
+    if width * height > LARGEST_PICTURE:
+        raise MediaError(
+            f"{path}: its picture of {width} x {height} is too large, beyond "
+            f"{LARGEST_PICTURE // 10**6} million pixels",
+            "scale it down first, such as with: ffmpeg -i IN -vf scale=1920:-2 -c:a copy OUT",
+        )
     return streams[0]
+
+
+def _threads(stream: av.VideoStream, wanted: int | None) -> int:
+    """Decode large pictures with fewer threads: each holds pictures of its own."""
+    pixels = max(1, stream.width * stream.height)
+    return max(1, min(wanted or cores(), PIXELS_AT_ONCE // pixels))
 
 
 def _timed_frames(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 __all__ = [
+    "LARGEST_PICTURE",
     "StrPath",
     "codec_name",
     "has_decoder",
@@ -45,6 +46,10 @@ SELF_CONTAINED_FORMATS = (
 # Their clock starts anywhere (a broadcast may begin at 26 hours), so players
 # show the earliest stream's start as zero. Elsewhere zero is the file's own.
 ARBITRARY_CLOCK_FORMATS = {"mpeg", "mpegts", "mpegvideo"}
+
+# Pixels of the largest picture that is decoded, three times those of 8K. A few bytes can
+# promise any number of them.
+LARGEST_PICTURE = 100_000_000
 
 _ATTACHED = (
     av.stream.Disposition.attached_pic
@@ -76,7 +81,7 @@ def open_input(path: StrPath) -> InputContainer:
     """
     file = local_file(path)
     try:
-        return av.open(
+        container = av.open(
             f"file:{file.absolute()}",
             mode="r",
             container_options={
@@ -92,6 +97,10 @@ def open_input(path: StrPath) -> InputContainer:
             f"{path}: is not a media file avalign can read ({reason(error)})",
             "give a video or sound file such as mp4, mov, mkv, webm, avi, mpg, ts or wav",
         ) from error
+    for stream in container.streams.video:
+        if has_decoder(stream):
+            stream.codec_context.options = {"max_pixels": str(LARGEST_PICTURE)}
+    return container
 
 
 def local_file(path: StrPath) -> Path:
