@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from avalign.errors import AvalignError, MediaError, ParameterError
 
-__all__ = ["cores", "end_with_parent", "for_each", "interrupts_held"]
+__all__ = ["cores", "end_with_parent", "for_each", "installed_modules_only", "interrupts_held"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -31,6 +31,8 @@ AHEAD = 16
 ENDING_S = 10.0
 # How often a process looks whether its parent is there.
 LOOK_EVERY_S = 2.0
+
+_environment = threading.Lock()
 
 
 def cores() -> int:
@@ -284,7 +286,7 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         # Where this program ends without being asked for the rest, so does the process.
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        with interrupts_held():
+        with interrupts_held(), installed_modules_only():
             self.process.start()
         theirs.close()
         self.ready = False
@@ -366,3 +368,28 @@ def interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def installed_modules_only() -> Iterator[None]:
+    """Start processes that import nothing from the current directory as they start.
+
+    They are started as ``python -c``, which looks there first: a ``signal.py`` beside the
+    files at hand, whoever put it there, would be run. What the main script may import is
+    told to them afterwards.
+
+    Yields
+    ------
+    None
+        While processes may be started.
+    """
+    with _environment:
+        before = os.environ.get("PYTHONSAFEPATH")
+        os.environ["PYTHONSAFEPATH"] = "1"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["PYTHONSAFEPATH"]
+            else:
+                os.environ["PYTHONSAFEPATH"] = before

@@ -167,6 +167,19 @@ def test_workers_of_a_parent_that_is_killed_end(tmp_path: Path) -> None:
     assert left == []
 
 
+@pytest.mark.slow
+def test_workers_import_nothing_from_the_current_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("multiprocessing", "signal", "socket", "threading"):
+        (tmp_path / f"{name}.py").write_text("open('run', 'w'); raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    done = dict(for_each(operator.neg, [1, 2, 3], jobs=2, caller="neg"))
+    assert done == {0: -1, 1: -2, 2: -3}
+    assert not (tmp_path / "run").exists()
+    assert "PYTHONSAFEPATH" not in os.environ
+
+
 def is_running(pid: int) -> bool:
     """Tell whether there is such a process, and more of it than its exit code."""
     try:
