@@ -10,10 +10,11 @@ the picture, so a positive lag means that the audio is late.
 
 from avalign.comparison import AlignedPair, align_failed, compare
 from avalign.extraction import extract, is_streams_file
+from avalign.files import check_target
 from avalign.measurement import Measurement, check, check_options, failed, measure
 from avalign.repairing import repair, sync
 from avalign.retiming import align_files, aligned_path, check_output, retime
-from avalign.targets import check_target, check_video_target, synced_path
+from avalign.targets import check_video_target, synced_path
 
 __all__ = [
     "AlignedPair",

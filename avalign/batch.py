@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
@@ -23,7 +24,9 @@ def check_many(
     *,
     tolerance: str | Tolerance = "itu",
     max_lag_s: float = 1.0,
-    audio_track: int = 0,
+    video_track: int | None = None,
+    audio_track: int | None = None,
+    channel: int | None = None,
     jobs: int | None = None,
     executor: Executor | None = None,
     in_order: bool = False,
@@ -38,8 +41,13 @@ def check_many(
         What counts as in sync; see `Tolerance.parse`.
     max_lag_s : float
         Largest lag searched for, in seconds, on either side; up to 15.
-    audio_track : int
-        Which sound track, from 0.
+    video_track : int, optional
+        Which picture track, from 0; by default the first that shows a face.
+    audio_track : int, optional
+        Which sound track, from 0; by default the first with speech.
+    channel : int, optional
+        Which channel of the sound, from 0; by default all are averaged, or the one with
+        speech is taken where others hold something else.
     jobs : int, optional
         Files measured at once, one core each; by default as many as there are
         cores or files. With one, files run in this process, one after another,
@@ -60,9 +68,9 @@ def check_many(
     Raises
     ------
     ParameterError
-        If the tolerance, the largest lag or the number of jobs cannot be used; or
-        if processes are needed and the main script calls this without a guard, see
-        below.
+        If `paths` is one name and no list; if the tolerance, the largest lag or the
+        number of jobs cannot be used; or if processes are needed and the main script
+        calls this without a guard, see below.
 
     Notes
     -----
@@ -70,6 +78,10 @@ def check_many(
     `multiprocessing` do: in a script, call this below
     ``if __name__ == "__main__":``.
     """
+    if isinstance(paths, str | bytes | os.PathLike):
+        raise ParameterError(
+            f"paths is one name, {os.fsdecode(paths)!r}", "give a list of them: [...]"
+        )
     files = [str(path) for path in paths]
     limits = check_options(tolerance, max_lag_s)
     if jobs is not None and jobs < 1:
@@ -77,7 +89,9 @@ def check_many(
     settings: dict[str, Any] = {
         "tolerance": limits,
         "max_lag_s": max_lag_s,
+        "video_track": video_track,
         "audio_track": audio_track,
+        "channel": channel,
     }
     # A generator of its own: the arguments above are checked at the call, not
     # when the first report is asked for.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +12,7 @@ import numpy as np
 from avalign.comparison import AlignedPair, AlignTo, compare, heard
 from avalign.errors import NoAnswerError, NoFaceError, ParameterError
 from avalign.extraction import AnyPath, Progress
-from avalign.targets import check_target
+from avalign.files import check_target, scratch_folder
 from avalign.types import AlignReport
 
 if TYPE_CHECKING:
@@ -81,7 +78,9 @@ def retime(
         _write_wav(aligned, warp, target, duration_s, overwrite, progress)
         notes: tuple[str, ...] = ()
     else:
-        with _beside(target) as sound:
+        # Beside the target, where there is room for it.
+        with scratch_folder(target.parent) as scratch:
+            sound = scratch / f"sound{WAV}"
             _write_wav(aligned, warp, sound, duration_s, True, progress)
             notes = shift_audio(
                 report.reference,
@@ -107,8 +106,11 @@ def align_files(
     to: AlignTo = "sound",
     model: WarpModel = "auto",
     band_s: float | None = None,
-    reference_track: int = 0,
-    other_track: int = 0,
+    video_track: int | None = None,
+    reference_track: int | None = None,
+    other_track: int | None = None,
+    reference_channel: int | None = None,
+    other_channel: int | None = None,
     jobs: int | None = None,
     dry_run: bool = False,
     overwrite: bool = False,
@@ -118,7 +120,9 @@ def align_files(
 
     Parameters
     ----------
-    reference, other, to, model, band_s, reference_track, other_track, jobs
+    reference, other, to, model, band_s, video_track, reference_track, other_track
+        As for `compare`.
+    reference_channel, other_channel, jobs
         As for `compare`.
     output, overwrite
         As for `retime`.
@@ -149,8 +153,11 @@ def align_files(
         to=to,
         model=model,
         band_s=band_s,
+        video_track=video_track,
         reference_track=reference_track,
         other_track=other_track,
+        reference_channel=reference_channel,
+        other_channel=other_channel,
         jobs=jobs,
         progress=progress,
     )
@@ -263,21 +270,18 @@ def _pace(warp: TimeWarp) -> float:
     return 1.0 if abs(pace - 1.0) < 1e-9 else pace
 
 
-@contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """Name a sound file that lies beside the target until the block ends."""
-    with tempfile.TemporaryDirectory(prefix=".avalign-", dir=target.parent) as folder:
-        yield Path(folder) / f"{target.stem}{WAV}"
-
-
 def _residual_ms(aligned: AlignedPair, written: Path) -> float | None:
     """Align the file that was written with the reference again."""
     from avalign.align import align_pair, exchange_other
+    from avalign.media import probe
 
     if aligned.pair is None:
         return None
+    channel = aligned.other_channel
+    if channel is not None and channel >= probe(written).audio_tracks[0].channels:
+        channel = None  # encoded again with fewer channels
     try:
-        again = align_pair(exchange_other(aligned.pair, heard(written)))
+        again = align_pair(exchange_other(aligned.pair, heard(written, 0, channel)))
     except NoAnswerError:
         return None
     if again.warp is None:

@@ -20,6 +20,7 @@ import numpy as np
 
 from avalign.errors import MediaError, ParameterError
 from avalign.types import ClipStreams, FeatureStream, LipStream
+from avalign.untrusted import parse_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,9 +33,10 @@ npy: Any = np.lib.format  # carries no types
 
 FORMAT = "avalign-streams"
 VERSION = 1
-# A few rows far apart would otherwise ask for any amount of memory later.
-LONGEST_S = 12 * 3600.0
+LONGEST_S = 24 * 3600.0
+LARGEST_SIDE = 2**16  # of a picture
 MAX_BYTES = 2**30  # unpacked; nine hours of one face at 30 pictures per second
+MOST_COLUMNS = 256
 HEADER = "header"
 # Name, type and shape of the fields on disk; T is the number of rows, D is free.
 Fields: TypeAlias = dict[str, tuple[str, tuple[str | int, ...]]]
@@ -73,7 +75,7 @@ def save_streams(streams: ClipStreams, path: AnyPath, *, overwrite: bool = False
     MediaError
         If the file exists already or cannot be written.
     """
-    from avalign.media.atomic import atomic_output
+    from avalign.files import atomic_output
 
     if fault := _fault(streams):
         raise ParameterError(f"these streams cannot be saved: {fault}")
@@ -125,7 +127,7 @@ def load_streams(path: AnyPath) -> ClipStreams:
         If the file cannot be read, is not of this format and version, would unpack to
         more than `MAX_BYTES`, or holds arrays that make no sense.
     """
-    from avalign.media.opening import local_file
+    from avalign.files import local_file
 
     path = local_file(path)
     try:
@@ -162,23 +164,30 @@ class _Archive:
 
     def array(self, name: str, dtype: str) -> NDArray[Any]:
         try:
-            data = self._archive.read(f"{name}.npy")
+            entry = self._archive.getinfo(f"{name}.npy")
         except KeyError:
             raise _NotStreams(f"holds no {name!r}, so it is no streams file") from None
-        stream = BytesIO(data)
-        try:
-            npy.read_magic(stream)
-            shape, fortran, found = npy.read_array_header_1_0(stream)
-        except Exception as error:  # NumPy's parser names no complete list
-            raise _NotStreams(f"{name!r} is no array: {error}") from error
-        if found.str != dtype or fortran:
-            raise _NotStreams(f"{name!r} has the type {found.str}, not {dtype}")
-        # The size is compared in Python's integers, which do not overflow, before
-        # NumPy is asked for memory.
-        size = len(data) - stream.tell()
-        if min(shape, default=0) < 0 or math.prod(shape) * found.itemsize != size:
-            raise _NotStreams(f"{name!r} is shorter or longer than its shape {shape}")
-        return np.frombuffer(data, found, offset=stream.tell()).reshape(shape).copy()
+        with self._archive.open(entry) as stream:
+            try:
+                npy.read_magic(stream)
+                shape, fortran, found = npy.read_array_header_1_0(stream)
+            except Exception as error:  # NumPy's parser names no complete list
+                raise _NotStreams(f"{name!r} is no array: {error}") from error
+            if found.str != dtype or fortran:
+                raise _NotStreams(f"{name!r} has the type {found.str}, not {dtype}")
+            # Held against the limits in Python's integers, which do not overflow, before
+            # anything is unpacked.
+            if max(shape[1:], default=0) > MOST_COLUMNS:
+                raise _NotStreams(
+                    f"{name!r} has the shape {shape}, wider than {MOST_COLUMNS} columns"
+                )
+            size = entry.file_size - stream.tell()
+            if min(shape, default=0) < 0 or math.prod(shape) * found.itemsize != size:
+                raise _NotStreams(f"{name!r} is shorter or longer than its shape {shape}")
+            data = stream.read(size)
+        if len(data) != size:
+            raise _NotStreams(f"{name!r} ends early")
+        return np.frombuffer(data, found).reshape(shape).copy()
 
 
 def _read(archive: _Archive) -> ClipStreams:
@@ -213,9 +222,9 @@ def _read(archive: _Archive) -> ClipStreams:
 
 def _header(archive: _Archive) -> dict[str, Any]:
     try:
-        header = json.loads(archive.array(HEADER, "|u1").tobytes())
-    except (ValueError, RecursionError) as error:
-        raise _NotStreams(f"its header is no JSON: {error}") from error
+        header = parse_json(archive.array(HEADER, "|u1").tobytes(), file_names=True)
+    except ValueError as error:
+        raise _NotStreams(f"its header cannot be read: {error}") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise _NotStreams(f"its header does not name the format {FORMAT!r}")
     if header.get("version") != VERSION:
@@ -243,10 +252,10 @@ def _fault(streams: ClipStreams) -> str | None:
     if not np.array_equal(streams.mfcc.times_s, streams.speech.times_s):
         return "speech: its times are not those of mfcc"
     for i, lips in enumerate(streams.lips):
-        if not _is_whole(lips.track_id, least=0):
+        if not _is_whole(lips.track_id, 0, 2**31):
             return f"lips.{i}: its track_id is {lips.track_id!r}"
         size = lips.picture_size
-        if len(size) != 2 or not all(_is_whole(n, least=1) for n in size):
+        if len(size) != 2 or not all(_is_whole(n, 1, LARGEST_SIDE) for n in size):
             return f"lips.{i}: its picture_size is {size!r}"
     for name in ("duration_s", "frame_rate"):
         value = getattr(streams, name)
@@ -256,14 +265,17 @@ def _fault(streams: ClipStreams) -> str | None:
     return None if isinstance(source, str) else f"source is {source!r}"
 
 
-def _is_whole(number: object, least: int) -> bool:
-    return isinstance(number, int | np.integer) and int(number) >= least
+def _is_whole(number: object, least: int, most: int) -> bool:
+    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
+    return whole and least <= int(number) <= most  # type: ignore[call-overload]
 
 
 def _stream_fault(stream: FeatureStream, fields: Fields) -> str | None:
     n_rows = stream.times_s.size
     for field, (dtype, axes) in fields.items():
         array = getattr(stream, field)
+        if max(array.shape[1:], default=0) > MOST_COLUMNS:
+            return f"{field} has the shape {array.shape}, wider than {MOST_COLUMNS} columns"
         if array.dtype.str != dtype:
             return f"{field} has the type {array.dtype.str}, not {dtype}"
         expected = tuple(n_rows if axis == "T" else axis for axis in axes)

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from avalign.errors import AvalignError, MissingDependencyError
-from avalign.media import atomic_output
+from avalign.files import atomic_output
 from benchmarks.speed import make_clip
 
 SIZE = (320, 240)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from avalign.data.tables import read_table
 from avalign.errors import ParameterError
-from avalign.media import atomic_output
+from avalign.files import atomic_output
 from avalign.types import ClipStreams
 from benchmarks.cases import SEARCH_S, Estimator
 

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from avalign.media import atomic_output
+from avalign.files import atomic_output
 from benchmarks.tables import Table
 
 __all__ = ["write_rows", "write_tables"]

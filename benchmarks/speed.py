@@ -27,7 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from avalign.errors import AvalignError, MissingDependencyError
-from avalign.media import Frame, atomic_output, iter_audio, iter_frames, read_audio
+from avalign.files import atomic_output
+from avalign.media import Frame, iter_audio, iter_frames, read_audio
 from avalign.media.video_writer import open_video_writer
 from avalign.types import AudioStream
 

@@ -5,6 +5,7 @@ import multiprocessing
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -82,8 +83,9 @@ def test_settings_reach_every_file(monkeypatch):
         return SyncReport(path, "ok", "ebu")
 
     monkeypatch.setattr(batch, "check", check)
-    list(batch.check_many(["a", "b"], tolerance="ebu", max_lag_s=2, audio_track=1, jobs=1))
-    assert seen == [{"tolerance": "ebu", "max_lag_s": 2, "audio_track": 1}] * 2
+    asked = {"max_lag_s": 2, "video_track": 0, "audio_track": 1, "channel": None}
+    list(batch.check_many(["a", "b"], tolerance="ebu", jobs=1, **asked))
+    assert seen == [{"tolerance": "ebu", **asked}] * 2
 
 
 @pytest.mark.parametrize("settings", [{"tolerance": "bbc"}, {"jobs": 0}])
@@ -145,3 +147,9 @@ def test_who_stops_listening_stops_the_processes(tmp_path):
     next(reports)
     reports.close()
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("one", ["a.mp4", Path("a.mp4"), b"a.mp4"])
+def test_one_name_is_no_list(one):
+    with pytest.raises(ParameterError, match=r"one name, 'a.mp4'.*\["):
+        batch.check_many(one)

@@ -154,7 +154,7 @@ def test_sound_that_is_none_gives_no_answer(here, capsys, samples, other, reason
         (["scene.mp4", "missing.wav"], 3, "missing.wav: no such file"),
         (["scene.mp4", "notes.txt"], 3, "not a media file"),
         (["scene.mp4", "take.wav", "-o", "taken.wav"], 3, "exists already"),
-        (["scene.mp4", "take.wav", "-o", "no/where.wav"], 3, "no folder"),
+        (["scene.mp4", "take.wav", "-o", "no/where.wav"], 3, "does not exist"),
         (["scene.mp4", "take.wav", "-o", "scene.mp4", "-y"], 2, "is the input"),
         (["scene.mp4", "take.wav", "-o", "take.wav", "-y"], 2, "is the input"),
         (["scene.mp4", "take.wav", "-o", "sound.ogg"], 2, "cannot write a video"),

@@ -6,9 +6,11 @@ import os
 
 import planted
 import pytest
-from avalign_cli.inputs import expand
+from avalign_cli.inputs import expand, told_left_out
 from avalign_cli.main import main
 from planted import late, plant
+
+from avalign.suffixes import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 
 
 @pytest.fixture
@@ -33,32 +35,86 @@ class TestInputs:
             path.touch()
 
     def test_folders_are_searched_for_media(self, tree):
-        assert expand(["."]) == ["./a.MOV", "./b.mp4", "./deep/d[1].webm", "./deep/er/c.mkv"]
+        assert expand(["."]).paths == [
+            "./a.MOV",
+            "./b.mp4",
+            "./deep/d[1].webm",
+            "./deep/er/c.mkv",
+        ]
 
     def test_a_named_file_is_taken_whatever_its_suffix(self, tree):
-        assert expand(["notes.txt"]) == ["notes.txt"]
+        assert expand(["notes.txt"]).paths == ["notes.txt"]
 
     def test_patterns_match_and_names_with_brackets_are_names(self, tree):
-        assert expand(["*.mp4", "**/*.mkv"]) == ["b.mp4", "deep/er/c.mkv"]
-        assert expand(["deep/d[1].webm"]) == ["deep/d[1].webm"]
+        assert expand(["*.mp4", "**/*.mkv"]).paths == ["b.mp4", "deep/er/c.mkv"]
+        assert expand(["deep/d[1].webm"]).paths == ["deep/d[1].webm"]
 
     def test_a_list_is_read_where_the_dash_stands(self, tree):
         listed = b"b.mp4\n\nname with spaces .mp4\r\n"
-        assert expand(["a.MOV", "-"], listed) == ["a.MOV", "b.mp4", "name with spaces .mp4"]
+        assert expand(["a.MOV", "-"], listed).paths == [
+            "a.MOV",
+            "b.mp4",
+            "name with spaces .mp4",
+        ]
 
     def test_a_list_may_end_names_with_nul(self, tree):
-        assert expand(["-"], b"b.mp4\0two\nlines.mp4\0") == ["b.mp4", "two\nlines.mp4"]
+        assert expand(["-"], b"b.mp4\0two\nlines.mp4\0").paths == ["b.mp4", "two\nlines.mp4"]
 
     def test_a_list_may_hold_names_that_are_no_text(self, tree):
-        (name,) = expand(["-"], b"\xef\xbb\xbfcaf\xe9.mp4\n")
+        (name,) = expand(["-"], b"\xef\xbb\xbfcaf\xe9.mp4\n").paths
         assert os.fsencode(name) == b"caf\xe9.mp4"
 
     def test_each_file_once_and_what_is_missing_stays(self, tree):
-        assert expand(["b.mp4", "*.mp4", "gone.mp4"]) == ["b.mp4", "gone.mp4"]
+        assert expand(["b.mp4", "*.mp4", "gone.mp4"]).paths == ["b.mp4", "gone.mp4"]
 
     def test_a_folder_without_media_stays_to_be_reported(self, tree, tmp_path):
         (tmp_path / "empty").mkdir()
-        assert expand(["empty"]) == ["empty"]
+        assert expand(["empty"]).paths == ["empty"]
+
+    def test_what_others_leave_in_folders_is_left_out_and_counted(self, tree, tmp_path):
+        for name in (
+            *("._b.mp4", ".DS_Store", "Thumbs.db", ".trash/old.mp4", "__MACOSX/x.mp4"),
+            *("b.synced.mp4", "b.npz", "lone.npz", "voice.wav"),
+        ):
+            path = tmp_path / "deep" / name
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+        (tmp_path / "deep" / "b.MP4").touch()
+        found = expand(["."])
+        assert found.paths == [
+            *("./a.MOV", "./b.mp4", "./deep/b.MP4", "./deep/d[1].webm", "./deep/er/c.mkv"),
+            "./deep/lone.npz",
+        ]
+        assert told_left_out(found.left_out).startswith(
+            "7 files left out: 3 hidden, 1 of no known ending, 1 with sound alone, "
+            "1 with streams of a video beside them, 1 written by avalign (--all"
+        )
+        everything = expand(["."], everything=True)
+        assert {"./deep/._b.mp4", "./deep/.trash/old.mp4", "./deep/b.synced.mp4"} <= set(
+            everything.paths
+        )
+        assert "hidden" not in everything.left_out
+        # What is named is taken.
+        assert expand(["deep/._b.mp4"]).paths == ["deep/._b.mp4"]
+
+    def test_links_to_folders_are_followed_once(self, tree, tmp_path):
+        (tmp_path / "away").mkdir()
+        (tmp_path / "away" / "x.mp4").touch()
+        top = tmp_path / "top"
+        (top / "z").mkdir(parents=True)
+        (top / "z" / "y.mp4").touch()
+        (top / "a").symlink_to(top / "z")
+        (top / "away").symlink_to(tmp_path / "away")
+        (top / "z" / "up").symlink_to(top)
+        (top / "me").symlink_to("me")
+        assert expand(["top"]).paths == ["top/away/x.mp4", "top/z/y.mp4"]
+        (tmp_path / "link").symlink_to(top)
+        assert expand(["link"]).paths == ["link/away/x.mp4", "link/z/y.mp4"]
+
+    def test_every_ending_that_is_written_is_found_in_folders(self):
+        from avalign.media.containers import _BY_SUFFIX
+
+        assert set(_BY_SUFFIX) - VIDEO_SUFFIXES <= AUDIO_SUFFIXES
 
 
 def test_one_line_per_file_and_a_summary(here, capsys):

@@ -118,13 +118,13 @@ def test_nothing_is_overwritten_unasked(ravdess, capsys):
             2,
             "no option levels",
         ),
-        (("check", "gone.csv"), 3, "cannot be read"),
+        (("check", "gone.csv"), 3, "no such file"),
         (("check", "empty.csv"), 2, "holds no rows"),
         (("check", "empty.csv", "--labels", ","), 2, "no label is named"),
         (("synth", "made", "--emotions", ","), 2, "no emotion is named"),
         (("split", "empty.csv", "-o", "s.csv", "--shares", ","), 2, "no share is named"),
         (("split", "empty.csv", "-o", "s.csv"), 2, "0 speakers"),
-        (("extract", "gone.csv"), 3, "cannot be read"),
+        (("extract", "gone.csv"), 3, "no such file"),
     ],
 )
 def test_bad_input(here, arguments, code, words, capsys):

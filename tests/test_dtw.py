@@ -128,6 +128,50 @@ class TestTwin:
         assert found.path.tolist() == [list(cell) for cell in path]
 
     @quick
+    @given(
+        pairs(longest=9),
+        st.sampled_from(
+            ["symmetric1", "symmetric2", "symmetricP1", "asymmetric", "rabinerJuang"]
+        ),
+        st.sampled_from([0.1, 0.3, 0.6]),
+        st.booleans(),
+        st.booleans(),
+        st.integers(0, 2**32 - 1),
+    )
+    def test_no_path_meets_an_infinite_cost(self, series, name, share, opens, weighs, seed):
+        random = np.random.default_rng(seed)
+        costs = naive.local_costs(*series)
+        costs[random.random(costs.shape) < share] = np.inf
+        weights = np.zeros(max(costs.shape), costs.dtype) if weighs else None
+        moves = naive.CLASSIC if name == "symmetric1" else dtw.STEP_PATTERNS[name].moves
+        weighed = np.where(costs < np.inf, 0, costs).astype(costs.dtype) if weighs else costs
+        given = {"metric": "precomputed", "step_pattern": name, "open_end": opens}
+        given |= {"open_begin": opens, "weights": weights}
+        distance, path = naive.warp(weighed, moves, open_begin=opens, open_end=opens)
+        if path is None:
+            with pytest.raises(ParameterError, match="no path of"):
+                dtw.path(costs, **given)
+            return
+        found = dtw.path(costs, **given)
+        assert dtw.distance(costs, **given) == found.distance == distance
+        assert found.path.tolist() == [list(cell) for cell in path]
+        assert np.isfinite(costs[tuple(found.path.T)]).all()
+
+    def test_no_path_goes_round_a_wall(self):
+        costs = np.ones((4, 5))
+        costs[:, 2] = np.inf
+        for verb in (dtw.distance, dtw.path):
+            with pytest.raises(ParameterError, match="4 x 5 costs goes round the infinite"):
+                verb(costs, metric="precomputed")
+        with pytest.raises(ParameterError, match="infinite ones"):
+            dtw.soft(costs, metric="precomputed")
+        costs[3, 2] = 1
+        assert dtw.path(costs, metric="precomputed").distance == 6
+        assert (dtw.soft(costs, metric="precomputed").gradient_x[:3, 2] == 0).all()
+        with pytest.raises(ParameterError, match=r"x is nan in row 0 .*costs inf"):
+            dtw.path(np.full((2, 2), np.nan), metric="precomputed")
+
+    @quick
     @given(pairs(most_features=4, values=st.floats(0.5, 9)))
     def test_cosine_is_one_minus_the_normalised_product(self, series):
         x, y = series

@@ -182,7 +182,6 @@ def test_bad_cells_are_named(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (b"", "no column 'path'"),
         (b"file,split\na,dev\n", "no column 'path'"),
         (b"path,split,split\na,b,c\n", "'split' more than once"),
         (b"path,split\na\n", "line 2: 1 cells, the header has 2"),
@@ -197,12 +196,13 @@ def test_bad_tables_are_refused(tmp_path: Path, text: bytes, expected: str) -> N
 
 
 def test_a_missing_manifest_is_a_media_error(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match="cannot be read"):
-        read_manifest(tmp_path / "none.csv")
-    with pytest.raises(MediaError, match="cannot be read"):
+    for name, words in (("none.csv", "no such file"), ("none.parquet", "no such file")):
+        with pytest.raises(MediaError, match=words):
+            read_manifest(tmp_path / name)
+    with pytest.raises(MediaError, match="is a folder"):
         read_manifest(tmp_path)
-    with pytest.raises(MediaError, match="cannot be read"):
-        read_manifest(tmp_path / "none.parquet")
+    with pytest.raises(MediaError, match="is empty"):
+        read_manifest(write(tmp_path, ""))
 
 
 def test_parquet_says_the_same_as_csv(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(MissingDependencyError, match="pip install pyarrow"):
-        read_manifest(write(tmp_path, b"", "a.parquet"))
+        read_manifest(write(tmp_path, b"PAR1", "a.parquet"))
 
 
 def test_select_meets_all_conditions(tmp_path: Path) -> None:
@@ -303,3 +303,56 @@ def test_the_real_manifest_reads() -> None:
     assert all(row.transcript.is_file() for row in manifest if row.transcript)
     by_split = {split: manifest.select(split=split) for split in ("train", "dev")}
     assert sum(map(len, by_split.values())) == len(manifest)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_a_pipe_or_a_device_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(MediaError, match="not a regular file"):
+        read_manifest(tmp_path / name)
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to("/dev/zero")
+    with pytest.raises(MediaError, match="not a regular file"):
+        read_manifest(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"path": ["a.mp4"] * 5_000_000}, "5000000 rows"),
+        ({"path": [f"{n}.mp4" for n in range(900)], "text": ["x" * 10**5] * 900}, "MiB"),
+    ],
+)
+def test_a_small_parquet_that_unpacks_to_much_is_refused(
+    tmp_path: Path, columns: dict[str, list[object]], expected: str
+) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "bomb.parquet"
+    parquet.write_table(pyarrow.table(columns), path, compression="zstd")
+    assert path.stat().st_size < 100_000
+    with pytest.raises(MediaError, match=f"bomb.parquet: holds .*{expected}"):
+        read_manifest(path)
+
+
+def test_lists_in_parquet_are_left_out(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table({"path": ["a.mp4"], "frames": [[1] * 9_999], "fps": [25]})
+    parquet.write_table(table, tmp_path / "m.parquet")
+    assert read_manifest(tmp_path / "m.parquet").rows[0].extra == {"fps": "25"}
+
+
+def test_what_parquet_cannot_turn_into_text_is_told(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    raw = pyarrow.array([b"\xff.mp4"])
+    texts = pyarrow.Array.from_buffers(pyarrow.string(), 1, raw.buffers())
+    parquet.write_table(pyarrow.table({"path": texts}), tmp_path / "latin.parquet")
+    assert "latin.parquet is not Parquet" in refusal(tmp_path / "latin.parquet")
+
+
+@pytest.mark.parametrize("number", ["1e999", "1" + "0" * 400, "nan", "-inf"])
+def test_numbers_beyond_all_bounds_are_no_seconds(tmp_path: Path, number: str) -> None:
+    text = f"path,start_s\na.mp4,{number}\n"
+    assert "is not a number of seconds" in refusal(write(tmp_path, text))

@@ -17,7 +17,8 @@ import pytest
 from media import Recipe, make_clip
 
 from avalign.errors import MediaError
-from avalign.media import atomic_output, iter_frames, probe, read_audio, shift_audio
+from avalign.files import atomic_output
+from avalign.media import iter_frames, probe, read_audio, shift_audio
 
 READERS = [probe, read_audio, lambda path: list(iter_frames(path))]
 
@@ -132,7 +133,7 @@ def test_odd_names_are_taken_literally(tmp_path, monkeypatch, clip):
 def test_a_whole_file_or_none(tmp_path):
     target = tmp_path / "result.json"
     with atomic_output(target) as temporary:
-        assert temporary.parent == tmp_path
+        assert temporary.is_relative_to(tmp_path)
         assert temporary.suffix == ".json"
         temporary.write_text("first")
         assert not target.exists()
@@ -171,7 +172,7 @@ def test_the_result_has_ordinary_permissions(tmp_path):
 def test_an_existing_output_stays(tmp_path, clip):
     target = tmp_path / "out.mp4"
     target.write_text("precious")
-    with pytest.raises(MediaError, match=r"exists already .use -y"):
+    with pytest.raises(MediaError, match=r"exists already .overwrite it .-y"):
         shift_audio(clip, target, audio_lag_s=0.1)
     assert target.read_text() == "precious"
     shift_audio(clip, target, audio_lag_s=0.1, overwrite=True)
@@ -195,7 +196,7 @@ def test_folders_that_cannot_be_written_to(tmp_path, clip, monkeypatch):
     def refuse(*args, **kwargs):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("avalign.media.atomic.os.open", refuse)
+    monkeypatch.setattr("avalign.files.os.open", refuse)
     with pytest.raises(MediaError, match="not writable"):
         shift_audio(clip, tmp_path / "locked.mp4", audio_lag_s=0.1)
 

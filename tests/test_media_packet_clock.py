@@ -54,10 +54,14 @@ def test_sound_that_steps_back_was_there_already():
     assert steps_back == 1
 
 
-@pytest.mark.parametrize("far", [-25 * 11, 25 * 3601])
-def test_after_a_jump_of_the_clock_packets_follow_on(far):
-    start = 25 * 20
+def test_after_a_long_step_back_packets_follow_on():
+    start, far = 25 * 20, -25 * 11
     times = [(start, start), (start + far, start + far), (start + far + 1, start + far + 1)]
     found, steps_back = placed(times)
     assert found == [(2000, 2000), (2004, 2004), (2008, 2008)]
     assert steps_back == 0
+
+
+def test_a_pause_of_hours_stays_one():
+    found, _ = placed([(0, 0), (25 * 7200, 25 * 7200)])
+    assert found == [(0, 0), (100 * 7200, 100 * 7200)]

@@ -166,7 +166,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
         ({"fusion_options": {"hidden": [1]}}, "fusion option"),
         ({"fusion_options": {"hidden": 10**12}}, "hidden"),
         ({"characters": "aa"}, "alphabet"),
-        ({"dropout": float("nan")}, "dropout"),
+        ({"dropout": float("nan")}, "NaN is no number"),
         ({"surprise": 1}, "surprise"),
     ],
 )

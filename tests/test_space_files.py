@@ -55,7 +55,7 @@ def test_settings_of_strangers_are_refused(saved, changes):
 @pytest.mark.parametrize("text", ["", "[", "[" * 100_000, "3", '{"format": 1}', "\x00"])
 def test_settings_that_are_none_are_refused(saved, text):
     (saved / "estimator.json").write_text(text)
-    with pytest.raises(MediaError, match="cannot read a saved estimator"):
+    with pytest.raises(MediaError, match=r"estimator.json: (cannot|is empty)"):
         load_space(saved)
 
 
@@ -81,7 +81,7 @@ def test_damaged_arrays_are_refused(saved, change, words):
 
 def test_arrays_that_are_none_are_refused(saved):
     (saved / "arrays.safetensors").write_bytes(b"\x80\x04pickle")
-    with pytest.raises(MediaError, match="cannot read a saved estimator"):
+    with pytest.raises(MediaError, match=r"arrays.safetensors: cannot be read"):
         load_space(saved)
     (saved / "arrays.safetensors").unlink()
     with pytest.raises(MediaError):
@@ -98,10 +98,10 @@ def test_an_estimator_of_another_class_is_refused(saved):
 def test_folders_of_others_are_kept(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years")
-    with pytest.raises(MediaError, match="no saved estimator"):
+    with pytest.raises(MediaError, match="else than a saved estimator"):
         fitted("cca").save(tmp_path / "mine", overwrite=True)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(MediaError, match="no saved estimator"):
+    with pytest.raises(MediaError, match="else than a saved estimator"):
         fitted("cca").save(tmp_path / "file", overwrite=True)
     with pytest.raises(MediaError, match="no such folder"):
         fitted("cca").save(tmp_path / "gone" / "space")

@@ -26,10 +26,10 @@ from avalign.tasks.storage import load_model  # noqa: E402
 from avalign.train.batches import BatchSource, make_batch  # noqa: E402
 from avalign.train.conditions import Condition, condition_batches  # noqa: E402
 from avalign.train.disturb import CLEAN, Augmentation  # noqa: E402
-from avalign.train.loop import prepare_folder  # noqa: E402
 from avalign.train.noise import WhiteNoise, mix_at_snr  # noqa: E402
 from avalign.train.objective import LossWeights, Objective, task_losses  # noqa: E402
 from avalign.train.plans import LoopPlan, Telling, TrainingPlan, known_streams  # noqa: E402
+from avalign.train.run_folder import RUN_FILES, run_folder  # noqa: E402
 from avalign.train.utterances import aligned_sequence, word_rows  # noqa: E402
 from avalign.transcript import Transcript, Word, transcript_stream  # noqa: E402
 from avalign.types import TimeWarp  # noqa: E402
@@ -194,16 +194,102 @@ def test_tensorboard_gets_the_curves(tmp_path):
     assert list((tmp_path / "events").iterdir())
 
 
+def _folder_of(folder, *, inputs=(), **choice):
+    chosen = {"overwrite": False, "resume": False, **choice}
+    return run_folder(folder, inputs=inputs, **chosen)
+
+
+def _contents(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_text() for path in files}
+
+
+def _write_run(folder, text, names=RUN_FILES):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
 def test_a_folder_with_a_run_is_not_touched_unless_asked(tmp_path):
     (tmp_path / "model.json").write_text("old")
     with pytest.raises(MediaError, match=r"model.json: exists already"):
-        prepare_folder(tmp_path, overwrite=False, resume=False)
+        _folder_of(tmp_path).__enter__()
     with pytest.raises(ParameterError, match="go on and start anew"):
-        prepare_folder(tmp_path, overwrite=True, resume=True)
-    prepare_folder(tmp_path, overwrite=False, resume=True)
-    assert (tmp_path / "model.json").exists()
-    prepare_folder(tmp_path, overwrite=True, resume=False)
-    assert not (tmp_path / "model.json").exists()
+        _folder_of(tmp_path, overwrite=True, resume=True).__enter__()
+    with _folder_of(tmp_path, resume=True) as folder:
+        assert folder == tmp_path
+    assert _contents(tmp_path) == {"model.json": "old"}
+
+
+def test_an_old_run_stays_until_the_new_one_is_complete_and_can_be_resumed(tmp_path):
+    _write_run(tmp_path, "old")
+    (tmp_path / "thesis.txt").write_text("mine")
+    before = _contents(tmp_path)
+    with pytest.raises(NoAnswerError), _folder_of(tmp_path, overwrite=True):
+        raise NoAnswerError("nothing to learn from")
+    assert _contents(tmp_path) == before  # no trace of a run that came to nothing
+
+    def stopped():
+        with _folder_of(tmp_path, overwrite=True) as folder:
+            (folder / "checkpoint.safetensors").write_text("half")
+            raise NoAnswerError("the loss is nan")
+
+    with pytest.raises(NoAnswerError):
+        stopped()
+    begun = "unfinished-run/checkpoint.safetensors"
+    assert _contents(tmp_path) == {**before, begun: "half"}
+    with pytest.raises(MediaError, match="go on with --resume"):
+        _folder_of(tmp_path).__enter__()
+
+    with _folder_of(tmp_path, resume=True) as folder:
+        assert (folder / "checkpoint.safetensors").read_text() == "half"
+        _write_run(folder, "new", RUN_FILES[:-1])
+        _write_run(folder, "new", ["events/1"])
+    # Files of others stay; a calibration of the old weights does not.
+    assert _contents(tmp_path) == {
+        **dict.fromkeys([*RUN_FILES[:-1], "events/1"], "new"),
+        "thesis.txt": "mine",
+    }
+
+
+def test_starting_anew_drops_what_an_unfinished_run_left(tmp_path):
+    _write_run(tmp_path, "old")
+    _write_run(tmp_path / "unfinished-run", "half")
+    with _folder_of(tmp_path, overwrite=True) as folder:
+        assert not any(folder.iterdir())
+        _write_run(folder, "new")
+    assert _contents(tmp_path) == dict.fromkeys(RUN_FILES, "new")
+
+
+def test_folds_take_the_place_of_folds(tmp_path):
+    names = ["fold1/model.json", "fold2/model.json", "folds.json"]
+    _write_run(tmp_path, "old", names)
+    with _folder_of(tmp_path, overwrite=True, names=names) as folder:
+        _write_run(folder, "new", names)
+        assert _contents(tmp_path / "fold1") == {"model.json": "old"}
+    assert _contents(tmp_path) == dict.fromkeys(names, "new")
+
+
+def test_a_run_never_writes_over_what_it_reads(tmp_path):
+    manifest = tmp_path / "curves.csv"
+    manifest.write_text("path")
+    for choice in ({"overwrite": True}, {"resume": True}):
+        with pytest.raises(ParameterError, match=r"curves.csv: is the input"):
+            _folder_of(tmp_path, inputs=[manifest], **choice).__enter__()
+    assert manifest.read_text() == "path"
+
+
+def test_a_run_that_replaces_another_may_be_killed_and_goes_on(whole_run, tmp_path):
+    _write_run(tmp_path, "old")
+    before = _contents(tmp_path)
+    process = start(tmp_path, 5, "-y")
+    _, words = process.communicate(timeout=300)
+    assert process.returncode == -signal.SIGKILL, words
+    assert {name: (tmp_path / name).read_text() for name in before} == before
+    with _folder_of(tmp_path, resume=True) as folder:
+        run(folder, resume=True)
+    same_weights(whole_run[0], tmp_path)
+    assert not (tmp_path / "unfinished-run").exists()
 
 
 def test_the_rate_rises_and_falls():

@@ -1,6 +1,6 @@
 """A run of training in the tiny world, also as a process of its own that may be killed.
 
-``python training.py FOLDER [KILL_AFTER]`` trains, and dies by SIGKILL after so many steps;
+``python training.py FOLDER [KILL_AFTER [-y]]`` trains, and dies by SIGKILL after so many steps;
 started by torchrun's environment variables it trains as one process of several.
 """
 
@@ -17,6 +17,7 @@ from avalign.train.conditions import Condition
 from avalign.train.disturb import CLEAN, Augmentation
 from avalign.train.plans import LoopPlan, Telling, TrainingPlan
 from avalign.train.recognizer import Corpus, train_recognizer
+from avalign.train.run_folder import run_folder
 from avalign.train.scores import EmotionTest, SpeechTest
 from avalign.train.voices import training_noises
 
@@ -91,8 +92,10 @@ def main():
     if "WORLD_SIZE" in os.environ:
         # Dropout would be drawn for other items; 11 utterances make a last share of one.
         run(folder, augmentation=replace(CLEAN, noise_share=0.5), dropout=0.0)
-    else:
-        run(folder, telling=Telling(progress=progress))
+        return
+    overwrite = "-y" in sys.argv
+    with run_folder(folder, inputs=(), overwrite=overwrite, resume=not overwrite) as work:
+        run(work, telling=Telling(progress=progress))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.space import SpaceModel, load_model
-from avalign.space.grid import normalise, to_uniform
+from avalign.space.grid import grid_places, normalise, rows_at
 from avalign.types import FeatureStream
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def sound_embedding(mfcc: FeatureStream, model: SpaceModel | None = None) -> Fea
     members = embedded.values.reshape(len(embedded), settings.members, -1)
     spoken = members[:, :, : settings.dimensions].reshape(len(embedded), -1)
 
-    values, valid, _ = to_uniform(mfcc, settings.rate_hz)
+    values, valid = rows_at(mfcc, embedded.times_s)
     columns = settings.audio_columns
     cepstrum = normalise(
         values[:, :columns],
@@ -102,13 +102,13 @@ def sound_embedding(mfcc: FeatureStream, model: SpaceModel | None = None) -> Fea
         round(settings.normalisation_s * settings.rate_hz),
         model.weights["audio_scale"],
         _PRIOR_ROWS,
+        grid_places(embedded)[0] if len(embedded) > 1 else None,
     )
-    rows = min(len(embedded), len(cepstrum))
-    valid = embedded.valid[:rows] & valid[:rows]
-    weights = valid * _loudness_weights(level_db(values[:rows]), valid)
-    halves = [_directions(half[:rows], weights) for half in (spoken, cepstrum)]
+    valid = embedded.valid & valid
+    weights = valid * _loudness_weights(level_db(values), valid)
+    halves = [_directions(half, weights) for half in (spoken, cepstrum)]
     joined = np.concatenate(halves, axis=1) * np.float32(np.sqrt(0.5))
-    return FeatureStream(joined, embedded.times_s[:rows], valid, "embedding")
+    return FeatureStream(joined, embedded.times_s, valid, "embedding")
 
 
 def _loudness_weights(

@@ -13,6 +13,7 @@ import numpy as np
 
 from avalign.errors import MediaError
 from avalign.space.model import SHIPPED_WEIGHTS, blame_installation
+from avalign.untrusted import read_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +23,9 @@ __all__ = ["SHIPPED_CALIBRATION", "Calibration", "load_calibration", "tempered_i
 # Evidence against a match says less than evidence for one: some mouths fit their own
 # voice badly, and show its lag all the same.
 _AGAINST_WEIGHT = 1 / 3
+
+_LARGEST_BYTES = 2**20
+_LARGEST_NUMBER = 1e6
 
 SHIPPED_CALIBRATION = SHIPPED_WEIGHTS.with_name("calibration.json")
 
@@ -169,18 +173,31 @@ def load_calibration(path: Path | str = SHIPPED_CALIBRATION) -> Calibration:
     InstallationError
         If the shipped one is not one.
     """
+    hint = "name one written by `avalign train space`"
     with blame_installation(path == SHIPPED_CALIBRATION):
         try:
-            fields = json.loads(Path(path).read_text(encoding="utf-8"))
-            return Calibration(**{name: float(value) for name, value in fields.items()})
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise MediaError(
-                f"{path}: cannot read the calibration: {error}",
-                "name one written by `avalign train space`",
-            ) from None
+            fields = read_json(path, largest_bytes=_LARGEST_BYTES, hint=hint)
+            calibration = Calibration(
+                **{name: _number(name, value) for name, value in fields.items()}
+            )
+            if min(calibration.interval_scale, calibration.smallest_half_width_s) < 0.0:
+                raise ValueError("the width of the interval is negative")
+            return calibration
+        except (ValueError, TypeError, AttributeError) as error:
+            raise MediaError(f"{path}: cannot read the calibration: {error}", hint) from None
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is no number")
+    if abs(value) > _LARGEST_NUMBER:
+        raise ValueError(f"{name} is {value:g}, which is out of range")
+    return float(value)
 
 
 def _logistic(log_odds: float) -> float:
+    if log_odds < 0.0:  # so that nothing overflows
+        return 1.0 - _logistic(-log_odds)
     return 1.0 / (1.0 + math.exp(-log_odds))
 
 

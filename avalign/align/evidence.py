@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import ParameterError
+from avalign.space.grid import grid_places
+from avalign.types.clocks import runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,17 +51,18 @@ class Evidence:
         Picture time at the middle of each block.
     used : ndarray of shape (B,), bool
         Blocks in which the lips are seen at all.
-    rows : tuple of int
-        Rows of the lip and the audio embedding.
+    lip_places, audio_places : ndarray of shape (T,), int64
+        Number of each row of the embeddings on their clocks, which may have gaps.
     first_shift : int
-        Audio row that the first lag pairs with lip row 0.
+        Audio place that the first lag pairs with lip place 0.
     """
 
     values: NDArray[np.float64]
     lags_s: NDArray[np.float64]
     times_s: NDArray[np.float64]
     used: NDArray[np.bool_]
-    rows: tuple[int, int]
+    lip_places: NDArray[np.int64]
+    audio_places: NDArray[np.int64]
     first_shift: int
 
     @property
@@ -74,7 +77,7 @@ def gather_evidence(audio: FeatureStream, lips: FeatureStream, max_lag_s: float)
     Parameters
     ----------
     audio, lips : FeatureStream
-        Embeddings of one `SpaceModel`, on uniform clocks of the same rate.
+        Embeddings of one `Space`, on uniform clocks of the same rate; gaps may be left out.
     max_lag_s : float
         Half width of the band in seconds.
 
@@ -102,31 +105,50 @@ def gather_evidence(audio: FeatureStream, lips: FeatureStream, max_lag_s: float)
             f"audio has {audio.values.shape[1]} and lips {lips.values.shape[1]} dimensions",
             "embed both streams with the same model",
         )
-    period = float(lips.times_s[1] - lips.times_s[0])
+    lip_places, period = grid_places(lips)
+    audio_places, _ = grid_places(audio)
     lead = float(audio.times_s[0] - lips.times_s[0])
     first = int(np.ceil((-max_lag_s - lead) / period - 1e-6))
     last = int(np.floor((max_lag_s - lead) / period + 1e-6))
     lags_s = lead + period * np.arange(first, last + 1)
-    length, width = len(lips), len(lags_s)
-    blocks = -(-length // BLOCK_ROWS)
 
-    # Row i of the band needs audio rows i + first ... i + last.
-    before = max(0, -first)
-    after = max(0, length + last - len(audio))
-    padded = np.pad(audio.values, ((before, after), (0, 0)))[max(0, first) :]
-    values = np.empty((blocks, width))
-    for block in range(blocks):
-        start = block * BLOCK_ROWS
-        part = lips.values[start : start + BLOCK_ROWS]
-        products = part @ padded[start : start + len(part) + width - 1].T
-        rows, columns = products.strides
+    blocks = [
+        slice(begin, min(begin + BLOCK_ROWS, part.stop))
+        for part in runs(lip_places.astype(np.float64), 1.0)
+        for begin in range(part.start, part.stop, BLOCK_ROWS)
+    ]
+    values = np.empty((len(blocks), len(lags_s)))
+    for block, rows in enumerate(blocks):
+        part = lips.values[rows]
+        # Row i of the band needs the audio at places i + first ... i + last.
+        begin = int(lip_places[rows.start]) + first
+        reached = _rows_of_places(audio, audio_places, begin, len(part) + len(lags_s) - 1)
+        products = part @ reached.T
+        row_bytes, column_bytes = products.strides
         diagonals = np.lib.stride_tricks.as_strided(
-            products, (len(part), width), (rows + columns, columns), writeable=False
+            products,
+            (len(part), len(lags_s)),
+            (row_bytes + column_bytes, column_bytes),
+            writeable=False,
         )
         values[block] = diagonals.sum(axis=0)
-    middles = np.minimum(np.arange(blocks) * BLOCK_ROWS + BLOCK_ROWS // 2, length - 1)
-    used = np.add.reduceat(lips.valid.astype(int), np.arange(0, length, BLOCK_ROWS)) > 0
-    return Evidence(values, lags_s, lips.times_s[middles], used, (length, len(audio)), first)
+    middles = [min(rows.start + BLOCK_ROWS // 2, rows.stop - 1) for rows in blocks]
+    used = np.array([lips.valid[rows].any() for rows in blocks])
+    return Evidence(
+        values, lags_s, lips.times_s[middles], used, lip_places, audio_places, first
+    )
+
+
+def _rows_of_places(
+    stream: FeatureStream, places: NDArray[np.int64], begin: int, count: int
+) -> NDArray[np.float32]:
+    """Take the rows at `count` places in a row; those that are not there are zeros."""
+    first, last = np.searchsorted(places, (begin, begin + count))
+    if last - first == count:
+        return stream.values[first:last]
+    taken = np.zeros((count, stream.values.shape[1]), np.float32)
+    taken[places[first:last] - begin] = stream.values[first:last]
+    return taken
 
 
 def match_log_odds(total: NDArray[np.float64], no_match: float) -> float:

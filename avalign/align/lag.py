@@ -9,6 +9,7 @@ import numpy as np
 from avalign.align.confidence import Calibration, tempered_interval
 from avalign.align.evidence import BLOCK_ROWS, Evidence, match_log_odds
 from avalign.types import Alignment, FeatureStream, LagCurve
+from avalign.types.clocks import runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -237,11 +238,23 @@ def _interpolate(
 
 def _overlap_rows(evidence: Evidence) -> NDArray[np.int64]:
     """Rows in which sound and lips overlap at each lag."""
-    lip_rows, audio_rows = evidence.rows
     shifts = evidence.first_shift + np.arange(len(evidence.lags_s))
-    overlap = np.minimum(lip_rows, audio_rows - shifts) - np.maximum(0, -shifts)
-    result: NDArray[np.int64] = np.maximum(overlap, 0)
-    return result
+    lips, audio = (
+        [(int(places[part.start]), int(places[part.stop - 1]) + 1) for part in _parts(places)]
+        for places in (evidence.lip_places, evidence.audio_places)
+    )
+    overlap = np.zeros(len(shifts), np.int64)
+    for begin, end in lips:
+        reach = begin + shifts[0], end + shifts[-1]
+        for first, last in audio:
+            if first < reach[1] and last > reach[0]:
+                both = np.minimum(end, last - shifts) - np.maximum(begin, first - shifts)
+                overlap += np.maximum(both, 0)
+    return overlap
+
+
+def _parts(places: NDArray[np.int64]) -> list[slice]:
+    return runs(places.astype(np.float64), 1.0)
 
 
 def _mismatch_rate(total: NDArray[np.float64], overlap: NDArray[np.int64]) -> float:
@@ -260,7 +273,11 @@ def _softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _rigid_path(evidence: Evidence, best: int) -> NDArray[np.int32]:
     """Rows of the lip grid against rows of the audio grid along the diagonal."""
-    lip_rows, audio_rows = evidence.rows
     shift = evidence.first_shift + best
-    rows = np.arange(max(0, -shift), min(lip_rows, audio_rows - shift), dtype=np.int32)
-    return np.stack([rows, rows + np.int32(shift)], axis=1)
+    _, lips, audio = np.intersect1d(
+        evidence.lip_places + shift,
+        evidence.audio_places,
+        assume_unique=True,
+        return_indices=True,
+    )
+    return np.stack([lips, audio], axis=1).astype(np.int32)

@@ -12,6 +12,7 @@ import numpy as np
 from avalign.align.common_space import sound_beside_lips, sound_embedding
 from avalign.errors import NoAnswerError
 from avalign.space import load_model
+from avalign.space.grid import without_gaps
 from avalign.types import FeatureStream
 
 if TYPE_CHECKING:
@@ -150,13 +151,12 @@ def pair_sounds(
     Raises
     ------
     NoAnswerError
-        If one of them is shorter than a second.
+        If one of them is shorter than a second, or holds next to nothing but gaps.
     """
     for stream in (reference, other):
         check_length(stream)
-    return EmbeddedPair(
-        sound_embedding(reference, space), sound_embedding(other, space), _SOUND
-    )
+    one, two = (without_gaps(sound_embedding(stream, space)) for stream in (reference, other))
+    return EmbeddedPair(one, two, _SOUND)
 
 
 def pair_lips(
@@ -187,11 +187,12 @@ def pair_lips(
     Raises
     ------
     NoAnswerError
-        If the recording is shorter than a second.
+        If a recording is shorter than a second, or holds next to nothing but gaps.
     """
     check_length(other)
     model = load_model() if space is None else space
-    return EmbeddedPair(model.embed_lips(lips, usable), sound_beside_lips(other, model), _LIPS)
+    mouth = without_gaps(model.embed_lips(lips, usable))
+    return EmbeddedPair(mouth, without_gaps(sound_beside_lips(other, model)), _LIPS)
 
 
 def exchange_other(
@@ -216,10 +217,10 @@ def exchange_other(
     Raises
     ------
     NoAnswerError
-        If the recording is shorter than a second.
+        If a recording is shorter than a second, or holds next to nothing but gaps.
     """
     check_length(other)
-    return replace(pair, other=pair.kind.embed(other, space))
+    return replace(pair, other=without_gaps(pair.kind.embed(other, space)))
 
 
 def check_length(stream: FeatureStream) -> None:

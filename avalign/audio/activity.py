@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from avalign.audio.features import MfccSettings, Sound, log_mel
+from avalign.audio.features import LONGEST_STEP_S, MfccSettings, Sound, log_mel
 from avalign.audio.mel import dct_basis, mel_edges_hz
 from avalign.errors import ParameterError
 from avalign.types import FeatureStream
+from avalign.types.clocks import runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,8 +79,16 @@ def speech_activity(
     """
     settings = settings or MfccSettings()
     stream = audio if isinstance(audio, FeatureStream) else log_mel(audio, settings)
-    hop_s = settings.hop_s
-    bands = np.maximum(_bands(stream, settings), SILENCE_DB)
+    bands = _bands(stream, settings)
+    values = np.empty((len(stream), 1), np.float32)
+    for run in runs(stream.times_s, LONGEST_STEP_S):
+        values[run] = _activity(bands[run], settings.hop_s)
+    return FeatureStream(values, stream.times_s, stream.valid, "speech")
+
+
+def _activity(bands: Rows, hop_s: float) -> Rows:
+    """Weigh the three cues of sound without gaps; (T, 1)."""
+    bands = np.maximum(bands, SILENCE_DB)
     above_floor = np.maximum(0, bands - _floor(bands, hop_s))
     loudness = _level(above_floor, hop_s)
     cues = (
@@ -88,8 +97,7 @@ def speech_activity(
         _step(_modulation(_level(bands, hop_s), hop_s), MODULATION_STEP_DB),
         _step(_structure(above_floor, hop_s), STRUCTURE_STEP_DB),
     )
-    values = np.minimum.reduce(cues).astype(np.float32)
-    return FeatureStream(values, stream.times_s, stream.valid, "speech")
+    return np.minimum.reduce(cues)
 
 
 def _bands(stream: FeatureStream, settings: MfccSettings) -> Rows:

@@ -13,6 +13,7 @@ start of its window, a bias of half a window (12.5 ms).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from math import factorial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -22,6 +23,7 @@ from avalign.audio import reference
 from avalign.audio.mel import MfccSettings, dct_basis, hann_window, mel_filters
 from avalign.errors import ParameterError
 from avalign.types import AudioStream, FeatureStream
+from avalign.types.clocks import runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +35,8 @@ Sound: TypeAlias = AudioStream | Iterable[AudioStream]
 
 POWER_FLOOR = 1e-10  # -100 dB, the `amin` of librosa.power_to_db
 DELTA_ROWS = 9
+# Rows further apart belong to different runs of sound.
+LONGEST_STEP_S = 0.1
 # Frames transformed at once. The blocks the caller brings are cut anew to this many,
 # so that no rounding of the matrix product depends on how the sound was delivered.
 FRAMES_PER_CHUNK = 1024
@@ -51,7 +55,8 @@ def log_mel(
     Parameters
     ----------
     audio : AudioStream or iterable of AudioStream
-        The sound, whole or in blocks that follow each other without a gap.
+        The sound, whole or in blocks in the order of time; a gap between two of them is
+        a gap in the times of the rows.
     settings : MfccSettings, optional
         Default: 16 kHz, 25 ms windows every 10 ms, 40 bands.
     engine : {"avalign", "librosa"}
@@ -60,25 +65,34 @@ def log_mel(
     Returns
     -------
     FeatureStream
-        ``values`` of shape (1 + N // hop, n_mels), kind ``"log_mel"``; no rows for no
-        samples.
+        ``values`` of shape (1 + N // hop, n_mels) without gaps, kind ``"log_mel"``; no
+        rows for no samples.
 
     Raises
     ------
     ParameterError
-        If the sample rate differs from the settings, blocks do not join, or a sample is
-        not finite.
+        If the sample rate differs from the settings, blocks overlap, or a sample is not
+        finite.
     MissingDependencyError
         If ``engine="librosa"`` and librosa does not load.
     """
     settings = settings or MfccSettings()
-    blocks = _Blocks(audio, settings)
     rows = reference.log_mel_rows if engine == "librosa" else _rows
-    nothing = np.empty((0, settings.n_mels), np.float32)
-    values = np.concatenate([nothing, *rows(blocks, settings)])
-    times_s = blocks.start_s + np.arange(len(values)) * (
-        settings.hop_length / settings.sample_rate_hz
-    )
+    hop_s = settings.hop_length / settings.sample_rate_hz
+    parts = [np.empty((0, settings.n_mels), np.float32)]
+    clocks = [np.empty(0)]
+    for start_s, blocks in _runs(
+        [audio] if isinstance(audio, AudioStream) else audio, settings
+    ):
+        first = len(parts)
+        parts += rows(blocks, settings)
+        count = sum(map(len, parts[first:]))
+        clocks.append(start_s + np.arange(count) * hop_s)
+    values, times_s = np.concatenate(parts), np.concatenate(clocks)
+    # Each run is padded by half a window: rows of two runs may meet where the gap is short.
+    later = np.diff(times_s, prepend=-np.inf) > 0
+    if not later.all():
+        values, times_s = values[later], times_s[later]
     return FeatureStream(values, times_s, np.ones(len(values), bool), "log_mel")
 
 
@@ -144,51 +158,54 @@ def mfcc(
         values = reference.cepstrum(bands.values, settings.n_mfcc, deltas)
     else:
         cepstrum = bands.values @ dct_basis(settings.n_mfcc, settings.n_mels).T
-        orders = [_delta(cepstrum, order) for order in range(1, deltas + 1)]
+        orders = [_deltas(cepstrum, bands.times_s, order) for order in range(1, deltas + 1)]
         values = np.concatenate([cepstrum, *orders], axis=1).astype(np.float32)
     return FeatureStream(values, bands.times_s, bands.valid, "mfcc")
 
 
-class _Blocks:
-    """The sound as checked arrays of samples; knows `start_s` once it was read."""
+def _runs(
+    audio: Iterable[AudioStream], settings: MfccSettings
+) -> Iterator[tuple[float, Iterator[NDArray[np.float32]]]]:
+    """Yield the start and the checked samples of each run of blocks without a gap."""
+    rate = settings.sample_rate_hz
+    run, start_s, count = 0, 0.0, 0
 
-    def __init__(self, audio: Sound, settings: MfccSettings) -> None:
-        self._audio = [audio] if isinstance(audio, AudioStream) else audio
-        self._rate = settings.sample_rate_hz
-        self.start_s = 0.0
-
-    def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        count = 0
-        for block in self._audio:
-            self._check(block, count)
-            if count == 0:
-                self.start_s = block.start_s
-            count += len(block.samples)
-            yield block.samples
-
-    def _check(self, block: AudioStream, count: int) -> None:
-        if block.sample_rate_hz != self._rate:
-            raise ParameterError(
-                f"the sound has {block.sample_rate_hz} samples per second, not {self._rate}",
-                f"read it at {self._rate} Hz",
-            )
-        if block.samples.ndim != 1:
-            raise ParameterError(
-                f"samples have shape {block.samples.shape}", "mix the sound down to one channel"
-            )
-        expected_s = self.start_s + count / self._rate
-        if count and abs(block.start_s - expected_s) > 0.5 / self._rate:
+    def number(block: AudioStream) -> int:
+        nonlocal run, start_s, count
+        _check(block, rate)
+        gap_s = block.start_s - (start_s + count / rate)
+        if count and gap_s < -0.5 / rate:
             raise ParameterError(
                 f"a block of sound starts at {block.start_s:.6f} s, the one before it ends at "
-                f"{expected_s:.6f} s",
-                "fill gaps with zeros",
+                f"{block.start_s - gap_s:.6f} s",
+                "give blocks in the order of time that do not overlap",
             )
-        if not np.isfinite(block.samples).all():
-            where = int(np.argmin(np.isfinite(block.samples)))
-            raise ParameterError(
-                f"the sound is not a number at {block.start_s + where / self._rate:.4f} s",
-                "replace such samples by zeros",
-            )
+        if count == 0 or gap_s > 0.5 / rate:
+            run, start_s, count = run + (count > 0), block.start_s, 0
+        count += len(block.samples)
+        return run
+
+    for _, blocks in groupby(audio, number):
+        yield start_s, (block.samples for block in blocks)
+
+
+def _check(block: AudioStream, rate_hz: int) -> None:
+    """Refuse a block that cannot be worked on."""
+    if block.sample_rate_hz != rate_hz:
+        raise ParameterError(
+            f"the sound has {block.sample_rate_hz} samples per second, not {rate_hz}",
+            f"read it at {rate_hz} Hz",
+        )
+    if block.samples.ndim != 1:
+        raise ParameterError(
+            f"samples have shape {block.samples.shape}", "mix the sound down to one channel"
+        )
+    if not np.isfinite(block.samples).all():
+        where = int(np.argmin(np.isfinite(block.samples)))
+        raise ParameterError(
+            f"the sound is not a number at {block.start_s + where / rate_hz:.4f} s",
+            "replace such samples by zeros",
+        )
 
 
 def _rows(
@@ -225,6 +242,23 @@ def _chunks(
     while heard and len(last) >= s.n_fft:
         yield last[:size]
         last = last[step:]
+
+
+def _deltas(
+    values: NDArray[np.float64], times_s: NDArray[np.float64], order: int
+) -> NDArray[np.float64]:
+    """Derive run by run; runs too short for that do not move."""
+    parts = runs(times_s, LONGEST_STEP_S)
+    if len(parts) < 2:
+        return _delta(values, order)
+    return np.concatenate(
+        [
+            _delta(values[part], order)
+            if part.stop - part.start >= DELTA_ROWS
+            else np.zeros_like(values[part])
+            for part in parts
+        ]
+    )
 
 
 def _delta(values: NDArray[np.float64], order: int) -> NDArray[np.float64]:

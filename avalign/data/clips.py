@@ -25,6 +25,7 @@ import numpy as np
 from avalign.data.rows import ManifestRow
 from avalign.data.windows import SourceClip, cut_clip
 from avalign.errors import AvalignError, MediaError, NoAudioError, ParameterError
+from avalign.files import local_file
 from avalign.processes import cores, for_each
 from avalign.types import AudioStream
 
@@ -37,13 +38,16 @@ __all__ = [
     "load_clips",
 ]
 
-UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-CODE_THAT_EXTRACTS = ("extraction.py", "media", "audio", "vision")
+UNREADABLE = (
+    *(OSError, ValueError, TypeError, KeyError, EOFError, OverflowError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+CODE_THAT_EXTRACTS = ("extraction.py", "choosing.py", "media", "audio", "vision")
 # Files in those folders that write media. What is not named here counts as extracting: at
 # worst, clips are extracted once too often.
 CODE_THAT_WRITES = frozenset(
     {
-        *("media/atomic.py", "media/channels.py", "media/containers.py", "media/encoding.py"),
+        *("media/channels.py", "media/containers.py", "media/encoding.py"),
         *("media/packet_clock.py", "media/picture_times.py", "media/remux.py"),
         *("media/shift.py", "media/stream_copy.py", "media/video_writer.py"),
         "audio/stretch.py",
@@ -99,8 +103,9 @@ def load_clip(
     NoFaceError
         If there is no picture. A picture without a face is no error.
     """
+    from avalign.choosing import choose_tracks
     from avalign.extraction import extract, is_streams_file
-    from avalign.media import read_audio
+    from avalign.media import probe, read_audio
     from avalign.streams import load_streams
 
     sources = Path(path), None if audio is None else Path(audio)
@@ -115,9 +120,19 @@ def load_clip(
     # A damaged or half-written file in the cache is as good as none.
     with contextlib.suppress(AvalignError, *UNREADABLE):
         return SourceClip(load_streams(kept_streams), _load_audio(kept_audio))
-    clip = SourceClip(
-        extract(sources[0], audio=sources[1], jobs=jobs), read_audio(sources[1] or sources[0])
+    media = probe(sources[0])
+    tracks = choose_tracks(media, audio=sources[1])
+    sound = tracks.sound
+    streams = extract(
+        sources[0],
+        audio=sources[1],
+        video_track=tracks.video,
+        audio_track=sound.track,
+        channel=sound.channel,
+        jobs=jobs,
     )
+    samples = read_audio(sources[1] or sources[0], track=sound.track, channel=sound.channel)
+    clip = SourceClip(streams, samples)
     _keep(clip, kept_streams, kept_audio)
     return clip
 
@@ -316,7 +331,7 @@ def _kept_as(
 
 
 def _keep(clip: SourceClip, streams_path: Path, audio_path: Path) -> None:
-    from avalign.media import atomic_output
+    from avalign.files import atomic_output
     from avalign.streams import save_streams
 
     try:
@@ -343,7 +358,7 @@ def _load_audio(path: Path) -> AudioStream:
 
 def _content_hash(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with local_file(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
     except OSError as error:
         raise MediaError(

@@ -170,7 +170,7 @@ def write_manifest(
     MediaError
         If the file exists, or cannot be written.
     """
-    from avalign.media import atomic_output
+    from avalign.files import atomic_output
 
     table = Path(path)
     if table.suffix.lower() != ".csv":

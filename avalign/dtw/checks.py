@@ -37,7 +37,7 @@ def problem(
     """Check the arguments that all verbs share, and lay the series out for the engines."""
     if not (isinstance(metric, str) and metric in METRIC_CODES):
         choice(metric, "metric", METRIC_CODES)
-    left = series(x, "x")
+    left = series(x, "x", forbids=metric == "precomputed")
     if metric == "precomputed":
         right = None
         if np.ndim(x) == 2:  # a single column stays one
@@ -76,8 +76,11 @@ def problem(
     return checked
 
 
-def series(values: ArrayLike, name: str) -> NDArray[Any]:
-    """Return a series as a contiguous float array of one or two dimensions."""
+def series(values: ArrayLike, name: str, *, forbids: bool = False) -> NDArray[Any]:
+    """Return a series as a contiguous float array of one or two dimensions.
+
+    With `forbids` it is a matrix of costs, whose infinite ones no path may meet.
+    """
     if isinstance(values, np.ma.MaskedArray) and values.mask.any():
         raise ParameterError(f"{name} has masked values", "drop or interpolate such rows first")
     try:
@@ -111,12 +114,17 @@ def series(values: ArrayLike, name: str) -> NDArray[Any]:
         array = np.array(array, order="C")
     flat = array.ravel()
     # Squares carry any NaN and infinity into their sum, and so does overflow: look twice.
-    if not math.isfinite(flat.dot(flat)) and not np.isfinite(flat).all():
-        at = int(np.argmin(np.isfinite(flat)))
-        raise ParameterError(
-            f"{name} is {flat[at]} in row {at // (flat.size // len(array))}",
-            "drop or interpolate such rows first",
-        )
+    if not math.isfinite(flat.dot(flat)):
+        usable = np.isfinite(flat)
+        if forbids:
+            usable |= flat == np.inf
+        if not usable.all():
+            at = int(np.argmin(usable))
+            remedy = "drop or interpolate such rows first"
+            raise ParameterError(
+                f"{name} is {flat[at]} in row {at // (flat.size // len(array))}",
+                "a cell that no path may meet costs inf" if forbids else remedy,
+            )
     return array
 
 
@@ -142,12 +150,23 @@ def _matched(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[An
     if x.shape[1:] != y.shape[1:]:
         features = [1 if array.ndim == 1 else array.shape[1] for array in (x, y)]
         raise ParameterError(
-            f"x has {features[0]} features a row, y {features[1]}",
-            "rows are time: transpose arrays that come features first",
+            f"x has {features[0]} features a row, y {features[1]}", _transposed(x, y)
         )
     if x.dtype != y.dtype:
         return x.astype(_DOUBLE, copy=False), y.astype(_DOUBLE, copy=False)
     return x, y
+
+
+def _transposed(x: NDArray[Any], y: NDArray[Any]) -> str:
+    """Say which arrays seem to have features first, as librosa gives them."""
+    wanted = "x.T or y.T, whichever has"
+    if x.ndim == y.ndim == 2:
+        swapped = x.shape[0] == y.shape[1], y.shape[0] == x.shape[1]
+        if x.shape[0] == y.shape[0]:
+            wanted = "x.T and y.T if both have"
+        elif swapped != (True, True) and any(swapped):
+            wanted = f"{'x.T if x has' if swapped[0] else 'y.T if y has'}"
+    return f"time is the first axis: transpose, pass {wanted} features first"
 
 
 def _unit_rows(array: NDArray[Any], name: str) -> NDArray[Any]:
@@ -210,6 +229,12 @@ def no_path(checked: Problem) -> NoReturn:
     """Say why the distance came out infinite."""
     overflow(checked)
     rows, columns = checked.shape
+    if checked.y is None and np.isinf(checked.x).any():
+        raise ParameterError(
+            f"no path of step pattern {checked.pattern.name} through the {rows} x {columns} "
+            "costs goes round the infinite ones",
+            "leave more cells finite, or let the pattern, the window or the ends allow more",
+        )
     within = "the window" if checked.window is not None else f"{rows} x {columns} cells"
     if checked.radius >= 0:
         within += f" and radius {checked.radius}"
@@ -240,7 +265,11 @@ def overflow(checked: Problem) -> None:
 
 
 def _largest(array: NDArray[Any]) -> float:
-    return float(max(array.max(), -array.min()))
+    """Return the largest size of a number; cells that no path may meet count as nothing."""
+    largest = float(max(array.max(), -array.min()))
+    if largest < math.inf:
+        return largest
+    return float(np.abs(array, where=np.isfinite(array), out=np.zeros_like(array)).max())
 
 
 def memory(needed: int, what: str, remedy: str) -> None:

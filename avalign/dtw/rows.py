@@ -47,7 +47,9 @@ def fill_costs(  # type: ignore[no-untyped-def]
                 costs[k] = np.sqrt(costs[k])
     if weights.shape[0] > 0:
         for k in range(n):
-            costs[k] *= weights[abs(first + k - i)]
+            # What is forbidden stays so under a weight of 0.
+            if costs[k] < np.inf:
+                costs[k] *= weights[abs(first + k - i)]
 
 
 @njit

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avalign.dtw import checks
+from avalign.dtw import checks, dispatch
 from avalign.dtw.problem import Problem
 from avalign.dtw.soft_solver import smoothing, solve
 from avalign.errors import ParameterError
@@ -273,7 +273,10 @@ def _problem(
     x: ArrayLike, y: ArrayLike | None, metric: str, radius: int | None, gamma: float
 ) -> Problem:
     smoothing(gamma)
-    return checks.problem(x, y, metric, radius)
+    problem = checks.problem(x, y, metric, radius)
+    if problem.y is None and np.isinf(problem.x).any():
+        dispatch.solved_distance(problem)  # or says that no path is left
+    return problem
 
 
 def _solve(

@@ -42,7 +42,8 @@ def distance(
     y : array-like, shape (M,) or (M, D), optional
         The other series; None with precomputed costs.
     metric : {"sqeuclidean", "euclidean", "manhattan", "cosine", "precomputed"}
-        The local cost. With "precomputed", x is the (N, M) matrix of local costs.
+        The local cost. With "precomputed", x is the (N, M) matrix of local costs,
+        infinite where no path may go.
     radius : int, optional
         Sakoe-Chiba radius in cells: only cells with ``-radius - max(0, N - M) <= j - i <=
         radius + max(0, M - N)`` are passed.

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from avalign.errors import MissingDependencyError, ParameterError
-from avalign.media import atomic_output
+from avalign.files import atomic_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,14 @@ import numpy as np
 from avalign.errors import MediaError, ParameterError
 from avalign.media.decoding import describe
 from avalign.media.opening import StrPath, open_input
-from avalign.media.sound_track import at_rate, mono, placed, sound_stream
+from avalign.media.sound_track import (
+    at_rate,
+    check_channel,
+    mono,
+    placed,
+    runs,
+    sound_stream,
+)
 from avalign.types import AudioStream
 
 if TYPE_CHECKING:
@@ -20,15 +28,25 @@ if TYPE_CHECKING:
 
 __all__ = ["iter_audio", "read_audio"]
 
+# Sound may be spread out over so many times its own length, or over this in any case.
+MOST_STRETCH = 10
+LONGEST_STRETCH_S = 600.0
+
 
 def iter_audio(
-    path: StrPath, *, track: int = 0, rate_hz: int = 16000, block_s: float = 10.0
+    path: StrPath,
+    *,
+    track: int = 0,
+    channel: int | None = None,
+    rate_hz: int = 16000,
+    block_s: float = 10.0,
 ) -> Iterator[AudioStream]:
     """Read a sound track block by block.
 
-    Samples are placed by their presentation times: gaps in the track are
-    zeros, overlaps are dropped, and packets that do not decode leave a gap.
-    All channels are averaged to one.
+    Samples are placed by their presentation times: gaps of up to a second are zeros,
+    after a longer one a new block starts at its own time, overlaps are dropped, and
+    packets that do not decode leave a gap. All channels are averaged to one, unless one
+    of them is named.
 
     Parameters
     ----------
@@ -36,22 +54,24 @@ def iter_audio(
         A local file.
     track : int
         Position among the sound tracks, from 0.
+    channel : int, optional
+        Take this channel alone, from 0.
     rate_hz : int
         Samples per second of the result.
     block_s : float
-        Length of a block in seconds; the last one may be shorter.
+        Length of a block in seconds; the last one before a gap may be shorter.
 
     Yields
     ------
     AudioStream
-        Blocks that follow each other without a gap.
+        Blocks in the order of time.
 
     Raises
     ------
     NoAudioError
         If the file has no sound track.
     ParameterError
-        If there are sound tracks, but not this one.
+        If there are sound tracks, but not this one, or not this channel of it.
     MediaError
         If the file cannot be read, or nothing of the track decodes.
     """
@@ -60,20 +80,25 @@ def iter_audio(
     size = max(1, round(block_s * rate_hz))
     with open_input(path) as container:
         stream = sound_stream(container, path, track)
-        pieces = placed(container, stream, mono)
+        check_channel(path, stream, channel)
+        pieces = placed(container, stream, partial(mono, channel=channel))
         first = next(pieces, None)
         if first is None:
             raise MediaError(
                 f"{path}: none of its {describe(stream)} could be decoded",
                 "the file may be truncated or damaged; check that it plays",
             )
-        samples = at_rate(chain([first], pieces), rate_hz)
-        for number, block in enumerate(_blocks(samples, size)):
-            yield AudioStream(block, rate_hz, first[0] + number * size / rate_hz)
+        for run in runs(chain([first], pieces)):
+            begin = next(run)
+            samples = at_rate(chain([begin], run), rate_hz)
+            for number, block in enumerate(_blocks(samples, size)):
+                yield AudioStream(block, rate_hz, begin[0] + number * size / rate_hz)
 
 
-def read_audio(path: StrPath, *, track: int = 0, rate_hz: int = 16000) -> AudioStream:
-    """Read a whole sound track; see `iter_audio`.
+def read_audio(
+    path: StrPath, *, track: int = 0, channel: int | None = None, rate_hz: int = 16000
+) -> AudioStream:
+    """Read a whole sound track, with zeros in its gaps; see `iter_audio`.
 
     Parameters
     ----------
@@ -81,6 +106,8 @@ def read_audio(path: StrPath, *, track: int = 0, rate_hz: int = 16000) -> AudioS
         A local file.
     track : int
         Position among the sound tracks, from 0.
+    channel : int, optional
+        Take this channel alone, from 0; by default all are averaged.
     rate_hz : int
         Samples per second of the result.
 
@@ -94,13 +121,25 @@ def read_audio(path: StrPath, *, track: int = 0, rate_hz: int = 16000) -> AudioS
     NoAudioError
         If the file has no sound track.
     ParameterError
-        If there are sound tracks, but not this one.
+        If there are sound tracks, but not this one, or not this channel of it.
     MediaError
-        If the file cannot be read, or nothing of the track decodes.
+        If the file cannot be read, nothing of the track decodes, or it has far more
+        gaps than sound.
     """
-    blocks = list(iter_audio(path, track=track, rate_hz=rate_hz))
-    samples = np.concatenate([block.samples for block in blocks])
-    return AudioStream(samples, rate_hz, blocks[0].start_s)
+    blocks = list(iter_audio(path, track=track, channel=channel, rate_hz=rate_hz))
+    start_s = blocks[0].start_s
+    places = [round((block.start_s - start_s) * rate_hz) for block in blocks]
+    length = places[-1] + len(blocks[-1].samples)
+    heard = sum(len(block.samples) for block in blocks)
+    if length > MOST_STRETCH * heard and length > LONGEST_STRETCH_S * rate_hz:
+        raise MediaError(
+            f"{path}: its {heard / rate_hz:.1f} s of sound lie {length / rate_hz:.0f} s apart",
+            "its timestamps may be damaged; iter_audio reads it block by block",
+        )
+    samples = np.zeros(length, np.float32)
+    for place, block in zip(places, blocks, strict=True):
+        samples[place : place + len(block.samples)] = block.samples
+    return AudioStream(samples, rate_hz, start_s)
 
 
 def _blocks(pieces: Iterator[NDArray[np.float32]], size: int) -> Iterator[NDArray[np.float32]]:

@@ -14,15 +14,22 @@ import av
 import numpy as np
 
 from avalign.errors import MediaError
-from avalign.media.atomic import atomic_output
+from avalign.files import atomic_output
 from avalign.media.decoding import describe
 from avalign.media.opening import StrPath, open_input, reason
-from avalign.media.sound_track import at_rate, deinterleaved, placed, resampled, sound_stream
+from avalign.media.sound_track import (
+    at_rate,
+    deinterleaved,
+    filled,
+    placed,
+    resampled,
+    sound_stream,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Channels", "open_channels", "open_wav_writer"]
+__all__ = ["Channels", "iter_channels", "open_channels", "open_wav_writer"]
 
 _FULL_SCALE = 2**23
 
@@ -81,7 +88,7 @@ def open_channels(path: StrPath, *, track: int = 0, pace: float = 1.0) -> Iterat
     with open_input(path) as container:
         stream = sound_stream(container, path, track)
         rate, layout = stream.sample_rate, stream.layout.name
-        pieces = placed(container, stream, _unified(layout))
+        pieces = filled(placed(container, stream, _unified(layout)), path, stream)
         first = next(pieces, None)
         if first is None:
             raise MediaError(
@@ -92,6 +99,34 @@ def open_channels(path: StrPath, *, track: int = 0, pace: float = 1.0) -> Iterat
         if pace != 1.0:
             blocks = resampled(blocks, rate * pace, rate)
         yield Channels(blocks, rate, layout, first[0])
+
+
+def iter_channels(
+    path: StrPath, *, track: int = 0, rate_hz: int = 16000
+) -> Iterator[NDArray[np.float32]]:
+    """Read a sound track with its channels apart; see `open_channels`.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        A local file.
+    track : int
+        Position among the sound tracks, from 0.
+    rate_hz : int
+        Samples per second of the result.
+
+    Yields
+    ------
+    ndarray of shape (C, n), float32
+        Samples in [-1, 1], time last, without gap or overlap.
+
+    Raises
+    ------
+    NoAudioError, ParameterError, MediaError
+        As `open_channels`.
+    """
+    with open_channels(path, track=track) as sound:
+        yield from resampled(sound.blocks, sound.sample_rate_hz, rate_hz)
 
 
 def _unified(layout: str) -> Callable[[av.AudioFrame], NDArray[np.float32]]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, overload
 
 import av
 
-from avalign.errors import MediaError
 from avalign.media.opening import codec_name, time_origin_s
+from avalign.media.timeline import packets, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,24 +18,15 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-__all__ = ["Pauses", "StreamClock", "decode", "demux", "describe", "timestamp"]
+__all__ = ["StreamClock", "decode", "demux", "describe", "timestamp"]
 
-# A jump of the clock beyond these is a new recording glued to the last one or
-# a damaged timestamp, not a pause or a late frame.
-LONGEST_PAUSE_S = 3600.0
+# A step back beyond this, where the format knows no restarts, is a damaged timestamp.
 LONGEST_STEP_BACK_S = 10.0
-# A few damaged timestamps must not make days of silence or of one still picture.
-MOST_PAUSES_S = 2 * 3600.0
 
 
 def demux(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
-    """Yield the packets of `streams`; an unreadable rest of the file ends them."""
-    try:
-        for packet in container.demux(*streams):
-            if packet.size:
-                yield packet
-    except av.error.FFmpegError:
-        return  # truncated or damaged from here on: what was read stands
+    """Yield the packets of `streams` from the file's start, with times on one clock."""
+    return timeline(container).on_one_clock(packets(container, *streams))
 
 
 @overload
@@ -67,8 +58,8 @@ def timestamp(container: InputContainer, frame: av.AudioFrame | av.VideoFrame) -
 class StreamClock:
     """Presentation times of the frames of one stream, in decoding order.
 
-    Frames without a timestamp follow on from the one before, and so does
-    everything after a jump of the file's clock that no player would wait out.
+    Frames without a timestamp follow on from the one before, and so does everything
+    after a step back that no stored order of pictures explains. A step ahead is a pause.
 
     Parameters
     ----------
@@ -98,38 +89,12 @@ class StreamClock:
         else:
             time_s = float(pts * self._time_base) - self._origin_s
             if self._expected_s is not None:
-                jump_s = time_s - self._expected_s
-                if not -LONGEST_STEP_BACK_S <= jump_s <= LONGEST_PAUSE_S:
-                    self._origin_s += jump_s
+                step_s = time_s - self._expected_s
+                if step_s < -LONGEST_STEP_BACK_S:
+                    self._origin_s += step_s
                     time_s = self._expected_s
         self._expected_s = time_s + duration_s
         return time_s
-
-
-class Pauses:
-    """The pauses of one stream, which all together may not come to hours.
-
-    Parameters
-    ----------
-    container : av.container.InputContainer
-        The open file.
-    stream : av.stream.Stream
-        One of its streams.
-    """
-
-    def __init__(self, container: InputContainer, stream: Stream) -> None:
-        self._path = container.name.removeprefix("file:")
-        self._stream = stream
-        self._total_s = 0.0
-
-    def add(self, pause_s: float) -> None:
-        """Count one more pause; raise `MediaError` where that is too much."""
-        self._total_s += pause_s
-        if self._total_s > MOST_PAUSES_S:
-            raise MediaError(
-                f"{self._path}: its {describe(self._stream)} pauses for hours",
-                "its timestamps may be damaged; copy it with another tool first",
-            )
 
 
 def describe(stream: Stream) -> str:

@@ -10,16 +10,10 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from avalign.errors import MediaError, NoFaceError, ParameterError
-from avalign.media.decoding import Pauses, StreamClock, decode, demux, describe, timestamp
-from avalign.media.geometry import Orientation, fit, orientation, shown_size
-from avalign.media.opening import (
-    LARGEST_PICTURE,
-    StrPath,
-    has_decoder,
-    open_input,
-    picture_streams,
-)
+from avalign.errors import MediaError, ParameterError
+from avalign.media.decoding import StreamClock, decode, demux, describe, timestamp
+from avalign.media.geometry import Orientation, fit, fit_inside, orientation, shown_size
+from avalign.media.opening import StrPath, open_input, picture_stream
 from avalign.media.seeking import packets_from
 from avalign.processes import cores
 
@@ -59,21 +53,25 @@ class Frame:
 def iter_frames(
     path: StrPath,
     *,
+    track: int = 0,
     max_side: int | None = None,
     start_s: float | None = None,
     end_s: float | None = None,
     threads: int | None = None,
 ) -> Iterator[Frame]:
-    """Read the pictures of the first picture track at its own frame rate.
+    """Read the pictures of a picture track at its own frame rate.
 
     Rotation and pixel shape are applied, so that the pictures look as in a
-    player. A span read with `start_s` and `end_s` gives exactly the pictures
-    that a read of the whole file gives within that span.
+    player. Where their size changes, they are fitted into that of the track.
+    A span read with `start_s` and `end_s` gives exactly the pictures that a
+    read of the whole file gives within that span.
 
     Parameters
     ----------
     path : str or PathLike
         A local file.
+    track : int
+        Position among the picture tracks, from 0; cover art is none of them.
     max_side : int, optional
         Scale down so that the longer side is at most this many pixels.
     start_s, end_s : float, optional
@@ -90,18 +88,22 @@ def iter_frames(
     ------
     NoFaceError
         If the file has no picture track.
+    ParameterError
+        If there are picture tracks, but not this one.
     MediaError
-        If the file cannot be read, no picture decodes, or its pauses come to hours.
+        If the file cannot be read, or no picture decodes.
     """
     if max_side is not None and max_side < 1:
         raise ParameterError(f"max_side={max_side} must be at least 1")
     seeks = [] if start_s is None else [start_s - lead_s for lead_s in SEEK_LEADS_S]
     for seek_s in [*seeks, None]:
         with open_input(path) as container:
-            stream = _picture_stream(container, path)
+            stream = picture_stream(container, path, track)
             stream.thread_type = "AUTO"
             stream.thread_count = _threads(stream, threads)
-            timed = _timed_frames(container, stream, path, seek_s)
+            # Before anything is decoded: that may change the size the stream tells.
+            render = _Renderer(stream, max_side, threads)
+            timed = _timed_frames(container, stream, seek_s)
             first = next(timed, None)
             if seek_s is not None and (first is None or first[1] > seeks[0]):
                 continue  # landed behind a picture that is wanted: seek further back
@@ -110,29 +112,12 @@ def iter_frames(
                     f"{path}: none of its {describe(stream)} could be decoded",
                     "the file may be truncated or damaged; check that it plays",
                 )
-            render = _Renderer(stream, max_side, threads)
             for frame, time_s in chain([first], timed):
                 if end_s is not None and time_s >= end_s:
                     return
                 if start_s is None or time_s >= start_s:
                     yield Frame(render(frame), time_s)
             return
-
-
-def _picture_stream(container: InputContainer, path: StrPath) -> av.VideoStream:
-    streams = picture_streams(container)
-    if not streams:
-        raise NoFaceError(f"{path}: has no picture track", "give a file with a picture in it")
-    if not has_decoder(streams[0]):
-        raise MediaError(f"{path}: the codec of its picture track is not known")
-    width, height = streams[0].width, streams[0].height
-    if width * height > LARGEST_PICTURE:
-        raise MediaError(
-            f"{path}: its picture of {width} x {height} is too large, beyond "
-            f"{LARGEST_PICTURE // 10**6} million pixels",
-            "scale it down first, such as with: ffmpeg -i IN -vf scale=1920:-2 -c:a copy OUT",
-        )
-    return streams[0]
 
 
 def _threads(stream: av.VideoStream, wanted: int | None) -> int:
@@ -142,29 +127,21 @@ def _threads(stream: av.VideoStream, wanted: int | None) -> int:
 
 
 def _timed_frames(
-    container: InputContainer, stream: av.VideoStream, path: StrPath, seek_s: float | None
+    container: InputContainer, stream: av.VideoStream, seek_s: float | None
 ) -> Iterator[tuple[av.VideoFrame, float]]:
     """Yield (frame, time_s), times increasing, from the key picture before `seek_s` on."""
     packets = (
-        demux(container, stream)
-        if seek_s is None
-        else packets_from(container, stream, path, seek_s)
+        demux(container, stream) if seek_s is None else packets_from(container, stream, seek_s)
     )
     # Of a slide show the average says nothing about the next picture.
     period_s = min(float(1 / (stream.average_rate or FALLBACK_RATE)), LONGEST_STAY_S)
     clock = StreamClock(container, stream)
-    pauses = Pauses(container, stream)
     last_s: float | None = None
     for frame in decode(packets, stream):
         time_s = clock.place(timestamp(container, frame), period_s)
-        if last_s is not None:
-            stay_s = time_s - last_s
-            if stay_s <= 0:
-                continue
-            if stay_s > LONGEST_STAY_S:
-                pauses.add(stay_s)
-        last_s = time_s
-        yield frame, time_s
+        if last_s is None or time_s > last_s:
+            last_s = time_s
+            yield frame, time_s
 
 
 class _Renderer:
@@ -173,7 +150,9 @@ class _Renderer:
     def __init__(
         self, stream: av.VideoStream, max_side: int | None, threads: int | None
     ) -> None:
-        self._size = fit(shown_size(stream), max_side)
+        self._stored = stream.width, stream.height
+        self._shown = shown_size(stream)
+        self._max_side = max_side
         self._threads = threads or 0
         self._scaler = VideoReformatter()
         self._orientation: Orientation | None = None
@@ -183,7 +162,13 @@ class _Renderer:
             # Once only: a frame whose side data was looked at lives on until the
             # garbage collector comes by, which is hundreds of pictures later.
             self._orientation = orientation(frame)
-        width, height = self._size
+        if 0 in self._stored:  # only the pictures tell
+            self._stored = self._shown = frame.width, frame.height
+        canvas = fit(self._shown, self._max_side)
+        width, height = canvas
+        if (frame.width, frame.height) != self._stored:
+            pixel_shape = self._shown[0] / self._stored[0]
+            width, height = fit_inside(frame.width * pixel_shape, frame.height, canvas)
         scaled = self._scaler.reformat(
             frame,
             width,
@@ -192,4 +177,10 @@ class _Renderer:
             interpolation=Interpolation.AREA,
             threads=self._threads,
         )
-        return self._orientation.apply(np.asarray(scaled.to_ndarray(), np.uint8))
+        image = np.asarray(scaled.to_ndarray(), np.uint8)
+        if (width, height) != canvas:
+            left, top = (canvas[0] - width) // 2, (canvas[1] - height) // 2
+            placed = np.zeros((canvas[1], canvas[0], 3), np.uint8)
+            placed[top : top + height, left : left + width] = image
+            image = placed
+        return self._orientation.apply(image)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import av
     from numpy.typing import NDArray
 
-__all__ = ["UPRIGHT", "Orientation", "fit", "orientation", "shown_size"]
+__all__ = ["UPRIGHT", "Orientation", "fit", "fit_inside", "orientation", "shown_size"]
 
 # Beyond this a pixel shape is a damaged header, not an anamorphic picture.
 MOST_STRETCH = 8
@@ -81,4 +81,10 @@ def fit(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
     if max_side is None or max(size) <= max_side:
         return size
     scale = max_side / max(size)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def fit_inside(width: float, height: float, frame: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest size of the shape `width` to `height` that fits into `frame`."""
+    scale = min(frame[0] / width, frame[1] / height)
     return max(1, round(width * scale)), max(1, round(height * scale))

@@ -8,33 +8,30 @@ protocol alone.
 
 from __future__ import annotations
 
-import os
-import re
-import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 
-from avalign.errors import MediaError
+from avalign.errors import MediaError, NoFaceError, ParameterError
+from avalign.files import StrPath, local_file
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.stream import Stream
 
 __all__ = [
-    "LARGEST_PICTURE",
     "StrPath",
+    "check_picture_track",
     "codec_name",
     "has_decoder",
     "is_cover",
+    "local_file",
     "open_input",
+    "picture_stream",
     "picture_streams",
     "reason",
     "time_origin_s",
 ]
-
-StrPath = str | os.PathLike[str]
 
 SELF_CONTAINED_FORMATS = (
     "aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "caf", "dts",
@@ -44,8 +41,10 @@ SELF_CONTAINED_FORMATS = (
 )  # fmt: skip
 
 # Their clock starts anywhere (a broadcast may begin at 26 hours), so players
-# show the earliest stream's start as zero. Elsewhere zero is the file's own.
+# show the earliest stream's start as zero. Elsewhere zero is the file's own, unless
+# nothing at all begins for a minute: what a live stream is cut from has run for hours.
 ARBITRARY_CLOCK_FORMATS = {"mpeg", "mpegts", "mpegvideo"}
+LATEST_START_S = 60.0
 
 # Pixels of the largest picture that is decoded, three times those of 8K. A few bytes can
 # promise any number of them.
@@ -56,7 +55,6 @@ _ATTACHED = (
     | av.stream.Disposition.still_image
     | av.stream.Disposition.timed_thumbnails
 )
-_LOOKS_LIKE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
 def open_input(path: StrPath) -> InputContainer:
@@ -103,40 +101,52 @@ def open_input(path: StrPath) -> InputContainer:
     return container
 
 
-def local_file(path: StrPath) -> Path:
-    """Return `path` as a `Path` once it is known to be a regular, non-empty file."""
-    name = os.fspath(path)
-    if name == "-":
-        raise MediaError("-: standard input cannot be read as a video", "name a file")
-    try:
-        status = os.stat(name)
-    except (OSError, ValueError) as error:
-        if _LOOKS_LIKE_URL.match(name) and not os.path.splitdrive(name)[0]:
-            raise MediaError(
-                f"{name}: only local files are read", "download it and give the file's path"
-            ) from error
-        if isinstance(error, PermissionError):
-            raise MediaError(f"{name}: may not be read", "check the permissions") from error
-        raise MediaError(f"{name!s}: no such file", "check the path") from error
-    if stat.S_ISDIR(status.st_mode):
-        raise MediaError(f"{name}: is a folder", "name a file in it")
-    if not stat.S_ISREG(status.st_mode):
-        raise MediaError(f"{name}: is not a regular file", "name a file, not a pipe or device")
-    if status.st_size == 0:
-        raise MediaError(f"{name}: is empty", "check how the file was made or copied")
-    return Path(name)
-
-
 def time_origin_s(container: InputContainer) -> float:
     """Return the file's clock reading, in seconds, that a player shows as zero."""
-    if container.format.name in ARBITRARY_CLOCK_FORMATS and container.start_time is not None:
-        return container.start_time / av.time_base
+    start_s = (container.start_time or 0) / av.time_base
+    if container.format.name in ARBITRARY_CLOCK_FORMATS or start_s > LATEST_START_S:
+        return start_s
     return 0.0
 
 
 def picture_streams(container: InputContainer) -> list[av.VideoStream]:
     """Return the picture tracks, without cover art and thumbnails."""
     return [stream for stream in container.streams.video if not is_cover(stream)]
+
+
+def picture_stream(container: InputContainer, path: StrPath, track: int) -> av.VideoStream:
+    """Return picture track number `track` of an open file.
+
+    Raises
+    ------
+    NoFaceError
+        If there is no picture track at all.
+    ParameterError
+        If there are some, but not this one.
+    MediaError
+        If its codec is not known, or the picture too large for any memory.
+    """
+    streams = picture_streams(container)
+    check_picture_track(path, len(streams), track)
+    if not has_decoder(streams[track]):
+        raise MediaError(f"{path}: the codec of its picture track is not known")
+    width, height = streams[track].width, streams[track].height
+    if width * height > LARGEST_PICTURE:
+        raise MediaError(
+            f"{path}: its picture of {width} x {height} is too large, beyond "
+            f"{LARGEST_PICTURE // 10**6} million pixels",
+            "scale it down first, such as with: ffmpeg -i IN -vf scale=1920:-2 -c:a copy OUT",
+        )
+    return streams[track]
+
+
+def check_picture_track(path: StrPath, count: int, track: int) -> None:
+    """Refuse a `track` that a file with `count` picture tracks does not have."""
+    if count == 0:
+        raise NoFaceError(f"{path}: has no picture track", "give a file with a picture in it")
+    if not 0 <= track < count:
+        names = "picture track 0" if count == 1 else f"picture tracks 0 to {count - 1}"
+        raise ParameterError(f"{path}: no picture track {track}", f"it has {names}")
 
 
 def is_cover(stream: Stream) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from av.format import Flags
 
-from avalign.media.decoding import LONGEST_PAUSE_S, LONGEST_STEP_BACK_S
+from avalign.media.decoding import LONGEST_STEP_BACK_S
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -21,9 +21,9 @@ __all__ = ["PacketClock"]
 class PacketClock:
     """Moves the packets of one stream in time, and keeps their decoding times rising.
 
-    After a jump of the file's clock that no player would wait out, packets follow on
-    from those before, as in `decoding.StreamClock`. After a smaller step back, which
-    muxers refuse, pictures come as soon as can be, and sound that was there is dropped.
+    After a long step back, packets follow on from those before, as in
+    `decoding.StreamClock`. After a smaller one, which muxers refuse, pictures come as
+    soon as can be, and sound that was there is dropped.
     A packet without a time follows on from the one before.
 
     Parameters
@@ -62,7 +62,7 @@ class PacketClock:
             packet.pts = self._next
             return self._rises(packet, self._next)
         step = rule.time(dts) - self._next
-        if self._last is not None and not rule.most_back <= step <= rule.most_ahead:
+        if self._last is not None and step < rule.most_back:
             rule.offset -= step * rule.divisor
         packet.pts = rule.time(dts if pts is None else pts)
         return self._rises(packet, rule.time(dts))
@@ -96,7 +96,6 @@ class _Rule:
     divisor: int
     least_step: int
     most_back: float
-    most_ahead: float
 
     @classmethod
     def between(cls, clock: Fraction, out: Stream, shift_s: Fraction) -> _Rule:
@@ -107,15 +106,14 @@ class _Rule:
         # steps unequal.
         scale, offset = clock / tick, shift_s / tick + Fraction(1, 2)
         divisor = math.lcm(2, scale.denominator, offset.denominator)
-        jumps = out.type in ("video", "audio")
+        has_frames = out.type in ("video", "audio")
         return cls(
             tick,
             int(scale * divisor),
             int(offset * divisor),
             divisor,
             least_step=0 if Flags.ts_nonstrict in Flags(out.container.format.flags) else 1,
-            most_back=float(-LONGEST_STEP_BACK_S / tick) if jumps else -math.inf,
-            most_ahead=float(LONGEST_PAUSE_S / tick) if jumps else math.inf,
+            most_back=float(-LONGEST_STEP_BACK_S / tick) if has_frames else -math.inf,
         )
 
     def time(self, ticks: int) -> int:

@@ -12,6 +12,7 @@ import av
 from avalign.media.decoding import demux, timestamp
 from avalign.media.geometry import UPRIGHT, orientation, shown_size
 from avalign.media.opening import (
+    ARBITRARY_CLOCK_FORMATS,
     StrPath,
     codec_name,
     has_decoder,
@@ -19,6 +20,7 @@ from avalign.media.opening import (
     picture_streams,
     time_origin_s,
 )
+from avalign.media.timeline import timeline
 from avalign.types import AudioTrack, MediaClip, VideoTrack
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def probe(path: StrPath) -> MediaClip:
         first = _first_frames(container, *sounds, *pictures)
         duration_s = None
         if container.duration is not None:
-            duration_s = _believed(container.duration / av.time_base)
+            duration_s = _length_s(container, container.duration / av.time_base)
         return MediaClip(
             path=Path(path),
             format_name=container.format.name,
@@ -72,6 +74,7 @@ def probe(path: StrPath) -> MediaClip:
                 _video_track(container, stream, index, first.get(stream.index))
                 for index, stream in enumerate(pictures)
             ),
+            restarts=timeline(container).restarts,
         )
 
 
@@ -108,8 +111,12 @@ def _audio_track(
         sample_rate_hz=stream.sample_rate if known else 0,
         channels=stream.channels if known else 0,
         start_s=start_s,
-        duration_s=_duration_s(stream, start_s),
+        duration_s=_duration_s(container, stream, start_s),
         language=_language(stream),
+        channel_names=tuple(each.name for each in stream.layout.channels) if known else (),
+        dispositions=tuple(
+            each.name or "" for each in av.stream.Disposition if each & stream.disposition
+        ),
     )
 
 
@@ -130,7 +137,7 @@ def _video_track(
         frame_rate=_rate(stream.average_rate) or _rate(stream.guessed_rate),
         rotation_deg=turned.rotation_deg,
         start_s=start_s,
-        duration_s=_duration_s(stream, start_s),
+        duration_s=_duration_s(container, stream, start_s),
     )
 
 
@@ -151,13 +158,29 @@ def _start_s(
     return float(start * stream.time_base) - time_origin_s(container)
 
 
-def _duration_s(stream: av.stream.Stream, start_s: float) -> float | None:
+def _duration_s(
+    container: InputContainer, stream: av.stream.Stream, start_s: float
+) -> float | None:
     if stream.duration is not None and stream.time_base is not None:
-        return _believed(float(stream.duration * stream.time_base))
+        return _length_s(container, float(stream.duration * stream.time_base))
     tagged_s = _clock_s(stream.metadata.get("DURATION"))
-    if tagged_s is not None and LATE_START_S < start_s < tagged_s:
+    if tagged_s is None:
+        return None
+    if LATE_START_S < start_s < tagged_s - time_origin_s(container):
         tagged_s -= start_s  # FFmpeg writes the end there
-    return _believed(tagged_s)
+    return _length_s(container, tagged_s)
+
+
+def _length_s(container: InputContainer, declared_s: float) -> float | None:
+    """Hold what a file says of its length against its clock."""
+    clock = timeline(container)
+    if clock.restarts:
+        return clock.span_s[1] - clock.span_s[0]
+    if container.format.name not in ARBITRARY_CLOCK_FORMATS:
+        # It is the reading at the end of a clock that was running when the file begins.
+        origin_s = time_origin_s(container)
+        declared_s -= origin_s if declared_s > origin_s else 0.0
+    return _believed(declared_s)
 
 
 def _clock_s(text: str | None) -> float | None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from functools import lru_cache
-from itertools import dropwhile, pairwise
+from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 import av
 
 from avalign.media.decoding import demux
-from avalign.media.opening import StrPath, open_input, picture_streams, time_origin_s
+from avalign.media.opening import time_origin_s
+from avalign.media.timeline import packets as read
+from avalign.media.timeline import timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,15 +29,12 @@ SEARCHED_FORMATS = {"mpeg", "mpegts"}
 SETTLING_S = 5.0
 # So far into a file, passing over everything before costs more than a search.
 FAR_S = 60.0
-# Steps of the clock beyond these may be a new recording, so that times come twice.
-LONGEST_STEP_BACK_S = 1.0
-LONGEST_STEP_S = 10.0
 # Packets to keep in memory while looking for the last key picture.
 MOST_HELD = 2000
 
 
 def packets_from(
-    container: InputContainer, stream: av.VideoStream, path: StrPath, time_s: float
+    container: InputContainer, stream: av.VideoStream, time_s: float
 ) -> Iterator[Packet[Stream]]:
     """Yield the packets of a picture track from the key picture before `time_s` on.
 
@@ -47,8 +44,6 @@ def packets_from(
         The file, just opened.
     stream : av.VideoStream
         Its picture track.
-    path : str or PathLike
-        Where the file is.
     time_s : float
         Presentation time in seconds.
 
@@ -61,9 +56,12 @@ def packets_from(
     if stream.time_base is None:
         return demux(container, stream)
     ticks = round((time_s + time_origin_s(container)) / stream.time_base)
-    if container.format.name in INDEXED_FORMATS:
+    clock = timeline(container)
+    # Where times come twice, or are wrong, none can be sought.
+    if container.format.name in INDEXED_FORMATS and clock.is_as_stored:
         return _sought(container, stream, ticks)
-    if container.format.name in SEARCHED_FORMATS and time_s > FAR_S and _is_steady(path):
+    searchable = clock.is_as_stored and clock.is_complete
+    if container.format.name in SEARCHED_FORMATS and time_s > FAR_S and searchable:
         settling = round(SETTLING_S / stream.time_base)
         packets = _sought(container, stream, ticks - 2 * settling, ticks - settling)
     else:
@@ -79,7 +77,7 @@ def _sought(
         container.seek(ticks, stream=stream)
     except av.error.FFmpegError:
         return iter(())
-    packets = demux(container, stream)
+    packets = read(container, stream)
     if settled is not None:
         packets = dropwhile(lambda packet: packet.dts is None or packet.dts < settled, packets)
     return dropwhile(lambda packet: not packet.is_keyframe, packets)
@@ -99,22 +97,3 @@ def _from_last_key(packets: Iterator[Packet[Stream]], ticks: int) -> Iterator[Pa
             break
     yield from held
     yield from packets
-
-
-def _is_steady(path: StrPath) -> bool:
-    """Tell whether every time is one place in the file, by reading it once."""
-    status = os.stat(path)
-    return _runs_on(os.path.abspath(path), status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=8)  # the spans of one file ask one after the other
-def _runs_on(path: str, *_version: int) -> bool:
-    with open_input(path) as container:
-        stream = picture_streams(container)[0]
-        ticks_per_s = 1 / float(stream.time_base or 1)
-        back, ahead = LONGEST_STEP_BACK_S * ticks_per_s, LONGEST_STEP_S * ticks_per_s
-        times = (packet.dts for packet in demux(container, stream))
-        return all(
-            before is not None and after is not None and -back <= after - before <= ahead
-            for before, after in pairwise(times)
-        )

@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from avalign.errors import MediaError, ParameterError
-from avalign.media.atomic import atomic_output
+from avalign.files import atomic_output
 from avalign.media.opening import StrPath, reason
 from avalign.types import AudioStream
 

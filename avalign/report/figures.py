@@ -119,7 +119,7 @@ def save_png(figure: Any, path: str | os.PathLike[str], overwrite: bool) -> None
     MediaError
         If the file exists already or cannot be written.
     """
-    from avalign.media import atomic_output
+    from avalign.files import atomic_output
 
     for axes in figure.axes:
         axes.spines[["top", "right", "left"]].set_visible(False)

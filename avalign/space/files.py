@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import shutil
-from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from avalign.errors import AvalignError, MediaError
+from avalign.files import atomic_folder
 from avalign.space.parameters import check_parameters
+from avalign.untrusted import open_safetensors, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,8 +55,6 @@ def write_estimator(
     """
     from safetensors.numpy import save
 
-    folder = Path(folder)
-    _refuse_existing(folder, overwrite)
     settings = {
         "format": _FORMAT,
         "estimator": estimator.name,
@@ -67,25 +63,12 @@ def write_estimator(
     }
     # safetensors writes an array's buffer as it lies in memory.
     arrays = {name: np.ascontiguousarray(array) for name, array in estimator.arrays().items()}
-    beside = folder.with_name(f".{folder.name[:100]}.{secrets.token_hex(4)}")
-    old = beside.with_name(f"{beside.name}.old")
-    try:
-        beside.mkdir()
-        (beside / ARRAYS_FILE).write_bytes(save(arrays))
+    with atomic_folder(
+        folder, overwrite, replaceable=_is_estimator, kind="a saved estimator"
+    ) as built:
+        (built / ARRAYS_FILE).write_bytes(save(arrays))
         text = json.dumps(settings, indent=2, default=_plain) + "\n"
-        (beside / SETTINGS_FILE).write_text(text, encoding="utf-8")
-        if folder.exists():
-            os.rename(folder, old)
-        os.rename(beside, folder)
-    except OSError as error:
-        if old.exists() and not folder.exists():
-            os.rename(old, folder)
-        reason = error.strerror or error
-        raise MediaError(f"{folder}: cannot be written: {reason}", "name another") from error
-    finally:
-        for left in (beside, old):
-            with suppress(OSError):
-                shutil.rmtree(left)
+        (built / SETTINGS_FILE).write_text(text, encoding="utf-8")
 
 
 def read_name(folder: Path | str) -> str:
@@ -148,20 +131,10 @@ def read_estimator(kind: type[Estimator], folder: Path | str) -> Estimator:
     return estimator
 
 
-def _refuse_existing(folder: Path, overwrite: bool) -> None:
-    if not folder.parent.is_dir():
-        raise MediaError(f"{folder.parent}: there is no such folder", "make it first")
-    if not folder.exists() and not folder.is_symlink():
-        return
-    if not overwrite:
-        raise MediaError(f"{folder}: exists already", "name another, or pass overwrite=True")
-    names = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
-    if (
-        folder.is_symlink()
-        or SETTINGS_FILE not in names
-        or names - {SETTINGS_FILE, ARRAYS_FILE}
-    ):
-        raise MediaError(f"{folder}: is no saved estimator, and is kept", "name another")
+def _is_estimator(folder: Path) -> bool:
+    """Tell whether a folder holds a saved estimator, and nothing besides."""
+    names = {each.name for each in folder.iterdir()}
+    return SETTINGS_FILE in names and names <= {SETTINGS_FILE, ARRAYS_FILE}
 
 
 def _plain(value: Any) -> Any:
@@ -176,15 +149,14 @@ def _plain(value: Any) -> Any:
 def _read_settings(folder: Path) -> dict[str, Any]:
     path = folder / SETTINGS_FILE
     try:
-        _refuse_size(path, _LARGEST_SETTINGS_BYTES)
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = read_json(path, largest_bytes=_LARGEST_SETTINGS_BYTES, hint=_HINT)
         if settings["format"] != _FORMAT:
             raise ValueError(f"format {str(settings['format'])[:20]}, not {_FORMAT}")
         if not isinstance(settings["parameters"], dict):
             raise TypeError("the parameters are no object")
         if missing := {"estimator", "columns"} - settings.keys():
             raise KeyError(*missing)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise _damaged(path, error) from None
     result: dict[str, Any] = settings
     return result
@@ -200,41 +172,30 @@ def _checked_columns(columns: Any) -> dict[str, int]:
 
 def _read_arrays(path: Path, expected: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Read exactly the arrays that are expected, all of them finite."""
-    from safetensors import SafetensorError, safe_open
-
     arrays: dict[str, NDArray[Any]] = {}
-    try:
-        _refuse_size(path, _LARGEST_ARRAYS_BYTES)
-        with safe_open(path, framework="numpy") as file:
-            names = set(file.keys())
-            if names != expected.keys():
-                odd = min(names ^ expected.keys())[:60]
-                state = "is missing" if odd in expected else "does not belong here"
-                raise MediaError(f"{path}: array {odd!r} {state}", _HINT)
-            for name, (dtype, shape) in expected.items():
-                array = file.get_tensor(name)
-                if array.shape != shape or array.dtype != dtype:
-                    wanted = f"{np.dtype(dtype)} {shape}"
-                    raise MediaError(
-                        f"{path}: array {name!r} should be {wanted}, "
-                        f"found {array.dtype} {array.shape}",
-                        _HINT,
-                    )
-                if not np.isfinite(array).all():
-                    raise MediaError(
-                        f"{path}: array {name!r} holds values that are not finite", _HINT
-                    )
-                arrays[name] = array
-    except (OSError, SafetensorError, TypeError) as error:
-        raise _damaged(path, error) from None
+    with open_safetensors(
+        path, framework="numpy", largest_bytes=_LARGEST_ARRAYS_BYTES, hint=_HINT
+    ) as (file, _):
+        names = set(file.keys())
+        if names != expected.keys():
+            odd = min(names ^ expected.keys())[:60]
+            state = "is missing" if odd in expected else "does not belong here"
+            raise MediaError(f"{path}: array {odd!r} {state}", _HINT)
+        for name, (dtype, shape) in expected.items():
+            array = file.get_tensor(name)
+            if array.shape != shape or array.dtype != dtype:
+                wanted = f"{np.dtype(dtype)} {shape}"
+                raise MediaError(
+                    f"{path}: array {name!r} should be {wanted}, "
+                    f"found {array.dtype} {array.shape}",
+                    _HINT,
+                )
+            if not np.isfinite(array).all():
+                raise MediaError(
+                    f"{path}: array {name!r} holds values that are not finite", _HINT
+                )
+            arrays[name] = array
     return arrays
-
-
-def _refuse_size(path: Path, most: int) -> None:
-    if path.stat().st_size > most:
-        raise MediaError(f"{path}: too large for a part of an estimator", _HINT)
-    if not path.is_file():
-        raise MediaError(f"{path}: is no ordinary file", _HINT)
 
 
 def _damaged(path: Path, error: Exception) -> MediaError:

@@ -2,32 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.errors import ParameterError
+from avalign.errors import NoAnswerError, ParameterError
 from avalign.types import FeatureStream
+from avalign.types.clocks import runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
     "LIP_COLUMNS",
+    "Grid",
+    "grid_places",
     "normalise",
+    "on_grid",
     "require_lips",
     "require_mfcc",
     "rows_at",
     "to_uniform",
     "uniform_stream",
+    "without_gaps",
 ]
 
 # The 40 lip points and the chin, three coordinates each.
 LIP_COLUMNS = 123
 # Rows further apart than this say nothing about what lies between them.
 LONGEST_GAP_S = 0.2
+# Of a longer gap, only what is next to known rows is laid out.
+_MARGIN_S = 1.0
+# Rows for gaps may be so many times the rows that are known, or last this long in any case.
+_MOST_GAPS = 20
+_LONGEST_GAPS_S = 3600.0
 # Times that differ by less are the same.
 _ROUNDING_S = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Rows on a uniform clock, without those of long gaps.
+
+    Parameters
+    ----------
+    values : ndarray of shape (T, D), float32
+        Interpolated rows; 0 where not valid.
+    valid : ndarray of shape (T,), bool
+        Rows that count.
+    places : ndarray of shape (T,), int64
+        Number of each row on the clock, from 0, increasing.
+    start_s : float
+        Time of place 0.
+    rate_hz : float
+        Places per second.
+    """
+
+    values: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    places: NDArray[np.int64]
+    start_s: float
+    rate_hz: float
+
+    def parts(self) -> list[slice]:
+        """Divide the rows where places are left out."""
+        return runs(self.places.astype(np.float64), 1.0)
 
 
 def require_mfcc(stream: FeatureStream, columns: int) -> None:
@@ -93,14 +133,119 @@ def to_uniform(
         True where both neighbours are valid and at most 0.2 s apart.
     start_s : float
         Time of the first row.
+
+    Raises
+    ------
+    NoAnswerError
+        If next to nothing but gaps would be laid out.
+    """
+    grid = on_grid(stream, rate_hz)
+    count = int(grid.places[-1]) + 1 if len(grid.places) else 0
+    if count == len(grid.places):
+        return grid.values, grid.valid, grid.start_s
+    _refuse_gaps(count, len(grid.places), rate_hz)
+    values = np.zeros((count, grid.values.shape[1]), np.float32)
+    valid = np.zeros(count, bool)
+    values[grid.places], valid[grid.places] = grid.values, grid.valid
+    return values, valid, grid.start_s
+
+
+def on_grid(stream: FeatureStream, rate_hz: float, stride: int = 1) -> Grid:
+    """Interpolate a stream linearly onto a uniform clock, and leave out its long gaps.
+
+    Parameters
+    ----------
+    stream : FeatureStream
+        Rows at any times.
+    rate_hz : float
+        Rows per second wanted.
+    stride : int, optional
+        Each part between gaps begins at a multiple of it, so that it can be thinned out.
+
+    Returns
+    -------
+    Grid
+        The rows of `to_uniform` less those that are more than a second or so from any
+        valid row of the stream.
     """
     times_s = stream.times_s[stream.valid]
     if len(times_s) == 0:
-        return np.zeros((0, stream.values.shape[1]), np.float32), np.zeros(0, bool), 0.0
-    start_s, period = float(times_s[0]), 1.0 / rate_hz
+        nothing = np.zeros((0, stream.values.shape[1]), np.float32)
+        return Grid(nothing, np.zeros(0, bool), np.zeros(0, np.int64), 0.0, rate_hz)
+    start_s = float(times_s[0])
     count = int(np.floor((times_s[-1] - start_s) * rate_hz + 1e-6)) + 1
-    values, valid = rows_at(stream, start_s + period * np.arange(count))
-    return values, valid, start_s
+    spans = []
+    reached = 0
+    for run in runs(times_s, 2 * _MARGIN_S):
+        first_s, last_s = (times_s[[run.start, run.stop - 1]] - start_s).tolist()
+        first = int((first_s - _MARGIN_S) * rate_hz) // stride * stride
+        last = int((last_s + _MARGIN_S) * rate_hz) + 1
+        spans.append(np.arange(max(first, reached), min(last, count)))
+        reached = max(reached, last)
+    places = np.concatenate(spans)
+    values, valid = rows_at(stream, start_s + 1.0 / rate_hz * places)
+    return Grid(values, valid, places, start_s, rate_hz)
+
+
+def grid_places(stream: FeatureStream) -> tuple[NDArray[np.int64], float]:
+    """Give each row of a stream on a uniform clock, gaps or not, its number there.
+
+    Parameters
+    ----------
+    stream : FeatureStream
+        At least two rows.
+
+    Returns
+    -------
+    places : ndarray of shape (T,), int64
+        Number of each row on the clock, from 0.
+    period_s : float
+        Time from one place to the next.
+    """
+    steps = np.diff(stream.times_s)
+    period_s = float(steps[0]) if steps[0] <= 2 * steps.min() else float(steps.min())
+    elapsed = (stream.times_s - stream.times_s[0]) / period_s
+    return np.rint(elapsed).astype(np.int64), period_s
+
+
+def without_gaps(stream: FeatureStream) -> FeatureStream:
+    """Lay out the gaps of a stream on a uniform clock as rows that are not valid.
+
+    Parameters
+    ----------
+    stream : FeatureStream
+        Rows on a uniform clock, without some.
+
+    Returns
+    -------
+    FeatureStream
+        Every row of the clock; 0 where nothing was known.
+
+    Raises
+    ------
+    NoAnswerError
+        If next to nothing but gaps would be laid out.
+    """
+    if len(stream) < 2:
+        return stream
+    places, period_s = grid_places(stream)
+    count = int(places[-1]) + 1
+    if count == len(stream):
+        return stream
+    _refuse_gaps(count, len(stream), 1.0 / period_s)
+    values = np.zeros((count, stream.values.shape[1]), np.float32)
+    valid = np.zeros(count, bool)
+    values[places], valid[places] = stream.values, stream.valid
+    times_s = stream.times_s[0] + period_s * np.arange(count)
+    return replace(stream, values=values, times_s=times_s, valid=valid)
+
+
+def _refuse_gaps(count: int, known: int, rate_hz: float) -> None:
+    if count - known > max(_MOST_GAPS * known, _LONGEST_GAPS_S * rate_hz):
+        raise NoAnswerError(
+            f"{known / rate_hz:.1f} s of it lie {count / rate_hz / 3600:.1f} hours apart",
+            "its clock may be damaged; cut it in parts",
+        )
 
 
 def rows_at(
@@ -178,6 +323,7 @@ def normalise(
     span: int,
     prior_scale: NDArray[np.float32],
     prior_rows: float,
+    places: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
     """Centre and scale each column over a window of rows that slides along.
 
@@ -198,16 +344,19 @@ def normalise(
         Standard deviation of each column in the training data.
     prior_rows : float
         Weight of `prior_scale` in rows.
+    places : ndarray of shape (T,), int64, optional
+        Number of each row on the clock, where some are left out.
 
     Returns
     -------
     ndarray of shape (T, D), float32
         Normalised rows; 0 where not valid.
     """
-    length = len(values)
+    places = np.arange(len(values)) if places is None else places
+    length = int(places[-1]) + 1 if len(places) else 0
     weights = valid.astype(np.float64)[:, None]
-    first = np.clip(np.arange(length) - span // 2, 0, max(0, length - span))
-    last = np.minimum(first + span, length)
+    begin = np.clip(places - span // 2, 0, max(0, length - span))
+    first, last = (np.searchsorted(places, edge) for edge in (begin, begin + span))
 
     def windowed(rows: NDArray[np.float64]) -> NDArray[np.float64]:
         total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0)])

@@ -12,6 +12,7 @@ import numpy as np
 
 from avalign.errors import MediaError, ParameterError
 from avalign.space.cca import CCA, checked_rows
+from avalign.untrusted import open_safetensors, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,7 +159,7 @@ def save_kernel_cca(model: KernelCCA, path: Path | str, *, overwrite: bool = Fal
     """
     from safetensors.numpy import save_file
 
-    from avalign.media import atomic_output
+    from avalign.files import atomic_output
 
     model.check_fitted()
     columns = {"x_columns": len(model.frequencies_), "y_columns": len(model.y_mean_)}
@@ -190,21 +191,17 @@ def load_kernel_cca(path: Path | str) -> KernelCCA:
     MediaError
         If the file is missing, too large, or not such a file.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = Path(path)
     hint = "name a file written by save_kernel_cca"
+    with open_safetensors(
+        path, framework="numpy", largest_bytes=_LARGEST_FILE_BYTES, hint=hint
+    ) as (file, metadata):
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     try:
-        if path.stat().st_size > _LARGEST_FILE_BYTES:
-            raise MediaError(f"{path}: too large for a kernel CCA", hint)
-        with safe_open(path, framework="numpy") as file:
-            settings = json.loads((file.metadata() or {}).get("kernel_cca", ""))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        settings = parse_json(metadata.get("kernel_cca", ""))
         model = KernelCCA(**{name: settings[name] for name in _SETTINGS})
         expected = _expected_arrays(settings)
-    except MediaError:
-        raise
-    except (OSError, SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise MediaError(f"{path}: cannot read a kernel CCA: {error}", hint) from None
     for name, (dtype, shape) in expected.items():
         array = arrays.get(name)

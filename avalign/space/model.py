@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from avalign.errors import InstallationError, MediaError
+from avalign.files import atomic_output
 from avalign.space.encoder import encode
-from avalign.space.grid import (
-    normalise,
-    require_lips,
-    require_mfcc,
-    to_uniform,
-    uniform_stream,
-)
+from avalign.space.grid import Grid, normalise, on_grid, require_lips, require_mfcc
 from avalign.space.protocol import Space
 from avalign.space.settings import SpaceSettings
 from avalign.types import FeatureStream
+from avalign.untrusted import open_safetensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -74,18 +70,21 @@ class SpaceModel(Space):
         settings = self.settings
         columns = settings.audio_columns
         require_mfcc(mfcc, columns)
-        values, valid, start_s = to_uniform(mfcc, settings.audio_rate_hz)
+        grid = on_grid(mfcc, settings.audio_rate_hz, settings.audio.stride)
         rows = normalise(
-            values[:, :columns],
-            valid,
+            grid.values[:, :columns],
+            grid.valid,
             round(settings.normalisation_s * settings.audio_rate_hz),
             self.weights["audio_scale"],
             settings.prior_rows_audio,
+            grid.places,
         )
-        kept = valid[:: settings.audio.stride]
-        encoded = self._encode(rows, valid, "audio") * kept[:, None, None]
+        every = grid.places % settings.audio.stride == 0
+        kept = grid.valid[every]
+        encoded = self._encode(rows, grid, "audio") * kept[:, None, None]
         mask = np.broadcast_to(kept[:, None, None], (*encoded.shape[:2], 1))
-        return self._stream(np.concatenate([encoded, mask], axis=2), kept, start_s)
+        places = grid.places[every] // settings.audio.stride
+        return self._stream(np.concatenate([encoded, mask], axis=2), kept, grid.start_s, places)
 
     def embed_lips(  # noqa: D102 (as in `Space`)
         self, lips: FeatureStream, usable: NDArray[np.bool_] | None = None
@@ -95,45 +94,54 @@ class SpaceModel(Space):
         valid = lips.valid if usable is None else lips.valid & usable
         components = lips.values @ self.weights["lip_components"]
         reduced = FeatureStream(components, lips.times_s, valid, lips.kind)
-        values, valid, start_s = to_uniform(reduced, settings.rate_hz)
+        grid = on_grid(reduced, settings.rate_hz)
+        valid = grid.valid
         rows = normalise(
-            values,
+            grid.values,
             valid,
             round(settings.normalisation_s * settings.rate_hz),
             self.weights["lip_scale"],
             settings.prior_rows_lips,
+            grid.places,
         )
-        encoded = self._encode(rows, valid, "lips") * valid[:, None, None]
+        encoded = self._encode(rows, grid, "lips") * valid[:, None, None]
         mask = np.broadcast_to(valid[:, None, None], (*encoded.shape[:2], 1))
         # The bias of one encoder meets the mask of the other.
         paired = np.concatenate([encoded[..., :-1], mask, encoded[..., -1:]], axis=2)
         scale = self.weights["score_scale"] / settings.members
-        return self._stream(paired * scale[:, None], valid, start_s)
+        return self._stream(paired * scale[:, None], valid, grid.start_s, grid.places)
 
     def _encode(
         self,
         rows: NDArray[np.float32],
-        valid: NDArray[np.bool_],
+        grid: Grid,
         name: Literal["audio", "lips"],
     ) -> NDArray[np.float32]:
         """Run every member's encoder: (T, members, dimensions + 1)."""
-        masked = np.concatenate([rows, valid[:, None].astype(np.float32)], axis=1)
-        return np.stack(
+        masked = np.concatenate([rows, grid.valid[:, None].astype(np.float32)], axis=1)
+        # Around a gap there is more of nothing than an encoder sees of its surroundings.
+        parts = [
             [
-                encode(masked, self.weights, f"{member}.{name}", getattr(settings, name))
-                for member, settings in enumerate(self._members())
-            ],
-            axis=1,
-        )
+                encode(masked[part], self.weights, f"{member}.{name}", getattr(settings, name))
+                for part in grid.parts() or [slice(0)]
+            ]
+            for member, settings in enumerate(self._members())
+        ]
+        return np.stack([np.concatenate(each) for each in parts], axis=1)
 
     def _members(self) -> list[SpaceSettings]:
         return [self.settings.of_member(member) for member in range(self.settings.members)]
 
     def _stream(
-        self, values: NDArray[np.float32], valid: NDArray[np.bool_], start_s: float
+        self,
+        values: NDArray[np.float32],
+        valid: NDArray[np.bool_],
+        start_s: float,
+        places: NDArray[np.int64],
     ) -> FeatureStream:
         flat = values.reshape(len(values), -1).astype(np.float32)
-        return uniform_stream(flat, valid, start_s, self.settings.rate_hz, "embedding")
+        times_s = start_s + places / self.settings.rate_hz
+        return FeatureStream(flat, times_s, valid, "embedding")
 
 
 def expected_shapes(settings: SpaceSettings) -> dict[str, tuple[int, ...]]:
@@ -168,13 +176,19 @@ def save_model(model: SpaceModel, path: Path | str) -> None:
     model : SpaceModel
         The model.
     path : path-like
-        The file; what was there is replaced.
+        The file; what was there is replaced once the new one is complete.
+
+    Raises
+    ------
+    MediaError
+        If it cannot be written.
     """
     from safetensors.numpy import save_file
 
     # safetensors writes an array's buffer as it lies in memory.
     arrays = {name: np.ascontiguousarray(array) for name, array in model.weights.items()}
-    save_file(arrays, path, metadata={"settings": model.settings.to_json()})
+    with atomic_output(path, overwrite=True) as temporary:
+        save_file(arrays, temporary, metadata={"settings": model.settings.to_json()})
 
 
 @lru_cache(maxsize=4)
@@ -227,17 +241,15 @@ def blame_installation(shipped: bool) -> Iterator[None]:
 
 
 def _read_model(path: Path) -> SpaceModel:
-    from safetensors import SafetensorError, safe_open
-
     hint = "name weights written by `avalign train space`"
-    try:
-        if path.stat().st_size > _LARGEST_WEIGHTS_BYTES:
-            raise MediaError(f"{path}: too large for weights of the shared space", hint)
-        with safe_open(path, framework="numpy") as file:
-            settings = SpaceSettings.from_json((file.metadata() or {}).get("settings", ""))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise MediaError(f"{path}: cannot read the weights: {error}", hint) from None
+    with open_safetensors(
+        path, framework="numpy", largest_bytes=_LARGEST_WEIGHTS_BYTES, hint=hint
+    ) as (file, metadata):
+        try:
+            settings = SpaceSettings.from_json(metadata.get("settings", ""))
+        except MediaError as error:
+            raise MediaError(f"{path}: {error.message}", error.hint) from None
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     wanted = expected_shapes(settings)
     for name, shape in wanted.items():
         array = weights.get(name)

@@ -42,7 +42,7 @@ class Space(Protocol):
         -------
         FeatureStream
             ``"embedding"`` rows, shape (T, D), on a uniform clock that starts at
-            the first valid row; 0 where not valid.
+            the first valid row; 0 where not valid. Long gaps may be left out.
 
         Raises
         ------
@@ -67,7 +67,7 @@ class Space(Protocol):
         -------
         FeatureStream
             ``"embedding"`` rows, shape (T, D), on a uniform clock of the same rate
-            as that of the sound; 0 where not valid.
+            as that of the sound; 0 where not valid. Long gaps may be left out.
 
         Raises
         ------

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from avalign.errors import MediaError
+from avalign.untrusted import parse_json
 
 __all__ = ["EncoderPair", "EncoderSettings", "SpaceSettings"]
 
@@ -178,7 +179,7 @@ class SpaceSettings:
             If the text is not what `to_json` writes.
         """
         try:
-            fields = json.loads(text)
+            fields = parse_json(text)
             for name in ("audio", "lips"):
                 fields[name] = _encoder(fields[name])
             if fields["alternate"] is not None:
@@ -189,7 +190,7 @@ class SpaceSettings:
             settings = cls(**fields)
             settings.check()
             return settings
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise MediaError(
                 f"the weights' settings cannot be read: {error}",
                 "use weights written by `avalign train space`",

@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from avalign.errors import MediaError
+from avalign.files import is_there, local_file
 from avalign.tasks.forced_alignment import WordTiming
+from avalign.untrusted import read_json
 
 __all__ = [
     "CALIBRATION_NAME",
@@ -136,7 +138,7 @@ def write_calibration(calibration: Calibration, folder: str | os.PathLike[str]) 
     MediaError
         If there are no weights, or the file cannot be written.
     """
-    from avalign.media import atomic_output
+    from avalign.files import atomic_output
 
     folder = Path(folder)
     content = {"weights": _weights_hash(folder), **calibration.as_dict()}
@@ -166,14 +168,10 @@ def read_calibration(folder: str | os.PathLike[str]) -> Calibration | None:
     """
     folder = Path(folder)
     path = folder / CALIBRATION_NAME
-    if not path.exists():
+    if not is_there(path):
         return None
     try:
-        with path.open("rb") as file:
-            text = file.read(_LARGEST_BYTES + 1)
-        if len(text) > _LARGEST_BYTES:
-            raise ValueError("it is too large")
-        content = json.loads(text)
+        content = read_json(path, largest_bytes=_LARGEST_BYTES, hint=_HINT)
         calibration = Calibration(
             {
                 str(name): Limit(*_numbers(limit, ("misfit", "believed", "refused")))
@@ -187,9 +185,7 @@ def read_calibration(folder: str | os.PathLike[str]) -> Calibration | None:
             dict(content["facts"]),
         )
         same_weights = content["weights"] == _weights_hash(folder)
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be read: {error.strerror}", _HINT) from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MediaError(f"{path}: is no calibration: {error}", _HINT) from None
     return calibration if same_weights else None
 
@@ -204,7 +200,7 @@ def _numbers(fields: Mapping[str, Any], names: Sequence[str]) -> list[float]:
 def _weights_hash(folder: Path) -> str:
     path = folder / WEIGHTS_NAME
     try:
-        with path.open("rb") as file:
+        with local_file(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:32]
     except OSError as error:
         raise MediaError(f"{path}: cannot be read: {error.strerror}", _HINT) from error

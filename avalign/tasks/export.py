@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from avalign.errors import MissingDependencyError, ParameterError
-from avalign.media import atomic_output
+from avalign.files import atomic_outputs
 
 try:
     import torch
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from avalign.tasks.encoders import Standardisation
     from avalign.tasks.models import Recognizer
 
-__all__ = ["Export", "Parity", "export_model"]
+__all__ = ["Export", "Parity", "export_model", "settings_path"]
 
 LARGEST_DIFFERENCE = 1e-4
 HEADS = ("log_probs", "words", "logits", "values")
@@ -137,11 +137,8 @@ def export_model(
     if target.suffix.lower() != ".onnx":
         raise ParameterError(f"{target}: is no name for an ONNX file", "let it end in .onnx")
     model = model.cpu().eval()
-    settings_path = target.with_suffix(".json")
-    with (
-        atomic_output(target, overwrite) as temporary,
-        atomic_output(settings_path, overwrite) as settings,
-    ):
+    beside = settings_path(target)
+    with atomic_outputs(target, beside, overwrite=overwrite) as (temporary, settings):
         _write(model, temporary)
         if int8:
             _quantise(temporary)
@@ -155,7 +152,23 @@ def export_model(
         content = {**_content(model), "int8": int8, "parity": asdict(parity)}
         settings.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
     weights = sum(tensor.nbytes for tensor in model.state_dict().values())
-    return Export(target, settings_path, size, weights, parity, int8)
+    return Export(target, beside, size, weights, parity, int8)
+
+
+def settings_path(path: str | os.PathLike[str]) -> Path:
+    """Name the JSON file that is written beside an ONNX file.
+
+    Parameters
+    ----------
+    path : path-like
+        The ``.onnx`` file.
+
+    Returns
+    -------
+    Path
+        The same name with ``.json``.
+    """
+    return Path(path).with_suffix(".json")
 
 
 class _Flat(nn.Module):

@@ -10,6 +10,7 @@ from typing import Any
 
 from avalign.errors import ParameterError
 from avalign.tasks.features import FEATURES, RATE_HZ
+from avalign.untrusted import parse_json
 
 __all__ = ["RecognizerSettings", "StreamSettings", "settings_digest"]
 
@@ -219,7 +220,7 @@ class RecognizerSettings:
         """
         hint = "use a model that `avalign train speech` or `avalign train emotion` wrote"
         try:
-            fields = json.loads(text)
+            fields = parse_json(text)
             if not isinstance(fields, dict):
                 raise ValueError("they are no JSON object")
             fields["streams"] = {
@@ -232,7 +233,7 @@ class RecognizerSettings:
             fields.setdefault("statistics", False)
             _check_types(fields)
             return cls(**fields)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             problem = getattr(error, "message", None) or str(error)
             raise ParameterError(
                 f"the settings of the model cannot be read: {problem}", hint
@@ -252,7 +253,7 @@ def settings_digest(text: str) -> str:
     str
         32 hexadecimal digits.
     """
-    written = json.dumps(json.loads(text), indent=1, sort_keys=True, ensure_ascii=False)
+    written = json.dumps(parse_json(text), indent=1, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(written.encode()).hexdigest()[:32]
 
 

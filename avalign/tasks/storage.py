@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import torch
 
 from avalign.errors import MediaError, ParameterError
+from avalign.tasks.calibration import CALIBRATION_NAME
 from avalign.tasks.models import Recognizer
 from avalign.tasks.settings import RecognizerSettings, settings_digest
+from avalign.untrusted import open_safetensors, read_text
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["SETTINGS_NAME", "WEIGHTS_NAME", "load_model", "save_model"]
+__all__ = ["SETTINGS_NAME", "WEIGHTS_NAME", "load_model", "model_files", "save_model"]
 
 SETTINGS_NAME = "model.json"
 WEIGHTS_NAME = "model.safetensors"
@@ -44,7 +46,7 @@ def save_model(
     """
     from safetensors.torch import save_file
 
-    from avalign.media import atomic_output
+    from avalign.files import atomic_outputs
 
     folder = Path(folder)
     try:
@@ -56,12 +58,28 @@ def save_model(
     state = {
         name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()
     }
-    with (
-        atomic_output(folder / WEIGHTS_NAME, overwrite) as weights,
-        atomic_output(folder / SETTINGS_NAME, overwrite) as settings,
-    ):
+    names = folder / WEIGHTS_NAME, folder / SETTINGS_NAME
+    with atomic_outputs(*names, overwrite=overwrite) as (weights, settings):
         save_file(state, weights, {"settings": model.settings.digest})
         settings.write_text(model.settings.to_json(), encoding="utf-8")
+
+
+def model_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """Name the files that a model consists of, so that nothing else is written there.
+
+    Parameters
+    ----------
+    folder : path-like
+        A folder that `save_model` wrote.
+
+    Returns
+    -------
+    list of Path
+        Weights and settings, and the calibration where there is one.
+    """
+    calibration = Path(folder) / CALIBRATION_NAME
+    needed = [Path(folder) / name for name in (WEIGHTS_NAME, SETTINGS_NAME)]
+    return [*needed, calibration] if calibration.exists() else needed
 
 
 def load_model(
@@ -88,7 +106,9 @@ def load_model(
     """
     folder = Path(folder)
     try:
-        text = _read_text(folder / SETTINGS_NAME)
+        text = read_text(
+            folder / SETTINGS_NAME, largest_bytes=_LARGEST_SETTINGS_BYTES, hint=_HINT
+        )
         settings = RecognizerSettings.from_json(text)
         # Without memory: whether settings and weights agree is known before any is taken.
         with torch.device("meta"):
@@ -106,35 +126,16 @@ def load_model(
 _HINT = "name a folder that `avalign train speech` or `avalign train emotion` wrote"
 
 
-def _read_text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_SETTINGS_BYTES + 1)
-        if len(content) > _LARGEST_SETTINGS_BYTES:
-            raise MediaError(f"{path}: too large for the settings of a model", _HINT)
-        return content.decode("utf-8")
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be read: {error.strerror}", _HINT) from error
-    except UnicodeDecodeError as error:
-        raise MediaError(f"{path}: is not UTF-8 text", _HINT) from error
-
-
 def _read_weights(path: Path, model: Recognizer, wanted_digest: str) -> dict[str, Tensor]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        if path.stat().st_size > _LARGEST_WEIGHTS_BYTES:
-            raise MediaError(f"{path}: too large for the weights of a model", _HINT)
-        with safe_open(path, framework="pt") as file:
-            digest = (file.metadata() or {}).get("settings")
-            if digest != wanted_digest:
-                raise MediaError(
-                    f"{path}: belongs to another configuration than {SETTINGS_NAME} beside it",
-                    "restore the two files that were written together",
-                )
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise MediaError(f"{path}: cannot be read: {error}", _HINT) from None
+    with open_safetensors(
+        path, framework="pt", largest_bytes=_LARGEST_WEIGHTS_BYTES, hint=_HINT
+    ) as (file, metadata):
+        if metadata.get("settings") != wanted_digest:
+            raise MediaError(
+                f"{path}: belongs to another configuration than {SETTINGS_NAME} beside it",
+                "restore the two files that were written together",
+            )
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     wanted = model.state_dict()
     for name in [*wanted, *state]:
         tensor, model_tensor = state.get(name), wanted.get(name)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avalign.errors import MediaError, ParameterError
-from avalign.media import atomic_output
+from avalign.files import atomic_output
+from avalign.untrusted import open_safetensors, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
 
+_LARGEST_BYTES = 8 * 2**30
 _MODEL, _OPTIMIZER = "model.", "optimizer."
 
 
@@ -127,15 +129,17 @@ def load_checkpoint(
     ParameterError
         If it belongs to a run with other settings or other data.
     """
-    from safetensors import SafetensorError, safe_open
-
     hint = "start anew with -y"
+    with open_safetensors(path, framework="pt", largest_bytes=_LARGEST_BYTES, hint=hint) as (
+        file,
+        metadata,
+    ):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     try:
-        with safe_open(path, framework="pt") as file:
-            told = json.loads((file.metadata() or {})["checkpoint"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # The best score is infinite until there is one.
+        told = parse_json(metadata["checkpoint"], infinite=True)
         _check_run(path, told["run"], run)
-        progress = Progress(**told["progress"])
+        progress = _progress(told["progress"])
         model.load_state_dict(
             {
                 name.removeprefix(_MODEL): tensor
@@ -145,16 +149,28 @@ def load_checkpoint(
         )
         state = optimizer.state_dict()
         state["state"] = _optimizer_state(tensors)
+        _check_optimizer(state["state"], optimizer)
         optimizer.load_state_dict(state)
         return progress, dict(told["scaler"])
-    except (OSError, SafetensorError) as error:
-        raise MediaError(f"{path}: cannot be read: {error}", hint) from None
     except ParameterError:
         raise
-    except (ValueError, TypeError, KeyError, RuntimeError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         raise MediaError(
             f"{path}: is no checkpoint of this run: {str(error).splitlines()[0]}", hint
         ) from None
+
+
+def _progress(fields: Mapping[str, Any]) -> Progress:
+    progress = Progress(**fields)
+    counts = progress.epoch, progress.batch, progress.step, progress.best_epoch + 1
+    if not all(type(count) is int and count >= 0 for count in counts):
+        raise ValueError(f"it counts {counts}")
+    rows = [progress.sums, *progress.curves, {"best_score": progress.best_score}]
+    if not all(type(value) in (int, float) for row in rows for value in row.values()):
+        raise ValueError("its scores are no numbers")
+    if type(progress.finished) is not bool:
+        raise ValueError("it does not say whether it is finished")
+    return progress
 
 
 def _optimizer_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
@@ -164,6 +180,16 @@ def _optimizer_state(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tenso
             number, key = name.removeprefix(_OPTIMIZER).split(".", 1)
             state.setdefault(int(number), {})[key] = tensor
     return state
+
+
+def _check_optimizer(state: Mapping[int, Mapping[str, Tensor]], optimizer: Optimizer) -> None:
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    for number, arrays in state.items():
+        shape = parameters[number].shape if number < len(parameters) else None
+        if {"exp_avg", "exp_avg_sq", "step"} != arrays.keys() or any(
+            array.shape != (shape if name != "step" else ()) for name, array in arrays.items()
+        ):
+            raise ValueError(f"the state of weight {number} has another shape")
 
 
 def _check_run(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

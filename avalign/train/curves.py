@@ -6,7 +6,7 @@ import csv
 from typing import TYPE_CHECKING, Any
 
 from avalign.errors import MissingDependencyError
-from avalign.media import atomic_output
+from avalign.files import atomic_output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

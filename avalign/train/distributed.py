@@ -16,7 +16,7 @@ from torch import distributed, nn
 from avalign.errors import ParameterError
 from avalign.processes import end_with_parent
 
-__all__ = ["Processes", "choose_device", "processes"]
+__all__ = ["Processes", "choose_device", "is_first_process", "processes"]
 
 # How long the slowest process may take to read its clips, and the first one to test.
 _LONGEST_WAIT = timedelta(minutes=30)
@@ -108,6 +108,17 @@ class Processes:
         if self.count > 1:
             distributed.broadcast_object_list(found, src=0, device=self.device)
         return found[0]
+
+
+def is_first_process() -> bool:
+    """Tell whether this process is the one that writes files, of those ``torchrun`` started.
+
+    Returns
+    -------
+    bool
+        Whether it is; also where there is just one.
+    """
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 @contextmanager

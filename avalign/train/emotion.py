@@ -19,9 +19,10 @@ from avalign.errors import MissingDependencyError, ParameterError
 try:
     from avalign.tasks.settings import RecognizerSettings
     from avalign.train.conditions import Condition
-    from avalign.train.loop import Result, prepare_folder
+    from avalign.train.loop import Result
     from avalign.train.plans import Telling, TrainingPlan, emotion_plan
     from avalign.train.recognizer import Corpus, read_parts, refuse_leaks, train_recognizer
+    from avalign.train.run_folder import run_folder
     from avalign.train.scores import EmotionTest
     from avalign.train.utterances import NO_LABEL, Skipped, Utterance, load_utterances
     from avalign.train.voices import training_noises
@@ -112,18 +113,19 @@ def train_emotion(
     for part in (train_rows, dev_rows):
         for row in part:
             _values(row, values)
-    prepare_folder(Path(output), overwrite=overwrite, resume=resume)
-    loaded = [
-        labelled_utterances(part, plan, classes, values, cache_dir, jobs)
-        for part in (train_rows, dev_rows)
-    ]
-    (train, skipped_train), (dev, skipped_dev) = loaded
-    if permute_labels:
-        train, dev = (permuted(part, plan.loop.seed) for part in (train, dev))
-    corpus = Corpus(
-        train, dev, [*skipped_train, *skipped_dev], {"labels_permuted": permute_labels}
-    )
-    return fit_emotion(corpus, plan, classes, tuple(values), Path(output), resume, telling)
+    inputs = (manifest, *plan.recordings)
+    with run_folder(output, inputs=inputs, overwrite=overwrite, resume=resume) as folder:
+        loaded = [
+            labelled_utterances(part, plan, classes, values, cache_dir, jobs)
+            for part in (train_rows, dev_rows)
+        ]
+        (train, skipped_train), (dev, skipped_dev) = loaded
+        if permute_labels:
+            train, dev = (permuted(part, plan.loop.seed) for part in (train, dev))
+        corpus = Corpus(
+            train, dev, [*skipped_train, *skipped_dev], {"labels_permuted": permute_labels}
+        )
+        return fit_emotion(corpus, plan, classes, tuple(values), folder, resume, telling)
 
 
 def fit_emotion(

@@ -14,7 +14,7 @@ import numpy as np
 from avalign.data.manifest import read_manifest
 from avalign.data.splits import fold_split
 from avalign.errors import ParameterError
-from avalign.media import atomic_output
+from avalign.files import atomic_output
 from avalign.tasks.metrics import ClassificationMetrics, classification_metrics
 from avalign.train.conditions import Condition, condition_batches
 from avalign.train.distributed import processes
@@ -25,9 +25,9 @@ from avalign.train.emotion import (
     settle_classes,
     with_targets,
 )
-from avalign.train.loop import prepare_folder
 from avalign.train.plans import Telling, TrainingPlan, emotion_plan
 from avalign.train.recognizer import Corpus
+from avalign.train.run_folder import RUN_FILES, run_folder
 from avalign.train.scores import class_metrics
 
 if TYPE_CHECKING:
@@ -103,7 +103,6 @@ def cross_validate_emotion(
         raise ParameterError(
             f"{folds} folds leave nothing to learn from", "choose 3 or more: test, dev, train"
         )
-    folder = Path(output)
     whole = with_targets(read_manifest(manifest), ())
     for row in whole:
         if not row.speaker:
@@ -113,39 +112,45 @@ def cross_validate_emotion(
     classes = settle_classes(whole, whole, labels, ())
     split = fold_split(whole, folds, seed=plan.loop.seed)
     names = sorted({row.split for row in split})
-    for name in names:
-        prepare_folder(folder / name, overwrite=overwrite, resume=resume)
-    utterances, skipped = labelled_utterances(split, plan, classes, (), cache_dir, jobs)
-    part_of = {row.speaker: row.split for row in split}
-    found: list[ClassificationMetrics] = []
-    with processes(plan.device) as team:
-        for number, name in enumerate(names):
-            train, dev, test = _roles(utterances, part_of, names, number)
-            if permute_labels:
-                train, dev = (permuted(part, plan.loop.seed) for part in (train, dev))
-            telling.begin(f"{name} of {folds}")
-            facts = {"labels_permuted": permute_labels, "test": name}
-            result = fit_emotion(
-                Corpus(train, dev, skipped, facts),
-                plan,
-                classes,
-                (),
-                folder / name,
-                resume,
-                telling.part(number / folds, (number + 1) / folds),
-            )
-            batches = condition_batches(
-                test,
-                result.model.settings,
-                Condition("all"),
-                batch_size=plan.loop.batch_size,
-                seed=plan.loop.seed,
-            )
-            found.append(class_metrics(result.model, batches))
-        validated = CrossValidation(_pooled(found, classes), found)
-        if team.writes:
-            _write_folds(folder / FOLDS_NAME, validated, permute_labels)
-    return validated
+    run_files = [f"{name}/{file}" for name in names for file in RUN_FILES]
+    with run_folder(
+        output,
+        inputs=(manifest, *plan.recordings),
+        overwrite=overwrite,
+        resume=resume,
+        names=(*run_files, FOLDS_NAME),
+    ) as folder:
+        utterances, skipped = labelled_utterances(split, plan, classes, (), cache_dir, jobs)
+        part_of = {row.speaker: row.split for row in split}
+        found: list[ClassificationMetrics] = []
+        with processes(plan.device) as team:
+            for number, name in enumerate(names):
+                train, dev, test = _roles(utterances, part_of, names, number)
+                if permute_labels:
+                    train, dev = (permuted(part, plan.loop.seed) for part in (train, dev))
+                telling.begin(f"{name} of {folds}")
+                facts = {"labels_permuted": permute_labels, "test": name}
+                result = fit_emotion(
+                    Corpus(train, dev, skipped, facts),
+                    plan,
+                    classes,
+                    (),
+                    folder / name,
+                    resume,
+                    telling.part(number / folds, (number + 1) / folds),
+                )
+                batches = condition_batches(
+                    test,
+                    result.model.settings,
+                    Condition("all"),
+                    batch_size=plan.loop.batch_size,
+                    seed=plan.loop.seed,
+                )
+                found.append(class_metrics(result.model, batches))
+            validated = CrossValidation(_pooled(found, classes), found)
+            if team.writes:
+                _write_folds(folder / FOLDS_NAME, validated, permute_labels)
+        return validated
 
 
 def _roles(

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from avalign.errors import MediaError, NoAnswerError, ParameterError
-from avalign.tasks.calibration import CALIBRATION_NAME
-from avalign.tasks.storage import SETTINGS_NAME, WEIGHTS_NAME, load_model, save_model
+from avalign.errors import NoAnswerError, ParameterError
+from avalign.tasks.storage import load_model, save_model
 from avalign.train.checkpoints import Progress, load_checkpoint, save_checkpoint
 from avalign.train.curves import CURVES_NAME, EventWriter, write_curves
 from avalign.train.plans import PRECISIONS
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from avalign.train.objective import Objective
     from avalign.train.plans import LoopPlan
 
-__all__ = ["CHECKPOINT_NAME", "RUN_NAME", "Batches", "Result", "prepare_folder", "train"]
+__all__ = ["CHECKPOINT_NAME", "RUN_NAME", "Batches", "Result", "train"]
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 RUN_NAME = "run.json"
@@ -68,44 +67,6 @@ class Result:
     curves: list[dict[str, float]]
 
 
-def prepare_folder(folder: Path, *, overwrite: bool, resume: bool) -> None:
-    """Make the folder of a run, or refuse it before anything is computed.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    overwrite : bool
-        Remove a run that is there.
-    resume : bool
-        Go on with a run that is there; without one, begin.
-
-    Raises
-    ------
-    MediaError
-        If there is a run already and neither is asked for, or the folder cannot be made.
-    ParameterError
-        If both are asked for.
-    """
-    if overwrite and resume:
-        raise ParameterError("a run cannot go on and start anew", "choose one of the two")
-    names = CHECKPOINT_NAME, WEIGHTS_NAME, SETTINGS_NAME, CURVES_NAME, RUN_NAME
-    ours = [folder / name for name in (*names, CALIBRATION_NAME)]
-    there = [path for path in ours if path.exists()]
-    if there and not (overwrite or resume):
-        raise MediaError(
-            f"{there[0]}: exists already", "go on with --resume, or start anew with -y"
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in there if overwrite else ():
-            path.unlink(missing_ok=True)  # other processes of the run may have
-    except OSError as error:
-        raise MediaError(
-            f"{folder}: cannot be used: {error.strerror}", "name another folder"
-        ) from error
-
-
 def train(
     objective: Objective,
     batches: Batches,
@@ -133,7 +94,7 @@ def train(
     plan : LoopPlan
         How to train.
     folder : Path
-        Where model, checkpoint and curves go; see `prepare_folder`.
+        Where model, checkpoint and curves go; see `avalign.train.run_folder`.
     processes : Processes
         Who trains.
     run : mapping
@@ -213,6 +174,7 @@ class _Trainer:
                 self.epoch()
         self.processes.wait()
         best = load_model(self.folder, device=self.processes.device)
+        self.processes.wait()  # from here on the files may be moved
         return Result(best, self.state.best_epoch, self.state.best_score, self.state.curves)
 
     def epoch(self) -> None:

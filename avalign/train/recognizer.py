@@ -14,7 +14,7 @@ import torch
 from avalign.data.manifest import Manifest, read_manifest
 from avalign.data.splits import BY_SENTENCE, check_split
 from avalign.errors import ParameterError
-from avalign.media import atomic_output
+from avalign.files import atomic_output
 from avalign.tasks.models import Recognizer
 from avalign.train.batches import BatchSource
 from avalign.train.distributed import processes
@@ -144,7 +144,7 @@ def train_recognizer(
     plan : TrainingPlan
         How to learn.
     folder : Path
-        Where to; see `avalign.train.loop.prepare_folder`.
+        Where to; see `avalign.train.run_folder`.
     noises : sequence of Noise
         See `avalign.train.voices.training_noises`.
     resume : bool

@@ -12,7 +12,7 @@ import numpy as np
 from avalign.data.clips import load_clips
 from avalign.data.manifest import ManifestRow, read_manifest
 from avalign.errors import MissingDependencyError, ParameterError
-from avalign.targets import check_target
+from avalign.files import atomic_outputs, check_target
 from avalign.train.corpus import Corpus, TrainingClip, training_clip
 
 try:
@@ -91,15 +91,15 @@ def train_space(
     MissingDependencyError
         If torch is missing.
     """
-    from avalign.media import atomic_output
     from avalign.space.model import save_model
     from avalign.train.calibration import fit_calibration
 
     plan = TrainingPlan() if plan is None else plan
     output = Path(output)
     beside = output.with_name("calibration.json")
-    check_target((Path(manifest),), output, overwrite=overwrite, suffix=".safetensors")
-    check_target((Path(manifest),), beside, overwrite=overwrite)
+    check_target(
+        (manifest,), output, beside=(beside.name,), overwrite=overwrite, suffix=".safetensors"
+    )
     tell = progress or (lambda _: None)
     table = read_manifest(manifest)
     clips = load_corpus_clips(
@@ -129,10 +129,9 @@ def train_space(
         jobs=jobs,
         progress=lambda f: tell(0.9 + 0.1 * f),
     )
-    with atomic_output(output, overwrite) as temporary:
-        save_model(model, temporary)
-    with atomic_output(beside, overwrite) as temporary:
-        Path(temporary).write_text(calibration.to_json(), encoding="utf-8")
+    with atomic_outputs(output, beside, overwrite=overwrite) as (weights, settings):
+        save_model(model, weights)
+        settings.write_text(calibration.to_json(), encoding="utf-8")
     return model
 
 

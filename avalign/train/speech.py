@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avalign.data.manifest import Manifest
@@ -18,9 +17,10 @@ try:
     from avalign.train.calibrate import calibrate
     from avalign.train.cases import Case
     from avalign.train.conditions import Condition
-    from avalign.train.loop import Result, prepare_folder
+    from avalign.train.loop import Result
     from avalign.train.plans import Telling, TrainingPlan
     from avalign.train.recognizer import Corpus, read_parts, refuse_leaks, train_recognizer
+    from avalign.train.run_folder import run_folder
     from avalign.train.scores import SpeechTest
     from avalign.train.spelling import spelled, spelled_row
     from avalign.train.utterances import Skipped, Utterance, load_utterances
@@ -117,67 +117,69 @@ def train_speech(
                 f"the stream {name!r} holds the words that are to be recognised",
                 "leave it out, or train emotion with it",
             )
-    folder = Path(output)
     train_rows, dev_rows = (
         _with_words(part) for part in read_parts(manifest, by_sentence=by_sentence)
     )
     refuse_leaks(train_rows, dev_rows)
     spelled(train_rows, alphabet)  # refused before hours of extraction
     spelled(dev_rows, alphabet)
-    prepare_folder(folder, overwrite=overwrite, resume=resume)
-
-    skipped: list[Skipped] = []
-    parts: list[list[_Spoken]] = []
-    for number, part in enumerate((train_rows, dev_rows)):
-        pairs, unusable = load_utterances(
-            part,
-            plan.streams,
-            cache_dir=cache_dir,
-            jobs=jobs,
-            progress=telling.part(_LOADING * number / 2, _LOADING * (number + 1) / 2).progress,
-        )
-        usable, too_short = _with_targets(pairs, alphabet)
-        unusable += too_short
-        parts.append(usable)
-        skipped += unusable
-        if not parts[-1]:
-            raise ParameterError(
-                f"none of the {len(part)} clips of {part.path} in split "
-                f"{part.rows[0].split!r} can be used: {unusable[0].reason}"
+    inputs = (manifest, *plan.recordings)
+    with run_folder(output, inputs=inputs, overwrite=overwrite, resume=resume) as folder:
+        skipped: list[Skipped] = []
+        parts: list[list[_Spoken]] = []
+        for number, part in enumerate((train_rows, dev_rows)):
+            begin, end = (_LOADING * (number + side) / 2 for side in (0, 1))
+            pairs, unusable = load_utterances(
+                part,
+                plan.streams,
+                cache_dir=cache_dir,
+                jobs=jobs,
+                progress=telling.part(begin, end).progress,
             )
-    vocabulary = sorted({word for one in parts[0] for word in one.text.split()})
-    train, dev = ([_with_numbers(one, vocabulary) for one in part] for part in parts)
-    corpus = Corpus(train, dev, skipped, {"by_sentence": by_sentence})
-    settings = RecognizerSettings(
-        **plan.shape(),
-        characters=alphabet.characters,
-        vocabulary=tuple(vocabulary),
-        word_rows=any(one.words for one in train),
-    )
-    test = SpeechTest(
-        corpus.dev,
-        settings,
-        _conditions(corpus.train, settings),
-        batch_size=plan.loop.batch_size,
-        seed=plan.loop.seed,
-    )
+            usable, too_short = _with_targets(pairs, alphabet)
+            unusable += too_short
+            parts.append(usable)
+            skipped += unusable
+            if not parts[-1]:
+                raise ParameterError(
+                    f"none of the {len(part)} clips of {part.path} in split "
+                    f"{part.rows[0].split!r} can be used: {unusable[0].reason}"
+                )
+        vocabulary = sorted({word for one in parts[0] for word in one.text.split()})
+        train, dev = ([_with_numbers(one, vocabulary) for one in part] for part in parts)
+        corpus = Corpus(train, dev, skipped, {"by_sentence": by_sentence})
+        settings = RecognizerSettings(
+            **plan.shape(),
+            characters=alphabet.characters,
+            vocabulary=tuple(vocabulary),
+            word_rows=any(one.words for one in train),
+        )
+        test = SpeechTest(
+            corpus.dev,
+            settings,
+            _conditions(corpus.train, settings),
+            batch_size=plan.loop.batch_size,
+            seed=plan.loop.seed,
+        )
 
-    def finish(model: Recognizer) -> None:
-        cases = [Case.of(one.row, one.utterance, one.transcript, settings) for one in parts[1]]
-        write_calibration(calibrate(model.eval(), cases, seed=plan.loop.seed), folder)
+        def finish(model: Recognizer) -> None:
+            cases = [
+                Case.of(one.row, one.utterance, one.transcript, settings) for one in parts[1]
+            ]
+            write_calibration(calibrate(model.eval(), cases, seed=plan.loop.seed), folder)
 
-    return train_recognizer(
-        "speech",
-        settings,
-        corpus,
-        test,
-        plan,
-        folder,
-        training_noises(corpus.train, plan),
-        resume=resume,
-        finish=finish,
-        telling=telling.part(_LOADING, 1.0),
-    )
+        return train_recognizer(
+            "speech",
+            settings,
+            corpus,
+            test,
+            plan,
+            folder,
+            training_noises(corpus.train, plan),
+            resume=resume,
+            finish=finish,
+            telling=telling.part(_LOADING, 1.0),
+        )
 
 
 def _with_words(part: Manifest) -> Manifest:

@@ -65,7 +65,7 @@ class _NotTranscriptError(Exception):
 
 
 def _load(path: AnyPath) -> tuple[Path, str]:
-    from avalign.media.opening import local_file
+    from avalign.files import local_file
 
     file = local_file(path)
     try:
@@ -167,7 +167,7 @@ def write_srt(transcript: Transcript, path: AnyPath, *, overwrite: bool = False)
     MediaError
         If the file exists already or cannot be written.
     """
-    from avalign.media.atomic import atomic_output
+    from avalign.files import atomic_output
 
     cues = [
         f"{number}\n{_cue_time(start_s)} --> {_cue_time(end_s)}\n{text}\n"

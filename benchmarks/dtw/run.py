@@ -16,7 +16,7 @@ from typing import TypeVar
 from rich.console import Console
 
 from avalign.errors import AvalignError, MissingDependencyError
-from avalign.media import atomic_output
+from avalign.files import atomic_output
 from benchmarks.dtw import machine
 from benchmarks.dtw.options import add_dtw_options
 

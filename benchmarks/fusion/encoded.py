@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avalign.errors import ParameterError
+from avalign.files import atomic_output
 from avalign.fusion.join import AlignedBatch, collate
-from avalign.media import atomic_output
 from avalign.tasks.models import Recognizer
 from avalign.train.batches import Batch, BatchSource
 from avalign.train.disturb import CLEAN, Augmentation

@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from avalign.media import atomic_output
+from avalign.files import atomic_output
 from benchmarks.fusion.answers import answer_scenes
 from benchmarks.fusion.cells import Cell, cell_path, training_facts
 from benchmarks.fusion.fused_reader import train_reader

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from avalign.files import atomic_output
 from avalign.fusion import family
-from avalign.media import atomic_output
 from benchmarks.fusion.cells import read_cells
 from benchmarks.fusion.plan import (
     ALIGNERS,

@@ -15,8 +15,8 @@ from rich.console import Console
 
 from avalign.data.manifest import read_manifest
 from avalign.errors import ParameterError
+from avalign.files import atomic_output
 from avalign.fusion import family, list_fusions
-from avalign.media import atomic_output
 from avalign.processes import for_each
 from avalign.schema import model_name
 from avalign.tasks.models import Recognizer

@@ -41,7 +41,9 @@ def check(
     ],
     tolerance: options.ToleranceName = "itu",
     max_lag: options.MaxLag = 1.0,
-    audio_track: options.AudioTrack = 0,
+    video_track: options.VideoTrack = None,
+    audio_track: options.AudioTrack = None,
+    channel: options.Channel = None,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -52,6 +54,10 @@ def check(
             show_default="as many as cores",
         ),
     ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="Of folders, take hidden files and *.synced.* too."),
+    ] = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -64,10 +70,12 @@ def check(
     from avalign.api import failed
     from avalign.types import SyncReport
     from avalign_cli import text
-    from avalign_cli.inputs import expand, no_media_in
+    from avalign_cli.inputs import expand, no_media_in, told_left_out
 
     screen = Screen(json, quiet, verbose)
-    files = expand(paths, sys.stdin.buffer.read() if "-" in paths else b"")
+    listed = sys.stdin.buffer.read() if "-" in paths else b""
+    inputs = expand(paths, listed, everything=everything)
+    files = inputs.paths
     if not files:
         raise typer.BadParameter("the list on stdin is empty", param_hint="PATH")
     folders = [file for file in files if os.path.isdir(file)]
@@ -77,7 +85,9 @@ def check(
             [file for file in files if file not in folders],
             tolerance=tolerance,
             max_lag_s=max_lag,
+            video_track=video_track,
             audio_track=audio_track,
+            channel=channel,
             jobs=jobs,
         ),
     )
@@ -95,4 +105,6 @@ def check(
             progress(done)
     if len(files) > 1:
         screen.note(text.summary(counts))
+    if inputs.left_out:
+        screen.note(told_left_out(inputs.left_out))
     return next((code for code in PRECEDENCE if code in exit_codes), 0)

@@ -115,9 +115,14 @@ def list_corpus(
     Names, folders and tables of the corpus tell what each row says; no media file is
     opened. Files in the manifest's own folder are written as relative paths.
     """
-    from avalign.data.corpora import read_corpus, unlisted_files
+    from avalign.api import check_target
+    from avalign.data.corpora import corpus_tables, read_corpus, unlisted_files
     from avalign.data.manifest import write_manifest
+    from avalign.data.rows import TRANSCRIPT_SUFFIXES
+    from avalign.suffixes import AUDIO_SUFFIXES, VIDEO_SUFFIXES, files_in
+    from avalign_cli.inputs import told_left_out
 
+    check_target(corpus_tables(folder, corpus), output, overwrite=overwrite, suffix=".csv")
     chosen = {"labels": labels, "levels": levels}
     given = {name: value for name, value in chosen.items() if value is not None}
     manifest = write_manifest(read_corpus(folder, corpus, **given), output, overwrite=overwrite)
@@ -129,6 +134,11 @@ def list_corpus(
             f"note: {counted(len(left_out), 'media file')} left out, named unlike the corpus "
             f"or there twice, such as {left_out[0]}"
         )
+    if corpus == "folder":
+        known = VIDEO_SUFFIXES | AUDIO_SUFFIXES | set(TRANSCRIPT_SUFFIXES)
+        others = files_in(folder, known).left_out
+        if others:
+            screen.note(told_left_out(others, hint=False))
     return 0
 
 
@@ -160,6 +170,7 @@ def split(
     quiet: options.Quiet = False,
 ) -> int:
     """Write a manifest with its rows split, so that no speaker is on two sides."""
+    from avalign.api import check_target
     from avalign.data.manifest import read_manifest, write_manifest
     from avalign.data.splits import (
         fold_split,
@@ -172,6 +183,7 @@ def split(
         raise typer.BadParameter(
             "choose one of --folds, --leave-one-out and --by-sentence", param_hint="--folds"
         )
+    check_target((manifest,), output, overwrite=overwrite, suffix=".csv")
     rows = read_manifest(manifest)
     if folds is not None:
         done = fold_split(rows, folds, seed=seed)

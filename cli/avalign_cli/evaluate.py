@@ -92,7 +92,8 @@ def evaluate(
     screen = Screen(json, quiet)
     levels = _levels(noise, snr)
     if clips is not None:
-        api.check_target((data,), clips, overwrite=overwrite, suffix=".csv")
+        sources = [data, *([Path(noise)] if noise and Path(noise).is_file() else [])]
+        api.check_target(sources, clips, overwrite=overwrite, suffix=".csv")
     with screen.progress("Evaluating") as progress:
         found = score(
             model,
@@ -193,7 +194,7 @@ def _calibration(calibration: "Calibration") -> list[str]:
 
 
 def _write_clips(found: "Evaluation", path: Path, overwrite: bool) -> None:
-    from avalign.media import atomic_output
+    from avalign.files import atomic_output
 
     rows = [
         {

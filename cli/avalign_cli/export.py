@@ -43,8 +43,11 @@ def export(
     from avalign import api
 
     api.check_target((), output, overwrite=overwrite, suffix=".onnx")
-    from avalign.tasks.export import export_model
-    from avalign.tasks.storage import load_model
+    from avalign.tasks.export import export_model, settings_path
+    from avalign.tasks.storage import load_model, model_files
+
+    beside = (settings_path(output).name,)
+    api.check_target(model_files(model), output, beside=beside, overwrite=overwrite)
 
     screen = Screen(json, quiet)
     found = export_model(load_model(model), output, int8=int8, overwrite=overwrite)

@@ -5,23 +5,40 @@ from __future__ import annotations
 import codecs
 import glob
 import os
-from collections.abc import Iterable
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from avalign.suffixes import MEDIA_SUFFIXES, files_in
 
 if TYPE_CHECKING:
     from avalign.errors import MediaError
 
-__all__ = ["MEDIA_SUFFIXES", "expand", "no_media_in"]
-
-MEDIA_SUFFIXES = {
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".ts"),
-    *(".m2ts", ".mts", ".mxf", ".flv", ".wmv", ".asf", ".ogv", ".3gp"),
-}
+__all__ = ["Inputs", "expand", "no_media_in", "told_left_out"]
 
 
-def expand(arguments: Iterable[str], listed: bytes = b"") -> list[str]:
-    """Find the files, each once, in the order of the arguments.
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the arguments stand for.
+
+    Parameters
+    ----------
+    paths : list of str
+        Files, each once, in the order of the arguments. What matches nothing stays as it
+        is, so that it is reported when it is opened; so does a folder without media files.
+    left_out : Counter of str
+        How many files of the folders are not among them, by the reason.
+    """
+
+    paths: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def expand(
+    arguments: Iterable[str], listed: bytes = b"", *, everything: bool = False
+) -> Inputs:
+    """Find the files, each once.
 
     Parameters
     ----------
@@ -31,20 +48,29 @@ def expand(arguments: Iterable[str], listed: bytes = b"") -> list[str]:
     listed : bytes
         What ``-`` stands for: lines that name a file each, or names that end with NUL, as
         ``find -print0`` gives them, in the encoding of the file system.
+    everything : bool
+        Take hidden files of folders, and what avalign wrote, too.
 
     Returns
     -------
-    list of str
-        Paths. What matches nothing stays as it is, so that it is reported when
-        it is opened; so does a folder without media files.
+    Inputs
+        The files, and what was left out.
     """
     found: dict[str, None] = {}
+    left_out: Counter[str] = Counter()
+    folders: set[str] = set()
     for argument in arguments:
         if argument == "-":
             found |= dict.fromkeys(_names(listed))
+        elif os.path.isdir(argument):
+            inside = files_in(argument, MEDIA_SUFFIXES, everything=everything)
+            found |= dict.fromkeys(inside.paths or [argument])
+            if (place := os.path.realpath(argument)) not in folders:
+                folders.add(place)
+                left_out += inside.left_out
         else:
             found |= dict.fromkeys(_matches(argument) or [argument])
-    return list(found)
+    return Inputs(list(found), left_out)
 
 
 def no_media_in(folder: str) -> MediaError:
@@ -68,6 +94,29 @@ def no_media_in(folder: str) -> MediaError:
     )
 
 
+def told_left_out(left_out: Mapping[str, int], *, hint: bool = True) -> str:
+    """Count what was not taken of the folders.
+
+    Parameters
+    ----------
+    left_out : mapping of str to int
+        How many files, by the reason.
+    hint : bool
+        Name the option that takes them, where there is one.
+
+    Returns
+    -------
+    str
+        Such as ``"3 files left out: 2 hidden, 1 of no known ending"``.
+    """
+    total = sum(left_out.values())
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
+    words = f"{total} {'file' if total == 1 else 'files'} left out: {reasons}"
+    if hint and {"hidden", "written by avalign"} & set(left_out):
+        words += " (--all takes those hidden or written by avalign)"
+    return words
+
+
 def _names(listed: bytes) -> list[str]:
     if b"\0" in listed:
         names = listed.split(b"\0")
@@ -78,19 +127,8 @@ def _names(listed: bytes) -> list[str]:
 
 
 def _matches(argument: str) -> list[str]:
-    if os.path.isdir(argument):
-        return _media_in(argument)
     if os.path.lexists(argument):
         return [argument]
     return sorted(
         match for match in glob.glob(argument, recursive=True) if os.path.isfile(match)
-    )
-
-
-def _media_in(folder: str) -> list[str]:
-    return sorted(
-        os.path.join(root, name)
-        for root, _, names in os.walk(folder)
-        for name in names
-        if Path(name).suffix.lower() in MEDIA_SUFFIXES
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from avalign_cli.inputs import MEDIA_SUFFIXES
+from avalign.suffixes import AUDIO_SUFFIXES, MEDIA_SUFFIXES
 
 __all__ = ["Command", "hint_of_dash"]
 
@@ -54,8 +54,7 @@ def hint_of_dash(arguments: Sequence[str]) -> str | None:
         if word == "--":
             return None
         suffix = os.path.splitext(word)[1].lower()
-        if word.startswith("-") and (
-            os.path.lexists(word) or (suffix in MEDIA_SUFFIXES and "=" not in word)
-        ):
+        is_media = suffix in MEDIA_SUFFIXES | AUDIO_SUFFIXES and "=" not in word
+        if word.startswith("-") and (os.path.lexists(word) or is_media):
             return f"a file whose name begins with a dash is written ./{word}, or after --"
     return None

@@ -11,17 +11,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from avalign.data.corpora.crema_d import read_crema_d
+from avalign.data.corpora.crema_d import crema_d_tables, read_crema_d
 from avalign.data.corpora.files import unlisted_files
 from avalign.data.corpora.folder import read_folder
 from avalign.data.corpora.grid import read_grid
-from avalign.data.corpora.meld import read_meld
+from avalign.data.corpora.meld import meld_tables, read_meld
 from avalign.data.corpora.ravdess import read_ravdess
 from avalign.data.manifest import Manifest
 from avalign.errors import ParameterError
 
 __all__ = [
     "CORPORA",
+    "corpus_tables",
     "read_corpus",
     "read_crema_d",
     "read_folder",
@@ -40,6 +41,30 @@ CORPORA: Mapping[str, Callable[..., Manifest]] = MappingProxyType(
         "folder": read_folder,
     }
 )
+
+
+def corpus_tables(folder: str | os.PathLike[str], corpus: str) -> list[Path]:
+    """Find the tables of a corpus, so that its list is not written over one.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where it was unpacked.
+    corpus : str
+        One of `CORPORA`.
+
+    Returns
+    -------
+    list of Path
+        The files that `read_corpus` reads; none where names tell everything.
+
+    Raises
+    ------
+    MediaError
+        If the folder cannot be read.
+    """
+    tables = {"crema-d": crema_d_tables, "meld": meld_tables}.get(corpus)
+    return [] if tables is None else tables(Path(folder))
 
 
 def read_corpus(folder: str | os.PathLike[str], corpus: str, **options: str) -> Manifest:

@@ -17,16 +17,11 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from avalign.data.corpora.files import (
-    AUDIO_SUFFIXES,
-    VIDEO_SUFFIXES,
-    find_files,
-    manifest_of,
-    rows_of,
-)
+from avalign.data.corpora.files import find_files, manifest_of, rows_of
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.data.tables import read_table
 from avalign.errors import ParameterError
+from avalign.suffixes import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 
 __all__ = ["read_crema_d"]
 
@@ -57,6 +52,7 @@ LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": ""}
 VOTES = {emotion[0]: name for emotion, name in EMOTIONS.items()}
 # The number of a row of tabulated votes begins with how the take was shown.
 SHOWN_AS = {"1": "voice_vote", "2": "face_vote", "3": "multimodal_vote"}
+SUMMARY_TABLE, VOTES_TABLE = "summaryTable.csv", "tabulatedVotes.csv"
 SUMMARY = {
     "VoiceVote": "voice_vote",
     "FaceVote": "face_vote",
@@ -137,15 +133,32 @@ def _row(path: Path, votes: dict[str, str], labels: str) -> ManifestRow:
     )
 
 
+def crema_d_tables(folder: Path) -> list[Path]:
+    """Find the tables of votes.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the corpus was unpacked.
+
+    Returns
+    -------
+    list of Path
+        The files that `read_crema_d` reads.
+    """
+    names = SUMMARY_TABLE, VOTES_TABLE
+    return [path for path in find_files(folder, {".csv"}) if path.name in names]
+
+
 def _votes(folder: Path) -> Extras:
     votes: Extras = defaultdict(dict)
-    for table in find_files(folder, {".csv"}):
-        if table.name == "summaryTable.csv":
+    for table in crema_d_tables(folder):
+        if table.name == SUMMARY_TABLE:
             for place, cells in read_table(table, required="FileName"):
                 for column in SUMMARY.keys() & cells.keys():
                     vote = _emotions(table, place, cells[column])
                     votes[cells["FileName"]][SUMMARY[column]] = vote
-        elif table.name == "tabulatedVotes.csv":
+        else:
             for place, cells in read_table(table, required="fileName"):
                 name = SHOWN_AS.get(cells.get("", "")[:1], "")
                 if not name:

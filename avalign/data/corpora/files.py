@@ -8,32 +8,23 @@ from pathlib import Path
 
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.errors import MediaError, ParameterError
+from avalign.suffixes import AUDIO_SUFFIXES, VIDEO_SUFFIXES, files_in
 
 __all__ = [
-    "AUDIO_SUFFIXES",
-    "VIDEO_SUFFIXES",
     "find_files",
     "manifest_of",
     "rows_of",
     "unlisted_files",
 ]
 
-VIDEO_SUFFIXES = frozenset(
-    {
-        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"),
-        *(".flv", ".wmv", ".ts", ".3gp", ".ogv"),
-    }
-)
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus"})
-
 
 def find_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """Find files in a folder and all folders in it, hidden ones left out.
+    """Find files in a folder and all folders in it, by the rules of `files_in`.
 
     Parameters
     ----------
     folder : Path
-        Where to look. Links to folders are not followed.
+        Where to look.
     suffixes : collection of str
         Endings in small letters, with their dots.
 
@@ -49,22 +40,8 @@ def find_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """
     if not folder.is_dir():
         raise MediaError(f"{folder} is no folder", "name the folder that holds the corpus")
-
-    def refuse(error: OSError) -> None:
-        raise MediaError(
-            f"{error.filename} cannot be read: {error.strerror}", "check its permissions"
-        ) from error
-
-    found = []
-    for root, folders, names in os.walk(os.path.abspath(folder), onerror=refuse):
-        # What archives and file managers leave behind: __MACOSX, ._name.mp4.
-        folders[:] = [name for name in folders if not name.startswith((".", "__"))]
-        found += [
-            Path(root, name)
-            for name in names
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes
-        ]
-    return sorted(found)
+    found = files_in(os.path.abspath(folder), suffixes, strict=True)
+    return sorted(map(Path, found.paths))
 
 
 def unlisted_files(folder: Path, manifest: Manifest) -> list[Path]:

@@ -15,8 +15,9 @@ import os
 import re
 from pathlib import Path
 
-from avalign.data.corpora.files import VIDEO_SUFFIXES, find_files, manifest_of
+from avalign.data.corpora.files import find_files, manifest_of
 from avalign.data.manifest import Manifest, ManifestRow
+from avalign.suffixes import VIDEO_SUFFIXES
 
 __all__ = ["read_grid", "sentence_of"]
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,7 +19,8 @@ from avalign.data.synthetic.files import SUFFIXES, write_clip
 from avalign.data.synthetic.sentences import draw_sentences
 from avalign.data.synthetic.speakers import Speaker, draw_speakers
 from avalign.data.synthetic.speech import Spoken, Voice, speak
-from avalign.errors import AvalignError, MediaError, ParameterError
+from avalign.errors import AvalignError, ParameterError
+from avalign.files import atomic_folder
 from avalign.processes import cores
 
 __all__ = ["DATASET", "CorpusPlan", "write_corpus"]
@@ -144,7 +143,9 @@ def write_corpus(
         raise ParameterError(f"jobs is {jobs}", "name at least one, or leave it out")
     tell = progress or (lambda share: None)
     takes = _takes(plan)
-    with _whole_folder(target, overwrite) as temporary:
+    with atomic_folder(
+        target, overwrite, parents=True, replaceable=_is_ours, kind="a synthetic corpus"
+    ) as temporary:
         rows: list[ManifestRow] = []
         pool = ThreadPoolExecutor(jobs or cores())
         try:
@@ -246,46 +247,8 @@ def _split(manifest: Manifest, plan: CorpusPlan) -> Manifest:
     return sentence_split(manifest, shares, seed=plan.seed) if shares else manifest
 
 
-@contextmanager
-def _whole_folder(target: Path, overwrite: bool) -> Iterator[Path]:
-    """Give a folder beside the target that takes its name when the block ends well."""
-    _refuse(target, overwrite)
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}")
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        _refuse(target, overwrite)
-        if target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
-    except OSError as error:
-        raise MediaError(
-            f"{target}: cannot be written: {error.strerror or error}",
-            "name a folder on a disk with room",
-        ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _refuse(target: Path, overwrite: bool) -> None:
-    """Refuse to touch what is there, unless it is a corpus of ours and may be replaced."""
-    if not target.exists() and not target.is_symlink():
-        return
-    if target.is_dir() and not any(target.iterdir()):
-        return
-    if not overwrite:
-        raise MediaError(f"{target}: exists already", "use -y to overwrite it")
-    if not _is_ours(target):
-        raise MediaError(
-            f"{target}: holds something else than a synthetic corpus, so it stays",
-            "name another folder",
-        )
-
-
 def _is_ours(target: Path) -> bool:
     """Tell whether a folder holds a synthetic corpus, and nothing besides."""
-    if target.is_symlink() or not target.is_dir():
-        return False
     files = [path for path in target.rglob("*") if not path.is_dir()]
     known = {target / MANIFEST, target / NOTE}
     with suppress(AvalignError):
