@@ -300,3 +300,37 @@ def test_pictures_too_large_for_any_memory_are_not_decoded(tmp_path):
     small = png(96, 64)
     mixed = film(tmp_path / "mixed.mov", small, large, small)
     assert [frame.image.shape for frame in iter_frames(mixed)] == [(64, 96, 3)] * 2
+
+
+WRITES = """
+import gc, os, resource, signal, sys
+from avalign.errors import MediaError
+from avalign.media import shift_audio
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+gc.disable()
+for limit in (20, 3000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(20):
+        try:
+            shift_audio(sys.argv[1], sys.argv[2], audio_lag_s=0.1)
+        except MediaError as error:
+            assert "the disk is full" in str(error), error
+        else:
+            raise AssertionError("it was written")
+    print(len(os.listdir("/proc/self/fd")) - before)
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts what Linux tells")
+def test_writes_that_fail_leave_nothing_open(tmp_path, clip):
+    done = subprocess.run(
+        [sys.executable, "-c", WRITES, str(clip), str(tmp_path / "out.mp4")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["0", "0"]
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []
