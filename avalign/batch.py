@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from avalign.api import check, check_options, failed
-from avalign.errors import MediaError, ParameterError
-from avalign.processes import cores, interrupts_held, process_pool, refuse_unguarded
+from avalign.errors import ParameterError
+from avalign.processes import cores, for_each, interrupts_held
 from avalign.types import SyncReport
 from avalign.verdict import Tolerance
 
@@ -106,36 +107,21 @@ def _run(
 ) -> Iterator[SyncReport]:
     if executor is not None:
         yield from _collect(executor, files, {**settings, "jobs": 1}, in_order)
-    elif jobs == 1:
-        for file in files:
-            yield _report(file, settings)
-    else:
-        yield from _run_in_pool(files, {**settings, "jobs": 1}, jobs, in_order)
-
-
-def _run_in_pool(
-    files: list[str], settings: dict[str, Any], jobs: int, in_order: bool
-) -> Iterator[SyncReport]:
-    refuse_unguarded()
-    left = Counter(files)
-    try:
-        with process_pool(min(jobs, len(files)), "check_many") as pool:
-            for report in _collect(pool, files, settings, in_order):
-                left[report.file] -= 1
-                yield report
-    except BrokenExecutor:
-        # A worker died, and nobody can tell on which file. Each of the files
-        # that are left gets a pool of its own, so that only the culprit fails.
-        for file in left.elements():
-            try:
-                with process_pool(1, "check_many") as pool:
-                    yield from _collect(pool, [file], settings, in_order)
-            except BrokenExecutor:
-                error = MediaError(
-                    f"{file}: the process that measured it died",
-                    "the file may be damaged, or memory may have run out; try it alone",
-                )
-                yield failed(_blank(file, settings), error)
+        return
+    jobs = min(jobs, len(files))
+    if jobs > 1:
+        settings = {**settings, "jobs": 1}
+    outcomes = for_each(
+        partial(_report, settings=settings),
+        files,
+        jobs=jobs,
+        caller="check_many",
+        in_order=in_order,
+    )
+    for number, outcome in outcomes:
+        if isinstance(outcome, Exception):
+            outcome = failed(_blank(files[number], settings), outcome)
+        yield outcome
 
 
 def _collect(

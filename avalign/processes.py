@@ -5,20 +5,34 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from typing import TypeVar
+from contextlib import contextmanager, suppress
+from multiprocessing import connection
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, TypeVar
 
-from avalign.errors import MediaError, ParameterError
+from avalign.errors import AvalignError, MediaError, ParameterError
 
-__all__ = ["cores", "for_each", "interrupts_held", "process_pool", "refuse_unguarded"]
+__all__ = ["cores", "end_with_parent", "for_each", "installed_modules_only", "interrupts_held"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # Exit code of a process that was to work and met an unguarded call of its master instead.
 UNGUARDED = 78
+# Processes that end as they start, one after the other, before the work is given up.
+FAILED_STARTS = 3
+# How many outcomes wait for an earlier one, for each process, where their order counts.
+AHEAD = 16
+# How long an idle process may take to end.
+ENDING_S = 10.0
+# How often a process looks whether its parent is there.
+LOOK_EVERY_S = 2.0
+
+_environment = threading.Lock()
 
 
 def cores() -> int:
@@ -43,8 +57,15 @@ def for_each(
     jobs: int,
     caller: str,
     name: Callable[[Item], str] = str,
+    in_order: bool = False,
 ) -> Iterator[tuple[int, Result | Exception]]:
     """Call a function on each item, in processes; no item stops the rest.
+
+    Processes are spawned, not forked: the libraries they use hold threads. Each imports
+    the main script anew, so a script must call for them below
+    ``if __name__ == "__main__":``. None is left behind, on Ctrl-C or when the caller is
+    killed. Where one dies, another takes its place, and the item that it worked on is
+    tried again when nothing else runs, as memory may have been short.
 
     Parameters
     ----------
@@ -58,65 +79,40 @@ def for_each(
         The public function that asks, for messages.
     name : callable
         What an item is called in messages.
+    in_order : bool
+        Give outcomes in the order of the items; by default as they come.
 
     Yields
     ------
     number : int
-        Which item, from 0; as they are done.
+        Which item, from 0.
     outcome : object or Exception
         What the function returned, or raised; `MediaError` if its process died.
 
     Raises
     ------
     ParameterError
-        If the main script calls this without a guard; see `process_pool`.
+        If the main script has no guard.
+    AvalignError
+        If no process starts.
     """
     workers = min(jobs, len(items))
     if workers <= 1:
         for number, item in enumerate(items):
             yield number, _outcome(function, item)
         return
-    refuse_unguarded()
-    left = set(range(len(items)))
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # This process was started to work, and imports the main script for it.
+        raise SystemExit(UNGUARDED)
+    crew = _Crew(function, items, workers, caller, name, AHEAD * workers if in_order else None)
     try:
-        with process_pool(workers, caller) as pool:
-            for number, outcome in _collect(pool, function, items, sorted(left)):
-                left.discard(number)
-                yield number, outcome
-    except BrokenExecutor:
-        # A worker died, and nobody can tell on which item. Each of those that are left
-        # gets a pool of its own, so that only the culprit fails.
-        for number in sorted(left):
-            try:
-                with process_pool(1, caller) as pool:
-                    yield from _collect(pool, function, items, [number])
-            except BrokenExecutor:
-                yield (
-                    number,
-                    MediaError(
-                        f"{name(items[number])}: the process that worked on it died",
-                        "the file may be damaged, or memory may have run out; try it alone",
-                    ),
-                )
-
-
-def _collect(
-    pool: ProcessPoolExecutor,
-    function: Callable[[Item], Result],
-    items: Sequence[Item],
-    numbers: Sequence[int],
-) -> Iterator[tuple[int, Result | Exception]]:
-    with interrupts_held():
-        waiting = {pool.submit(_outcome, function, items[number]): number for number in numbers}
-    for future in as_completed(list(waiting)):
-        number = waiting.pop(future)
-        try:
-            yield number, future.result()
-        except BrokenExecutor:
-            raise
-        except Exception as error:
-            # The result could not be sent back.
-            yield number, error
+        yield from _ordered(crew) if in_order else crew.outcomes()
+    except BaseException:
+        # Ctrl-C, or a caller who wants no more: what runs is dropped.
+        crew.drop()
+        raise
+    finally:
+        crew.end()
 
 
 def _outcome(function: Callable[[Item], Result], item: Item) -> Result | Exception:
@@ -126,67 +122,230 @@ def _outcome(function: Callable[[Item], Result], item: Item) -> Result | Excepti
         return error
 
 
-def refuse_unguarded() -> None:
-    """End a process that was started to work and is importing the main script for it.
-
-    Raises
-    ------
-    SystemExit
-        With a code by which `process_pool` knows.
-    """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise SystemExit(UNGUARDED)
+def _ordered(crew: _Crew) -> Iterator[tuple[int, Any]]:
+    early: dict[int, Any] = {}
+    for number, outcome in crew.outcomes():
+        early[number] = outcome
+        while crew.told in early:
+            # Counted before it is told: who listens may take long.
+            crew.told += 1
+            yield crew.told - 1, early.pop(crew.told - 1)
 
 
-@contextmanager
-def process_pool(workers: int, caller: str) -> Iterator[ProcessPoolExecutor]:
-    """Give a pool that leaves no process behind, not even on Ctrl-C.
-
-    Processes are spawned, not forked: the libraries they use hold threads. Each imports
-    the main script anew, so a script must call for them below
-    ``if __name__ == "__main__":``.
+class _Crew:
+    """Processes that share the items of one call.
 
     Parameters
     ----------
-    workers : int
-        Processes.
-    caller : str
-        The public function that asks, for messages.
-
-    Yields
-    ------
-    ProcessPoolExecutor
-        The pool.
-
-    Raises
-    ------
-    ParameterError
-        If the main script has no guard.
+    ahead : int or None
+        Of the items after those told, so many at most are worked on.
     """
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        with interrupts_held():
-            pool.submit(int)  # starts the first process
-        first = set(multiprocessing.active_children()) - others
-        yield pool
-    except BaseException as error:
-        # Ctrl-C, or a caller who wants no more results: what runs is dropped.
-        for process in set(multiprocessing.active_children()) - others:
-            process.terminate()
-        # Until the pool's own thread has ended, exit codes may be on their way to it.
-        pool.shutdown(wait=True, cancel_futures=True)
-        if isinstance(error, BrokenExecutor) and any(
-            process.exitcode == UNGUARDED for process in first
-        ):
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        items: Sequence[Any],
+        workers: int,
+        caller: str,
+        name: Callable[[Any], str],
+        ahead: int | None,
+    ) -> None:
+        self._function, self._items, self._name = function, items, name
+        self._workers, self._caller = workers, caller
+        self._ahead = ahead
+        self.told = 0
+        self._next = 0
+        self._crew: list[_Worker] = []
+        self._failed_starts = 0
+        # Those whose process died; each is tried once more.
+        self._suspects: deque[int] = deque()
+        self._tried: set[int] = set()
+
+    def outcomes(self) -> Iterator[tuple[int, Any]]:
+        """Yield the number and the outcome of each item, as they come."""
+        while self._left() or any(worker.number is not None for worker in self._crew):
+            self._fill()
+            yield from self._hand_out()
+            for pipe in connection.wait([worker.pipe for worker in self._crew]):
+                worker = next(one for one in self._crew if one.pipe is pipe)
+                yield from self._listen_to(worker)
+
+    def drop(self) -> None:
+        """Stop what runs."""
+        for worker in self._crew:
+            worker.process.terminate()
+
+    def end(self) -> None:
+        """Let the processes end; return when they have."""
+        for worker in self._crew:
+            worker.pipe.close()
+        for worker in self._crew:
+            worker.join()
+        self._crew.clear()
+
+    def _left(self) -> int:
+        return len(self._items) - self._next + len(self._suspects)
+
+    def _fill(self) -> None:
+        """Start as many processes as there is work for."""
+        idle = sum(worker.number is None for worker in self._crew)
+        missing = min(self._workers - len(self._crew), self._left() - idle)
+        for _ in range(missing):
+            self._crew.append(_Worker())
+
+    def _hand_out(self) -> Iterator[tuple[int, Any]]:
+        """Give each idle process an item; yield those that cannot be sent."""
+        for worker in [one for one in self._crew if one.ready]:
+            while worker.number is None:
+                number = self._choose()
+                if number is None:
+                    return
+                try:
+                    call = ForkingPickler.dumps((self._function, self._items[number]))
+                except Exception as error:
+                    yield number, error
+                    continue
+                worker.number = number
+                with suppress(OSError):  # it has died, as is found when it is listened to
+                    worker.pipe.send_bytes(call)
+
+    def _choose(self) -> int | None:
+        """Take the item that is next; None while there is none that may be begun."""
+        last = len(self._items)
+        if self._ahead is not None:
+            last = min(last, self.told + self._ahead)
+        if self._next < last:
+            self._next += 1
+            return self._next - 1
+        if self._suspects and all(one.number is None for one in self._crew):
+            return self._suspects.popleft()
+        return None
+
+    def _listen_to(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
+        answer = None
+        with suppress(EOFError, OSError):
+            answer = worker.pipe.recv_bytes()
+        if answer is None:
+            yield from self._bury(worker)
+            return
+        if not worker.ready:
+            worker.ready = True
+            self._failed_starts = 0
+            return
+        number, worker.number = worker.number, None
+        assert number is not None
+        try:
+            outcome = ForkingPickler.loads(answer)
+        except Exception as error:
+            outcome = error
+        yield number, outcome
+
+    def _bury(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
+        """Take note of a process that died."""
+        self._crew.remove(worker)
+        worker.pipe.close()
+        worker.join()
+        if not worker.ready:
+            self._mind_start(worker.process.exitcode)
+        number = worker.number
+        if number is None:
+            return
+        if number not in self._tried:
+            self._tried.add(number)
+            self._suspects.append(number)
+            return
+        yield (
+            number,
+            MediaError(
+                f"{self._name(self._items[number])}: the process that worked on it died",
+                "the file may be damaged, or memory may have run out; try it alone",
+            ),
+        )
+
+    def _mind_start(self, exit_code: int | None) -> None:
+        if exit_code == UNGUARDED:
             raise ParameterError(
-                f"{caller} starts processes, each of which imports the main script anew, "
+                f"{self._caller} starts processes, each of which imports the main script anew, "
                 "and the script would start more of them",
                 'call it below if __name__ == "__main__":, or with jobs=1',
-            ) from None
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+            )
+        self._failed_starts += 1
+        if self._failed_starts >= FAILED_STARTS:
+            raise AvalignError(
+                f"{self._caller} starts processes, and they end as they start, with exit code "
+                f"{exit_code}",
+                "memory may be short; try it with jobs=1",
+            )
+
+
+class _Worker:
+    """A process that works on one item at a time."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        # Where this program ends without being asked for the rest, so does the process.
+        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        with interrupts_held(), installed_modules_only():
+            self.process.start()
+        theirs.close()
+        self.ready = False
+        self.number: int | None = None
+
+    def join(self) -> None:
+        """Wait until it has ended; see to it that it does."""
+        self.process.join(ENDING_S)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+def _serve(pipe: connection.Connection) -> None:
+    """Work on what comes through the pipe until it is closed; runs in a process of a crew."""
+    end_with_parent()
+    try:
+        pipe.send_bytes(b"")  # ready
+        while True:
+            call = pipe.recv_bytes()
+            try:
+                function, item = ForkingPickler.loads(call)
+            except Exception as error:
+                outcome = error
+            else:
+                outcome = _outcome(function, item)
+                del function, item
+            try:
+                answer = ForkingPickler.dumps(outcome)
+            except Exception as error:
+                answer = ForkingPickler.dumps(
+                    TypeError(f"{type(outcome).__name__} cannot be sent back: {error}")
+                )
+            del outcome
+            pipe.send_bytes(answer)
+            del call, answer
+    except (EOFError, OSError):
+        return
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it is gone, whatever it does then.
+
+    A parent that is killed tells nobody, and who works for it would work on, or wait, for
+    ever.
+    """
+    parent = multiprocessing.parent_process()
+    pid = parent.pid if parent is not None else os.getppid()
+
+    def watch() -> None:
+        # A copy of what ends with the parent may be held by others that it started.
+        while os.getppid() == pid:
+            if parent is None:
+                time.sleep(LOOK_EVERY_S)
+            elif connection.wait([parent.sentinel], LOOK_EVERY_S):
+                break
+        os._exit(1)
+
+    threading.Thread(target=watch, name="avalign-parent", daemon=True).start()
 
 
 @contextmanager
@@ -209,3 +368,28 @@ def interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def installed_modules_only() -> Iterator[None]:
+    """Start processes that import nothing from the current directory as they start.
+
+    They are started as ``python -c``, which looks there first: a ``signal.py`` beside the
+    files at hand, whoever put it there, would be run. What the main script may import is
+    told to them afterwards.
+
+    Yields
+    ------
+    None
+        While processes may be started.
+    """
+    with _environment:
+        before = os.environ.get("PYTHONSAFEPATH")
+        os.environ["PYTHONSAFEPATH"] = "1"
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["PYTHONSAFEPATH"]
+            else:
+                os.environ["PYTHONSAFEPATH"] = before

@@ -10,6 +10,8 @@ from avalign.errors import AvalignError
 from benchmarks.dtw.options import add_dtw_options
 from benchmarks.fusion.options import add_fusion_options
 
+WAYS = ("api", "check-1", "check-2", "extract")
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a benchmark.
@@ -132,6 +134,16 @@ def _run(options: argparse.Namespace) -> None:
         from benchmarks.sync import run_own_lags
 
         run_own_lags(options.data, cache=options.cache)
+    elif options.benchmark == "growth":
+        from benchmarks.growth import run_growth
+
+        run_growth(
+            options.video,
+            clips=options.clips,
+            length_s=options.length,
+            ways=options.ways,
+            out=options.out,
+        )
     else:
         from benchmarks.speed import run_speed
 
@@ -159,6 +171,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     own_lags = commands.add_parser("own-lags", help="freeze the clips' own lags")
     speed = commands.add_parser("speed", help="speed of `avalign check`, and its memory")
+    growth = commands.add_parser("growth", help="memory over thousands of short clips")
+    growth.add_argument("video", type=Path, help="a talking face; cut short and copied")
+    growth.add_argument("--clips", type=_positive, default=2000, metavar="N")
+    growth.add_argument("--length", type=float, default=1.0, metavar="S", help="of a clip")
+    growth.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="default: all")
     add_fusion_options(
         commands.add_parser(
             "fusion", help="what misalignment costs each fusion family, and what alignment wins"
@@ -215,7 +232,10 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument(
         "--memory", action="store_true", help="measure the peak on ten minutes instead"
     )
-    for command in (sync, cross, calibration, align, few_labels, hidden, speed, fusion, dtw):
+    for command in (
+        *(sync, cross, calibration, align, few_labels, hidden),
+        *(speed, growth, fusion, dtw),
+    ):
         command.add_argument(
             "--out", type=Path, default=Path("build/benchmarks"), help="folder for the results"
         )

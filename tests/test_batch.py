@@ -4,8 +4,7 @@ import gc
 import multiprocessing
 import subprocess
 import sys
-from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -99,37 +98,24 @@ def test_no_files_no_reports():
     assert list(batch.check_many([])) == []
 
 
-def test_a_dead_worker_costs_only_its_own_file(planted, monkeypatch):
-    class Mortal:
-        """An executor that dies on the culprit, as a process pool does."""
+def test_a_dead_worker_costs_only_its_own_file(monkeypatch):
+    def for_each(function, items, *, jobs, caller, in_order):
+        for number, file in enumerate(items):
+            died = MediaError(f"{file}: the process that worked on it died", "try it alone")
+            done = SyncReport(file, "ok", "itu", verdict="in_sync")
+            yield number, died if file == "culprit.mp4" else done
 
-        def __init__(self):
-            self.dead = False
-
-        def submit(self, function, file, settings):
-            future = Future()
-            self.dead |= file == "culprit.mp4"
-            if self.dead:
-                future.set_exception(BrokenExecutor("a process died"))
-            else:
-                future.set_result(function(file, settings))
-            return future
-
-    @contextmanager
-    def pool(workers, caller):
-        yield Mortal()
-
-    monkeypatch.setattr(batch, "process_pool", pool)
+    monkeypatch.setattr(batch, "for_each", for_each)
     names = ["a.mp4", "culprit.mp4", "b.mp4", "c.mp4", "b.mp4"]
     reports = list(batch.check_many(names, jobs=2, in_order=True))
-    assert sorted(report.file for report in reports) == sorted(names)
+    assert [report.file for report in reports] == names
     failed = [report for report in reports if report.status != "ok"]
     assert [(report.file, report.exit_code) for report in failed] == [("culprit.mp4", 3)]
-    assert "died" in failed[0].reason
+    assert failed[0].reason == "the process that worked on it died (try it alone)"
 
 
 @pytest.mark.slow
-def test_a_process_pool_reports_and_leaves_nothing_behind(tmp_path):
+def test_processes_report_and_leave_nothing_behind(tmp_path):
     empty = tmp_path / "empty.mp4"
     empty.touch()
     paths = [str(empty), str(tmp_path / "missing.mp4")]

@@ -228,3 +228,30 @@ def test_shell_completion_knows_commands_and_tolerances():
 
     assert complete("avalign extr") == ["extract"]
     assert set(complete("avalign sync x.mp4 --tolerance itu")) == {"itu", "itu-accept"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_closed_standard_streams_change_no_exit_code(streams, tmp_path):
+    """As daemons and schedulers start programs; what is opened takes no closed one's place."""
+    kept = tmp_path / "kept.npz"
+    kept.write_bytes(b"kept")
+    code = "import sys; from avalign_cli.main import main; sys.exit(main())"
+
+    def run_in_shell(*arguments):
+        words = [sys.executable, "-c", code, *arguments]
+        return subprocess.run(
+            ["sh", "-c", f'"$0" "$@" {streams}', *words],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = run_in_shell("check", "--json", str(kept), "missing.mp4")
+    assert done.returncode == 3
+    lines = done.stdout.splitlines()
+    assert len(lines) == (0 if ">&- 2" in streams or streams == ">&-" else 2)
+    assert all(json.loads(line)["status"] == "error" for line in lines)
+    assert run_in_shell("--version").returncode == 0
+    assert run_in_shell("check", "-").returncode == 2
+    assert kept.read_bytes() == b"kept"

@@ -32,9 +32,8 @@ def is_open(port):
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_wait_for_a_process_that_never_comes_can_be_ended(number):
+def lonely():
+    """Return the environment of a process that waits for another, and the port it opens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -45,9 +44,16 @@ def test_a_wait_for_a_process_that_never_comes_can_be_ended(number):
         "WORLD_SIZE": "2",
         "OMP_NUM_THREADS": "1",
     }
+    return {**os.environ, **alone}, port
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_wait_for_a_process_that_never_comes_can_be_ended(number):
+    environment, port = lonely()
     process = subprocess.Popen(
         [sys.executable, "-c", LONELY],
-        env={**os.environ, **alone},
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -61,3 +67,25 @@ def test_a_wait_for_a_process_that_never_comes_can_be_ended(number):
         process.kill()
     assert process.returncode == -number, words
     assert told == ""
+
+
+STARTER = f"""
+import subprocess, sys
+subprocess.run([sys.executable, "-c", {LONELY!r}])
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+def test_a_process_ends_when_the_torchrun_that_started_it_is_killed():
+    environment, port = lonely()
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER], env={**environment, "TORCHELASTIC_RUN_ID": "1"}
+    )
+    while not is_open(port) and starter.poll() is None:
+        time.sleep(0.1)
+    starter.kill()
+    starter.wait()
+    deadline = time.monotonic() + 10
+    while is_open(port) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not is_open(port)

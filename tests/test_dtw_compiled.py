@@ -36,6 +36,28 @@ def test_later_processes_compile_neither_distance_nor_path_nor_subsequence():
     assert run.stdout.split() == ["0", "0"]
 
 
+def test_settings_of_numba_in_the_current_directory_are_not_read(tmp_path):
+    """They would name the folder that machine code is loaded from."""
+    (tmp_path / ".numba_config.yaml").write_text("cache_dir: planted\nopt: 0\n")
+    # Stands in for PyYAML, without which numba reads none.
+    (tmp_path / "yaml.py").write_text(
+        "__version__ = '0'\ndef safe_load(file):\n"
+        "    return dict(line.split(': ') for line in file.read().splitlines())\n"
+    )
+    script = """
+import numba
+assert numba.config.CACHE_DIR == "planted"
+import avalign.dtw.compiled
+from numba.core import config
+config.reload_config()
+print(repr(config.CACHE_DIR))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == ["''"]
+
+
 @pytest.fixture
 def cache_of_sources(tmp_path, monkeypatch):
     """Return a function that takes the stamp of the sources and makes a kernel of them."""

@@ -4,9 +4,12 @@ import errno
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import textwrap
+import zlib
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -260,3 +263,74 @@ def test_a_truncated_source_is_repaired_as_far_as_it_goes(tmp_path):
     output = tmp_path / "out.mkv"
     shift_audio(source, output, audio_lag_s=0.1)
     assert 10 < len(list(iter_frames(output))) < 75
+
+
+def png(width, height):
+    """Return a black picture of one bit a pixel."""
+
+    def chunk(kind, data):
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((1 + (width + 7) // 8) * height), 1)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + data
+
+
+def film(path, *pictures):
+    """Write a film of pictures that are PNG files."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("png", 25, width=96, height=64, pix_fmt="gray")
+        for number, picture in enumerate(pictures):
+            packet = av.Packet(picture)
+            packet.stream, packet.time_base = stream, Fraction(1, 25)
+            packet.pts = packet.dts = number
+            packet.is_keyframe = True
+            out.mux(packet)
+    return path
+
+
+def test_pictures_too_large_for_any_memory_are_not_decoded(tmp_path):
+    large = png(16_000, 16_000)
+    path = film(tmp_path / "large.mov", large, large)
+    with pytest.raises(MediaError, match="16000 x 16000 is too large, beyond 100 million pix"):
+        next(iter_frames(path))
+    # One that comes later is passed over as a damaged one is.
+    small = png(96, 64)
+    mixed = film(tmp_path / "mixed.mov", small, large, small)
+    assert [frame.image.shape for frame in iter_frames(mixed)] == [(64, 96, 3)] * 2
+
+
+WRITES = """
+import gc, os, resource, signal, sys
+from avalign.errors import MediaError
+from avalign.media import shift_audio
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+gc.disable()
+for limit in (20, 3000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(20):
+        try:
+            shift_audio(sys.argv[1], sys.argv[2], audio_lag_s=0.1)
+        except MediaError as error:
+            assert "the disk is full" in str(error), error
+        else:
+            raise AssertionError("it was written")
+    print(len(os.listdir("/proc/self/fd")) - before)
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts what Linux tells")
+def test_writes_that_fail_leave_nothing_open(tmp_path, clip):
+    done = subprocess.run(
+        [sys.executable, "-c", WRITES, str(clip), str(tmp_path / "out.mp4")],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["0", "0"]
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []

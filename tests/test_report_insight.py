@@ -1,5 +1,8 @@
 """Pictures of what a fusion looks at and rests on: what they show, and what they refuse."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -108,3 +111,24 @@ def test_refusals(tmp_path, draw, arguments, named):
     with pytest.raises(ParameterError, match=named):
         draw(*arguments, tmp_path / "x.png")
     assert not list(tmp_path.iterdir())
+
+
+def drawn_in(folder):
+    """Draw in a process whose current directory is this, and return the bytes."""
+    script = """
+import numpy as np
+from avalign.report import plot_saliency
+values = {"cost in $ and $\\\\frac{1}$": np.ones((100, 2)), "$ $": np.ones((100, 2))}
+plot_saliency(values, np.arange(100) / 50, "s.png")
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True)
+    return (folder / "s.png").read_bytes()
+
+
+def test_settings_in_the_current_directory_and_dollars_change_nothing(tmp_path):
+    plain, planted = tmp_path / "plain", tmp_path / "planted"
+    plain.mkdir()
+    planted.mkdir()
+    settings = "text.usetex: True\nfont.size: 30\naxes.facecolor: red\nsavefig.dpi: 30\n"
+    (planted / "matplotlibrc").write_text(settings)
+    assert drawn_in(planted) == drawn_in(plain)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import subprocess
 import sys
+import weakref
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +19,7 @@ from avalign.media import iter_frames
 from avalign.vision.detection import FaceFinder
 from avalign.vision.facemesh import FaceMesh
 from avalign.vision.mesh_points import LIPS, MESH_POINTS, MIRRORED, RIGID
+from avalign.vision.native_logs import quiet_native_logs
 from avalign.vision.pose import to_layout
 from avalign.vision.regions import Region
 
@@ -97,3 +102,119 @@ FaceMesh().close()
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     )
     assert done.stdout.splitlines() == ["", "FaceMesh True"]
+
+
+def test_faces_are_the_same_whether_or_not_all_of_mediapipe_is_loaded():
+    script = f"""
+from avalign.media import iter_frames
+from avalign.vision.detection import FaceFinder
+picture = next(iter(iter_frames({str(SAMPLE)!r}))).image
+with FaceFinder() as finder:
+    print([(*one.box, one.score) for one in finder.find(picture)])
+"""
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", first + script], check=True, capture_output=True
+        ).stdout
+        for first in ("", "import mediapipe")
+    }
+    assert len(answers) == 1
+
+
+def models():
+    """Find the models in the installed package, without loading it."""
+    root = Path(find_spec("mediapipe").submodule_search_locations[0])
+    found = list(root.glob("modules/face_*/*.tflite"))
+    assert len(found) == 4
+    return root.parent, found
+
+
+def truncated(model):
+    return model[: len(model) // 2]
+
+
+def changed(model):
+    """Let the weights in the middle be zeros; what describes them is at the ends."""
+    third = len(model) // 3
+    return model[:third] + bytes(third) + model[2 * third :]
+
+
+def meshes(folder):
+    script = f"""
+from avalign.media import iter_frames
+from avalign.vision.detection import FaceFinder
+from avalign.vision.facemesh import FaceMesh
+picture = next(iter(iter_frames({str(SAMPLE)!r}))).image
+with FaceFinder() as finder, FaceMesh() as mesh:
+    print([mesh.fit(picture, one.region).tobytes() for one in finder.find(picture)])
+"""
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, check=True, capture_output=True
+    ).stdout
+
+
+@pytest.mark.parametrize("spoilt", [truncated, changed])
+def test_models_in_the_current_directory_are_not_opened(tmp_path, spoilt):
+    root, found = models()
+    there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for model in found:
+        planted = there / model.relative_to(root)
+        planted.parent.mkdir(parents=True, exist_ok=True)
+        planted.write_bytes(spoilt(model.read_bytes()))
+    expected = meshes(elsewhere)
+    assert len(expected) > 1000
+    assert meshes(there) == expected
+
+
+def test_a_closed_graph_is_freed_at_once(picture, region):
+    """Without the collector, which could not see a cycle through C++ anyway."""
+    gc.disable()
+    try:
+        mesh, finder = FaceMesh(), FaceFinder()
+        mesh.fit(picture, region)
+        finder.find(picture)
+        left = [weakref.ref(one) for one in (mesh, mesh._graph, finder, finder._far._graph)]
+        with mesh, finder:
+            pass
+        del mesh, finder
+        assert [one() for one in left] == [None] * len(left)
+    finally:
+        gc.enable()
+
+
+NO_TEMPORARY_FOLDER = """
+import os, tempfile
+
+def nowhere(*arguments):
+    raise FileNotFoundError(2, "No usable temporary directory found")
+
+tempfile._get_default_tempdir = nowhere
+if memory is False:
+    vars(os).pop("memfd_create", None)
+"""
+
+
+@pytest.mark.parametrize("memory", [True, False])
+@pytest.mark.parametrize("closed", ["", "2>&-"])
+def test_models_load_without_a_temporary_folder_and_without_stderr(memory, closed):
+    script = (
+        f"memory = {memory}"
+        + NO_TEMPORARY_FOLDER
+        + ("from avalign.vision.facemesh import FaceMesh\nFaceMesh().close()\nprint('ok')\n")
+    )
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" "$@" {closed}', sys.executable, "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "ok\n"
+    # What is kept out of the terminal otherwise is seen where it cannot be kept.
+    assert (done.stderr == "") == (memory or bool(closed))
+
+
+def test_what_others_say_meanwhile_is_passed_on(capfd):
+    with quiet_native_logs():
+        os.write(2, b"W0000 00:00:1700000000.1 chatter\nsomething else\n")
+    assert capfd.readouterr().err == "something else\n"

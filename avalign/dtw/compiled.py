@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core import config
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
@@ -20,6 +21,12 @@ __all__ = ["EUCLIDEAN", "MANHATTAN", "SQEUCLIDEAN", "helper", "njit"]
 SQEUCLIDEAN = 0
 EUCLIDEAN = 1
 MANHATTAN = 2
+
+# Numba reads `.numba_config.yaml` in the current directory each time it compiles. One that
+# lies among strangers' files would name the folder that machine code is loaded from.
+# Settings are taken from the environment alone.
+config._config_fname = ""
+config.reload_config()
 
 
 def _stamp_sources() -> str:

@@ -15,6 +15,7 @@ from avalign.media.decoding import StreamClock, decode, demux, describe, timesta
 from avalign.media.geometry import Orientation, fit, fit_inside, orientation, shown_size
 from avalign.media.opening import StrPath, open_input, picture_stream
 from avalign.media.seeking import packets_from
+from avalign.processes import cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,8 @@ __all__ = ["Frame", "iter_frames"]
 # How far before the wanted time to look for a key picture, one try after the other.
 SEEK_LEADS_S = (0.0, 4.0, 32.0)
 FALLBACK_RATE = 25
+# Of all pictures that are decoded at a time; 16 of 4K.
+PIXELS_AT_ONCE = 16 * 3840 * 2160
 # A picture that stays for longer, as in a slide show, counts as a pause.
 LONGEST_STAY_S = 1.0
 
@@ -97,7 +100,7 @@ def iter_frames(
         with open_input(path) as container:
             stream = picture_stream(container, path, track)
             stream.thread_type = "AUTO"
-            stream.thread_count = threads or 0
+            stream.thread_count = _threads(stream, threads)
             # Before anything is decoded: that may change the size the stream tells.
             render = _Renderer(stream, max_side, threads)
             timed = _timed_frames(container, stream, seek_s)
@@ -115,6 +118,12 @@ def iter_frames(
                 if start_s is None or time_s >= start_s:
                     yield Frame(render(frame), time_s)
             return
+
+
+def _threads(stream: av.VideoStream, wanted: int | None) -> int:
+    """Decode large pictures with fewer threads: each holds pictures of its own."""
+    pixels = max(1, stream.width * stream.height)
+    return max(1, min(wanted or cores(), PIXELS_AT_ONCE // pixels))
 
 
 def _timed_frames(

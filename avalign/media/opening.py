@@ -46,6 +46,10 @@ SELF_CONTAINED_FORMATS = (
 ARBITRARY_CLOCK_FORMATS = {"mpeg", "mpegts", "mpegvideo"}
 LATEST_START_S = 60.0
 
+# Pixels of the largest picture that is decoded, three times those of 8K. A few bytes can
+# promise any number of them.
+LARGEST_PICTURE = 100_000_000
+
 _ATTACHED = (
     av.stream.Disposition.attached_pic
     | av.stream.Disposition.still_image
@@ -75,7 +79,7 @@ def open_input(path: StrPath) -> InputContainer:
     """
     file = local_file(path)
     try:
-        return av.open(
+        container = av.open(
             f"file:{file.absolute()}",
             mode="r",
             container_options={
@@ -91,6 +95,10 @@ def open_input(path: StrPath) -> InputContainer:
             f"{path}: is not a media file avalign can read ({reason(error)})",
             "give a video or sound file such as mp4, mov, mkv, webm, avi, mpg, ts or wav",
         ) from error
+    for stream in container.streams.video:
+        if has_decoder(stream):
+            stream.codec_context.options = {"max_pixels": str(LARGEST_PICTURE)}
+    return container
 
 
 def time_origin_s(container: InputContainer) -> float:
@@ -116,12 +124,19 @@ def picture_stream(container: InputContainer, path: StrPath, track: int) -> av.V
     ParameterError
         If there are some, but not this one.
     MediaError
-        If its codec is not known.
+        If its codec is not known, or the picture too large for any memory.
     """
     streams = picture_streams(container)
     check_picture_track(path, len(streams), track)
     if not has_decoder(streams[track]):
         raise MediaError(f"{path}: the codec of its picture track is not known")
+    width, height = streams[track].width, streams[track].height
+    if width * height > LARGEST_PICTURE:
+        raise MediaError(
+            f"{path}: its picture of {width} x {height} is too large, beyond "
+            f"{LARGEST_PICTURE // 10**6} million pixels",
+            "scale it down first, such as with: ffmpeg -i IN -vf scale=1920:-2 -c:a copy OUT",
+        )
     return streams[track]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ from avalign.media.stream_copy import (
     sound_route,
     track_tags,
 )
+from avalign.media.writing import open_output
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -172,7 +173,7 @@ def _begins_with_index(path: StrPath) -> bool:
 
 def _open_output(
     temporary: Path, source: StrPath, container: InputContainer, kind: Container
-) -> OutputContainer:
+) -> AbstractContextManager[OutputContainer]:
     options = dict(kind.options)
     if same_family(container, kind) and "matroska" in container.format.name:
         # Priming lies before zero there, and is written without moving the rest.
@@ -185,13 +186,7 @@ def _open_output(
             flags.append("faststart")
         if flags:
             options["movflags"] = "+".join(["", *flags])
-    return av.open(
-        f"file:{temporary.absolute()}",
-        "w",
-        format=kind.muxer,
-        container_options=options,
-        metadata_errors="surrogateescape",
-    )
+    return open_output(temporary, kind.muxer, options)
 
 
 class _Plan:

@@ -13,6 +13,7 @@ import numpy as np
 from avalign.errors import MediaError, ParameterError
 from avalign.files import atomic_output
 from avalign.media.opening import StrPath, reason
+from avalign.media.writing import open_output
 from avalign.types import AudioStream
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def open_video_writer(
         raise ParameterError(f"frame_rate={frame_rate}", "take a number above 0, below 1000")
     with atomic_output(path, overwrite) as temporary:
         try:
-            with av.open(f"file:{temporary.absolute()}", mode="w", format="mp4") as container:
+            with open_output(temporary, "mp4") as container:
                 writer = VideoWriter(container, size, frame_rate, sample_rate_hz)
                 yield writer
                 writer.finish()

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
 
 from avalign.errors import MissingDependencyError
 
-__all__ = ["FAINT", "INK", "LIPS", "SOUND", "new_figure", "require_matplotlib", "save_png"]
+__all__ = [
+    "FAINT",
+    "INK",
+    "LIPS",
+    "SOUND",
+    "in_own_style",
+    "new_figure",
+    "require_matplotlib",
+    "save_png",
+]
 
 LIPS, SOUND, INK, FAINT = "#c8375a", "#2f6690", "#22252a", "#8a9099"
 DOTS_PER_INCH = 150
+
+Arguments = ParamSpec("Arguments")
 
 
 def require_matplotlib() -> None:
@@ -25,11 +38,41 @@ def require_matplotlib() -> None:
     try:
         import matplotlib.backends.backend_agg
         import matplotlib.figure  # noqa: F401
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, ValueError) as error:  # the last for its own settings
         raise MissingDependencyError(
             f"drawing needs matplotlib, which does not load: {error}",
             "pip install 'avalign[report]'",
         ) from error
+
+
+def in_own_style(draw: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """Let a function draw the same whatever settings of matplotlib are in force.
+
+    It reads ``matplotlibrc`` in the current directory, whoever put it there, which may
+    start LaTeX. And what stands between two ``$`` in a name is no formula.
+
+    Parameters
+    ----------
+    draw : callable
+        Draws, and writes what it drew.
+
+    Returns
+    -------
+    callable
+        The same in matplotlib's own style.
+    """
+
+    @wraps(draw)
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        require_matplotlib()
+        import matplotlib
+
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams["text.parse_math"] = False
+            draw(*args, **kwargs)
+
+    return drawn
 
 
 def new_figure(width: float, height: float) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.report.figures import FAINT, INK, LIPS, SOUND, new_figure, save_png
+from avalign.report.figures import FAINT, INK, LIPS, SOUND, in_own_style, new_figure, save_png
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -22,6 +22,7 @@ _OTHERS = ("#5b8c5a", "#b08a2e", "#6b5b95", "#4a9ba8")
 _CLIPPED = 99.5
 
 
+@in_own_style
 def plot_attention(
     weights: ArrayLike,
     query_times_s: ArrayLike,
@@ -100,6 +101,7 @@ def plot_attention(
     save_png(figure, path, overwrite)
 
 
+@in_own_style
 def plot_saliency(
     saliency: Mapping[str, ArrayLike],
     times_s: ArrayLike,
@@ -166,7 +168,7 @@ def plot_saliency(
             vmax=strongest,
             interpolation="nearest",
         )
-        above.set_title(name, loc="left", fontsize=10.5, color=INK, parse_math=False)
+        above.set_title(name, loc="left", fontsize=10.5, color=INK)
         above.set_ylabel("column", color=INK)
         above.tick_params(labelbottom=False)
         below.fill_between(clock_s, sums[name], color=_colour(name, place), linewidth=0)
@@ -177,6 +179,7 @@ def plot_saliency(
     save_png(figure, path, overwrite)
 
 
+@in_own_style
 def plot_contributions(
     values: Mapping[str, float],
     empty: float,
@@ -241,13 +244,14 @@ def plot_contributions(
         axes.text(
             max(begin, end) + 0.02 * spread, row, f"{step:+.3g}", va="center", fontsize=10
         )
-    axes.set_yticks(rows, names, parse_math=False)
+    axes.set_yticks(rows, names)
     lowest, highest = min(empty, *ends), max(empty, *ends)
     axes.set(xlim=(lowest - 0.06 * spread, highest + 0.14 * spread), ylim=(-0.6, rows[0] + 0.6))
-    axes.set_xlabel(unit, color=INK, parse_math=False)
+    axes.set_xlabel(unit, color=INK)
     save_png(figure, path, overwrite)
 
 
+@in_own_style
 def plot_swap(
     change: Mapping[str, ArrayLike],
     path: str | os.PathLike[str],
@@ -293,7 +297,6 @@ def plot_swap(
         f"change of the {unit}; a dot is an item, the bar their mean",
         fontsize=10.5,
         color=FAINT,
-        parse_math=False,
     )
     rows = np.arange(len(shown))[::-1]
     scatter = np.random.default_rng(0)  # the same picture every time
@@ -304,9 +307,9 @@ def plot_swap(
         axes.scatter(values, beside, s=16, color=colour, alpha=0.55, edgecolor="none")
         axes.vlines(values.mean(), row - 0.36, row + 0.36, color=INK, linewidth=2.2)
     axes.axvline(0.0, color=FAINT, linewidth=0.8, zorder=0)
-    axes.set_yticks(rows, list(shown), parse_math=False)
+    axes.set_yticks(rows, list(shown))
     axes.set(ylim=(-0.6, rows[0] + 0.6))
-    axes.set_xlabel(f"change of the {unit}", color=INK, parse_math=False)
+    axes.set_xlabel(f"change of the {unit}", color=INK)
     save_png(figure, path, overwrite)
 
 

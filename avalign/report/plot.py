@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.report.figures import FAINT, INK, LIPS, SOUND, new_figure, save_png
+from avalign.report.figures import FAINT, INK, LIPS, SOUND, in_own_style, new_figure, save_png
 from avalign.report.signals import (
     busiest_span_s,
     face_of,
@@ -41,6 +41,7 @@ VERDICTS = {
 }
 
 
+@in_own_style
 def plot_sync(
     report: SyncReport,
     streams: ClipStreams,
@@ -74,7 +75,7 @@ def plot_sync(
     after = figure.add_axes((MARGIN, 0.085, 1 - 2 * MARGIN, 0.14))
     headline, subtitle = _words(report)
     figure.text(MARGIN, 0.945, headline, fontsize=17, fontweight="bold", color=INK)
-    figure.text(MARGIN, 0.907, subtitle, fontsize=10.5, color=FAINT, parse_math=False)
+    figure.text(MARGIN, 0.907, subtitle, fontsize=10.5, color=FAINT)
 
     guess = best_guess(report)
     alignment = report.alignment or (guess.alignment if guess is not None else None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.report.figures import FAINT, INK, LIPS, SOUND, new_figure, save_png
+from avalign.report.figures import FAINT, INK, LIPS, SOUND, in_own_style, new_figure, save_png
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +27,7 @@ LONGEST_SUBTITLE = 105
 NARROWEST_LABEL = 0.013  # of the width, for each character
 
 
+@in_own_style
 def plot_recognition(
     report: RecognitionReport, path: str | os.PathLike[str], *, overwrite: bool = False
 ) -> None:
@@ -50,7 +51,7 @@ def plot_recognition(
     """
     figure = new_figure(9.0, 5.2)
     figure.text(MARGIN, 0.92, _headline(report), fontsize=17, fontweight="bold", color=INK)
-    figure.text(MARGIN, 0.87, _subtitle(report), fontsize=10.5, color=FAINT, parse_math=False)
+    figure.text(MARGIN, 0.87, _subtitle(report), fontsize=10.5, color=FAINT)
     width = 1 - 2 * MARGIN
     top = figure.add_axes((MARGIN, 0.46, width, 0.33))
     middle = figure.add_axes((MARGIN, 0.16, 0.62 * width, 0.16))
@@ -127,7 +128,6 @@ def _draw_words(
             fontsize=10.5,
             color=INK,
             rotation=0 if length_s > needed else 90,
-            parse_math=False,
         )
     if not words:
         axes.text(

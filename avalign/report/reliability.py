@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.report.figures import FAINT, INK, SOUND, new_figure, save_png
+from avalign.report.figures import FAINT, INK, SOUND, in_own_style, new_figure, save_png
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_reliability"]
 
 
+@in_own_style
 def plot_reliability(
     confidence: ArrayLike,
     accuracy: ArrayLike,

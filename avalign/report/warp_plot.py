@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.report.figures import FAINT, INK, LIPS, SOUND, new_figure, save_png
+from avalign.report.figures import FAINT, INK, LIPS, SOUND, in_own_style, new_figure, save_png
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +23,7 @@ MOST_CELLS = 1200
 NO_ANSWER = "#f4f5f6"
 
 
+@in_own_style
 def plot_warp(
     report: AlignReport,
     lag_map: LagMap | None,
@@ -58,7 +59,7 @@ def plot_warp(
     below = figure.add_axes((MARGIN, 0.1, 0.97 - MARGIN, 0.15))
     headline, subtitle = _words(report)
     figure.text(MARGIN, 0.935, headline, fontsize=17, fontweight="bold", color=INK)
-    figure.text(MARGIN, 0.885, subtitle, fontsize=10.5, color=FAINT, parse_math=False)
+    figure.text(MARGIN, 0.885, subtitle, fontsize=10.5, color=FAINT)
     alignment = report.alignment
     if alignment is None or lag_map is None:
         for axes in (matrix, below):

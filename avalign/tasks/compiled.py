@@ -8,6 +8,8 @@ from typing import Any
 
 import numba
 
+import avalign.dtw.compiled  # noqa: F401  keeps numba from settings in the current directory
+
 __all__ = ["njit"]
 
 

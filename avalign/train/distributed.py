@@ -14,6 +14,7 @@ import torch
 from torch import distributed, nn
 
 from avalign.errors import ParameterError
+from avalign.processes import end_with_parent
 
 __all__ = ["Processes", "choose_device", "is_first_process", "processes"]
 
@@ -146,6 +147,9 @@ def processes(device: str = "auto") -> Iterator[Processes]:
     if count == 1:
         yield Processes(0, 1, chosen)
         return
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        # A torchrun that is killed cannot end the processes that it started.
+        end_with_parent()
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     ours = not distributed.is_initialized()

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from avalign.audio.mel import MfccSettings, dct_basis
+from avalign.processes import end_with_parent, installed_modules_only
 from avalign.space.losses import lag_contrast
 from avalign.space.network import SpaceNetwork, lag_scores, to_model
 from avalign.space.settings import EncoderPair, EncoderSettings, SpaceSettings
@@ -202,9 +203,11 @@ def _train_in_pool(
     with ProcessPoolExecutor(
         jobs, mp_context=context, initializer=_share_progress, initargs=(done,)
     ) as pool:
-        futures = [
-            pool.submit(_train_member, corpus, plan, member) for member in range(plan.members)
-        ]
+        with installed_modules_only():
+            futures = [
+                pool.submit(_train_member, corpus, plan, member)
+                for member in range(plan.members)
+            ]
         while wait(futures, timeout=0.5, return_when=FIRST_EXCEPTION).not_done:
             progress(sum(done[:]) / plan.members)
             if any(future.done() and future.exception() for future in futures):
@@ -219,6 +222,7 @@ _done: Any = None
 def _share_progress(done: Any) -> None:
     global _done
     _done = done
+    end_with_parent()
     torch.set_num_threads(1)
 
 

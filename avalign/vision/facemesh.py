@@ -10,27 +10,33 @@ landmarks, several faces cost one run each, and the tracking is ours.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.vision.mediapipe_parts import load_mediapipe
+from avalign.vision.mediapipe_parts import load_mediapipe, with_own_models
 from avalign.vision.mesh_points import MESH_POINTS, MIRRORED
 from avalign.vision.native_logs import quiet_native_logs
 from avalign.vision.regions import Detection, Region
 
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Self
 
     from numpy.typing import NDArray
 
 __all__ = ["FaceDetector", "FaceMesh"]
 
-# Runs in the calling thread: parallel work is the caller's to arrange. A matrix is read far
-# faster than a message of landmarks. The calculator that makes it multiplies by the sides of
-# a picture, relative to the longer one; by those of a square one they stay as they are.
-_GRAPH = """
-executor { name: "" type: "ApplicationThreadExecutor" }
+# Runs in the calling thread: parallel work is the caller's to arrange.
+_IN_CALLER = 'executor { name: "" type: "ApplicationThreadExecutor" }'
+
+# A matrix is read far faster than a message of landmarks. The calculator that makes it
+# multiplies by the sides of a picture, relative to the longer one; by those of a square one
+# they stay as they are.
+_MESH = (
+    _IN_CALLER
+    + """
 input_stream: "image"
 input_stream: "region"
 input_stream: "square"
@@ -60,16 +66,50 @@ node {
   }
 }
 """
+)
+
+_DETECTION = (
+    _IN_CALLER
+    + """
+input_stream: "image"
+output_stream: "detections"
+node {
+  calculator: "FaceDetection%sRangeCpu"
+  input_stream: "IMAGE:image"
+  output_stream: "DETECTIONS:detections"
+}
+"""
+)
+# Every box with its own score, as all of avalign was measured with; `FaceFinder` brings those
+# of one face together, over both detectors.
+_UNMERGED = {
+    "min_suppression_threshold: 0.3": "min_suppression_threshold: 1",
+    "algorithm: WEIGHTED": "algorithm: DEFAULT",
+}
 
 _POINTS = np.array(MESH_POINTS)
 
 
 class _Graph:
-    """A MediaPipe graph that closes with its ``with`` block."""
+    """A running MediaPipe graph of one output, which closes with its ``with`` block."""
 
-    _graph: Any
+    def __init__(self, text: str, output: str, **side_packets: bool) -> None:
+        self._mediapipe = mediapipe = load_mediapipe()
+        self._time = 0
+        # The graph holds on to what it calls, in C++, where no collector looks: if that
+        # knew this object, and through it the graph, none of them would ever be freed.
+        self._found: list[Any] = []
+        with quiet_native_logs():
+            self._graph = mediapipe.CalculatorGraph(graph_config=text)
+            self._graph.observe_output_stream(output, partial(_keep, self._found))
+            self._graph.start_run(
+                {
+                    name: mediapipe.packet_creator.create_bool(value)
+                    for name, value in side_packets.items()
+                }
+            )
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -81,8 +121,29 @@ class _Graph:
         self.close()
 
     def close(self) -> None:
-        """Give the models' memory back; they are not freed otherwise."""
-        self._graph.close()
+        """Give the models' memory back."""
+        self._found.clear()
+        if self._graph is not None:
+            self._graph.close()
+            self._graph = None
+
+    def _run(self, **packets: Any) -> Any:
+        """Return the output for these inputs, or None if there is none."""
+        self._time += 1
+        self._found.clear()
+        for stream, packet in packets.items():
+            self._graph.add_packet_to_input_stream(stream, packet.at(self._time))
+        self._graph.wait_until_idle()
+        return self._found.pop() if self._found else None
+
+    def _image(self, image: NDArray[np.uint8]) -> Any:
+        return self._mediapipe.packet_creator.create_image_frame(
+            image, image_format=self._mediapipe.ImageFormat.SRGB
+        )
+
+
+def _keep(found: list[Any], _: str, packet: Any) -> None:
+    found.append(packet)
 
 
 class FaceDetector(_Graph):
@@ -93,8 +154,6 @@ class FaceDetector(_Graph):
     far : bool
         False for the model made for faces within 2 m of the camera, True for
         the one for 5 m.
-    min_score : float
-        Faces with a lower score are left out.
 
     Raises
     ------
@@ -102,13 +161,13 @@ class FaceDetector(_Graph):
         MediaPipe or a library it needs is not there.
     """
 
-    def __init__(self, *, far: bool, min_score: float = 0.5) -> None:
-        mediapipe = load_mediapipe()
+    def __init__(self, *, far: bool) -> None:
+        graph = with_own_models(_DETECTION % ("Full" if far else "Short"))
+        for merging, single in _UNMERGED.items():
+            graph = graph.replace(merging, single)
+        super().__init__(graph, "detections")
         with quiet_native_logs():
-            self._graph = mediapipe.FaceDetection(
-                model_selection=int(far), min_detection_confidence=min_score
-            )
-            self._graph.process(np.zeros((64, 64, 3), np.uint8))
+            self.detect(np.zeros((64, 64, 3), np.uint8))
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Find the faces of one picture.
@@ -124,8 +183,11 @@ class FaceDetector(_Graph):
             In pixels of `image`, best first.
         """
         height, width = image.shape[:2]
-        found = []
-        for raw in self._graph.process(image).detections or ():
+        found: list[Detection] = []
+        output = self._run(image=self._image(image))
+        if output is None:
+            return found
+        for raw in self._mediapipe.packet_getter.get_proto_list(output):
             relative = raw.location_data.relative_bounding_box
             right_eye, left_eye = raw.location_data.relative_keypoints[:2]
             box = np.array(
@@ -165,15 +227,9 @@ class FaceMesh(_Graph):
     """
 
     def __init__(self) -> None:
-        self._mediapipe = load_mediapipe()
-        self._time = 0
-        self._found: Any = None
+        super().__init__(with_own_models(_MESH), "matrix", with_attention=True)
+        self._square = self._image(np.zeros((1, 1, 3), np.uint8))
         with quiet_native_logs():
-            self._graph = self._mediapipe.CalculatorGraph(graph_config=_GRAPH)
-            self._graph.observe_output_stream("matrix", self._keep)
-            self._square = self._packet(np.zeros((1, 1, 3), np.uint8))
-            refined = self._mediapipe.packet_creator.create_bool(True)
-            self._graph.start_run({"with_attention": refined})
             self.fit(np.zeros((64, 64, 3), np.uint8), Region(32.0, 32.0, 64.0, 0.0))
 
     def fit(self, image: NDArray[np.uint8], region: Region) -> NDArray[np.float32] | None:
@@ -227,27 +283,17 @@ class FaceMesh(_Graph):
             height=region.size / height,
             rotation=region.roll_rad,
         )
-        self._time += 1
-        self._found = None
-        region_packet = self._mediapipe.packet_creator.create_proto(rectangle)
-        self._graph.add_packet_to_input_stream("square", self._square.at(self._time))
-        self._graph.add_packet_to_input_stream("image", self._packet(image).at(self._time))
-        self._graph.add_packet_to_input_stream("region", region_packet.at(self._time))
-        self._graph.wait_until_idle()
-        if self._found is None:
+        image.flags.writeable = False  # MediaPipe need not copy it then
+        found = self._run(
+            square=self._square,
+            image=self._image(image),
+            region=self._mediapipe.packet_creator.create_proto(rectangle),
+        )
+        if found is None:
             return None
-        matrix = self._mediapipe.packet_getter.get_matrix(self._found)
+        matrix = self._mediapipe.packet_getter.get_matrix(found)
         # x and z come as fractions of the width, y of the height.
         landmarks: NDArray[np.float32] = matrix.T[_POINTS] * np.array(
             [width, height, width], np.float32
         )
         return landmarks
-
-    def _packet(self, image: NDArray[np.uint8]) -> Any:
-        image.flags.writeable = False  # MediaPipe need not copy it then
-        return self._mediapipe.packet_creator.create_image_frame(
-            image, image_format=self._mediapipe.ImageFormat.SRGB
-        )
-
-    def _keep(self, _: str, packet: Any) -> None:
-        self._found = packet

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 import threading
 from contextlib import contextmanager
@@ -16,11 +18,13 @@ from avalign.vision.native_logs import quiet_native_logs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["load_mediapipe"]
+__all__ = ["load_mediapipe", "with_own_models"]
 
-# Packages whose ``__init__`` loads matplotlib, sound devices and the task library, ten
+# The package whose ``__init__`` loads matplotlib, sound devices and the task library, ten
 # times as long as everything that is needed here.
-_PASSED_OVER = ("mediapipe", "mediapipe.python.solutions")
+_PASSED_OVER = "mediapipe"
+# As the graphs that come with it name its models.
+_MODEL = re.compile(r'"(mediapipe/[^"]+\.tflite)"')
 _lock = threading.Lock()
 
 
@@ -30,7 +34,7 @@ def load_mediapipe() -> SimpleNamespace:
     Returns
     -------
     SimpleNamespace
-        ``CalculatorGraph``, ``FaceDetection``, ``ImageFormat``, ``NormalizedRect``,
+        ``CalculatorGraph``, ``ImageFormat``, ``NormalizedRect``, ``ValidatedGraphConfig``,
         ``packet_creator`` and ``packet_getter``, as MediaPipe has them.
 
     Raises
@@ -40,14 +44,16 @@ def load_mediapipe() -> SimpleNamespace:
     """
     try:
         with _lock, quiet_native_logs(), _without_initialisation():
-            from mediapipe.framework.formats import rect_pb2
+            from mediapipe.framework.formats import (
+                detection_pb2,  # noqa: F401  `packet_getter` finds it where it was loaded
+                rect_pb2,
+            )
             from mediapipe.python import packet_creator, packet_getter
-            from mediapipe.python._framework_bindings import calculator_graph, resource_util
+            from mediapipe.python._framework_bindings import (
+                calculator_graph,
+                validated_graph_config,
+            )
             from mediapipe.python._framework_bindings.image_frame import ImageFormat
-            from mediapipe.python.solutions.face_detection import FaceDetection
-
-            # The models lie beside the code.
-            resource_util.set_resource_dir(str(Path(packet_creator.__file__).parents[2]))
     except (ImportError, OSError) as error:
         detail = str(error)
         if "libGL" in detail or "libEGL" in detail or "libgthread" in detail:
@@ -59,17 +65,45 @@ def load_mediapipe() -> SimpleNamespace:
         ) from error
     return SimpleNamespace(
         CalculatorGraph=calculator_graph.CalculatorGraph,
-        FaceDetection=FaceDetection,
         ImageFormat=ImageFormat,
         NormalizedRect=rect_pb2.NormalizedRect,
+        ValidatedGraphConfig=validated_graph_config.ValidatedGraphConfig,
         packet_creator=packet_creator,
         packet_getter=packet_getter,
     )
 
 
+def with_own_models(graph: str) -> str:
+    """Let a graph open MediaPipe's models by their place in the installed package.
+
+    MediaPipe names them from the root of its package, and takes what lies under such a
+    name in the current directory first, whoever put it there.
+
+    Parameters
+    ----------
+    graph : str
+        A graph in the text format of protocol buffers.
+
+    Returns
+    -------
+    str
+        The same graph, its parts written out, with absolute paths.
+    """
+    mediapipe = load_mediapipe()
+    root = Path(mediapipe.packet_creator.__file__).absolute().parents[2]
+
+    def absolute(name: re.Match[str]) -> str:
+        path = os.fsencode(root / name[1])
+        return '"' + "".join(f"\\{byte:03o}" for byte in path) + '"'
+
+    config = mediapipe.ValidatedGraphConfig()
+    config.initialize(graph_config=graph)
+    return _MODEL.sub(absolute, config.text_config)
+
+
 @contextmanager
 def _without_initialisation() -> Iterator[None]:
-    """Let modules of MediaPipe be imported without its packages' own code.
+    """Let modules of MediaPipe be imported without its package's own code.
 
     Afterwards the packages are as if never imported, so that who wants all of
     MediaPipe in the same process gets all of it.
@@ -81,10 +115,9 @@ def _without_initialisation() -> Iterator[None]:
     if found is None or not found.submodule_search_locations:
         raise ImportError("there is no module named 'mediapipe'")
     root = Path(found.submodule_search_locations[0]).parent
-    for name in _PASSED_OVER:
-        package = ModuleType(name)
-        package.__path__ = [str(root.joinpath(*name.split(".")))]
-        sys.modules[name] = package
+    package = ModuleType(_PASSED_OVER)
+    package.__path__ = [str(root / _PASSED_OVER)]
+    sys.modules[_PASSED_OVER] = package
     try:
         yield
     finally:

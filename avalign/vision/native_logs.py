@@ -8,7 +8,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import IO
 
 __all__ = ["quiet_native_logs"]
 
@@ -29,23 +30,40 @@ def quiet_native_logs() -> Iterator[None]:
     or by anyone, is passed on afterwards.
     """
     with _lock:
-        if sys.stderr is not None:
-            sys.stderr.flush()
         try:
             terminal = os.dup(2)
         except OSError:  # a daemon without standard error: nothing to keep quiet
             yield
             return
-        with tempfile.TemporaryFile() as kept:
+        try:
+            kept = _nameless_file()
+        except OSError:  # without a place to keep them, they are seen
+            os.close(terminal)
+            yield
+            return
+        with kept:
+            _flush()
             os.dup2(kept.fileno(), 2)
             try:
                 yield
             finally:
-                if sys.stderr is not None:
-                    sys.stderr.flush()
+                _flush()
                 os.dup2(terminal, 2)
                 os.close(terminal)
                 kept.seek(0)
-                for line in kept:
-                    if not _NOISE.match(line):
-                        os.write(2, line)
+                with suppress(OSError):
+                    for line in kept:
+                        if not _NOISE.match(line):
+                            os.write(2, line)
+
+
+def _nameless_file() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("avalign-logs"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):  # full, or closed
+            sys.stderr.flush()

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 __all__ = ["main"]
@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code.
     """
     words = sys.argv[1:] if arguments is None else arguments
+    _stand_in_for_closed()
     with _endings() as received:
         try:
             result = _run(words)
@@ -63,6 +64,22 @@ def _run(arguments: Sequence[str]) -> int:
             sys.excepthook(type(error), error, error.__traceback__)
         return _explain(error, arguments)
     return result if isinstance(result, int) else 0
+
+
+def _stand_in_for_closed() -> None:
+    """Put nothing in the place of standard streams that are closed, as for daemons.
+
+    The next file opened would get the number of one that is missing, and with it what any
+    library prints.
+    """
+    for number, (name, mode) in enumerate([("stdin", "r"), ("stdout", "w"), ("stderr", "w")]):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the smallest number that is free
+        if getattr(sys, name) is None:
+            # Lives as long as the program does.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 @contextmanager
@@ -126,4 +143,5 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
 
 
 def _say(words: str) -> None:
-    sys.stderr.write(f"avalign: {words}\n")
+    with suppress(OSError):
+        sys.stderr.write(f"avalign: {words}\n")

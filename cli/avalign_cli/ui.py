@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import typer
@@ -46,7 +46,7 @@ class Screen:
     def note(self, line: str) -> None:
         """Tell what is worth knowing besides the result."""
         if not self.quiet:
-            sys.stderr.write(f"{one_line(line)}\n")
+            _tell(one_line(line))
 
     def detail(self, line: str) -> None:
         """Tell what only the curious want to know."""
@@ -88,7 +88,7 @@ def show_error(message: str, hint: str | None = None) -> None:
     lines = [f"avalign: {one_line(message)}"]
     if hint:
         lines.append(f"hint: {one_line(hint)}")
-    sys.stderr.write("\n".join(lines) + "\n")
+    _tell("\n".join(lines))
 
 
 def confusion_lines(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[str]:
@@ -113,6 +113,12 @@ def one_line(text: str) -> str:
     return "".join(
         character if character.isprintable() else ascii(character)[1:-1] for character in text
     )
+
+
+def _tell(lines: str) -> None:
+    # Where nobody can be told, such as on a full disk, the work goes on all the same.
+    with suppress(OSError):
+        sys.stderr.write(f"{lines}\n")
 
 
 def _print_result(line: str, style: str = "") -> None:
