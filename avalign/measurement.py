@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avalign.errors import AvalignError, NoAnswerError, ParameterError
-from avalign.extraction import AnyPath, Progress, extract
+from avalign.extraction import AnyPath, Progress, extract, is_streams_file
 from avalign.schema import best_guess
 from avalign.types import ClipStreams, SyncReport
 from avalign.verdict import Tolerance
@@ -119,6 +119,8 @@ def measure(
 
         found = align_streams(streams, max_lag_s=max_lag_s)
         report = _describe(report, streams, found)
+        if not streams.lips and not is_streams_file(path):
+            report = replace(report, reason=f"{report.reason}{_turned(path)}")
         if found.reason is None:
             report = believed(report, limits)
             reason = _indecision(report, limits)
@@ -229,6 +231,15 @@ def failed(report: SyncReport, error: BaseException) -> SyncReport:
     # The file is named in the report already.
     reason = reason.removeprefix(f"{report.file}: ")
     return replace(report, status="error", reason=reason, exit_code=exit_code)
+
+
+def _turned(path: AnyPath) -> str:
+    """Say so where the faces are there, but upside down."""
+    from avalign.vision.extraction import is_upside_down
+
+    if not is_upside_down(path):
+        return ""
+    return " as it is, but one if it is turned by 180 degrees: it may be upside down"
 
 
 def _describe(report: SyncReport, streams: ClipStreams, found: ClipAlignment) -> SyncReport:

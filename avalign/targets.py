@@ -70,6 +70,13 @@ def check_video_target(
     elif is_streams_file(path):
         return
     clip = probe(path)
+    if not dry_run and not Path(path).suffix and Path(target) == synced_path(path):
+        ending = {"mov": "mp4", "matroska": "mkv", "mpegts": "ts", "mpeg": "mpg"}
+        kind = clip.format_name.partition(",")[0]
+        raise ParameterError(
+            f"{path}: has no ending that says what kind of file to write",
+            f"name it with -o, such as -o {target}.{ending.get(kind, kind)}",
+        )
     if clip.video_tracks:  # without a picture there will be nothing to write, and it is said
         container_for(Path(target), clip)
 
