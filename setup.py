@@ -81,6 +81,7 @@ setup(
         "avalign": ["py.typed", "*.pyi"],
         "avalign.fusion": ["ranks.json"],
         "avalign.space": ["weights/*.safetensors", "weights/*.json", "weights/*.md"],
+        "avalign.vision": ["weights/*.safetensors"],
     },
     install_requires=CORE,
     extras_require={

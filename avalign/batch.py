@@ -23,7 +23,9 @@ def check_many(
     *,
     tolerance: str | Tolerance = "itu",
     max_lag_s: float = 1.0,
-    audio_track: int = 0,
+    video_track: int | None = None,
+    audio_track: int | None = None,
+    channel: int | None = None,
     jobs: int | None = None,
     executor: Executor | None = None,
     in_order: bool = False,
@@ -38,8 +40,13 @@ def check_many(
         What counts as in sync; see `Tolerance.parse`.
     max_lag_s : float
         Largest lag searched for, in seconds, on either side; up to 15.
-    audio_track : int
-        Which sound track, from 0.
+    video_track : int, optional
+        Which picture track, from 0; by default the first that shows a face.
+    audio_track : int, optional
+        Which sound track, from 0; by default the first with speech.
+    channel : int, optional
+        Which channel of the sound, from 0; by default all are averaged, or the one with
+        speech is taken where others hold something else.
     jobs : int, optional
         Files measured at once, one core each; by default as many as there are
         cores or files. With one, files run in this process, one after another,
@@ -81,7 +88,9 @@ def check_many(
     settings: dict[str, Any] = {
         "tolerance": limits,
         "max_lag_s": max_lag_s,
+        "video_track": video_track,
         "audio_track": audio_track,
+        "channel": channel,
     }
     # A generator of its own: the arguments above are checked at the call, not
     # when the first report is asked for.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
+from avalign.choosing import Sound, choose_sound, choose_tracks
 from avalign.errors import (
     AvalignError,
     NoAnswerError,
@@ -41,12 +42,15 @@ class AlignedPair:
         Both recordings in one space; None where they could not be compared.
     reference_track, other_track : int
         Sound tracks that were compared.
+    other_channel : int or None
+        The channel of the other recording that was compared; None for all of them.
     """
 
     report: AlignReport
     pair: EmbeddedPair | None
     reference_track: int = 0
     other_track: int = 0
+    other_channel: int | None = None
 
     def lag_map(self) -> LagMap | None:
         """Lay out the evidence for every lag over time.
@@ -70,8 +74,11 @@ def compare(
     to: AlignTo = "sound",
     model: WarpModel = "auto",
     band_s: float | None = None,
-    reference_track: int = 0,
-    other_track: int = 0,
+    video_track: int | None = None,
+    reference_track: int | None = None,
+    other_track: int | None = None,
+    reference_channel: int | None = None,
+    other_channel: int | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> AlignedPair:
@@ -91,8 +98,13 @@ def compare(
     band_s : float, optional
         How far the lag may wander from a steady pace, in seconds; default 5 for sound,
         1.5 for lips.
-    reference_track, other_track : int
-        Which sound track of each, from 0.
+    video_track : int, optional
+        Which picture track of `reference`, from 0; by default the first that shows a face.
+    reference_track, other_track : int, optional
+        Which sound track of each, from 0; by default the first with speech.
+    reference_channel, other_channel : int, optional
+        Which channel of its sound, from 0; by default all are averaged, or the one with
+        speech is taken where others hold something else.
     jobs : int, optional
         Cores to spread the picture over; all of them by default.
     progress : callable, optional
@@ -109,7 +121,7 @@ def compare(
     MediaError
         If a file cannot be read.
     ParameterError
-        If an argument cannot be used, or there is no such sound track.
+        If an argument cannot be used, or there is no such track or channel.
     """
     started = time.perf_counter()
     if to not in get_args(AlignTo):
@@ -118,21 +130,32 @@ def compare(
         str(reference), str(other), to, "no_answer", exit_code=NoAnswerError.exit_code
     )
     pair = None
+    first = second = Sound()
     try:
         clip = _probed(reference, other, to)
         report = replace(report, duration_s=clip.duration_s)
-        sound = heard(other, other_track)
-        pairs = (
-            _pairs_with_faces(reference, sound, jobs, progress)
-            if to == "lips"
-            else _pairs_with_sound(heard(reference, reference_track), sound)
-        )
+        tracks = choose_sound(other, audio_track=other_track, channel=other_channel)
+        second, notes = tracks.sound, [(other, tracks.sound_note)]
+        sound = heard(other, second.track, second.channel)
+        if to == "lips":
+            tracks = choose_tracks(clip, video_track=video_track, audio_track=reference_track)
+            notes.append((reference, tracks.picture_note))
+            pairs = _pairs_with_faces(reference, tracks.video, sound, jobs, progress)
+        else:
+            tracks = choose_sound(
+                reference, audio_track=reference_track, channel=reference_channel
+            )
+            first = tracks.sound
+            notes.append((reference, tracks.sound_note))
+            pairs = _pairs_with_sound(heard(reference, first.track, first.channel), sound)
+        told = tuple(f"{name}: {note}" for name, note in reversed(notes) if note)
+        report = replace(report, notes=told)
         pair, alignment = _best(pairs, model, band_s)
         report = _judged(report, alignment)
     except NoAnswerError as error:
         report = replace(report, reason=str(error))
     report = replace(report, elapsed_s=time.perf_counter() - started)
-    return AlignedPair(report, pair, reference_track, other_track)
+    return AlignedPair(report, pair, first.track, second.track, second.channel)
 
 
 def align_failed(report: AlignReport, error: BaseException) -> AlignReport:
@@ -156,7 +179,7 @@ def align_failed(report: AlignReport, error: BaseException) -> AlignReport:
     return replace(report, status="error", reason=reason, exit_code=AvalignError.exit_code)
 
 
-def heard(path: AnyPath, track: int = 0) -> FeatureStream:
+def heard(path: AnyPath, track: int = 0, channel: int | None = None) -> FeatureStream:
     """Read a sound track that holds something.
 
     Parameters
@@ -165,6 +188,8 @@ def heard(path: AnyPath, track: int = 0) -> FeatureStream:
         The file.
     track : int
         Which sound track, from 0.
+    channel : int, optional
+        Which channel of it, from 0; all are averaged by default.
 
     Returns
     -------
@@ -183,7 +208,7 @@ def heard(path: AnyPath, track: int = 0) -> FeatureStream:
     from avalign.align import level_db
     from avalign.media import iter_audio
 
-    mfcc, _ = sound_features(iter_audio(path, track=track))
+    mfcc, _ = sound_features(iter_audio(path, track=track, channel=channel))
     if float(level_db(mfcc.values).max(initial=-1e3)) < SILENCE_DB:
         raise NoAnswerError(f"{path}: is silent", "name another file or sound track")
     return mfcc
@@ -209,12 +234,16 @@ def _pairs_with_sound(reference: FeatureStream, other: FeatureStream) -> Iterato
 
 
 def _pairs_with_faces(
-    reference: AnyPath, other: FeatureStream, jobs: int | None, progress: Progress | None
+    reference: AnyPath,
+    video: int,
+    other: FeatureStream,
+    jobs: int | None,
+    progress: Progress | None,
 ) -> Iterator[EmbeddedPair]:
     from avalign.align import pair_lips
     from avalign.vision import lip_streams, usable
 
-    for lips in lip_streams(reference, jobs=jobs, progress=progress):
+    for lips in lip_streams(reference, track=video, jobs=jobs, progress=progress):
         seen = usable(lips)
         if seen.sum() > 1:
             yield pair_lips(lips, seen, other)

@@ -10,13 +10,26 @@ from itertools import chain, islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
+from avalign.choosing import Sound, Tracks, choose_tracks
 from avalign.errors import ParameterError
 from avalign.types import AudioStream, ClipStreams, FeatureStream, LipStream
 
 if TYPE_CHECKING:
     from avalign.types import MediaClip
 
-__all__ = ["AnyPath", "Progress", "extract", "is_streams_file", "sound_features"]
+__all__ = [
+    "AnyPath",
+    "Progress",
+    "extract",
+    "is_streams_file",
+    "read_streams",
+    "sound_features",
+]
+
+# A picture that stays for longer is a pause, and says nothing of the rate.
+LONGEST_STAY_S = 1.0
 
 AnyPath: TypeAlias = str | Path
 Progress: TypeAlias = Callable[[float], None]
@@ -26,7 +39,9 @@ def extract(
     path: AnyPath,
     *,
     audio: AnyPath | None = None,
-    audio_track: int = 0,
+    video_track: int | None = None,
+    audio_track: int | None = None,
+    channel: int | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> ClipStreams:
@@ -38,8 +53,13 @@ def extract(
         A media file, or a ``.npz`` file that `save_streams` wrote.
     audio : str or Path, optional
         A separate file that holds the sound; by default the file's own.
-    audio_track : int
-        Which sound track, from 0.
+    video_track : int, optional
+        Which picture track, from 0; by default the first that shows a face.
+    audio_track : int, optional
+        Which sound track, from 0; by default the first with speech.
+    channel : int, optional
+        Which channel of the sound, from 0; by default all are averaged, or the one with
+        speech is taken where others hold something else.
     jobs : int, optional
         Cores to spread the picture over; all of them by default.
     progress : callable, optional
@@ -60,25 +80,61 @@ def extract(
         If there is no picture. A picture without a face is no error: ``lips``
         is empty.
     ParameterError
-        If there is no such sound track, or sound is named beside a ``.npz`` file.
+        If there is no such track or channel, or one is named of a ``.npz`` file.
     """
     from avalign.media import probe
     from avalign.streams import load_streams
-    from avalign.vision import lip_streams
 
     if is_streams_file(path):
-        if audio is not None or audio_track:
+        if audio is not None or (video_track, audio_track, channel) != (None, None, None):
             raise ParameterError(
                 f"{path}: holds streams, which no other sound can be put to",
                 "name the video instead",
             )
         return load_streams(path)
     clip = probe(path)
-    with _sound_beside(audio if audio is not None else path, audio_track) as sound:
-        lips = lip_streams(path, jobs=jobs, progress=progress)
+    tracks = choose_tracks(
+        clip, audio=audio, video_track=video_track, audio_track=audio_track, channel=channel
+    )
+    return read_streams(clip, tracks, audio=audio, jobs=jobs, progress=progress)
+
+
+def read_streams(
+    clip: MediaClip,
+    tracks: Tracks,
+    *,
+    audio: AnyPath | None = None,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> ClipStreams:
+    """Read the sound and the lips of the tracks that were chosen.
+
+    Parameters
+    ----------
+    clip : MediaClip
+        What `probe` told of the file.
+    tracks : Tracks
+        What `choose_tracks` chose.
+    audio, jobs, progress
+        As for `extract`.
+
+    Returns
+    -------
+    ClipStreams
+        As `extract`.
+
+    Raises
+    ------
+    MediaError, NoAudioError, NoFaceError, ParameterError
+        As `extract`.
+    """
+    from avalign.vision import lip_streams
+
+    with _sound_beside(audio if audio is not None else clip.path, tracks.sound) as sound:
+        lips = lip_streams(clip.path, track=tracks.video, jobs=jobs, progress=progress)
         mfcc, speech = sound.result()
-    duration_s, frame_rate = _picture_clock(clip, lips)
-    return ClipStreams(mfcc, speech, lips, Path(path).name, duration_s, frame_rate)
+    duration_s, frame_rate = _picture_clock(clip, tracks.video, lips)
+    return ClipStreams(mfcc, speech, lips, clip.path.name, duration_s, frame_rate)
 
 
 def is_streams_file(path: AnyPath) -> bool:
@@ -118,7 +174,7 @@ def sound_features(blocks: Iterator[AudioStream]) -> tuple[FeatureStream, Featur
 
 @contextmanager
 def _sound_beside(
-    path: AnyPath, track: int
+    path: AnyPath, sound: Sound
 ) -> Iterator[Future[tuple[FeatureStream, FeatureStream]]]:
     """Read the sound in a thread while the caller reads the picture.
 
@@ -127,7 +183,7 @@ def _sound_beside(
     """
     from avalign.media import iter_audio
 
-    blocks = iter_audio(path, track=track)
+    blocks = iter_audio(path, track=sound.track, channel=sound.channel)
     # A file without sound is told at once, not after minutes of pictures.
     first = list(islice(blocks, 1))
     left = threading.Event()
@@ -140,14 +196,18 @@ def _sound_beside(
             left.set()
 
 
-def _picture_clock(clip: MediaClip, lips: tuple[LipStream, ...]) -> tuple[float, float]:
+def _picture_clock(
+    clip: MediaClip, video: int, lips: tuple[LipStream, ...]
+) -> tuple[float, float]:
     """Give the length of the picture and its rate; 0 for what nobody knows."""
-    track = clip.video_tracks[0]
+    track = clip.video_tracks[video]
     duration_s = track.duration_s or clip.duration_s or 0.0
     frame_rate = float(track.frame_rate or 0.0)
     if lips and len(lips[0]) > 1:
         # What was decoded is surer than what the file says about itself.
         span_s = float(lips[0].times_s[-1] - lips[0].times_s[0])
-        frame_rate = (len(lips[0]) - 1) / span_s
+        steps_s = np.diff(lips[0].times_s)
+        shown_s = steps_s[steps_s <= LONGEST_STAY_S]
+        frame_rate = 1.0 / float((shown_s if len(shown_s) else steps_s).mean())
         duration_s = duration_s or span_s
     return duration_s, frame_rate

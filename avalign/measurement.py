@@ -7,17 +7,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avalign.errors import AvalignError, NoAnswerError, ParameterError
-from avalign.extraction import AnyPath, Progress, extract, is_streams_file
+from avalign.choosing import Tracks, choose_tracks, face_elsewhere, speech_elsewhere
+from avalign.errors import AvalignError, MediaError, NoAnswerError, ParameterError
+from avalign.extraction import (
+    AnyPath,
+    Progress,
+    extract,
+    is_streams_file,
+    read_streams,
+    sound_features,
+)
 from avalign.schema import best_guess
 from avalign.types import ClipStreams, SyncReport
 from avalign.verdict import Tolerance
 
 if TYPE_CHECKING:
     from avalign.align import ClipAlignment
+    from avalign.types import MediaClip
 
 __all__ = [
     "MAX_LAG_S",
+    "MOST_SOUNDS",
     "Measurement",
     "believed",
     "check",
@@ -33,6 +43,8 @@ MIN_LAG_S = 0.1
 LEAST_MISSING_S = 1.0
 LEAST_MISSING_SHARE = 0.05
 OUT_OF_TOLERANCE = 1
+# Sounds that are held against the lips where the first does not fit them.
+MOST_SOUNDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,10 @@ class Measurement:
         The separate file the sound was read from.
     audio_track : int
         The sound track that was measured.
+    channel : int or None
+        The channel of it that was measured; None for the average of all.
+    video_track : int
+        The picture track that was measured.
     """
 
     report: SyncReport
@@ -58,6 +74,8 @@ class Measurement:
     tolerance: Tolerance
     audio: Path | None = None
     audio_track: int = 0
+    channel: int | None = None
+    video_track: int = 0
 
 
 def measure(
@@ -66,7 +84,9 @@ def measure(
     tolerance: str | Tolerance = "itu",
     max_lag_s: float = 1.0,
     audio: AnyPath | None = None,
-    audio_track: int = 0,
+    video_track: int | None = None,
+    audio_track: int | None = None,
+    channel: int | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Measurement:
@@ -82,8 +102,13 @@ def measure(
         Largest lag searched for, in seconds, on either side; up to 15.
     audio : str or Path, optional
         A separate file that holds the sound; by default the file's own.
-    audio_track : int
-        Which sound track, from 0.
+    video_track : int, optional
+        Which picture track, from 0; by default the first that shows a face.
+    audio_track : int, optional
+        Which sound track, from 0; by default the first with speech.
+    channel : int, optional
+        Which channel of the sound, from 0; by default all are averaged, or the one with
+        speech is taken where others hold something else.
     jobs : int, optional
         Cores to spread the picture over; all of them by default.
     progress : callable, optional
@@ -100,37 +125,121 @@ def measure(
     MediaError
         If a file cannot be read.
     ParameterError
-        If an argument cannot be used, or there is no such sound track.
+        If an argument cannot be used, or there is no such track or channel.
+
+    Notes
+    -----
+    Of several sounds with speech the first is taken; without a reliable answer, the
+    others are held against the same lips in turn, and one that fits is taken instead.
     """
+    from avalign.media import probe
+
     started = time.perf_counter()
     limits = check_options(tolerance, max_lag_s)
-    streams = None
+    tracks, streams = Tracks(), None
     exit_code = NoAnswerError.exit_code
     report = SyncReport(str(path), "no_answer", limits.option, exit_code=exit_code)
     try:
-        streams = extract(
-            path, audio=audio, audio_track=audio_track, jobs=jobs, progress=progress
-        )
+        if is_streams_file(path):
+            streams = extract(
+                path,
+                audio=audio,
+                video_track=video_track,
+                audio_track=audio_track,
+                channel=channel,
+            )
+        else:
+            clip = probe(path)
+            tracks = choose_tracks(
+                clip,
+                audio=audio,
+                video_track=video_track,
+                audio_track=audio_track,
+                channel=channel,
+            )
+            streams = read_streams(clip, tracks, audio=audio, jobs=jobs, progress=progress)
     except NoAnswerError as error:
         # The file is named in the report already.
         report = replace(report, reason=str(error).removeprefix(f"{path}: "))
     else:
-        from avalign.align import align_streams
+        report = _judged(report, streams, limits, max_lag_s)
+        if report.verdict is None and tracks.others and streams.lips:
+            tracks, streams, report = _fitting(
+                audio or path, tracks, streams, report, limits, max_lag_s
+            )
+        if report.alignment is None and not is_streams_file(path):
+            named = audio_track is not None or channel is not None
+            hint = None
+            if video_track is not None and not report.face_coverage:
+                hint = face_elsewhere(clip, tracks.video)
+            elif named and (audio is not None or clip.audio_tracks):
+                hint = speech_elsewhere(audio or path, tracks.sound)
+            if hint is None and not streams.lips:
+                hint = _turned(path, tracks.video)
+            if hint is not None:
+                report = replace(report, reason=f"{report.reason}; {hint}")
+        joined = () if is_streams_file(path) else _joined(clip)
+        report = replace(report, notes=(*tracks.notes, *joined, *_cut_short(streams)))
+    report = replace(
+        report,
+        video_track=tracks.video if tracks.videos > 1 else None,
+        audio_track=tracks.sound.track if tracks.audios > 1 else None,
+        channel=tracks.sound.channel,
+        elapsed_s=time.perf_counter() - started,
+    )
+    return Measurement(
+        report,
+        streams,
+        limits,
+        Path(audio) if audio else None,
+        tracks.sound.track,
+        tracks.sound.channel,
+        tracks.video,
+    )
 
-        found = align_streams(streams, max_lag_s=max_lag_s)
-        report = _describe(report, streams, found)
-        if not streams.lips and not is_streams_file(path):
-            report = replace(report, reason=f"{report.reason}{_turned(path)}")
-        if found.reason is None:
-            report = believed(report, limits)
-            reason = _indecision(report, limits)
-            if reason is not None:
-                report = replace(
-                    report, verdict=None, reason=reason, exit_code=NoAnswerError.exit_code
-                )
-        report = replace(report, notes=_cut_short(streams))
-    report = replace(report, elapsed_s=time.perf_counter() - started)
-    return Measurement(report, streams, limits, Path(audio) if audio else None, audio_track)
+
+def _judged(
+    report: SyncReport, streams: ClipStreams, limits: Tolerance, max_lag_s: float
+) -> SyncReport:
+    """Say how late the sound is, and whether that is to be believed."""
+    from avalign.align import align_streams
+
+    found = align_streams(streams, max_lag_s=max_lag_s)
+    report = _describe(report, streams, found)
+    if found.reason is not None:
+        return report
+    report = believed(report, limits)
+    reason = _indecision(report, limits)
+    if reason is None:
+        return report
+    return replace(report, verdict=None, reason=reason, exit_code=NoAnswerError.exit_code)
+
+
+def _fitting(
+    sound_file: AnyPath,
+    tracks: Tracks,
+    streams: ClipStreams,
+    report: SyncReport,
+    limits: Tolerance,
+    max_lag_s: float,
+) -> tuple[Tracks, ClipStreams, SyncReport]:
+    """Look for a sound among the others that fits the lips without a doubt."""
+    from avalign.align import REPAIR_CONFIDENCE
+    from avalign.media import iter_audio
+
+    blank = SyncReport(report.file, "no_answer", report.tolerance, exit_code=report.exit_code)
+    for sound in tracks.others[:MOST_SOUNDS]:
+        blocks = iter_audio(sound_file, track=sound.track, channel=sound.channel)
+        try:
+            mfcc, speech = sound_features(blocks)
+        except MediaError:
+            continue
+        other = replace(streams, mfcc=mfcc, speech=speech)
+        again = _judged(blank, other, limits, max_lag_s)
+        answer = again.alignment
+        if again.verdict and answer and answer.confidence >= REPAIR_CONFIDENCE:
+            return tracks.instead(sound), other, again
+    return tracks, streams, report
 
 
 def check_options(tolerance: str | Tolerance, max_lag_s: float) -> Tolerance:
@@ -168,7 +277,9 @@ def check(
     tolerance: str | Tolerance = "itu",
     max_lag_s: float = 1.0,
     audio: AnyPath | None = None,
-    audio_track: int = 0,
+    video_track: int | None = None,
+    audio_track: int | None = None,
+    channel: int | None = None,
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> SyncReport:
@@ -176,7 +287,7 @@ def check(
 
     Parameters
     ----------
-    path, tolerance, max_lag_s, audio, audio_track, jobs, progress
+    path, tolerance, max_lag_s, audio, video_track, audio_track, channel, jobs, progress
         As for `measure`.
 
     Returns
@@ -189,14 +300,16 @@ def check(
     MediaError
         If a file cannot be read.
     ParameterError
-        If an argument cannot be used, or there is no such sound track.
+        If an argument cannot be used, or there is no such track or channel.
     """
     report = measure(
         path,
         tolerance=tolerance,
         max_lag_s=max_lag_s,
         audio=audio,
+        video_track=video_track,
         audio_track=audio_track,
+        channel=channel,
         jobs=jobs,
         progress=progress,
     ).report
@@ -233,13 +346,13 @@ def failed(report: SyncReport, error: BaseException) -> SyncReport:
     return replace(report, status="error", reason=reason, exit_code=exit_code)
 
 
-def _turned(path: AnyPath) -> str:
-    """Say so where the faces are there, but upside down."""
+def _turned(path: AnyPath, track: int) -> str | None:
+    """Say so where a face is there, but upside down."""
     from avalign.vision.extraction import is_upside_down
 
-    if not is_upside_down(path):
-        return ""
-    return " as it is, but one if it is turned by 180 degrees: it may be upside down"
+    if not is_upside_down(path, track):
+        return None
+    return "one is there if it is turned by 180 degrees: it may be upside down"
 
 
 def _describe(report: SyncReport, streams: ClipStreams, found: ClipAlignment) -> SyncReport:
@@ -262,6 +375,14 @@ def _describe(report: SyncReport, streams: ClipStreams, found: ClipAlignment) ->
         face_coverage=best.coverage if best else 0.0,
         frame_rate=streams.frame_rate or None,
     )
+
+
+def _joined(clip: MediaClip) -> tuple[str, ...]:
+    """Say where parts with clocks of their own were joined."""
+    if not clip.restarts:
+        return ()
+    times = "once" if clip.restarts == 1 else f"{clip.restarts} times"
+    return (f"its clock starts anew {times}: its parts were put one after the other",)
 
 
 def _cut_short(streams: ClipStreams) -> tuple[str, ...]:

@@ -6,9 +6,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from avalign.errors import AvalignError, MediaError, NoAnswerError, NoFaceError
+from avalign.errors import (
+    AvalignError,
+    MediaError,
+    NoAnswerError,
+    NoFaceError,
+)
 from avalign.extraction import AnyPath, Progress, sound_features
-from avalign.measurement import Measurement, believed, check_options, measure
+from avalign.measurement import MOST_SOUNDS, Measurement, believed, check_options, measure
 from avalign.schema import best_guess
 from avalign.targets import check_video_target, require_video, synced_path
 from avalign.types import SyncReport
@@ -28,6 +33,7 @@ def repair(
     measurement: Measurement,
     output: AnyPath | None = None,
     *,
+    move_track: int | None = None,
     force: bool = False,
     dry_run: bool = False,
     overwrite: bool = False,
@@ -45,6 +51,9 @@ def repair(
         What `measure` returned.
     output : str or Path, optional
         The file to write; by default `synced_path` of the input.
+    move_track : int, optional
+        Move only this sound track, from 0; by default all of them, as they mostly share
+        one clock.
     force : bool
         Trust the best guess where there is no reliable answer. A guess at the
         edge of the searched range, or without speech, is never trusted.
@@ -69,8 +78,8 @@ def repair(
         If the output exists already, or a file cannot be read or written, or what
         was written cannot be read.
     ParameterError
-        If there is no video to repair (the input is a ``.npz`` file), or the
-        output is the input.
+        If there is no video to repair (the input is a ``.npz`` file), the output is the
+        input, or there is no such track to move.
     """
     from avalign.media import shift_audio
 
@@ -81,16 +90,25 @@ def repair(
     answer = report.alignment
     # Sound from elsewhere is in no file with this picture yet, in sync or not.
     as_it_should_be = report.verdict == "in_sync" and measurement.audio is None
-    if dry_run or answer is None or as_it_should_be or report.exit_code:
+    if answer is None or as_it_should_be or report.exit_code:
         return report
+    told = replace(report, notes=(*report.notes, *_moved(measurement, move_track)))
+    if dry_run:
+        return told
     target = output or synced_path(report.file)
-    check_video_target(report.file, target, audio=measurement.audio, overwrite=overwrite)
+    check_video_target(
+        report.file,
+        target,
+        audio=measurement.audio,
+        move_track=move_track,
+        overwrite=overwrite,
+    )
     residual_ms: float | None = None
 
     def verify(written: Path) -> None:
         nonlocal residual_ms
         try:
-            residual_ms = _residual_ms(measurement, written)
+            residual_ms = _residual_ms(measurement, move_track, written)
         except AvalignError as error:
             raise MediaError(
                 f"{target}: not written, as its sound and picture could not be read back",
@@ -110,7 +128,7 @@ def repair(
             target,
             audio_lag_s=answer.audio_lag_s,
             # Without a separate file all tracks move: they share one clock.
-            audio_track=measurement.audio_track if measurement.audio is not None else None,
+            audio_track=move_track if measurement.audio is None else measurement.audio_track,
             audio_file=measurement.audio,
             overwrite=overwrite,
             progress=progress,
@@ -120,10 +138,10 @@ def repair(
         report = replace(report, reason=error.message, exit_code=error.exit_code)
     else:
         report = replace(
-            report,
+            told,
             output=str(written.path),
             residual_ms=residual_ms,
-            notes=(*report.notes, *written.notes),
+            notes=(*told.notes, *written.notes),
         )
     return replace(report, elapsed_s=report.elapsed_s + time.perf_counter() - started)
 
@@ -135,7 +153,10 @@ def sync(
     tolerance: str | Tolerance = "itu",
     max_lag_s: float = 1.0,
     audio: AnyPath | None = None,
-    audio_track: int = 0,
+    video_track: int | None = None,
+    audio_track: int | None = None,
+    channel: int | None = None,
+    move_track: int | None = None,
     jobs: int | None = None,
     force: bool = False,
     dry_run: bool = False,
@@ -146,9 +167,9 @@ def sync(
 
     Parameters
     ----------
-    path, tolerance, max_lag_s, audio, audio_track, jobs
-        As for `measure`.
-    output, force, dry_run, overwrite
+    path, tolerance, max_lag_s, audio, video_track, audio_track, channel, jobs
+        As for `measure`; with `move_track`, that sound track is measured by default.
+    output, move_track, force, dry_run, overwrite
         As for `repair`.
     progress : callable, optional
         Called with the share of the measurement that is done, 0 to 1.
@@ -163,24 +184,39 @@ def sync(
     MediaError
         If the output exists already, or a file cannot be read or written.
     ParameterError
-        If an argument cannot be used, there is no such sound track, or there
+        If an argument cannot be used, there is no such track or channel, or there
         is no video to repair (the input is a ``.npz`` file).
     """
     check_options(tolerance, max_lag_s)
-    # Better now than after minutes of measuring.
-    check_video_target(
-        path, output or synced_path(path), audio=audio, overwrite=overwrite, dry_run=dry_run
-    )
+    if not dry_run or output is not None:
+        # Better now than after minutes of measuring.
+        check_video_target(
+            path,
+            output or synced_path(path),
+            audio=audio,
+            move_track=move_track,
+            overwrite=overwrite,
+            dry_run=dry_run,
+        )
     measurement = measure(
         path,
         tolerance=tolerance,
         max_lag_s=max_lag_s,
         audio=audio,
-        audio_track=audio_track,
+        video_track=video_track,
+        audio_track=move_track if audio_track is None else audio_track,
+        channel=channel,
         jobs=jobs,
         progress=progress,
     )
-    return repair(measurement, output, force=force, dry_run=dry_run, overwrite=overwrite)
+    return repair(
+        measurement,
+        output,
+        move_track=move_track,
+        force=force,
+        dry_run=dry_run,
+        overwrite=overwrite,
+    )
 
 
 def _decided(measurement: Measurement, force: bool) -> SyncReport:
@@ -206,22 +242,78 @@ def _decided(measurement: Measurement, force: bool) -> SyncReport:
     return replace(report, reason=reason, exit_code=0 if force else NoAnswerError.exit_code)
 
 
-def _residual_ms(measurement: Measurement, written: Path) -> float | None:
+def _moved(measurement: Measurement, move_track: int | None) -> tuple[str, ...]:
+    """Say which of several sound tracks moves, and how to move one alone."""
+    own = measurement.report.audio_track
+    if measurement.audio is not None or own is None:
+        return ()
+    if move_track is not None:
+        return (f"only sound track {move_track} is moved",)
+    apart = _otherwise_late(measurement)
+    though = f", though {' and '.join(apart)}" if apart else ""
+    return (f"all sound tracks are moved{though}; --move-track {own} moves that one alone",)
+
+
+def _otherwise_late(measurement: Measurement) -> list[str]:
+    """Name the sound tracks that surely do not share the lag of the one that was measured."""
+    from avalign.align import REPAIR_CONFIDENCE, align_streams
+    from avalign.media import iter_audio, probe
+
+    streams, answer = measurement.streams, measurement.report.alignment
+    if streams is None or answer is None:
+        return []
+    tracks = [
+        track.index
+        for track in probe(measurement.report.file).audio_tracks
+        if track.index != measurement.audio_track and track.sample_rate_hz > 0
+    ]
+    apart = []
+    for track in tracks[:MOST_SOUNDS]:
+        try:
+            blocks = iter_audio(measurement.report.file, track=track)
+            mfcc, speech = sound_features(blocks)
+        except MediaError:
+            continue  # nothing of it can be decoded
+        found = align_streams(replace(streams, mfcc=mfcc, speech=speech))
+        other = found.alignment
+        if found.reason or other is None or other.confidence < REPAIR_CONFIDENCE:
+            continue
+        lag_ms = 1000.0 * other.audio_lag_s
+        if abs(lag_ms - 1000.0 * answer.audio_lag_s) > LARGEST_RESIDUAL_MS:
+            side = "late" if lag_ms > 0 else "early"
+            apart.append(f"track {track} is {abs(lag_ms):.0f} ms {side}")
+    return apart
+
+
+def _residual_ms(
+    measurement: Measurement, move_track: int | None, written: Path
+) -> float | None:
     """Measure the file that was written; its picture is the one already read."""
     from avalign.align import align_streams
     from avalign.media import iter_audio, probe
 
     if measurement.streams is None:
         return None
-    track = 0 if measurement.audio is not None else measurement.audio_track
+    source, copy = (probe(path) for path in (measurement.report.file, written))
+    own = measurement.video_track
+    # Tracks that no decoder is known for are not in the copy.
+    video = sum(each.width > 0 for each in source.video_tracks[:own])
+    if len(copy.video_tracks) <= video:
+        raise NoFaceError(f"{written}: has no picture track {video}")
+    track, channel = measurement.audio_track, measurement.channel
+    if measurement.audio is not None:
+        track = 0
+    else:
+        if move_track not in (None, track):
+            track, channel = move_track, None
+        track = sum(each.sample_rate_hz > 0 for each in source.audio_tracks[:track])
+    if channel is not None and channel >= copy.audio_tracks[track].channels:
+        channel = None  # encoded again with fewer channels
     # In some containers zero is where the first track starts, be it the sound.
-    clips = [probe(path) for path in (measurement.report.file, written)]
-    if not clips[1].video_tracks:
-        raise NoFaceError(f"{written}: has no picture track")
-    starts_s = [clip.video_tracks[0].start_s for clip in clips]
+    late_s = copy.video_tracks[video].start_s - source.video_tracks[own].start_s
     mfcc, speech = (
-        replace(stream, times_s=stream.times_s - (starts_s[1] - starts_s[0]))
-        for stream in sound_features(iter_audio(written, track=track))
+        replace(stream, times_s=stream.times_s - late_s)
+        for stream in sound_features(iter_audio(written, track=track, channel=channel))
     )
     again = align_streams(replace(measurement.streams, mfcc=mfcc, speech=speech)).alignment
     return None if again is None or again.at_edge else 1000.0 * again.audio_lag_s

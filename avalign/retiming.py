@@ -106,8 +106,11 @@ def align_files(
     to: AlignTo = "sound",
     model: WarpModel = "auto",
     band_s: float | None = None,
-    reference_track: int = 0,
-    other_track: int = 0,
+    video_track: int | None = None,
+    reference_track: int | None = None,
+    other_track: int | None = None,
+    reference_channel: int | None = None,
+    other_channel: int | None = None,
     jobs: int | None = None,
     dry_run: bool = False,
     overwrite: bool = False,
@@ -117,7 +120,9 @@ def align_files(
 
     Parameters
     ----------
-    reference, other, to, model, band_s, reference_track, other_track, jobs
+    reference, other, to, model, band_s, video_track, reference_track, other_track
+        As for `compare`.
+    reference_channel, other_channel, jobs
         As for `compare`.
     output, overwrite
         As for `retime`.
@@ -148,8 +153,11 @@ def align_files(
         to=to,
         model=model,
         band_s=band_s,
+        video_track=video_track,
         reference_track=reference_track,
         other_track=other_track,
+        reference_channel=reference_channel,
+        other_channel=other_channel,
         jobs=jobs,
         progress=progress,
     )
@@ -265,11 +273,15 @@ def _pace(warp: TimeWarp) -> float:
 def _residual_ms(aligned: AlignedPair, written: Path) -> float | None:
     """Align the file that was written with the reference again."""
     from avalign.align import align_pair, exchange_other
+    from avalign.media import probe
 
     if aligned.pair is None:
         return None
+    channel = aligned.other_channel
+    if channel is not None and channel >= probe(written).audio_tracks[0].channels:
+        channel = None  # encoded again with fewer channels
     try:
-        again = align_pair(exchange_other(aligned.pair, heard(written)))
+        again = align_pair(exchange_other(aligned.pair, heard(written, 0, channel)))
     except NoAnswerError:
         return None
     if again.warp is None:

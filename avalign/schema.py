@@ -62,9 +62,13 @@ def to_dict(report: SyncReport) -> dict[str, Any]:
         "speech_s": _number(report.speech_s, 2),
         "face_coverage": _number(report.face_coverage, 4),
         "frame_rate": _number(report.frame_rate, 3),
+        "video_track": report.video_track,
+        "audio_track": report.audio_track,
+        "channel": report.channel,
         "faces": [_face(face, report) for face in report.faces],
         "segments": None,
         "drift_ppm": _number(answer.drift_ppm if answer else None, 1),
+        "notes": list(report.notes),
         "versions": dict(versions()),
         "elapsed_s": _number(report.elapsed_s, 3),
     }

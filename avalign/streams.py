@@ -52,6 +52,8 @@ LIP_FIELDS = FEATURE_FIELDS | {
     "head_pose": ("<f4", ("T", 3)),
     "boxes": ("<f4", ("T", 4)),
 }
+# Files of before it was looked for do not have it.
+MOUTH_FIELDS: Fields = {"mouth_log_odds": ("<f4", ("T",))}
 
 
 def save_streams(streams: ClipStreams, path: AnyPath, *, overwrite: bool = False) -> None:
@@ -162,6 +164,9 @@ class _Archive:
                 f"would unpack to {total / 2**20:.0f} MiB, the limit is {MAX_BYTES >> 20} MiB"
             )
 
+    def holds(self, name: str) -> bool:
+        return f"{name}.npy" in self._archive.namelist()
+
     def array(self, name: str, dtype: str) -> NDArray[Any]:
         try:
             entry = self._archive.getinfo(f"{name}.npy")
@@ -203,6 +208,10 @@ def _read(archive: _Archive) -> ClipStreams:
             lips=tuple(
                 LipStream(
                     **fields(f"lips.{i}", LIP_FIELDS),
+                    **fields(
+                        f"lips.{i}",
+                        MOUTH_FIELDS if archive.holds(f"lips.{i}.mouth_log_odds") else {},
+                    ),
                     kind="lips",
                     track_id=face["track_id"],
                     picture_size=tuple(face["picture_size"]),
@@ -238,7 +247,14 @@ def _named(streams: ClipStreams) -> list[tuple[str, FeatureStream, Fields]]:
     return [
         ("mfcc", streams.mfcc, FEATURE_FIELDS),
         ("speech", streams.speech, SPEECH_FIELDS),
-        *((f"lips.{i}", lips, LIP_FIELDS) for i, lips in enumerate(streams.lips)),
+        *(
+            (
+                f"lips.{i}",
+                lips,
+                LIP_FIELDS if lips.mouth_log_odds is None else LIP_FIELDS | MOUTH_FIELDS,
+            )
+            for i, lips in enumerate(streams.lips)
+        ),
     ]
 
 

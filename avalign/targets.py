@@ -34,6 +34,7 @@ def check_video_target(
     target: str | Path,
     *,
     audio: str | Path | None = None,
+    move_track: int | None = None,
     overwrite: bool = False,
     dry_run: bool = False,
 ) -> None:
@@ -47,6 +48,8 @@ def check_video_target(
         The file to write.
     audio : str or Path, optional
         The separate file that holds the sound.
+    move_track : int, optional
+        The only sound track that is to move.
     overwrite : bool
         Whether a file that exists may be replaced.
     dry_run : bool
@@ -58,11 +61,12 @@ def check_video_target(
     MediaError
         As `check_target`; or if such a file cannot hold the pictures.
     ParameterError
-        As `check_target`; if the input holds streams and no video; or if avalign
-        writes no videos with the ending of the target.
+        As `check_target`; if the input holds streams and no video; if avalign writes no
+        videos with the ending of the target; or if there is no such track to move.
     """
     from avalign.media import probe
     from avalign.media.containers import container_for
+    from avalign.media.sound_track import check_track
 
     if not dry_run:
         check_target((path,) if audio is None else (path, audio), target, overwrite=overwrite)
@@ -77,6 +81,13 @@ def check_video_target(
             f"{path}: has no ending that says what kind of file to write",
             f"name it with -o, such as -o {target}.{ending.get(kind, kind)}",
         )
+    if move_track is not None:
+        if audio is not None:
+            raise ParameterError(
+                f"sound track {move_track} cannot be moved: {audio} takes the place of all",
+                "leave out --move-track, or --audio",
+            )
+        check_track(path, len(clip.audio_tracks), move_track)
     if clip.video_tracks:  # without a picture there will be nothing to write, and it is said
         container_for(Path(target), clip)
 

@@ -44,7 +44,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     # Imported here, so that --help answers at once.
-    if options.benchmark == "sync":
+    if options.benchmark == "sync" and options.frame_rates:
+        from benchmarks.frame_rates import run_frame_rates
+
+        run_frame_rates(
+            options.data,
+            options.frame_rates,
+            out=options.out,
+            cache=options.cache,
+            split=options.split,
+        )
+    elif options.benchmark == "sync":
         from benchmarks.sync import run_sync
 
         run_sync(
@@ -108,6 +118,16 @@ def _run(options: argparse.Namespace) -> None:
             repeats=options.repeats,
             seed=options.seed,
         )
+    elif options.benchmark == "hidden-mouths":
+        from benchmarks.hidden_mouths import run_hidden_mouths
+
+        run_hidden_mouths(
+            options.data,
+            out=options.out,
+            split=options.split,
+            seconds=options.seconds,
+            fit=options.fit,
+        )
     elif options.benchmark == "own-lags":
         from benchmarks.sync import run_own_lags
 
@@ -134,6 +154,9 @@ def _parser() -> argparse.ArgumentParser:
     few_labels = commands.add_parser(
         "few-labels", help="emotion recognition from 1, 10 and 100 %% of the labels"
     )
+    hidden = commands.add_parser(
+        "hidden-mouths", help="verdicts on mouths behind masks, blur, hands and microphones"
+    )
     own_lags = commands.add_parser("own-lags", help="freeze the clips' own lags")
     speed = commands.add_parser("speed", help="speed of `avalign check`, and its memory")
     add_fusion_options(
@@ -151,7 +174,14 @@ def _parser() -> argparse.ArgumentParser:
     for command in (sync, cross, calibration, align, few_labels, own_lags):
         command.add_argument("--data", type=Path, required=True, help="manifest of the clips")
         command.add_argument("--cache", type=Path, help="folder for extracted clips")
-    for command in (sync, align):
+    hidden.add_argument("--data", type=Path, required=True, help="manifest of the clips")
+    hidden.add_argument(
+        "--seconds", type=float, default=10.0, help="of each clip (default: 10)"
+    )
+    hidden.add_argument(
+        "--fit", action="store_true", help="first fit the shipped weights to the split train"
+    )
+    for command in (sync, align, hidden):
         command.add_argument("--split", default="dev", help="dev (default), train or all")
     align.add_argument("--warps-per-clip", type=_positive, default=3, metavar="N")
     for command in (sync, cross):
@@ -175,11 +205,17 @@ def _parser() -> argparse.ArgumentParser:
         default="avalign",
         help="what ships (default), or a baseline fitted on the split train first",
     )
+    sync.add_argument(
+        "--frame-rates",
+        type=_rates,
+        metavar="RATE,...",
+        help="measure whole clips with fewer pictures instead, such as 8,10,12,15",
+    )
     speed.add_argument("video", type=Path, help="a talking face; repeated and re-encoded")
     speed.add_argument(
         "--memory", action="store_true", help="measure the peak on ten minutes instead"
     )
-    for command in (sync, cross, calibration, align, few_labels, speed, fusion, dtw):
+    for command in (sync, cross, calibration, align, few_labels, hidden, speed, fusion, dtw):
         command.add_argument(
             "--out", type=Path, default=Path("build/benchmarks"), help="folder for the results"
         )
@@ -190,6 +226,13 @@ def _share(text: str) -> float:
     if not 0 < (number := float(text)) <= 1:
         raise ValueError(text)
     return number
+
+
+def _rates(text: str) -> list[float]:
+    rates = [float(number) for number in text.split(",")]
+    if not all(0 < rate_hz <= 1000 for rate_hz in rates):
+        raise ValueError(text)
+    return rates
 
 
 def _positive(text: str) -> int:

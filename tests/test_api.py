@@ -26,8 +26,8 @@ from avalign.types import SyncReport
 SCHEMA_KEYS = [
     "schema", "file", "status", "reason", "audio_lag_ms", "interval_ms", "confidence",
     "at_edge", "verdict", "tolerance", "output", "residual_ms", "duration_s", "speech_s",
-    "face_coverage", "frame_rate", "faces", "segments", "drift_ppm", "versions",
-    "elapsed_s",
+    "face_coverage", "frame_rate", "video_track", "audio_track", "channel", "faces",
+    "segments", "drift_ppm", "notes", "versions", "elapsed_s",
 ]  # fmt: skip
 
 
@@ -458,7 +458,8 @@ def test_verbs_say_the_same_of_the_parameters_they_share():
     for verb in verbs:
         for name, text in described(verb).items():
             told.setdefault(name, {}).setdefault(text, []).append(verb.__name__)
-    for name in ("path", "tolerance", "max_lag_s", "audio", "audio_track", "overwrite"):
+    tracks = ("video_track", "audio_track", "channel")
+    for name in ("path", "tolerance", "max_lag_s", "audio", *tracks, "overwrite"):
         assert len(told[name]) == 1, told[name]
     assert described(api.extract)["jobs"] == described(api.measure)["jobs"]
     # Whoever only points elsewhere names every parameter that is there.

@@ -84,8 +84,9 @@ def test_settings_reach_every_file(monkeypatch):
         return SyncReport(path, "ok", "ebu")
 
     monkeypatch.setattr(batch, "check", check)
-    list(batch.check_many(["a", "b"], tolerance="ebu", max_lag_s=2, audio_track=1, jobs=1))
-    assert seen == [{"tolerance": "ebu", "max_lag_s": 2, "audio_track": 1}] * 2
+    asked = {"max_lag_s": 2, "video_track": 0, "audio_track": 1, "channel": None}
+    list(batch.check_many(["a", "b"], tolerance="ebu", jobs=1, **asked))
+    assert seen == [{"tolerance": "ebu", **asked}] * 2
 
 
 @pytest.mark.parametrize("settings", [{"tolerance": "bbc"}, {"jobs": 0}])

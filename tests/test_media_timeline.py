@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from media import Recipe, click_times, flash_times, make_clip, packet_times, remuxed
 
+from avalign.errors import MediaError
 from avalign.media import iter_frames, probe, read_audio, shift_audio
 from avalign.media.opening import open_input
 from avalign.media.timeline import timeline
@@ -155,3 +156,24 @@ def test_pictures_that_change_their_size_are_fitted_into_the_first(tmp_path, oth
     lit = frames[-1].image.max(axis=2) > 20
     height, width = np.ptp(np.argwhere(lit), axis=0) + 1
     assert (width, height) == pytest.approx(inside, abs=2)
+
+
+@pytest.mark.parametrize("kind", ["sound", "pictures"])
+def test_a_track_of_which_half_has_no_time_is_no_answer(tmp_path, kind):
+    clip = make_clip(
+        tmp_path / "whole.mkv",
+        Recipe(audio_codec="pcm_s16le", video_codec="mpeg4", duration_s=6.0),
+        sound=kind == "sound",
+        picture=kind == "pictures",
+    )
+
+    def in_place(packet):
+        packet.pts = packet.dts = round(packet.pts * 0.4)
+
+    def all_at_once(packet):
+        packet.pts = packet.dts = min(packet.pts, round(1 / packet.time_base))
+
+    damage = in_place if kind == "sound" else all_at_once
+    damaged = remuxed(clip, tmp_path / "damaged.mkv", damage)
+    with pytest.raises(MediaError, match="no time of their own"):
+        read_audio(damaged) if kind == "sound" else list(iter_frames(damaged))

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avalign.align import confidence
-from avalign.errors import InstallationError, MediaError, ParameterError
-from avalign.space import EncoderPair, EncoderSettings, SpaceSettings, load_model
+from avalign.align.evidence import gather_evidence
+from avalign.errors import InstallationError, MediaError, NoAnswerError, ParameterError
+from avalign.space import EncoderPair, EncoderSettings, SpaceSettings, grid, load_model
 from avalign.space import model as model_module
 from avalign.space.grid import normalise, to_uniform
 from avalign.space.model import expected_shapes, save_model
@@ -268,3 +269,30 @@ def test_shipped_files_that_are_damaged_are_a_fault_of_the_installation(tmp_path
             load(damaged)
         assert shipped.value.exit_code == 5
         assert shipped.value.hint == "reinstall avalign"
+
+
+def test_gaps_that_are_left_out_change_nothing_beside_them(monkeypatch):
+    model = load_model()
+    rng = np.random.default_rng(3)
+    times_s = np.concatenate([begin + np.arange(300) / 25 for begin in (0.0, 15.0, 300.004)])
+    lips = stream(rng.normal(0, 0.1, (900, 123)).astype(np.float32), times_s)
+    sound = stream(rng.normal(0, 10, (900, 13)).astype(np.float32), times_s / 4, kind="mfcc")
+    found = model.embed_lips(lips), model.embed_audio(sound)
+    monkeypatch.setattr(grid, "_MARGIN_S", 1e6)
+    whole = model.embed_lips(lips), model.embed_audio(sound)
+    for some, every in zip(found, whole, strict=True):
+        assert len(some) < len(every) / 3
+        there = np.searchsorted(every.times_s, some.times_s - 1e-6)
+        assert every.times_s[there] == pytest.approx(some.times_s)
+        assert every.valid.sum() == some.valid.sum() > 400
+        np.testing.assert_allclose(some.values, every.values[there], atol=1e-5)
+    few, many = (gather_evidence(each[1], each[0], 1.0) for each in (found, whole))
+    np.testing.assert_allclose(few.total, many.total, atol=1e-3)
+
+
+def test_rows_far_apart_cost_no_memory():
+    model = load_model()
+    ends = stream(np.ones((4, 123), np.float32), np.array([0.0, 0.04, 9e6, 9e6 + 0.04]))
+    assert len(model.embed_lips(ends)) < 250
+    with pytest.raises(NoAnswerError, match=r"2500\.0 hours apart"):
+        grid.to_uniform(ends, 50.0)

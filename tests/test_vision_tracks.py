@@ -22,7 +22,8 @@ def mesh(left, top=100.0, side=80.0):
 
 
 def track(rows, left, sure=True, **place):
-    return Track(list(rows), [mesh(left, **place) for _ in rows], sure)
+    rows = list(rows)
+    return Track(rows, [mesh(left, **place) for _ in rows], sure, [1.0] * len(rows))
 
 
 def span(tracks, start_s=0.0, count=50, cuts=(), ends=(PLAIN, PLAIN)):

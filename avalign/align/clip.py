@@ -13,7 +13,7 @@ from avalign.align.lag import rigid_alignment
 from avalign.align.places import median_box, name_places
 from avalign.space import Space, load_model
 from avalign.types import Alignment, ClipStreams, FaceAlignment, FeatureStream, LipStream
-from avalign.vision import coverage, usable
+from avalign.vision import coverage, hidden, usable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,7 +121,9 @@ def align_streams(
         if audio is not None and len(audio) > 1 and np.count_nonzero(seen) > 1:
             evidence = gather_evidence(audio, model.embed_lips(lips, seen), max_lag_s)
             speech_s = _speech_in_view(streams.speech, lips, seen)
-            alignment = _rigid(evidence, speech_s, no_match, model, calibration)
+            alignment = _rigid(
+                evidence, speech_s, _picture_s(lips, seen), no_match, model, calibration
+            )
             candidate = _Candidate(lips, seen, evidence, alignment)
             candidates.append(candidate)
         faces.append(_describe(lips, place, candidate))
@@ -136,6 +138,7 @@ def align_streams(
 def _rigid(
     evidence: Evidence,
     speech_s: float,
+    picture_s: float,
     no_match: float,
     model: Space,
     calibration: Calibration,
@@ -146,6 +149,7 @@ def _rigid(
         zero_lag_s=model.zero_lag_s,
         speech_s=speech_s,
         calibration=calibration,
+        picture_s=picture_s,
     )
     # The calibration knows lips that speak; what still lips and noise look like, it does not.
     return found if speech_s >= _SHORTEST_SPEECH_S else replace(found, confidence=0.0)
@@ -176,7 +180,8 @@ def _choose(
     alignment = best.alignment
     if len(joined) > 1:
         speech_s = sum(candidate.alignment.speech_s for candidate in joined)
-        alignment = _rigid(evidence, speech_s, no_match, model, calibration)
+        picture_s = _picture_s(best.lips, best.usable)
+        alignment = _rigid(evidence, speech_s, picture_s, no_match, model, calibration)
 
     rivals = [candidate for candidate in ranked if candidate not in joined]
     if rivals:
@@ -224,6 +229,8 @@ def _unseen(streams: ClipStreams) -> str:
 def _unusable(streams: ClipStreams) -> str:
     if np.count_nonzero(streams.mfcc.valid) < _FEWEST_SOUND_ROWS:
         return "no sound to compare with the lips"
+    if any(hidden(lips).any() for lips in streams.lips):
+        return "the mouth is hidden or blurred"
     if any(lips.valid.any() for lips in streams.lips):
         return "the face is too small or turned away"
     return _unseen(streams)
@@ -238,6 +245,11 @@ def _speech_in_view(speech: FeatureStream, lips: LipStream, seen: NDArray[np.boo
     heard = speech.valid & (speech.values[:, 0] > 0.5)
     period = float(np.median(np.diff(speech.times_s)))
     return float(np.count_nonzero(heard & inside & seen[nearest])) * period
+
+
+def _picture_s(lips: LipStream, seen: NDArray[np.bool_]) -> float:
+    """Seconds for which a picture that shows the lips stands, typically."""
+    return float(np.median(np.diff(lips.times_s[seen])))
 
 
 def _describe(lips: LipStream, place: str, candidate: _Candidate | None) -> FaceAlignment:

@@ -35,6 +35,8 @@ FINE_STEP_S = 0.002
 _IN_SYNC_PRIOR = 0.5
 # What counts as in sync there.
 _IN_SYNC_S = 0.045
+# The calibration has met pictures that last for up to this long.
+_CALIBRATED_PICTURE_S = 0.05
 
 
 def rigid_alignment(
@@ -44,6 +46,7 @@ def rigid_alignment(
     zero_lag_s: float,
     speech_s: float,
     calibration: Calibration,
+    picture_s: float = 0.0,
 ) -> Alignment:
     """Find the lag that explains the whole clip best.
 
@@ -69,6 +72,8 @@ def rigid_alignment(
         Seconds of speech heard while the lips were seen.
     calibration : Calibration
         Turns the posterior into a confidence.
+    picture_s : float, optional
+        Seconds from one picture to the next; widens the interval where they are long.
 
     Returns
     -------
@@ -92,7 +97,9 @@ def rigid_alignment(
     curve = LagCurve(lags_s, score, _softmax(score) * match)
     return Alignment(
         audio_lag_s=lag_s,
-        interval_s=confidence_interval(curve, lag_s, confidence, calibration),
+        interval_s=confidence_interval(
+            curve, lag_s, confidence, calibration, picture_s=picture_s
+        ),
         confidence=confidence,
         at_edge=at_edge,
         path=_rigid_path(evidence, best),
@@ -115,9 +122,20 @@ def rigid_alignment(
 
 
 def confidence_interval(
-    curve: LagCurve, lag_s: float, confidence: float, calibration: Calibration
+    curve: LagCurve,
+    lag_s: float,
+    confidence: float,
+    calibration: Calibration,
+    *,
+    picture_s: float = 0.0,
 ) -> tuple[float, float]:
     """Compute the 95 % interval of a lag.
+
+    No clock tells which instant of the time that a picture stands for it shows. It is its
+    own time where other pictures were left out, half a picture before it for a camera that
+    exposes that long, and half a picture after it for converters of frame rates, which take
+    the middle of the time until the next. The interval reaches that much further, less what
+    pictures of 50 ms have taught the calibration.
 
     Parameters
     ----------
@@ -129,6 +147,8 @@ def confidence_interval(
         Calibrated probability that it is within 40 ms.
     calibration : Calibration
         Scale and least width of the interval.
+    picture_s : float, optional
+        Seconds from one picture to the next.
 
     Returns
     -------
@@ -141,9 +161,10 @@ def confidence_interval(
         fine, _interpolate(fine, lags_s, curve.score), lag_s, confidence
     )
     least = calibration.smallest_half_width_s
+    instant_s = max(0.0, picture_s - _CALIBRATED_PICTURE_S) / 2
     return (
-        lag_s - max(calibration.interval_scale * (lag_s - lower), least),
-        lag_s + max(calibration.interval_scale * (upper - lag_s), least),
+        lag_s - max(calibration.interval_scale * (lag_s - lower), least) - instant_s,
+        lag_s + max(calibration.interval_scale * (upper - lag_s), least) + instant_s,
     )
 
 

@@ -42,7 +42,7 @@ UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, EOFError, OverflowError),
     *(zipfile.BadZipFile, zlib.error),
 )
-CODE_THAT_EXTRACTS = ("extraction.py", "media", "audio", "vision")
+CODE_THAT_EXTRACTS = ("extraction.py", "choosing.py", "media", "audio", "vision")
 # Files in those folders that write media. What is not named here counts as extracting: at
 # worst, clips are extracted once too often.
 CODE_THAT_WRITES = frozenset(
@@ -103,8 +103,9 @@ def load_clip(
     NoFaceError
         If there is no picture. A picture without a face is no error.
     """
+    from avalign.choosing import choose_tracks
     from avalign.extraction import extract, is_streams_file
-    from avalign.media import read_audio
+    from avalign.media import probe, read_audio
     from avalign.streams import load_streams
 
     sources = Path(path), None if audio is None else Path(audio)
@@ -119,9 +120,19 @@ def load_clip(
     # A damaged or half-written file in the cache is as good as none.
     with contextlib.suppress(AvalignError, *UNREADABLE):
         return SourceClip(load_streams(kept_streams), _load_audio(kept_audio))
-    clip = SourceClip(
-        extract(sources[0], audio=sources[1], jobs=jobs), read_audio(sources[1] or sources[0])
+    media = probe(sources[0])
+    tracks = choose_tracks(media, audio=sources[1])
+    sound = tracks.sound
+    streams = extract(
+        sources[0],
+        audio=sources[1],
+        video_track=tracks.video,
+        audio_track=sound.track,
+        channel=sound.channel,
+        jobs=jobs,
     )
+    samples = read_audio(sources[1] or sources[0], track=sound.track, channel=sound.channel)
+    clip = SourceClip(streams, samples)
     _keep(clip, kept_streams, kept_audio)
     return clip
 
@@ -360,7 +371,8 @@ def _code_hash() -> str:
     digest = hashlib.sha256()
     package = Path(str(resources.files("avalign")))
     for name in CODE_THAT_EXTRACTS:
-        for module in sorted([package / name, *(package / name).glob("*.py")]):
+        weights = (package / name).glob("weights/*")
+        for module in sorted([package / name, *(package / name).glob("*.py"), *weights]):
             writes = module.relative_to(package).as_posix() in CODE_THAT_WRITES
             if module.is_file() and not writes:
                 digest.update(module.read_bytes())

@@ -28,6 +28,7 @@ __all__ = [
     "face_share",
     "picture_span_s",
     "speech_share",
+    "take_lips",
     "usable_starts",
 ]
 
@@ -181,15 +182,34 @@ def cut_lips(lips: LipStream, *, start_s: float, length_s: float) -> LipStream:
         The rows in [start_s, start_s + length_s), possibly none.
     """
     ends_s = start_s - EDGE_S, start_s + length_s - EDGE_S
-    rows = slice(*np.searchsorted(lips.times_s, ends_s))
+    cut = take_lips(lips, slice(*np.searchsorted(lips.times_s, ends_s)))
+    return replace(cut, times_s=cut.times_s - start_s)
+
+
+def take_lips(lips: LipStream, rows: slice | NDArray[np.intp] | NDArray[np.bool_]) -> LipStream:
+    """Leave some pictures of a face.
+
+    Parameters
+    ----------
+    lips : LipStream
+        One face.
+    rows : slice or ndarray
+        What is left, in order of time.
+
+    Returns
+    -------
+    LipStream
+        Those rows, at their own times.
+    """
     return replace(
         lips,
         values=lips.values[rows],
-        times_s=lips.times_s[rows] - start_s,
+        times_s=lips.times_s[rows],
         valid=lips.valid[rows],
         landmarks=lips.landmarks[rows],
         head_pose=lips.head_pose[rows],
         boxes=lips.boxes[rows],
+        mouth_log_odds=None if lips.mouth_log_odds is None else lips.mouth_log_odds[rows],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,14 @@ import numpy as np
 from avalign.errors import MediaError, ParameterError
 from avalign.media.decoding import undecodable
 from avalign.media.opening import StrPath, open_input
-from avalign.media.sound_track import at_rate, mono, placed, runs, sound_stream
+from avalign.media.sound_track import (
+    at_rate,
+    check_channel,
+    mono,
+    placed,
+    runs,
+    sound_stream,
+)
 from avalign.types import AudioStream
 
 if TYPE_CHECKING:
@@ -26,13 +34,19 @@ LONGEST_STRETCH_S = 600.0
 
 
 def iter_audio(
-    path: StrPath, *, track: int = 0, rate_hz: int = 16000, block_s: float = 10.0
+    path: StrPath,
+    *,
+    track: int = 0,
+    channel: int | None = None,
+    rate_hz: int = 16000,
+    block_s: float = 10.0,
 ) -> Iterator[AudioStream]:
     """Read a sound track block by block.
 
     Samples are placed by their presentation times: gaps of up to a second are zeros,
     after a longer one a new block starts at its own time, overlaps are dropped, and
-    packets that do not decode leave a gap. All channels are averaged to one.
+    packets that do not decode leave a gap. All channels are averaged to one, unless one
+    of them is named.
 
     Parameters
     ----------
@@ -40,6 +54,8 @@ def iter_audio(
         A local file.
     track : int
         Position among the sound tracks, from 0.
+    channel : int, optional
+        Take this channel alone, from 0.
     rate_hz : int
         Samples per second of the result.
     block_s : float
@@ -55,7 +71,7 @@ def iter_audio(
     NoAudioError
         If the file has no sound track.
     ParameterError
-        If there are sound tracks, but not this one.
+        If there are sound tracks, but not this one, or not this channel of it.
     MediaError
         If the file cannot be read, or nothing of the track decodes.
     """
@@ -64,7 +80,8 @@ def iter_audio(
     size = max(1, round(block_s * rate_hz))
     with open_input(path) as container:
         stream = sound_stream(container, path, track)
-        pieces = placed(container, stream, mono)
+        check_channel(path, stream, channel)
+        pieces = placed(container, stream, partial(mono, channel=channel))
         first = next(pieces, None)
         if first is None:
             raise undecodable(path, stream)
@@ -75,7 +92,9 @@ def iter_audio(
                 yield AudioStream(block, rate_hz, begin[0] + number * size / rate_hz)
 
 
-def read_audio(path: StrPath, *, track: int = 0, rate_hz: int = 16000) -> AudioStream:
+def read_audio(
+    path: StrPath, *, track: int = 0, channel: int | None = None, rate_hz: int = 16000
+) -> AudioStream:
     """Read a whole sound track, with zeros in its gaps; see `iter_audio`.
 
     Parameters
@@ -84,6 +103,8 @@ def read_audio(path: StrPath, *, track: int = 0, rate_hz: int = 16000) -> AudioS
         A local file.
     track : int
         Position among the sound tracks, from 0.
+    channel : int, optional
+        Take this channel alone, from 0; by default all are averaged.
     rate_hz : int
         Samples per second of the result.
 
@@ -97,12 +118,12 @@ def read_audio(path: StrPath, *, track: int = 0, rate_hz: int = 16000) -> AudioS
     NoAudioError
         If the file has no sound track.
     ParameterError
-        If there are sound tracks, but not this one.
+        If there are sound tracks, but not this one, or not this channel of it.
     MediaError
         If the file cannot be read, nothing of the track decodes, or it has far more
         gaps than sound.
     """
-    blocks = list(iter_audio(path, track=track, rate_hz=rate_hz))
+    blocks = list(iter_audio(path, track=track, channel=channel, rate_hz=rate_hz))
     start_s = blocks[0].start_s
     places = [round((block.start_s - start_s) * rate_hz) for block in blocks]
     length = places[-1] + len(blocks[-1].samples)

@@ -29,7 +29,7 @@ from avalign.media.sound_track import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Channels", "open_channels", "open_wav_writer"]
+__all__ = ["Channels", "iter_channels", "open_channels", "open_wav_writer"]
 
 _FULL_SCALE = 2**23
 
@@ -96,6 +96,34 @@ def open_channels(path: StrPath, *, track: int = 0, pace: float = 1.0) -> Iterat
         if pace != 1.0:
             blocks = resampled(blocks, rate * pace, rate)
         yield Channels(blocks, rate, layout, first[0])
+
+
+def iter_channels(
+    path: StrPath, *, track: int = 0, rate_hz: int = 16000
+) -> Iterator[NDArray[np.float32]]:
+    """Read a sound track with its channels apart; see `open_channels`.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        A local file.
+    track : int
+        Position among the sound tracks, from 0.
+    rate_hz : int
+        Samples per second of the result.
+
+    Yields
+    ------
+    ndarray of shape (C, n), float32
+        Samples in [-1, 1], time last, without gap or overlap.
+
+    Raises
+    ------
+    NoAudioError, ParameterError, MediaError
+        As `open_channels`.
+    """
+    with open_channels(path, track=track) as sound:
+        yield from resampled(sound.blocks, sound.sample_rate_hz, rate_hz)
 
 
 def _unified(layout: str) -> Callable[[av.AudioFrame], NDArray[np.float32]]:

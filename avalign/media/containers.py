@@ -10,7 +10,14 @@ from avalign.errors import MediaError, ParameterError
 from avalign.media.picture_times import check_picture_times
 from avalign.types import MediaClip
 
-__all__ = ["Container", "StartTime", "container_for", "plays_in"]
+__all__ = ["Container", "StartTime", "container_for", "is_pcm", "plays_in"]
+
+
+# Pictures that editors expect in QuickTime files.
+QUICKTIME = frozenset(
+    {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "mjpeg", "prores", "dnxhd", "dvvideo"}
+    | {"jpeg2000", "rawvideo", "v210", "h263", "png", "qtrle"}
+)
 
 
 class StartTime(Enum):
@@ -63,6 +70,11 @@ class Container:
         """Whether it can hold the time of day, or of the reel, of the first picture."""
         return self.muxer in ("mp4", "mov", "matroska", "webm", "avi")
 
+    @property
+    def holds_pcm(self) -> bool:
+        """Whether players expect plain PCM there."""
+        return self.sounds is None and self.muxer not in ("mp4", "3gp", "3g2", "flv", "webm")
+
     def holds_pictures(self, codec: str) -> bool:
         """Tell whether pictures of that codec can be read back."""
         return self.pictures is None or codec in self.pictures
@@ -85,7 +97,15 @@ _TRANSPORT = Container(
     has_chapters=False,
     has_tags=False,
     pictures=frozenset({"mpeg1video", "mpeg2video", "h264", "hevc"}),
-    sounds=frozenset({"aac", "aac_latm", "mp2", "mp3", "ac3", "eac3", "dts", "opus", "s302m"}),
+    sounds=frozenset(
+        {"aac", "aac_latm", "mp1", "mp2", "mp3", "ac3", "eac3", "dts", "opus", "s302m"}
+    ),
+)
+# What cameras and Blu-rays write: a time before every packet, and PCM of a kind of its own.
+_AVCHD = replace(
+    _TRANSPORT,
+    options=_BROADCAST | {"mpegts_m2ts_mode": "1"},
+    sounds=_TRANSPORT.sounds and _TRANSPORT.sounds | {"pcm_bluray", "truehd"},
 )
 _PROGRAM = Container(
     "vob",
@@ -118,8 +138,8 @@ _BY_SUFFIX = {
     ".mkv": Container("matroska", StartTime.TIMESTAMPS, {}),
     ".webm": Container("webm", StartTime.TIMESTAMPS, {}),
     ".ts": _TRANSPORT,
-    ".mts": _TRANSPORT,
-    ".m2ts": _TRANSPORT,
+    ".mts": _AVCHD,
+    ".m2ts": _AVCHD,
     ".mpg": _PROGRAM,
     ".mpeg": _PROGRAM,
     ".vob": _PROGRAM,
@@ -152,7 +172,7 @@ def container_for(path: Path, clip: MediaClip) -> Container:
     if suffix not in _BY_SUFFIX:
         raise ParameterError(
             f"{path}: cannot write a video with the ending {suffix or '(none)'!r}",
-            f"name it with -o, such as -o {clip.path.stem}.mov; "
+            f"name it with -o, such as -o {clip.path.stem}{_ending_for(clip)}; "
             f"endings are {' '.join(sorted(_BY_SUFFIX))}",
         )
     kind = _BY_SUFFIX[suffix]
@@ -177,8 +197,26 @@ def container_for(path: Path, clip: MediaClip) -> Container:
     return kind
 
 
-def plays_in(kind: Container, codec: str) -> bool:
-    """Tell whether players expect `codec` sound in that container."""
+def _ending_for(clip: MediaClip) -> str:
+    """Return an ending that the pictures of `clip` can be written with."""
+    return ".mov" if {track.codec for track in clip.video_tracks} <= QUICKTIME else ".mkv"
+
+
+def plays_in(kind: Container, codec: str, source: MediaClip | None = None) -> bool:
+    """Tell whether `codec` sound is at home in a container, as in the `source` it is from."""
     if kind.sounds is not None:
         return codec in kind.sounds
-    return not (codec.startswith("pcm_") and kind.muxer in ("mp4", "3gp", "3g2"))
+    if not (is_pcm(codec) and kind.muxer in ("mp4", "3gp", "3g2")):
+        return True
+    # Cameras write PCM there, which those players expect that are used with them.
+    return (
+        source is not None
+        and kind.muxer in source.format_name.split(",")
+        and source.path.suffix.lower() in _BY_SUFFIX
+        and _BY_SUFFIX[source.path.suffix.lower()].muxer == kind.muxer
+    )
+
+
+def is_pcm(codec: str) -> bool:
+    """Tell whether `codec` holds samples as they are."""
+    return codec.startswith("pcm_") or codec == "s302m"

@@ -33,7 +33,11 @@ BLOCK = 4096
 
 
 def add_encoded_stream(
-    out: OutputContainer, template: av.AudioStream, *, same_codec: bool
+    out: OutputContainer,
+    template: av.AudioStream,
+    *,
+    same_codec: bool,
+    lossless: bool = False,
 ) -> av.AudioStream:
     """Add a sound stream to `out` that is as like `template` as can be.
 
@@ -45,6 +49,8 @@ def add_encoded_stream(
         The sound to encode again.
     same_codec : bool
         Prefer the codec of `template` to the container's usual one.
+    lossless : bool
+        Prefer plain PCM to the container's usual codec, deep enough for `template`.
 
     Returns
     -------
@@ -57,7 +63,11 @@ def add_encoded_stream(
         If FFmpeg has no encoder for it.
     """
     usual, own = out.default_audio_codec, codec_name(template)
-    names = [own, usual] if same_codec else [usual]
+    names = [own] if same_codec else []
+    if lossless:
+        deep = template.codec_context.format.bytes > 2
+        names.append("pcm_s24le" if deep else "pcm_s16le")
+    names.append(usual)
     layouts = [template.layout.name, "stereo"]
     wanted = min(template.bit_rate or 0, MOST_PER_CHANNEL * template.layout.nb_channels)
     bit_rates = [wanted, *BIT_RATES] if wanted > BIT_RATES[0] else BIT_RATES

@@ -10,10 +10,10 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from avalign.errors import MediaError, NoFaceError, ParameterError
+from avalign.errors import MediaError, ParameterError
 from avalign.media.decoding import StreamClock, decode, demux, timestamp, undecodable
 from avalign.media.geometry import Orientation, fit, fit_inside, orientation, shown_size
-from avalign.media.opening import StrPath, has_decoder, open_input, picture_streams
+from avalign.media.opening import StrPath, open_input, picture_stream
 from avalign.media.seeking import packets_from
 
 if TYPE_CHECKING:
@@ -50,12 +50,13 @@ class Frame:
 def iter_frames(
     path: StrPath,
     *,
+    track: int = 0,
     max_side: int | None = None,
     start_s: float | None = None,
     end_s: float | None = None,
     threads: int | None = None,
 ) -> Iterator[Frame]:
-    """Read the pictures of the first picture track at its own frame rate.
+    """Read the pictures of a picture track at its own frame rate.
 
     Rotation and pixel shape are applied, so that the pictures look as in a
     player. Where their size changes, they are fitted into that of the track.
@@ -66,6 +67,8 @@ def iter_frames(
     ----------
     path : str or PathLike
         A local file.
+    track : int
+        Position among the picture tracks, from 0; cover art is none of them.
     max_side : int, optional
         Scale down so that the longer side is at most this many pixels.
     start_s, end_s : float, optional
@@ -82,6 +85,8 @@ def iter_frames(
     ------
     NoFaceError
         If the file has no picture track.
+    ParameterError
+        If there are picture tracks, but not this one.
     MediaError
         If the file cannot be read, or no picture decodes.
     """
@@ -90,7 +95,7 @@ def iter_frames(
     seeks = [] if start_s is None else [start_s - lead_s for lead_s in SEEK_LEADS_S]
     for seek_s in [*seeks, None]:
         with open_input(path) as container:
-            stream = _picture_stream(container, path)
+            stream = picture_stream(container, path, track)
             stream.thread_type = "AUTO"
             stream.thread_count = threads or 0
             # Before anything is decoded: that may change the size the stream tells.
@@ -109,15 +114,6 @@ def iter_frames(
             return
 
 
-def _picture_stream(container: InputContainer, path: StrPath) -> av.VideoStream:
-    streams = picture_streams(container)
-    if not streams:
-        raise NoFaceError(f"{path}: has no picture track", "give a file with a picture in it")
-    if not has_decoder(streams[0]):
-        raise MediaError(f"{path}: the codec of its picture track is not known")
-    return streams[0]
-
-
 def _timed_frames(
     container: InputContainer, stream: av.VideoStream, seek_s: float | None
 ) -> Iterator[tuple[av.VideoFrame, float]]:
@@ -129,11 +125,21 @@ def _timed_frames(
     period_s = min(float(1 / (stream.average_rate or FALLBACK_RATE)), LONGEST_STAY_S)
     clock = StreamClock(container, stream)
     last_s: float | None = None
+    taken = left_out = 0
     for frame in decode(packets, stream):
         time_s = clock.place(timestamp(container, frame), period_s)
         if last_s is None or time_s > last_s:
             last_s = time_s
+            taken += 1
             yield frame, time_s
+        else:
+            left_out += 1
+    if left_out > taken:
+        raise MediaError(
+            f"{container.name.removeprefix('file:')}: {left_out} of its {taken + left_out} "
+            "pictures have no time of their own",
+            "its timestamps are damaged; copy it with another tool first",
+        )
 
 
 class _Renderer:

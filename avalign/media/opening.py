@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import av
 
-from avalign.errors import MediaError
+from avalign.errors import MediaError, NoFaceError, ParameterError
 from avalign.files import StrPath, local_file
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "StrPath",
+    "check_picture_track",
     "codec_name",
     "encrypted",
     "has_decoder",
@@ -30,6 +31,7 @@ __all__ = [
     "is_locked",
     "local_file",
     "open_input",
+    "picture_stream",
     "picture_streams",
     "reason",
     "time_origin_s",
@@ -133,6 +135,34 @@ def encrypted(path: StrPath) -> MediaError:
 def picture_streams(container: InputContainer) -> list[av.VideoStream]:
     """Return the picture tracks, without cover art and thumbnails."""
     return [stream for stream in container.streams.video if not is_cover(stream)]
+
+
+def picture_stream(container: InputContainer, path: StrPath, track: int) -> av.VideoStream:
+    """Return picture track number `track` of an open file.
+
+    Raises
+    ------
+    NoFaceError
+        If there is no picture track at all.
+    ParameterError
+        If there are some, but not this one.
+    MediaError
+        If its codec is not known.
+    """
+    streams = picture_streams(container)
+    check_picture_track(path, len(streams), track)
+    if not has_decoder(streams[track]):
+        raise MediaError(f"{path}: the codec of its picture track is not known")
+    return streams[track]
+
+
+def check_picture_track(path: StrPath, count: int, track: int) -> None:
+    """Refuse a `track` that a file with `count` picture tracks does not have."""
+    if count == 0:
+        raise NoFaceError(f"{path}: has no picture track", "give a file with a picture in it")
+    if not 0 <= track < count:
+        names = "picture track 0" if count == 1 else f"picture tracks 0 to {count - 1}"
+        raise ParameterError(f"{path}: no picture track {track}", f"it has {names}")
 
 
 def is_cover(stream: Stream) -> bool:

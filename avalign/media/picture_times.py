@@ -37,8 +37,13 @@ def check_picture_times(clip: MediaClip, target: Path, *, hides_pictures: bool) 
     MediaError
         If the pictures have no times, or the container of `target` cannot tell them.
     """
+    for track in range(len(clip.video_tracks)):
+        _check_track(clip, track, target, hides_pictures)
+
+
+def _check_track(clip: MediaClip, track: int, target: Path, hides_pictures: bool) -> None:
     with open_input(clip.path) as container:
-        stream = picture_streams(container)[0]
+        stream = picture_streams(container)[track]
         # The numbers alone: a hundred packets of a large picture fill the memory.
         first = [
             (packet.pts, packet.dts, packet.is_discard)

@@ -117,6 +117,10 @@ def _audio_track(
         start_s=start_s,
         duration_s=_duration_s(container, stream, start_s),
         language=_language(stream),
+        channel_names=tuple(each.name for each in stream.layout.channels) if known else (),
+        dispositions=tuple(
+            each.name or "" for each in av.stream.Disposition if each & stream.disposition
+        ),
     )
 
 

@@ -13,10 +13,18 @@ import av
 from av.stream import Discard
 
 from avalign.errors import MediaError
-from avalign.media.containers import Container, StartTime, plays_in
+from avalign.media.containers import Container, StartTime, is_pcm, plays_in
 from avalign.media.decoding import demux
 from avalign.media.encoding import add_encoded_stream, encoded_packets
-from avalign.media.opening import StrPath, codec_name, is_cover, open_input, picture_streams
+from avalign.media.opening import (
+    StrPath,
+    codec_name,
+    has_decoder,
+    is_cover,
+    open_input,
+    picture_streams,
+)
+from avalign.media.programmes import programmes
 from avalign.media.sound_track import sound_stream
 from avalign.media.stream_copy import (
     Route,
@@ -131,13 +139,13 @@ def remux(
         for keep_tags, keep_data in ((True, True), (False, True), (False, False)):
             with ExitStack() as stack:
                 container = stack.enter_context(open_input(source))
-                out = stack.enter_context(_open_output(temporary, container, kind))
+                out = stack.enter_context(_open_output(temporary, source, container, kind))
                 plan = _Plan(container, out, kind, stack, keep_tags, keep_data)
                 plan.add_streams(source, sounds)
                 try:
                     out.start_encoding()
                     _write(plan, source, progress)
-                except av.error.ArgumentError:
+                except (av.error.ArgumentError, av.error.InvalidDataError):
                     if not keep_data:
                         raise
                     continue
@@ -147,17 +155,36 @@ def remux(
     raise AssertionError("the last attempt returns or raises")
 
 
+def _begins_with_index(path: StrPath) -> bool:
+    """Tell whether an MP4 or MOV has its index before its pictures, as for the web."""
+    with open(path, "rb") as file:
+        while len(head := file.read(16)) >= 8:
+            size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+            if kind in (b"moov", b"mdat"):
+                return kind == b"moov"
+            if size == 1:
+                size = int.from_bytes(head[8:], "big")
+            if size < 8:
+                break
+            file.seek(size - len(head), os.SEEK_CUR)
+    return False
+
+
 def _open_output(
-    temporary: Path, container: InputContainer, kind: Container
+    temporary: Path, source: StrPath, container: InputContainer, kind: Container
 ) -> OutputContainer:
     options = dict(kind.options)
     if same_family(container, kind) and "matroska" in container.format.name:
         # Priming lies before zero there, and is written without moving the rest.
         options["avoid_negative_ts"] = "disabled"
-    if kind.start_time is StartTime.EDIT_LIST and any(
-        tag.startswith(PHONE_TAGS) for tag in container.metadata
-    ):
-        options["movflags"] = "use_metadata_tags"
+    if kind.start_time is StartTime.EDIT_LIST:
+        flags = []
+        if any(tag.startswith(PHONE_TAGS) for tag in container.metadata):
+            flags.append("use_metadata_tags")
+        if _begins_with_index(source):
+            flags.append("faststart")
+        if flags:
+            options["movflags"] = "+".join(["", *flags])
     return av.open(
         f"file:{temporary.absolute()}",
         "w",
@@ -207,10 +234,16 @@ class _Plan:
         timed = any("timecode" in track_tags(stream) for stream in self.container.streams)
         if timed and not self._kind.has_time_code:
             self.notes.append(f"the time code was left out: {self._kind.muxer} has none")
+        count = len(programmes(source))
+        if count > 1:
+            self.notes.append(f"the tracks of its {count} programmes were put into one")
         waiting = list(sounds)
+        own = all(sound.path == source for sound in sounds)
         for stream in self.container.streams:
             if not isinstance(stream, av.AudioStream):
                 self._add_other(stream, source)
+            elif own and not has_decoder(stream):
+                self._leave_out_sound(stream)
             elif waiting:
                 self._add_sound(waiting.pop(0), source)
         for sound in waiting:
@@ -240,7 +273,8 @@ class _Plan:
                 return
             copied = add_copied_stream(self.out, self.container, stream, self._keep_tags)
         except ValueError:
-            if stream.type == "video" and not is_cover(stream):
+            # A picture that nobody can decode was not measured, either.
+            if stream.type == "video" and not is_cover(stream) and has_decoder(stream):
                 raise MediaError(
                     f"{self._kind.muxer} cannot hold {codec_name(stream)} pictures",
                     "keep the ending of the source",
@@ -263,9 +297,13 @@ class _Plan:
         return (f"the times of {count} packets ran back: they were moved on or left out",)
 
     def _leave_out(self, stream: Stream) -> None:
-        self.notes.append(
-            f"{stream.type} stream {stream.index} was left out: not allowed there"
-        )
+        unknown = stream.type in ("video", "subtitle") and not has_decoder(stream)
+        why = "nothing here knows its codec" if unknown else "not allowed there"
+        self.notes.append(f"{stream.type} stream {stream.index} was left out: {why}")
+
+    def _leave_out_sound(self, stream: Stream) -> None:
+        number = self.container.streams.audio.index(stream)
+        self.notes.append(f"sound track {number} was left out: nothing here knows its codec")
 
     def _add_sound(self, sound: Sound, source: StrPath) -> None:
         own = sound.path == source
@@ -274,8 +312,13 @@ class _Plan:
         copied = None
         if not sound.encode:
             with suppress(ValueError):
-                # Every family of containers numbers codecs in its own way.
-                keep_tag = self._keep_tags and same_family(container, self._kind)
+                # Every family of containers numbers codecs in its own way, and FFmpeg
+                # writes PCM into MP4 by the standard's name alone, not by QuickTime's.
+                keep_tag = (
+                    self._keep_tags
+                    and same_family(container, self._kind)
+                    and not (is_pcm(codec_name(stream)) and not self._kind.holds_pcm)
+                )
                 copied = add_copied_stream(self.out, container, stream, keep_tag)
         if copied is None:
             self._add_encoded(sound, stream)
@@ -289,7 +332,12 @@ class _Plan:
 
     def _add_encoded(self, sound: Sound, stream: av.AudioStream) -> None:
         name = codec_name(stream)
-        coded = add_encoded_stream(self.out, stream, same_codec=plays_in(self._kind, name))
+        coded = add_encoded_stream(
+            self.out,
+            stream,
+            same_codec=plays_in(self._kind, name),
+            lossless=is_pcm(name) and self._kind.holds_pcm,
+        )
         coded.metadata.update(track_tags(stream))
         coded.disposition = stream.disposition
         self.encoded = True
@@ -298,10 +346,13 @@ class _Plan:
             encoded_packets(sound.path, sound.track, sound.shift_s, coded, trim_priming=trim)
         )
         why = "start it at another time" if trim else f"hold {name} sound"
-        self.notes.append(
-            f"sound track {sound.track} was encoded again, as "
-            f"{coded.codec_context.codec.canonical_name}: {self._kind.muxer} cannot {why}"
-        )
+        written = coded.codec_context.codec.canonical_name
+        told = f"{self._kind.muxer} cannot {why}"
+        if is_pcm(name) and is_pcm(written):
+            told += ", and nothing is lost"
+        elif not trim:
+            told += ", and an .mkv can" if not is_pcm(name) else ", and a .mov can"
+        self.notes.append(f"sound track {sound.track} was encoded again, as {written}: {told}")
 
 
 def _write(plan: _Plan, source: StrPath, progress: Callable[[float], None] | None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from avalign.errors import NoFaceError, ParameterError
+from avalign.errors import MediaError, NoFaceError, ParameterError
 from avalign.files import atomic_output
 from avalign.media.containers import Container, StartTime, container_for, plays_in
 from avalign.media.opening import StrPath
@@ -134,6 +134,8 @@ def _own_sounds(
 ) -> tuple[Sound, ...]:
     """Return all sound tracks of the clip: those asked for move, the rest stay."""
     check_track(clip.path, len(clip.audio_tracks), audio_track or 0)
+    if not any(track.sample_rate_hz for track in clip.audio_tracks):
+        raise MediaError(f"{clip.path}: the codec of its sound is not known")
     moved = [audio_track] if audio_track is not None else range(len(clip.audio_tracks))
     return tuple(
         Sound(
@@ -141,10 +143,11 @@ def _own_sounds(
             track.index,
             shift_s if track.index in moved else 0.0,
             track.start_s,
-            encode=not plays_in(kind, track.codec)
+            encode=not plays_in(kind, track.codec, clip)
             or (track.index in moved and kind.start_time is StartTime.NONE),
         )
         for track in clip.audio_tracks
+        if track.sample_rate_hz > 0  # what no decoder is known for is left out, and told
     )
 
 
@@ -152,5 +155,5 @@ def _other_sound(clip: MediaClip, audio_track: int, shift_s: float, kind: Contai
     """Return the sound track of a separate file."""
     check_track(clip.path, len(clip.audio_tracks), audio_track)
     track = clip.audio_tracks[audio_track]
-    encode = kind.start_time is StartTime.NONE or not plays_in(kind, track.codec)
+    encode = kind.start_time is StartTime.NONE or not plays_in(kind, track.codec, clip)
     return Sound(clip.path, track.index, shift_s, track.start_s, encode)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Piece",
     "at_rate",
+    "check_channel",
     "check_track",
     "deinterleaved",
     "filled",
@@ -71,7 +72,11 @@ def sound_stream(container: InputContainer, path: StrPath, track: int) -> av.Aud
     check_track(path, len(streams), track)
     stream = streams[track]
     if not has_decoder(stream):
-        raise MediaError(f"{path}: the codec of sound track {track} is not known")
+        known = [number for number, each in enumerate(streams) if has_decoder(each)]
+        raise MediaError(
+            f"{path}: the codec of sound track {track} is not known",
+            f"try --audio-track {known[0]}" if known else "convert its sound first",
+        )
     if not _is_rate(stream.sample_rate):
         raise MediaError(
             f"{path}: sound track {track} declares {stream.sample_rate} samples per second",
@@ -91,6 +96,14 @@ def check_track(path: StrPath, count: int, track: int) -> None:
     if not 0 <= track < count:
         names = "sound track 0" if count == 1 else f"sound tracks 0 to {count - 1}"
         raise ParameterError(f"{path}: no sound track {track}", f"it has {names}")
+
+
+def check_channel(path: StrPath, stream: av.AudioStream, channel: int | None) -> None:
+    """Refuse a `channel` that a sound track does not have."""
+    count = stream.channels
+    if channel is not None and not 0 <= channel < count:
+        names = "channel 0 alone" if count == 1 else f"channels 0 to {count - 1}"
+        raise ParameterError(f"{path}: its sound has no channel {channel}", f"it has {names}")
 
 
 def placed(
@@ -116,9 +129,15 @@ def placed(
         Samples per second.
     samples : ndarray of shape (..., n), float32
         What `samples_of` made of the frame, or zeros in a shorter pause.
+
+    Raises
+    ------
+    MediaError
+        If most of it overlaps with what came before.
     """
     clock = StreamClock(container, stream)
     next_s: float | None = None
+    heard_s = left_out_s = 0.0
     for frame in decode(demux(container, stream), stream):
         # Read first: `samples_of` may take the timestamp away to resample the frame.
         pts, rate = frame.pts, frame.sample_rate
@@ -134,10 +153,19 @@ def placed(
         if excess > 0:
             yield next_s, rate, np.zeros((*samples.shape[:-1], excess), np.float32)
             next_s += excess / rate
-        samples = samples[..., max(0, -excess) :]
+        overlap = min(max(0, -excess), samples.shape[-1])
+        heard_s += (samples.shape[-1] - overlap) / rate
+        left_out_s += overlap / rate
+        samples = samples[..., overlap:]
         if samples.shape[-1]:
             yield next_s, rate, samples
             next_s += samples.shape[-1] / rate
+    if left_out_s > heard_s:
+        raise MediaError(
+            f"{container.name.removeprefix('file:')}: of {heard_s + left_out_s:.1f} s of its "
+            f"{describe(stream)}, {left_out_s:.1f} s have no time of their own",
+            "its timestamps are damaged; copy it with another tool first",
+        )
 
 
 def runs(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
@@ -205,13 +233,17 @@ def resampled(
         yield resampler.resample_chunk(nothing, last=True).T
 
 
-def mono(frame: av.AudioFrame) -> NDArray[np.float32]:
+def mono(frame: av.AudioFrame, channel: int | None = None) -> NDArray[np.float32]:
     """Average the channels of a decoded frame to float32 of full scale 1, shape (n,).
+
+    Or take one of them, the last where a frame has fewer.
 
     Of two channels that cancel each other out, as where one is wired the wrong way
     round, the first is taken.
     """
     values = deinterleaved(frame)
+    if channel is not None:
+        values = values[min(channel, len(values) - 1)][None]
     mixed = _full_scale(values.mean(axis=0, dtype=np.float64), values.dtype)
     if len(values) == 2:
         first = _full_scale(values[0].astype(np.float64), values.dtype)

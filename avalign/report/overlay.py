@@ -25,6 +25,7 @@ def write_overlay(
     output: str | os.PathLike[str],
     *,
     audio: str | os.PathLike[str] | None = None,
+    video_track: int = 0,
     audio_track: int = 0,
     overwrite: bool = False,
     progress: Callable[[float], None] | None = None,
@@ -47,8 +48,8 @@ def write_overlay(
         The MP4 to write.
     audio : path-like, optional
         A separate file that holds the sound; by default the video's own.
-    audio_track : int
-        Which sound track, from 0.
+    video_track, audio_track : int
+        Which picture and sound track, from 0; all channels of the sound are averaged.
     overwrite : bool
         Replace a file that exists.
     progress : callable, optional
@@ -73,7 +74,7 @@ def write_overlay(
     if os.path.exists(output) and os.path.samefile(video_path, output):
         raise ParameterError(f"{os.fspath(output)} is the video itself", "name another file")
     sound = _Sound(audio or video_path, audio_track)
-    frames = iter_frames(video_path, max_side=LARGEST_SIDE)
+    frames = iter_frames(video_path, track=video_track, max_side=LARGEST_SIDE)
     first = next(frames)
     height, width = first.image.shape[:2]
     canvas = Canvas(report, streams, (width, height))

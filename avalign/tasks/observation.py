@@ -10,6 +10,7 @@ import numpy as np
 
 from avalign import api
 from avalign.align import may_be_in_sync
+from avalign.choosing import Sound, choose_tracks
 from avalign.errors import NoAudioError, NoFaceError, ParameterError
 from avalign.fusion.join import from_alignment
 from avalign.media import probe, read_audio
@@ -76,7 +77,9 @@ def observe(
     streams: Sequence[str] = (),
     transcript: Transcript | None = None,
     audio: str | os.PathLike[str] | None = None,
-    audio_track: int = 0,
+    video_track: int | None = None,
+    audio_track: int | None = None,
+    channel: int | None = None,
     max_lag_s: float = 1.0,
     jobs: int | None = None,
     progress: Callable[[float], None] | None = None,
@@ -95,8 +98,13 @@ def observe(
         The words with their times, for a model that reads text.
     audio : path-like, optional
         A separate file that holds the sound.
-    audio_track : int
-        Which sound track, from 0.
+    video_track : int, optional
+        Which picture track, from 0; by default the first that shows a face.
+    audio_track : int, optional
+        Which sound track, from 0; by default the first with speech.
+    channel : int, optional
+        Which channel of the sound, from 0; by default all are averaged, or the one with
+        speech is taken where others hold something else.
     max_lag_s : float
         Largest lag to search for.
     jobs : int, optional
@@ -129,7 +137,8 @@ def observe(
         name: settings.streams[name].feature for name in streams or sorted(settings.streams)
     }
     sources = {_source(feature) for feature in wanted.values()}
-    clip, notes = _read(path, sources, audio, audio_track, max_lag_s, jobs, progress)
+    named = {"video_track": video_track, "audio_track": audio_track, "channel": channel}
+    clip, notes = _read(path, sources, audio, named, max_lag_s, jobs, progress)
     heard: dict[str, FeatureStream] = {}
     shown: dict[str, FeatureStream] = {}
     for name, feature in wanted.items():
@@ -174,7 +183,7 @@ def _read(
     path: str | os.PathLike[str],
     sources: set[str],
     audio: str | os.PathLike[str] | None,
-    audio_track: int,
+    named: dict[str, int | None],
     max_lag_s: float,
     jobs: int | None,
     progress: Callable[[float], None] | None,
@@ -186,29 +195,39 @@ def _read(
             "name the file that it was extracted from",
         )
     media = probe(path)
-    sound_file = path if audio is None else audio
     hears = "sound" in sources and bool(audio is not None or media.audio_tracks)
     sees = "face" in sources and bool(media.video_tracks)
-    notes: list[str] = []
-    sound = read_audio(sound_file, track=audio_track) if hears else None
-    if not sees:
-        if sound is None:
-            _refuse(path, sources)
-        return _Clip(sound), notes
-    if sound is None:
-        faces = lip_streams(path, jobs=jobs, progress=progress)
-        report = None
-    else:
+    if not hears and not sees:
+        _refuse(path, sources)
+    if hears and sees:
         measured = api.measure(
             Path(path),
             max_lag_s=max_lag_s,
             audio=None if audio is None else Path(audio),
-            audio_track=audio_track,
+            video_track=named["video_track"],
+            audio_track=named["audio_track"],
+            channel=named["channel"],
             jobs=jobs,
             progress=progress,
         )
         report = measured.report
+        notes = list(report.notes)
+        chosen = Sound(measured.audio_track, measured.channel)
         faces = () if measured.streams is None else measured.streams.lips
+    else:
+        tracks = choose_tracks(media, audio=None if audio is None else Path(audio), **named)
+        report, chosen = None, tracks.sound
+        note = tracks.sound_note if hears else tracks.picture_note
+        notes = [] if note is None else [note]
+        faces = ()
+        if sees:
+            faces = lip_streams(path, track=tracks.video, jobs=jobs, progress=progress)
+    sound = None
+    if hears:
+        source = path if audio is None else audio
+        sound = read_audio(source, track=chosen.track, channel=chosen.channel)
+        if not sees:
+            return _Clip(sound), notes
     speaking = 0 if report is None or report.face is None else report.face
     lips = next((face for face in faces if face.track_id == speaking), None)
     if lips is not None and not lip_features(lips).valid.any():

@@ -44,7 +44,9 @@ def recognize(
     streams: Sequence[str] = (),
     transcript: Transcript | None = None,
     audio: str | os.PathLike[str] | None = None,
-    audio_track: int = 0,
+    video_track: int | None = None,
+    audio_track: int | None = None,
+    channel: int | None = None,
     max_lag_s: float = 1.0,
     calibration: Calibration | None = None,
     device: str = "auto",
@@ -70,8 +72,13 @@ def recognize(
         one that reads text reads them.
     audio : path-like, optional
         A separate file that holds the sound.
-    audio_track : int
-        Which sound track, from 0.
+    video_track : int, optional
+        Which picture track, from 0; by default the first that shows a face.
+    audio_track : int, optional
+        Which sound track, from 0; by default the first with speech.
+    channel : int, optional
+        Which channel of the sound, from 0; by default all are averaged, or the one with
+        speech is taken where others hold something else.
     max_lag_s : float
         Largest lag to search for.
     calibration : Calibration, optional
@@ -116,7 +123,9 @@ def recognize(
         streams=streams,
         transcript=transcript,
         audio=audio,
+        video_track=video_track,
         audio_track=audio_track,
+        channel=channel,
         max_lag_s=max_lag_s,
         jobs=jobs,
         progress=progress,

@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from avalign.data.manifest import ManifestRow
     from avalign.space import Space
 
-__all__ = ["Trial", "cross_validate", "fit_calibration", "fit_to_trials", "run_trials"]
+__all__ = [
+    "Trial",
+    "cross_validate",
+    "fit_calibration",
+    "fit_to_trials",
+    "logistic_regression",
+    "run_trials",
+]
 
 ROLES = frozenset({"in_sync", "in_sync_unverified"})
 LENGTHS_S = (1.0, 2.0, 5.0, 10.0)
@@ -236,8 +243,8 @@ def fit_to_trials(trials: Sequence[Trial]) -> Calibration:
     if not own.all():
         counts[own] = (1.0 - FOREIGN_SHARE) / own.mean()
         counts[~own] = FOREIGN_SHARE / (1.0 - own.mean())
-    match = _logistic_regression(features[:, 1:], own.astype(float), counts)
-    close = _logistic_regression(features[own], correct[own], np.ones(np.count_nonzero(own)))
+    match = logistic_regression(features[:, 1:], own.astype(float), counts)
+    close = logistic_regression(features[own], correct[own], np.ones(np.count_nonzero(own)))
     unscaled = Calibration(
         match_intercept=float(match[0]),
         match_weight=float(match[1]),
@@ -299,13 +306,30 @@ def cross_validate(trials: Sequence[Trial]) -> NDArray[np.float64]:
     return confidences
 
 
-def _logistic_regression(
+def logistic_regression(
     features: NDArray[np.float64],
     outcomes: NDArray[np.float64],
     counts: NDArray[np.float64],
     ridge: float = 1e-2,
 ) -> NDArray[np.float64]:
-    """Newton's method on the likelihood, kept finite by a ridge; intercept first."""
+    """Fit a logistic map by Newton's method on the likelihood, kept finite by a ridge.
+
+    Parameters
+    ----------
+    features : ndarray of shape (N, D), float64
+        What is known of each case.
+    outcomes : ndarray of shape (N,), float64
+        1 where it came true, else 0.
+    counts : ndarray of shape (N,), float64
+        How often each case counts.
+    ridge : float, optional
+        Weight of the squares of the coefficients.
+
+    Returns
+    -------
+    ndarray of shape (1 + D,), float64
+        The coefficients of the log odds, the intercept first.
+    """
     rows = np.column_stack([np.ones(len(features)), features])
     weights = np.zeros(rows.shape[1])
     penalty = ridge * np.eye(rows.shape[1])

@@ -67,6 +67,10 @@ class AudioTrack:
         Length; None where the file does not say, or says more than a day.
     language : str or None
         Language tag, where there is one.
+    channel_names : tuple of str
+        FFmpeg's name of each channel, such as ``"FC"`` for the one in the centre in front.
+    dispositions : tuple of str
+        What the file says the track is for, such as ``"default"`` or ``"comment"``.
     """
 
     index: int
@@ -76,6 +80,8 @@ class AudioTrack:
     start_s: float
     duration_s: float | None
     language: str | None
+    channel_names: tuple[str, ...] = ()
+    dispositions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

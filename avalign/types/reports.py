@@ -63,6 +63,10 @@ class SyncReport:
         All faces, largest first.
     duration_s, speech_s, face_coverage, frame_rate : float or None
         What was there to measure on.
+    video_track, audio_track : int or None
+        The tracks that were measured, from 0; None where the file has one of the kind.
+    channel : int or None
+        The channel that was measured, from 0; None where all were averaged.
     output : str or None
         The repaired file, where one was written.
     residual_ms : float or None
@@ -88,6 +92,9 @@ class SyncReport:
     speech_s: float | None = None
     face_coverage: float | None = None
     frame_rate: float | None = None
+    video_track: int | None = None
+    audio_track: int | None = None
+    channel: int | None = None
     output: str | None = None
     residual_ms: float | None = None
     notes: tuple[str, ...] = ()

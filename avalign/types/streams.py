@@ -58,6 +58,9 @@ class LipStream(FeatureStream):
         Number of the face, from 0, largest face first.
     picture_size : tuple of int
         Width and height in pixels.
+    mouth_log_odds : ndarray of shape (T,), float32, optional
+        Log odds that the mouth is in view, rather than hidden or blurred, from single
+        pictures; NaN where nobody looked, and None where nobody ever did.
     """
 
     landmarks: NDArray[np.float32]
@@ -65,6 +68,7 @@ class LipStream(FeatureStream):
     boxes: NDArray[np.float32]
     track_id: int
     picture_size: tuple[int, int]
+    mouth_log_odds: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)

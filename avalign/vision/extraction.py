@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.errors import NoFaceError, ParameterError
+from avalign.errors import ParameterError
 from avalign.media import Frame, iter_frames, probe
+from avalign.media.opening import check_picture_track
 from avalign.vision.lips import ANALYSED_SIDE, eye_distance, lip_stream
 from avalign.vision.tracker import FaceTracker
 from avalign.vision.tracks import Span, join_spans
@@ -44,6 +45,7 @@ LOOK_FRAMES, LOOKS, LOOK_EVERY = 3, 5, 40
 def lip_streams(
     path: str | os.PathLike[str],
     *,
+    track: int = 0,
     max_faces: int = 4,
     jobs: int | None = None,
     progress: Callable[[float], None] | None = None,
@@ -54,6 +56,8 @@ def lip_streams(
     ----------
     path : str or PathLike
         A local video file.
+    track : int
+        Position among the picture tracks, from 0.
     max_faces : int, default 4
         Most faces to follow at a time and to return.
     jobs : int, optional
@@ -78,18 +82,17 @@ def lip_streams(
     MissingDependencyError
         MediaPipe or a library it needs is not there.
     ParameterError
-        `max_faces` or `jobs` is less than 1.
+        `max_faces` or `jobs` is less than 1, or there is no such picture track.
     """
     if max_faces < 1:
         raise ParameterError(f"max_faces={max_faces} must be at least 1")
     if jobs is not None and jobs < 1:
         raise ParameterError(f"jobs={jobs} must be at least 1")
     clip = probe(path)
-    if not clip.video_tracks:
-        raise NoFaceError(f"{path}: has no picture track", "give a file with a picture in it")
-    picture = clip.video_tracks[0]
+    check_picture_track(path, len(clip.video_tracks), track)
+    picture = clip.video_tracks[track]
     plan = _plan(picture.start_s, picture.duration_s or clip.duration_s or 0.0)
-    spans = _Crew(clip.path, max_faces, jobs or _cores(), progress).analyse(plan)
+    spans = _Crew(clip.path, track, max_faces, jobs or _cores(), progress).analyse(plan)
     if not spans:
         return ()
     times_s, cuts, faces = join_spans(spans)
@@ -106,20 +109,23 @@ def lip_streams(
     )
 
 
-def is_upside_down(path: str | os.PathLike[str]) -> bool:
+def is_upside_down(path: str | os.PathLike[str], track: int = 0) -> bool:
     """Tell whether pictures in which no face was found show one once they are turned.
 
     Parameters
     ----------
     path : str or PathLike
         A local video file; a few pictures of its first seconds are looked at.
+    track : int
+        Which picture track, from 0.
 
     Returns
     -------
     bool
         Whether a face is there when they are turned by 180 degrees.
     """
-    looked_at = islice(iter_frames(path, max_side=ANALYSED_SIDE), 0, LOOKS * LOOK_EVERY)
+    frames = iter_frames(path, track=track, max_side=ANALYSED_SIDE)
+    looked_at = islice(frames, LOOKS * LOOK_EVERY)
     turned = (
         Frame(np.ascontiguousarray(frame.image[::-1, ::-1]), frame.time_s)
         for number, frame in enumerate(looked_at)
@@ -175,11 +181,13 @@ class _Crew:
     def __init__(
         self,
         path: Path,
+        track: int,
         max_faces: int,
         jobs: int,
         progress: Callable[[float], None] | None,
     ) -> None:
         self._path = path
+        self._track = track
         self._max_faces = max_faces
         self._jobs = jobs
         self._progress = progress
@@ -242,6 +250,7 @@ class _Crew:
         begin_s = None
         for frame in iter_frames(
             self._path,
+            track=self._track,
             max_side=ANALYSED_SIDE,
             start_s=part.start_s,
             end_s=part.end_s,

@@ -23,6 +23,7 @@ __all__ = [
     "SMALLEST_EYE_DISTANCE",
     "coverage",
     "eye_distance",
+    "hidden",
     "lip_stream",
     "usable",
 ]
@@ -41,6 +42,14 @@ LARGEST_YAW_DEG = 55.0
 # Pixels of the analysed picture between the outer eye corners; below, the lips
 # are a few pixels high and the mesh guesses them.
 SMALLEST_EYE_DISTANCE = 15.0
+
+# Single pictures may err: mouths are judged by the mean over this long.
+JUDGED_OVER_S = 1.0
+# Log odds below which a mouth is not believed to be in view: of the seconds of people who
+# show theirs, 1 in 100 has less, and what hides mouths in a new way often has more than 0.
+LEAST_MOUTH_LOG_ODDS = 1.0
+# Where less than this fraction of the rows shows a mouth, those do so by chance.
+LEAST_IN_VIEW = 0.5
 
 POINTS = np.array([*LIPS, CHIN])
 
@@ -69,7 +78,7 @@ def lip_stream(
     -------
     LipStream
         ``track_id`` is 0. Where a row is not valid, ``values`` is 0, and
-        ``landmarks``, ``head_pose`` and ``boxes`` are NaN.
+        ``landmarks``, ``head_pose``, ``boxes`` and ``mouth_log_odds`` are NaN.
     """
     count = len(times_s)
     mesh = np.full((count, len(MESH_POINTS), 3), np.nan, np.float32)
@@ -82,6 +91,8 @@ def lip_stream(
     values = np.zeros((count, 3 * len(POINTS)), np.float32)
     pose = np.full((count, 3), np.nan, np.float32)
     boxes = np.full((count, 4), np.nan, np.float32)
+    mouth = np.full(count, np.nan, np.float32)
+    mouth[track.rows] = track.mouths
     seen = mesh[valid]
     values[valid] = to_layout(seen[:, RIGID], seen[:, POINTS])[0].reshape(len(seen), -1)
     pose[valid] = head_pose(seen[:, RIGID])
@@ -96,6 +107,7 @@ def lip_stream(
         boxes=boxes,
         track_id=0,
         picture_size=picture_size,
+        mouth_log_odds=mouth,
     )
 
 
@@ -160,8 +172,42 @@ def usable(stream: LipStream) -> NDArray[np.bool_]:
     -------
     ndarray of shape (T,), bool
         True where the row is valid, the head is turned by at most
-        `LARGEST_YAW_DEG` and the face is large enough.
+        `LARGEST_YAW_DEG`, the face is large enough and the mouth is not `hidden`.
     """
+    return _near_enough(stream) & ~hidden(stream)
+
+
+def hidden(stream: LipStream) -> NDArray[np.bool_]:
+    """Say in which rows the lips could be read, were the mouth not hidden or blurred.
+
+    Parameters
+    ----------
+    stream : LipStream
+        One face.
+
+    Returns
+    -------
+    ndarray of shape (T,), bool
+        True where the mean of ``mouth_log_odds`` over the second around is below
+        `LEAST_MOUTH_LOG_ODDS`, and everywhere if less than `LEAST_IN_VIEW` would be left;
+        False where nobody looked.
+    """
+    if stream.mouth_log_odds is None:
+        return np.zeros(len(stream), bool)
+    judged = np.flatnonzero(np.isfinite(stream.mouth_log_odds))
+    total = np.concatenate([[0.0], np.cumsum(stream.mouth_log_odds[judged], dtype=np.float64)])
+    times_s = stream.times_s[judged]
+    first = np.searchsorted(times_s, stream.times_s - JUDGED_OVER_S / 2)
+    last = np.searchsorted(times_s, stream.times_s + JUDGED_OVER_S / 2, side="right")
+    below = total[last] - total[first] < LEAST_MOUTH_LOG_ODDS * (last - first)
+    readable = _near_enough(stream)
+    gate: NDArray[np.bool_] = readable & below
+    in_view = np.count_nonzero(readable & ~below)
+    return readable if in_view < LEAST_IN_VIEW * np.count_nonzero(readable) else gate
+
+
+def _near_enough(stream: LipStream) -> NDArray[np.bool_]:
+    """Where the face is there, large and not turned away."""
     analysed = min(1.0, ANALYSED_SIDE / max(stream.picture_size))
     large = eye_distance(stream) * analysed >= SMALLEST_EYE_DISTANCE
     frontal = np.abs(stream.head_pose[:, 0]) <= LARGEST_YAW_DEG

@@ -9,6 +9,7 @@ import numpy as np
 
 from avalign.vision.detection import SAME_FACE_OVERLAP, FaceFinder
 from avalign.vision.facemesh import FaceMesh
+from avalign.vision.mouth import MouthJudge
 from avalign.vision.regions import Detection, Region, box_of, overlap
 from avalign.vision.shots import CutFinder, thumbnail
 from avalign.vision.tracks import Span, Track
@@ -37,6 +38,9 @@ SEARCH_SMALL_S = 1.0
 # comes from the last fit, has settled.
 SETTLING_FITS = 3
 
+# Seconds between two looks at whether a mouth is in view: hands do not come and go faster.
+JUDGED_EVERY_S = 0.09
+
 # Faces whose mesh is smaller, in pixels of the analysed picture, are left out.
 SMALLEST_FACE = 24.0
 
@@ -49,10 +53,10 @@ DISPLACING_SIZE = 1.5
 
 
 class _Schedule:
-    """When to search the whole picture."""
+    """When to search the whole picture, and when to look whether mouths are in view."""
 
     def __init__(self) -> None:
-        self._searched_s = self._searched_small_s = self._lost_s = -np.inf
+        self._searched_s = self._searched_small_s = self._lost_s = self._judged_s = -np.inf
 
     def shot_begins(self) -> None:
         self._searched_s = self._searched_small_s = -np.inf
@@ -68,6 +72,12 @@ class _Schedule:
         if now_s - self._searched_s < period_s:
             return False
         self._searched_s = now_s
+        return True
+
+    def judging_due(self, now_s: float) -> bool:
+        if now_s - self._judged_s < JUDGED_EVERY_S:
+            return False
+        self._judged_s = now_s
         return True
 
     def small_due(self, now_s: float) -> bool:
@@ -88,6 +98,7 @@ class FaceTracker:
 
     def __init__(self, max_faces: int) -> None:
         self._max_faces = max_faces
+        self._judge = MouthJudge()
         with ExitStack() as stack:
             self._mesh = stack.enter_context(FaceMesh())
             self._finder = stack.enter_context(FaceFinder())
@@ -143,6 +154,9 @@ class FaceTracker:
                 if not found and not active and schedule.small_due(now_s):
                     found = self._finder.find_small(image)
                 ended += self._take_up(found, active, image, row)
+            if schedule.judging_due(now_s):
+                for track in active:
+                    track.mouths[-1] = self._judge.log_odds(image, track.landmarks[-1])
         if first_thumb is None or thumb is None:
             return None
         return Span(times_s, ended + active, cuts, size, (first_thumb, thumb))
@@ -188,7 +202,9 @@ class FaceTracker:
                     continue
                 active[:] = [track for track in active if track is not smallest]
                 displaced.append(smallest)
-            active.append(Track([row], [landmarks], self._finder.is_sure(image, detection)))
+            track = Track(sure=self._finder.is_sure(image, detection))
+            track.append(row, landmarks)
+            active.append(track)
         return displaced
 
     def _settle(self, image: NDArray[np.uint8], region: Region) -> NDArray[np.float32] | None:

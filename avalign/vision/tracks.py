@@ -35,11 +35,14 @@ class Track:
         Its mesh in each of them, in pixels of the analysed picture.
     sure : bool
         A detector was sure, at least once, that it is a face.
+    mouths : list of float
+        Log odds in each of them that the mouth is in view; NaN where it was not asked.
     """
 
     rows: list[int] = field(default_factory=list)
     landmarks: list[NDArray[np.float32]] = field(default_factory=list)
     sure: bool = False
+    mouths: list[float] = field(default_factory=list)
 
     @property
     def first_box(self) -> NDArray[np.float32]:
@@ -51,10 +54,11 @@ class Track:
         """Left, top, right and bottom where the face was seen last."""
         return box_of(self.landmarks[-1])
 
-    def append(self, row: int, landmarks: NDArray[np.float32]) -> None:
+    def append(self, row: int, landmarks: NDArray[np.float32], mouth: float = np.nan) -> None:
         """Add the next picture."""
         self.rows.append(row)
         self.landmarks.append(landmarks)
+        self.mouths.append(mouth)
 
 
 @dataclass(slots=True)
@@ -110,7 +114,7 @@ def join_spans(spans: list[Span]) -> tuple[list[float], list[int], list[Track]]:
         cuts += [offset + row for row in span.cuts]
         for track in span.tracks:
             rows = [offset + row for row in track.rows]
-            pieces.append(Track(rows, track.landmarks, track.sure))
+            pieces.append(Track(rows, track.landmarks, track.sure, track.mouths))
         times_s += span.times_s
         previous = span
     faces = _link(sorted(pieces, key=lambda track: track.rows[0]), times_s, cuts)
@@ -140,5 +144,6 @@ def _link(pieces: list[Track], times_s: list[float], cuts: list[int]) -> list[Tr
         else:
             best.rows += piece.rows
             best.landmarks += piece.landmarks
+            best.mouths += piece.mouths
             best.sure |= piece.sure
     return faces

@@ -76,12 +76,56 @@ def align(
             show_default="5, or 1.5 to lips",
         ),
     ] = None,
+    video_track: Annotated[
+        int | None,
+        typer.Option(
+            "--video-track",
+            metavar="N",
+            min=0,
+            help="Picture track of REFERENCE, for its lips.",
+            show_default="the first that shows a face",
+        ),
+    ] = None,
     reference_track: Annotated[
-        int, typer.Option("--reference-track", metavar="N", min=0, help="Its sound track.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            "--reference-track",
+            metavar="N",
+            min=0,
+            help="Its sound track.",
+            show_default="the first with speech",
+        ),
+    ] = None,
     other_track: Annotated[
-        int, typer.Option("--other-track", metavar="N", min=0, help="Its sound track.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            "--other-track",
+            metavar="N",
+            min=0,
+            help="Its sound track.",
+            show_default="the first with speech",
+        ),
+    ] = None,
+    reference_channel: Annotated[
+        int | None,
+        typer.Option(
+            "--reference-channel",
+            metavar="N",
+            min=0,
+            help="Channel of its sound.",
+            show_default="all, or the one with speech",
+        ),
+    ] = None,
+    other_channel: Annotated[
+        int | None,
+        typer.Option(
+            "--other-channel",
+            metavar="N",
+            min=0,
+            help="Channel of its sound.",
+            show_default="all, or the one with speech",
+        ),
+    ] = None,
     path_csv: Annotated[
         Path | None,
         typer.Option("--path-csv", metavar="CSV", help="Write the time map as a table."),
@@ -126,8 +170,11 @@ def align(
                 to=to,
                 model=model,
                 band_s=band,
+                video_track=video_track,
                 reference_track=reference_track,
                 other_track=other_track,
+                reference_channel=reference_channel,
+                other_channel=other_channel,
                 jobs=jobs,
                 progress=progress,
             )

@@ -41,7 +41,9 @@ def check(
     ],
     tolerance: options.ToleranceName = "itu",
     max_lag: options.MaxLag = 1.0,
-    audio_track: options.AudioTrack = 0,
+    video_track: options.VideoTrack = None,
+    audio_track: options.AudioTrack = None,
+    channel: options.Channel = None,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -83,7 +85,9 @@ def check(
             [file for file in files if file not in folders],
             tolerance=tolerance,
             max_lag_s=max_lag,
+            video_track=video_track,
             audio_track=audio_track,
+            channel=channel,
             jobs=jobs,
         ),
     )

@@ -32,7 +32,9 @@ def extract(
         ),
     ] = None,
     audio: options.Audio = None,
-    audio_track: options.AudioTrack = 0,
+    video_track: options.VideoTrack = None,
+    audio_track: options.AudioTrack = None,
+    channel: options.Channel = None,
     jobs: options.Jobs = None,
     overwrite: options.Overwrite = False,
     quiet: options.Quiet = False,
@@ -44,19 +46,40 @@ def extract(
     the video.
     """
     from avalign import api
+    from avalign.choosing import choose_tracks
+    from avalign.media import probe
     from avalign.streams import save_streams
 
     screen = Screen(quiet=quiet, verbose=verbose)
     target = output or Path(f"{os.path.splitext(video)[0]}.npz")
     sources: tuple[str | Path, ...] = (video,) if audio is None else (video, audio)
     api.check_target(sources, target, overwrite=overwrite, suffix=".npz")
+    notes: tuple[str, ...] = ()
+    if not api.is_streams_file(video):
+        tracks = choose_tracks(
+            probe(video),
+            audio=audio,
+            video_track=video_track,
+            audio_track=audio_track,
+            channel=channel,
+        )
+        video_track, notes = tracks.video, tracks.notes
+        audio_track, channel = tracks.sound.track, tracks.sound.channel
     with screen.progress(f"Reading {video}") as progress:
         streams = api.extract(
-            video, audio=audio, audio_track=audio_track, jobs=jobs, progress=progress
+            video,
+            audio=audio,
+            video_track=video_track,
+            audio_track=audio_track,
+            channel=channel,
+            jobs=jobs,
+            progress=progress,
         )
     save_streams(streams, target, overwrite=overwrite)
     faces = {0: "no face", 1: "1 face"}.get(len(streams.lips), f"{len(streams.lips)} faces")
     screen.result(f"{video}: {streams.duration_s:.1f} s, {faces}. Wrote {target}.")
+    for note in notes:
+        screen.note(f"note: {note}")
     for lips in streams.lips:
         screen.detail(
             f"  face {lips.track_id}: usable in {lips.valid.mean():.0%} of its pictures"

@@ -12,9 +12,35 @@ Audio = Annotated[
     Path | None,
     typer.Option("--audio", metavar="FILE", help="Take the sound from this file."),
 ]
+VideoTrack = Annotated[
+    int | None,
+    typer.Option(
+        "--video-track",
+        metavar="N",
+        min=0,
+        help="Which picture track, from 0.",
+        show_default="the first that shows a face",
+    ),
+]
 AudioTrack = Annotated[
-    int,
-    typer.Option("--audio-track", metavar="N", min=0, help="Which sound track, from 0."),
+    int | None,
+    typer.Option(
+        "--audio-track",
+        metavar="N",
+        min=0,
+        help="Which sound track, from 0.",
+        show_default="the first with speech",
+    ),
+]
+Channel = Annotated[
+    int | None,
+    typer.Option(
+        "--channel",
+        metavar="N",
+        min=0,
+        help="Which channel of the sound, from 0.",
+        show_default="all, or the one with speech",
+    ),
 ]
 ToleranceName = Annotated[
     str,

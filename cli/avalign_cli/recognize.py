@@ -50,7 +50,9 @@ def recognize(
         typer.Option("--plot", metavar="PNG", help="Draw words or emotions over time."),
     ] = None,
     audio: options.Audio = None,
-    audio_track: options.AudioTrack = 0,
+    video_track: options.VideoTrack = None,
+    audio_track: options.AudioTrack = None,
+    channel: options.Channel = None,
     max_lag: options.MaxLag = 1.0,
     device: Annotated[
         str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N.")
@@ -88,7 +90,9 @@ def recognize(
                 streams=options.stream_names(streams),
                 transcript=words,
                 audio=audio,
+                video_track=video_track,
                 audio_track=audio_track,
+                channel=channel,
                 max_lag_s=max_lag,
                 device=device,
                 jobs=jobs,

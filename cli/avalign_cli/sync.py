@@ -1,5 +1,6 @@
 """`avalign sync`: measure one video and repair it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,7 +47,19 @@ def sync(
     tolerance: options.ToleranceName = "itu",
     max_lag: options.MaxLag = 1.0,
     audio: options.Audio = None,
-    audio_track: options.AudioTrack = 0,
+    video_track: options.VideoTrack = None,
+    audio_track: options.AudioTrack = None,
+    channel: options.Channel = None,
+    move_track: Annotated[
+        int | None,
+        typer.Option(
+            "--move-track",
+            metavar="N",
+            min=0,
+            help="Measure and move this sound track alone.",
+            show_default="all move",
+        ),
+    ] = None,
     jobs: options.Jobs = None,
     dry_run: Annotated[
         bool,
@@ -100,9 +113,7 @@ def sync(
     try:
         # Better now than after minutes of measuring.
         api.check_options(tolerance, max_lag)
-        api.check_video_target(
-            video, planned, audio=audio, overwrite=overwrite, dry_run=dry_run
-        )
+        unwritable = _unwritable(video, output, audio, move_track, overwrite, dry_run)
         _check_drawings(video, audio, planned, plot, overlay, overwrite, dry_run)
         with screen.progress(f"Reading {video}") as progress:
             measurement = api.measure(
@@ -110,7 +121,9 @@ def sync(
                 tolerance=tolerance,
                 max_lag_s=max_lag,
                 audio=audio,
-                audio_track=audio_track,
+                video_track=video_track,
+                audio_track=move_track if audio_track is None else audio_track,
+                channel=channel,
                 jobs=jobs,
                 progress=progress,
             )
@@ -120,6 +133,7 @@ def sync(
             report = api.repair(
                 measurement,
                 planned,
+                move_track=move_track,
                 force=force,
                 dry_run=dry_run,
                 overwrite=overwrite,
@@ -130,10 +144,40 @@ def sync(
         raise
     in_place = report.verdict == "in_sync" and audio is None
     can_write = output is not None or not api.is_streams_file(video)
-    would_write = planned if dry_run and can_write and not in_place else None
-    text.show(screen, report, planned=would_write)
+    would_write = dry_run and can_write and not in_place
+    if would_write and unwritable is not None and report.verdict is not None:
+        report = replace(report, notes=(*report.notes, f"to repair it, {unwritable}"))
+    text.show(screen, report, planned=planned if would_write and unwritable is None else None)
     _draw(screen, report, measurement, plot, overlay, overwrite)
     return report.exit_code
+
+
+def _unwritable(
+    video: str,
+    output: Path | None,
+    audio: Path | None,
+    move_track: int | None,
+    overwrite: bool,
+    dry_run: bool,
+) -> str | None:
+    """Refuse what could not be written; of a default name in a dry run, say what to do."""
+    from avalign import api
+    from avalign.errors import AvalignError
+
+    try:
+        api.check_video_target(
+            video,
+            output or api.synced_path(video),
+            audio=audio,
+            move_track=move_track,
+            overwrite=overwrite,
+            dry_run=dry_run,
+        )
+    except AvalignError as error:
+        if dry_run and output is None and move_track is None:
+            return error.hint
+        raise
+    return None
 
 
 def _check_drawings(
@@ -195,6 +239,7 @@ def _draw(
                 report.file,
                 overlay,
                 audio=measurement.audio,
+                video_track=measurement.video_track,
                 audio_track=measurement.audio_track,
                 overwrite=overwrite,
                 progress=progress,

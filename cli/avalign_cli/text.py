@@ -43,7 +43,7 @@ def show(screen: Screen, report: SyncReport, *, planned: Path | None = None) -> 
         What a dry run would have written.
     """
     screen.data(to_json(report))
-    if screen.json:  # the object has no place for them, the line for people has
+    if screen.json:  # the line for people, which has them, is not printed
         for note in report.notes:
             screen.note(f"{report.file}: {note}")
     screen.result(line(report, planned=planned), STYLES[report.verdict])

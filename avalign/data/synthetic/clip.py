@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ from avalign.data.synthetic.emotions import EMOTIONS
 from avalign.data.synthetic.face import lip_points, lip_stream
 from avalign.data.synthetic.mouth import mouth_movements
 from avalign.data.synthetic.speech import Phone
-from avalign.data.windows import SourceClip
+from avalign.data.windows import SourceClip, take_lips
 from avalign.errors import ParameterError
 from avalign.extraction import sound_features
 from avalign.transcript import Transcript, Word
@@ -270,16 +270,7 @@ def _with_losses(
             field[gone] = np.nan
     dropped = rng.random(len(times_s)) < disturbance.dropped_share
     dropped[[0, -1]] = False
-    kept = replace(
-        lips,
-        values=lips.values[~dropped],
-        times_s=times_s[~dropped],
-        valid=lips.valid[~dropped],
-        landmarks=lips.landmarks[~dropped],
-        head_pose=lips.head_pose[~dropped],
-        boxes=lips.boxes[~dropped],
-    )
-    return kept, times_s[dropped]
+    return take_lips(lips, ~dropped), times_s[dropped]
 
 
 def _rate_hz(lips: LipStream) -> float:

@@ -1,0 +1,317 @@
+"""``python -m benchmarks hidden-mouths``: mouths behind masks, blur, hands and microphones.
+
+What hides a mouth is painted over people who show theirs (`benchmarks.mouth_looks`). With
+``--fit``, what `avalign.vision.mouth` weighs mouths with is first fitted to the split train;
+the report is on other speakers, behind what was not learnt from.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+import avalign
+from avalign.data.manifest import Manifest, read_manifest
+from avalign.errors import ParameterError
+from avalign.extraction import extract
+from avalign.files import atomic_output
+from avalign.media import Frame, iter_frames, probe, read_audio
+from avalign.media.video_writer import open_video_writer
+from avalign.processes import cores
+from avalign.streams import save_streams
+from avalign.train.calibration import logistic_regression
+from avalign.types import AudioStream, SyncReport
+from avalign.vision.detection import FaceFinder
+from avalign.vision.facemesh import FaceMesh
+from avalign.vision.lips import ANALYSED_SIDE
+from avalign.vision.mesh_points import RIGID
+from avalign.vision.mouth import MOUTH_WEIGHTS, mouth_features
+from avalign.vision.pose import to_layout
+from avalign.vision.regions import Region
+from avalign.vision.tracker import FaceTracker
+from benchmarks.mouth_looks import HELD_OUT, IN_VIEW, LEARNT, paint
+from benchmarks.results import write_rows, write_tables
+from benchmarks.statistics import Estimate, bootstrap
+from benchmarks.sync import benchmark_rows, console, print_tables
+from benchmarks.tables import Bar, Row, Table
+
+__all__ = ["run_hidden_mouths"]
+
+# Pictures that are learnt from, evenly over the first seconds of each clip.
+PICTURES, OVER_S = 10, 15.0
+# Those without a look count as much as all that hide, the other two a third of that.
+IN_VIEW_WEIGHT = 1 / 3
+# Small faces are like blurred ones: each picture is learnt from at this size as well.
+SMALL_EYE_DISTANCE = 18.0
+RIDGE = 0.3
+# A new face is fitted until its region has settled, as `avalign.vision.tracker` does.
+SETTLING_FITS = 3
+
+
+def run_hidden_mouths(
+    data: Path,
+    *,
+    out: Path,
+    split: str = "dev",
+    seconds: float = 10.0,
+    looks: Sequence[str] = HELD_OUT,
+    fit: bool = False,
+) -> tuple[Table, ...]:
+    """Measure, print the tables, and write ``hidden-mouths.json`` and ``.csv``.
+
+    Parameters
+    ----------
+    data : Path
+        Manifest of the clips.
+    out : Path
+        Folder to write to.
+    split : str
+        Which rows of the manifest to report on; ``"all"`` takes every one.
+    seconds : float
+        How much of the beginning of each clip is painted over and checked.
+    looks : sequence of str
+        What to hide mouths behind.
+    fit : bool
+        First fit the weights to the split train, and replace those of the package.
+
+    Returns
+    -------
+    tuple of Table
+        What was printed.
+    """
+    manifest = read_manifest(data)
+    rows = benchmark_rows(manifest, split)
+    if not rows:
+        raise ParameterError(f"{data} holds no clips of the split {split!r} to measure")
+    if fit:
+        fit_weights(manifest)
+    results = []
+    for row in track(rows, "checking clips", console=console):
+        results += list(check_clip(row.path, manifest.name_of(row), seconds, looks))
+    tables = (_table(results, looks),)
+    print_tables(tables)
+    settings = {"split": split, "seconds": seconds, "looks": list(looks)}
+    write_tables(tables, settings, out / "hidden-mouths.json")
+    write_rows(results, out / "hidden-mouths.csv")
+    return tables
+
+
+def fit_weights(manifest: Manifest, path: Path = MOUTH_WEIGHTS) -> None:
+    """Fit the weights of `avalign.vision.mouth` to the split train, where its terms allow.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        All clips.
+    path : Path, optional
+        The file to write; what was there is replaced.
+    """
+    from safetensors.numpy import save_file
+
+    features: list[NDArray[np.float32]] = []
+    seen: list[float] = []
+    weights: list[float] = []
+    rows = [row for row in benchmark_rows(manifest, "train") if row.weights_ok]
+    tasks = [(row.path, manifest.name_of(row)) for row in rows]
+    with ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn")) as pool:
+        clips = pool.map(_clip_features, tasks)
+        for found in track(clips, "painting pictures", len(tasks), console=console):
+            sizes = {look: sum(look == other for other, _ in found) for look, _ in found}
+            for look, described in found:
+                features.append(described)
+                seen.append(float(look not in LEARNT))
+                share = 1 / len(LEARNT) if look in LEARNT else 1.0
+                share = IN_VIEW_WEIGHT if look in IN_VIEW else share
+                weights.append(share / sizes[look])
+    table = np.array(features, np.float64)
+    mean = np.average(table, axis=0, weights=weights)
+    spread = np.sqrt(np.average((table - mean) ** 2, axis=0, weights=weights)) + 1e-6
+    fitted = logistic_regression(
+        (table - mean) / spread, np.array(seen), np.array(weights), ridge=RIDGE
+    )
+    slope = fitted[1:] / spread
+    arrays = {
+        "weights": slope.astype(np.float32),
+        "bias": np.array([fitted[0] - slope @ mean], np.float32),
+    }
+    path.parent.mkdir(exist_ok=True)
+    with atomic_output(path, True) as temporary:
+        save_file(arrays, temporary)
+
+
+def _clip_features(task: tuple[Path, str]) -> list[tuple[str, NDArray[np.float32]]]:
+    with FaceMesh() as mesh, FaceFinder() as finder:
+        return list(_describe(*task, mesh, finder))
+
+
+def _describe(
+    path: Path, name: str, mesh: FaceMesh, finder: FaceFinder
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Describe the largest face in some pictures, as it is and behind each look."""
+    for frame in _some_frames(path):
+        faces = finder.find(frame.image)
+        landmarks = mesh.fit(frame.image, faces[0].region) if faces else None
+        for _ in range(1, SETTLING_FITS):
+            if landmarks is not None:
+                landmarks = mesh.fit(frame.image, Region.around(landmarks))
+        if landmarks is None:
+            continue
+        for look in ("", *IN_VIEW, *LEARNT):
+            image, placed = frame.image, landmarks
+            if look:
+                image = paint(look, image, landmarks, time_s=frame.time_s, clip=name)
+                invented = mesh.fit(image, Region.around(landmarks))
+                if invented is None:
+                    continue
+                placed = invented
+            yield look, mouth_features(image, placed)
+            scale = SMALL_EYE_DISTANCE / _eye_distance(placed)
+            if scale < 1:
+                small = cv2.resize(
+                    image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA
+                )
+                yield look, mouth_features(small, placed * np.float32(scale))
+
+
+def _some_frames(path: Path) -> Iterator[Frame]:
+    period_s = min(OVER_S, probe(path).duration_s or OVER_S) / PICTURES
+    due_s = None
+    for frame in iter_frames(path, max_side=ANALYSED_SIDE):
+        due_s = frame.time_s + period_s / 2 if due_s is None else due_s
+        if frame.time_s >= due_s:
+            yield frame
+            due_s += period_s
+            if due_s > OVER_S + frame.time_s:
+                return
+
+
+def _eye_distance(landmarks: NDArray[np.float32]) -> float:
+    rigid = landmarks[None, RIGID]
+    return float(to_layout(rigid, rigid)[1][0])
+
+
+def check_clip(
+    path: Path, name: str, seconds: float, looks: Sequence[str]
+) -> Iterator[dict[str, object]]:
+    """Check the beginning of a clip as it is, without judging mouths, and behind each look.
+
+    Parameters
+    ----------
+    path : Path
+        The clip.
+    name : str
+        Its name in the manifest.
+    seconds : float
+        How much of it.
+    looks : sequence of str
+        What to hide mouths behind.
+
+    Yields
+    ------
+    dict
+        What was answered: first with ``look`` empty, ``judged`` false and true.
+    """
+    start_s = probe(path).video_tracks[0].start_s
+    end_s = start_s + seconds
+    sound = read_audio(path)
+    kept = sound.samples[: max(0, round((end_s - sound.start_s) * sound.sample_rate_hz))]
+    sound = replace(sound, samples=kept)
+    faces: dict[int, list[NDArray[np.float32]]] = {}
+    with FaceTracker(4) as tracker:
+        span = tracker.follow(iter_frames(path, max_side=ANALYSED_SIDE, end_s=end_s))
+    for face in span.tracks if span else ():
+        for row, landmarks in zip(face.rows, face.landmarks, strict=True):
+            faces.setdefault(row, []).append(landmarks)
+    with tempfile.TemporaryDirectory() as folder:
+        for look in ("", *looks):
+            video = Path(folder) / "clip.mp4"
+            _write(video, path, end_s, sound, faces, look, name)
+            streams = extract(video)
+            for judged in (True,) if look else (False, True):
+                lips = streams.lips
+                if not judged:
+                    lips = tuple(replace(face, mouth_log_odds=None) for face in lips)
+                numbers = Path(folder) / "clip.npz"
+                save_streams(replace(streams, lips=lips), numbers, overwrite=True)
+                yield _result(name, look, judged, avalign.check(numbers))
+
+
+def _write(
+    video: Path,
+    path: Path,
+    end_s: float,
+    sound: AudioStream,
+    faces: dict[int, list[NDArray[np.float32]]],
+    look: str,
+    name: str,
+) -> None:
+    picture = probe(path).video_tracks[0]
+    frames = iter_frames(path, max_side=ANALYSED_SIDE, end_s=end_s)
+    first = next(frames)
+    height, width = (2 * (side // 2) for side in first.image.shape[:2])
+    with open_video_writer(
+        video,
+        size=(width, height),
+        frame_rate=float(picture.frame_rate or 25),
+        sample_rate_hz=sound.sample_rate_hz,
+        overwrite=True,
+    ) as writer:
+        writer.write_sound(sound)
+        for row, frame in enumerate((first, *frames)):
+            image = frame.image
+            for landmarks in faces.get(row, ()) if look else ():
+                image = paint(look, image, landmarks, time_s=frame.time_s, clip=name)
+            writer.write_picture(np.ascontiguousarray(image[:height, :width]), frame.time_s)
+
+
+def _result(clip: str, look: str, judged: bool, report: SyncReport) -> dict[str, object]:
+    best = report.alignment
+    return {
+        "clip": clip,
+        "look": look,
+        "judged": judged,
+        "verdict": report.verdict or "",
+        "lag_ms": "" if best is None else f"{1000 * best.audio_lag_s:.1f}",
+        "confidence": "" if best is None else f"{best.confidence:.3f}",
+        "coverage": f"{max((face.coverage for face in report.faces), default=0.0):.3f}",
+        "reason": report.reason or "",
+    }
+
+
+def _table(results: Sequence[dict[str, object]], looks: Sequence[str]) -> Table:
+    def fraction(what: str, chosen: Sequence[dict[str, object]], bar: Bar | None) -> Row:
+        clips = [str(result["clip"]) for result in chosen]
+        verdict = np.array([bool(result["verdict"]) for result in chosen])
+        return Row(
+            what, "%", bootstrap(clips, lambda rows: 100 * float(verdict[rows].mean())), bar
+        )
+
+    before = [r for r in results if not r["judged"]]
+    plain = {r["clip"]: r for r in results if not r["look"] and r["judged"]}
+    had = [r for r in before if r["verdict"]]
+    lost = sum(not plain[r["clip"]]["verdict"] for r in had)
+    hidden = [r for r in results if r["look"]]
+    return Table(
+        "Clips with a verdict, by what hides the mouth",
+        (
+            fraction("nothing, mouths not judged", before, None),
+            fraction("nothing", list(plain.values()), None),
+            Row(
+                "verdicts lost",
+                "%",
+                Estimate(100 * lost / max(1, len(had)), np.nan, np.nan, len(had), len(had)),
+                Bar(high=1),
+            ),
+            *(fraction(x, [r for r in hidden if r["look"] == x], None) for x in looks),
+            fraction("all that hides", hidden, Bar(high=2)),
+        ),
+    )
