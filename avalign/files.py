@@ -47,7 +47,10 @@ __all__ = [
 
 StrPath = str | os.PathLike[str]
 
-_LOOKS_LIKE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+# A colon alone is no URL: talk:1.mp4. What FFmpeg takes for one without slashes is listed.
+_LOOKS_LIKE_URL = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*://|(data|concatf?|file|pipe|fd|cache|crypto|subfile|async|hls):"
+)
 _HOST = hashlib.sha256(platform.node().encode("utf-8", "replace")).hexdigest()[:8]
 _SCRATCH = re.compile(r"\.avalign-(?P<host>[0-9a-f]{8})-[0-9a-f]{8}")
 # What releases before the locks wrote beside a result.
@@ -93,6 +96,8 @@ def local_file(path: StrPath) -> Path:
             ) from error
         if isinstance(error, PermissionError):
             raise MediaError(f"{name}: may not be read", "check the permissions") from error
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            raise MediaError(f"{name}: no file has so long a name", "check the path") from error
         raise MediaError(f"{name!s}: no such file", "check the path") from error
     if stat.S_ISDIR(status.st_mode):
         raise MediaError(f"{name}: is a folder", "name a file in it")
@@ -147,6 +152,17 @@ def refuse_inputs(sources: Iterable[StrPath], targets: Iterable[StrPath]) -> Non
                 )
 
 
+def _refuse_long(target: Path) -> None:
+    try:
+        os.lstat(target)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise MediaError(
+                f"{target}: the name of the file to write is too long",
+                "name a shorter one with -o",
+            ) from error
+
+
 def check_target(
     sources: Iterable[StrPath],
     target: StrPath,
@@ -181,6 +197,8 @@ def check_target(
     """
     target = Path(target)
     targets = [target, *(target.with_name(name) for name in beside)]
+    for each in targets:
+        _refuse_long(each)
     refuse_inputs([local_file(source) for source in sources], targets)
     if suffix is not None and target.suffix.lower() != suffix:
         raise ParameterError(

@@ -174,6 +174,8 @@ def measure(
                 hint = face_elsewhere(clip, tracks.video)
             elif named and (audio is not None or clip.audio_tracks):
                 hint = speech_elsewhere(audio or path, tracks.sound)
+            if hint is None and not streams.lips:
+                hint = _turned(path, tracks.video)
             if hint is not None:
                 report = replace(report, reason=f"{report.reason}; {hint}")
         joined = () if is_streams_file(path) else _joined(clip)
@@ -342,6 +344,15 @@ def failed(report: SyncReport, error: BaseException) -> SyncReport:
     # The file is named in the report already.
     reason = reason.removeprefix(f"{report.file}: ")
     return replace(report, status="error", reason=reason, exit_code=exit_code)
+
+
+def _turned(path: AnyPath, track: int) -> str | None:
+    """Say so where a face is there, but upside down."""
+    from avalign.vision.extraction import is_upside_down
+
+    if not is_upside_down(path, track):
+        return None
+    return "one is there if it is turned by 180 degrees: it may be upside down"
 
 
 def _describe(report: SyncReport, streams: ClipStreams, found: ClipAlignment) -> SyncReport:

@@ -74,6 +74,13 @@ def check_video_target(
     elif is_streams_file(path):
         return
     clip = probe(path)
+    if not dry_run and not Path(path).suffix and Path(target) == synced_path(path):
+        ending = {"mov": "mp4", "matroska": "mkv", "mpegts": "ts", "mpeg": "mpg"}
+        kind = clip.format_name.partition(",")[0]
+        raise ParameterError(
+            f"{path}: has no ending that says what kind of file to write",
+            f"name it with -o, such as -o {target}.{ending.get(kind, kind)}",
+        )
     if move_track is not None:
         if audio is not None:
             raise ParameterError(

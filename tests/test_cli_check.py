@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import re
+from pathlib import Path
 
 import planted
 import pytest
@@ -10,7 +12,7 @@ from avalign_cli.inputs import expand, told_left_out
 from avalign_cli.main import main
 from planted import late, plant
 
-from avalign.suffixes import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from avalign.suffixes import AUDIO_SUFFIXES, MEDIA_SUFFIXES, VIDEO_SUFFIXES
 
 
 @pytest.fixture
@@ -115,6 +117,8 @@ class TestInputs:
         from avalign.media.containers import _BY_SUFFIX
 
         assert set(_BY_SUFFIX) - VIDEO_SUFFIXES <= AUDIO_SUFFIXES
+        page = (Path(__file__).parents[1] / "docs" / "cli.md").read_text("utf-8")
+        assert set(re.findall(r"`(\.\w+)`", page)) >= MEDIA_SUFFIXES
 
 
 def test_one_line_per_file_and_a_summary(here, capsys):

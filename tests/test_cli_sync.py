@@ -211,3 +211,19 @@ def test_a_drawing_that_cannot_be_made_is_told(here, capsys):
     assert main(["sync", "silent.mp4", "--plot", "lag.png"]) == 4
     assert "lag.png was not drawn" in capsys.readouterr().err
     assert not (here / "lag.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("talk", "has no ending"), ("x" * 248 + ".mp4", "to write is too long")],
+)
+def test_a_default_name_that_cannot_be_is_told_before_measuring(
+    tmp_path, capsys, monkeypatch, name, words
+):
+    source = Path(__file__).parents[1] / "samples" / "talking.mp4"
+    (tmp_path / name).write_bytes(source.read_bytes())
+    monkeypatch.setattr("avalign.api.measure", lambda *_, **__: pytest.fail("measured"))
+    assert main(["sync", str(tmp_path / name)]) in (2, 3)
+    told = capsys.readouterr().err
+    assert words in told
+    assert "-o" in told

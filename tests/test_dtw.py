@@ -130,9 +130,7 @@ class TestTwin:
     @quick
     @given(
         pairs(longest=9),
-        st.sampled_from(
-            ["symmetric1", "symmetric2", "symmetricP1", "asymmetric", "rabinerJuang"]
-        ),
+        st.sampled_from(["symmetric1", "symmetric2", "symmetricP1", "rabiner_juang_2c"]),
         st.sampled_from([0.1, 0.3, 0.6]),
         st.booleans(),
         st.booleans(),

@@ -334,3 +334,27 @@ def test_writes_that_fail_leave_nothing_open(tmp_path, clip):
     assert done.stdout.split() == ["0", "0"]
     assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_with_a_colon_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert_refused("talk:1.mp4", "no such file")
+    assert_refused("x" * 300 + ".mp4", "no file has so long a name")
+
+
+def test_an_encrypted_file_is_called_that(tmp_path):
+    key = "00112233445566778899aabbccddeeff"
+    options = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": key}
+    recipe = Recipe(container_options={**options, "encryption_kid": key})
+    locked = make_clip(tmp_path / "locked.mp4", recipe)
+    for read in (probe, read_audio):
+        with pytest.raises(MediaError, match=r"is encrypted .*copy protection"):
+            read(locked)
+
+
+def test_a_lone_segment_wants_its_beginning(tmp_path):
+    recipe = Recipe(container_options={"movflags": "frag_keyframe+empty_moov"})
+    data = make_clip(tmp_path / "whole.mp4", recipe).read_bytes()
+    segment = tmp_path / "1.m4s"
+    segment.write_bytes(data[data.index(b"moof") - 4 :])
+    assert_refused(segment, r"one segment of a stream.*init segment")

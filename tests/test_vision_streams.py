@@ -243,3 +243,15 @@ def test_real_split_screen_has_four_faces(clips):
     assert all(usable(lips).mean() > 0.95 for lips in streams)
     places = sorted(round(float(np.nanmean(lips.boxes[:, [0, 2]])), 1) for lips in streams)
     assert places == [0.3, 0.3, 0.7, 0.7]
+
+
+def test_a_picture_that_is_upside_down_is_noticed(tmp_path):
+    from avalign.vision.extraction import is_upside_down
+
+    upright = show(similarity(160, 120))
+    clips = {"down": upright[::-1, ::-1], "none": blank()}
+    found = {
+        name: is_upside_down(write_clip(tmp_path / f"{name}.mp4", [picture] * 6))
+        for name, picture in clips.items()
+    }
+    assert found == {"down": True, "none": False}

@@ -203,8 +203,8 @@ def _doubt(alignment: Alignment, max_lag_s: float, *, several: bool) -> str | No
         return "too little speech while a face is in view"
     if alignment.at_edge:
         return (
-            f"the best lag lies at the edge of the search range of ±{max_lag_s:g} s; "
-            "try a larger --max-lag"
+            f"the best lag lies at the edge of the search range of ±{max_lag_s:g} s; the lag "
+            "may be larger (--max-lag), or the mouth hidden, or not that of the voice"
         )
     foreign = alignment.diagnostics["match_probability"] < 0.5
     needed = _OUTSTANDING_CONFIDENCE if foreign else ANSWER_CONFIDENCE

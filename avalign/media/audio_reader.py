@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import MediaError, ParameterError
-from avalign.media.decoding import describe
+from avalign.media.decoding import undecodable
 from avalign.media.opening import StrPath, open_input
 from avalign.media.sound_track import (
     at_rate,
@@ -84,10 +84,7 @@ def iter_audio(
         pieces = placed(container, stream, partial(mono, channel=channel))
         first = next(pieces, None)
         if first is None:
-            raise MediaError(
-                f"{path}: none of its {describe(stream)} could be decoded",
-                "the file may be truncated or damaged; check that it plays",
-            )
+            raise undecodable(path, stream)
         for run in runs(chain([first], pieces)):
             begin = next(run)
             samples = at_rate(chain([begin], run), rate_hz)

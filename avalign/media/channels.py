@@ -15,7 +15,7 @@ import numpy as np
 
 from avalign.errors import MediaError
 from avalign.files import atomic_output
-from avalign.media.decoding import describe
+from avalign.media.decoding import undecodable
 from avalign.media.opening import StrPath, open_input, reason
 from avalign.media.sound_track import (
     at_rate,
@@ -91,10 +91,7 @@ def open_channels(path: StrPath, *, track: int = 0, pace: float = 1.0) -> Iterat
         pieces = filled(placed(container, stream, _unified(layout)), path, stream)
         first = next(pieces, None)
         if first is None:
-            raise MediaError(
-                f"{path}: none of its {describe(stream)} could be decoded",
-                "the file may be truncated or damaged; check that it plays",
-            )
+            raise undecodable(path, stream)
         blocks = at_rate(chain([first], pieces), rate)
         if pace != 1.0:
             blocks = resampled(blocks, rate * pace, rate)

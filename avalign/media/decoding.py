@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, overload
 
 import av
 
-from avalign.media.opening import codec_name, time_origin_s
+from avalign.errors import MediaError
+from avalign.media.opening import (
+    StrPath,
+    codec_name,
+    encrypted,
+    is_locked,
+    open_input,
+    time_origin_s,
+)
 from avalign.media.timeline import packets, timeline
 
 if TYPE_CHECKING:
@@ -18,8 +26,10 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-__all__ = ["StreamClock", "decode", "demux", "describe", "timestamp"]
+__all__ = ["StreamClock", "decode", "demux", "describe", "timestamp", "undecodable"]
 
+# How far into a file to look for packets that are encrypted.
+FIRST_PACKETS = 500
 # A step back beyond this, where the format knows no restarts, is a damaged timestamp.
 LONGEST_STEP_BACK_S = 10.0
 
@@ -95,6 +105,20 @@ class StreamClock:
                     time_s = self._expected_s
         self._expected_s = time_s + duration_s
         return time_s
+
+
+def undecodable(path: StrPath, stream: Stream) -> MediaError:
+    """Return the complaint that nothing of a stream could be decoded."""
+    with (
+        suppress(MediaError, av.error.FFmpegError, ValueError, IndexError),
+        open_input(path) as container,
+    ):
+        if any(map(is_locked, islice(container.demux(), FIRST_PACKETS))):
+            return encrypted(path)
+    return MediaError(
+        f"{path}: none of its {describe(stream)} could be decoded",
+        "the file may be truncated or damaged; check that it plays",
+    )
 
 
 def describe(stream: Stream) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from avalign.errors import MediaError, ParameterError
-from avalign.media.decoding import StreamClock, decode, demux, describe, timestamp
+from avalign.media.decoding import StreamClock, decode, demux, timestamp, undecodable
 from avalign.media.geometry import Orientation, fit, fit_inside, orientation, shown_size
 from avalign.media.opening import StrPath, open_input, picture_stream
 from avalign.media.seeking import packets_from
@@ -108,10 +108,7 @@ def iter_frames(
             if seek_s is not None and (first is None or first[1] > seeks[0]):
                 continue  # landed behind a picture that is wanted: seek further back
             if first is None:
-                raise MediaError(
-                    f"{path}: none of its {describe(stream)} could be decoded",
-                    "the file may be truncated or damaged; check that it plays",
-                )
+                raise undecodable(path, stream)
             for frame, time_s in chain([first], timed):
                 if end_s is not None and time_s >= end_s:
                     return

@@ -8,6 +8,7 @@ protocol alone.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
@@ -17,14 +18,17 @@ from avalign.files import StrPath, local_file
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
     from av.stream import Stream
 
 __all__ = [
     "StrPath",
     "check_picture_track",
     "codec_name",
+    "encrypted",
     "has_decoder",
     "is_cover",
+    "is_locked",
     "local_file",
     "open_input",
     "picture_stream",
@@ -91,6 +95,11 @@ def open_input(path: StrPath) -> InputContainer:
     except av.error.PermissionError as error:
         raise MediaError(f"{path}: may not be read", "check the file's permissions") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        if _is_segment(file):
+            raise MediaError(
+                f"{path}: is one segment of a stream, which says nothing of its tracks",
+                "put its init segment before it: cat init.mp4 SEGMENT > whole.mp4",
+            ) from error
         raise MediaError(
             f"{path}: is not a media file avalign can read ({reason(error)})",
             "give a video or sound file such as mp4, mov, mkv, webm, avi, mpg, ts or wav",
@@ -107,6 +116,28 @@ def time_origin_s(container: InputContainer) -> float:
     if container.format.name in ARBITRARY_CLOCK_FORMATS or start_s > LATEST_START_S:
         return start_s
     return 0.0
+
+
+def _is_segment(file: Path) -> bool:
+    """Whether a file begins as a segment of DASH or HLS does, without what describes it."""
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(8)
+    except OSError:
+        return False
+    return head[4:] in (b"styp", b"moof", b"sidx")
+
+
+def is_locked(packet: Packet[Stream]) -> bool:
+    """Tell whether a packet is encrypted, as by a service for films."""
+    return packet.has_sidedata("encryption_info")
+
+
+def encrypted(path: StrPath) -> MediaError:
+    """Return the complaint that a file is encrypted."""
+    return MediaError(
+        f"{path}: is encrypted", "give a copy of it without copy protection (DRM)"
+    )
 
 
 def picture_streams(container: InputContainer) -> list[av.VideoStream]:

@@ -15,7 +15,9 @@ from avalign.media.opening import (
     ARBITRARY_CLOCK_FORMATS,
     StrPath,
     codec_name,
+    encrypted,
     has_decoder,
+    is_locked,
     open_input,
     picture_streams,
     time_origin_s,
@@ -58,7 +60,7 @@ def probe(path: StrPath) -> MediaClip:
     """
     with open_input(path) as container:
         sounds, pictures = container.streams.audio, picture_streams(container)
-        first = _first_frames(container, *sounds, *pictures)
+        first = _first_frames(path, container, *sounds, *pictures)
         duration_s = None
         if container.duration is not None:
             duration_s = _length_s(container, container.duration / av.time_base)
@@ -79,7 +81,7 @@ def probe(path: StrPath) -> MediaClip:
 
 
 def _first_frames(
-    container: InputContainer, *streams: av.AudioStream | av.VideoStream
+    path: StrPath, container: InputContainer, *streams: av.AudioStream | av.VideoStream
 ) -> dict[int, av.AudioFrame | av.VideoFrame]:
     """Decode the first frame of every stream, which alone knows rotation and true start."""
     frames: dict[int, av.AudioFrame | av.VideoFrame] = {}
@@ -88,6 +90,8 @@ def _first_frames(
         stream = missing.get(packet.stream.index)
         if stream is None:
             continue
+        if is_locked(packet):
+            raise encrypted(path)  # some decoders make pictures of it, of noise
         with suppress(av.error.FFmpegError, ValueError):
             for frame in stream.decode(packet)[:1]:
                 frames[stream.index] = frame

@@ -29,6 +29,8 @@ _FORMAT = 1
 _LARGEST_ARRAYS_BYTES = 1024 * 1024 * 1024
 _LARGEST_SETTINGS_BYTES = 1024 * 1024
 _MOST_COLUMNS = 65_536
+# Products of what no estimator learns overflow.
+_LARGEST_VALUE = 1e15
 _HINT = "name a folder written by an estimator's save"
 
 Estimator = TypeVar("Estimator", bound="SpaceEstimator")
@@ -190,9 +192,12 @@ def _read_arrays(path: Path, expected: Mapping[str, Any]) -> dict[str, NDArray[A
                     f"found {array.dtype} {array.shape}",
                     _HINT,
                 )
-            if not np.isfinite(array).all():
+            # Not so of NaN either.
+            if not (np.abs(array) <= _LARGEST_VALUE).all():
                 raise MediaError(
-                    f"{path}: array {name!r} holds values that are not finite", _HINT
+                    f"{path}: array {name!r} holds values that are not finite, or beyond "
+                    f"{_LARGEST_VALUE:g}",
+                    _HINT,
                 )
             arrays[name] = array
     return arrays

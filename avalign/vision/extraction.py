@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from avalign.types import LipStream
 
-__all__ = ["lip_streams"]
+__all__ = ["is_upside_down", "lip_streams"]
 
 # A clip is analysed in independent spans of about this length. They depend on
 # the file alone, so that the result does not depend on the number of cores.
@@ -36,6 +37,9 @@ SHORTEST_SPLIT_S = 6.0
 SHORTEST_FACE_S = 0.3
 
 PROGRESS_EVERY_S = 0.1
+
+# Pictures in a row to look at, how often, and how far apart, where no face was found.
+LOOK_FRAMES, LOOKS, LOOK_EVERY = 3, 5, 40
 
 
 def lip_streams(
@@ -103,6 +107,34 @@ def lip_streams(
     return tuple(
         replace(stream, track_id=number) for number, stream in enumerate(streams[:max_faces])
     )
+
+
+def is_upside_down(path: str | os.PathLike[str], track: int = 0) -> bool:
+    """Tell whether pictures in which no face was found show one once they are turned.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        A local video file; a few pictures of its first seconds are looked at.
+    track : int
+        Which picture track, from 0.
+
+    Returns
+    -------
+    bool
+        Whether a face is there when they are turned by 180 degrees.
+    """
+    frames = iter_frames(path, track=track, max_side=ANALYSED_SIDE)
+    looked_at = islice(frames, LOOKS * LOOK_EVERY)
+    turned = (
+        Frame(np.ascontiguousarray(frame.image[::-1, ::-1]), frame.time_s)
+        for number, frame in enumerate(looked_at)
+        if number % LOOK_EVERY < LOOK_FRAMES
+    )
+    with FaceTracker(1) as tracker:
+        span = tracker.follow(turned)
+    rows = max((len(track.rows) for track in span.tracks), default=0) if span else 0
+    return rows >= LOOK_FRAMES
 
 
 def _prominence(stream: LipStream) -> float:
