@@ -1,4 +1,4 @@
-"""From a lag per row to a warp: one lag, a line, or a smooth curve.
+"""From a lag per row to a warp: one lag, a line, or a smooth curve, and jumps between them.
 
 The curve is Whittaker's: of all curves, the one that strikes the best balance between
 following the lags where they are sharp and bending little.
@@ -13,11 +13,13 @@ import numpy as np
 from avalign.types import TimeWarp
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["Model", "choose_model", "fit_warp", "weighted_quantile"]
+__all__ = ["Model", "choose_model", "fit_pieces", "fit_warp", "weighted_quantile"]
 
-Model = Literal["rigid", "drift", "elastic"]
+Model = Literal["rigid", "drift", "piecewise", "elastic"]
 
 # A warp may not run slower or faster than this.
 SLOWEST, FASTEST = 0.5, 2.0
@@ -28,6 +30,8 @@ MOST_DRIFT = 0.045
 KNOT_S = 0.1
 # One lag that is smaller cannot be told from none.
 _SMALLEST_S = 0.0005
+# The least that a clock goes on between two knots.
+_LEAST_STEP_S = 1e-4
 # Rounds of reweighting that take the pull from rows far off the line.
 _ROUNDS = 8
 
@@ -50,8 +54,8 @@ def fit_warp(
         Time in the other recording minus time in the reference.
     weights : ndarray of shape (N,), float64
         How far each row is to be trusted, at least 0.
-    model : {"rigid", "drift", "elastic"}
-        One lag, a straight line, or a smooth curve.
+    model : {"rigid", "drift", "piecewise", "elastic"}
+        One lag, a straight line, or a smooth curve; without jumps, piecewise is a line.
     smoothing_s : float
         Waves of the lag of this length keep half of their height; shorter ones vanish.
 
@@ -71,7 +75,7 @@ def fit_warp(
         lag = weighted_quantile(lag_s, weights, 0.5)
         lag = 0.0 if abs(lag) < _SMALLEST_S else lag
         return TimeWarp(times_s[ends], times_s[ends] + lag)
-    if model == "drift":
+    if model in ("drift", "piecewise"):
         line = _straight_line(times_s, lag_s, weights)
         return TimeWarp(times_s[ends], times_s[ends] + line[ends])
     period = float(times_s[1] - times_s[0])
@@ -80,14 +84,63 @@ def fit_warp(
     return _bounded(times_s[knots], times_s[knots] + curve[knots])
 
 
+def fit_pieces(
+    times_s: NDArray[np.float64],
+    lag_s: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    pieces: Sequence[NDArray[np.intp]],
+    model: Model,
+    *,
+    smoothing_s: float,
+    tolerance_s: float,
+) -> TimeWarp:
+    """Fit a warp that jumps between pieces, and nowhere else.
+
+    Parameters
+    ----------
+    times_s, lag_s, weights : ndarray of shape (N,), float64
+        As for `fit_warp`.
+    pieces : sequence of ndarray of int
+        Rows between jumps, in order; rows in none of them have no counterpart.
+    model : {"rigid", "drift", "piecewise", "elastic"}
+        What each piece is; piecewise takes one lag where that fits, and else a line. One
+        lag or one line for everything leaves no room for jumps.
+    smoothing_s, tolerance_s : float
+        As for `fit_warp` and `choose_model`.
+
+    Returns
+    -------
+    TimeWarp
+        Its jumps lie between the pieces.
+    """
+    if model in ("rigid", "drift") or len(pieces) == 1:
+        rows = np.concatenate(list(pieces)) if model in ("rigid", "drift") else pieces[0]
+        whole = fit_warp(times_s[rows], lag_s[rows], weights[rows], model, smoothing_s=smoothing_s)
+        return whole
+    reference_s, other_s, jumps = [], [], []
+    for rows in pieces:
+        part = times_s[rows], lag_s[rows], weights[rows]
+        straight: Model = choose_model(*part, tolerance_s=tolerance_s)
+        # Where lines were asked for, lines there are.
+        own = model if model != "piecewise" or straight == "elastic" else straight
+        warp = fit_warp(*part, own, smoothing_s=smoothing_s)
+        jumps.append(sum(map(len, reference_s)) + len(warp.reference_s) - 1)
+        reference_s.append(warp.reference_s)
+        # What two fits disagree by must not make time go back.
+        least_s = other_s[-1][-1] + _LEAST_STEP_S if other_s else -np.inf
+        steps = least_s + _LEAST_STEP_S * np.arange(len(warp.other_s))
+        other_s.append(np.maximum(warp.other_s, steps))
+    return TimeWarp(np.concatenate(reference_s), np.concatenate(other_s), tuple(jumps[:-1]))
+
+
 def choose_model(
     times_s: NDArray[np.float64],
     lag_s: NDArray[np.float64],
     weights: NDArray[np.float64],
     *,
     tolerance_s: float,
-) -> Model:
-    """Choose the simplest model that explains the lags.
+) -> Literal["rigid", "drift", "elastic"]:
+    """Choose the simplest model without jumps that explains the lags.
 
     Parameters
     ----------
