@@ -128,7 +128,7 @@ def align_streams(
     if not candidates:
         return ClipAlignment(tuple(faces), None, None, _unusable(streams))
 
-    chosen, alignment = _choose(candidates, no_match, model, calibration)
+    chosen, alignment, evidence = _choose(candidates, no_match, model, calibration)
     reason = _doubt(alignment, max_lag_s, several=len(streams.lips) > 1)
     return ClipAlignment(tuple(faces), chosen.lips.track_id, alignment, reason)
 
@@ -156,7 +156,7 @@ def _choose(
     no_match: float,
     model: Space,
     calibration: Calibration,
-) -> tuple[_Candidate, Alignment]:
+) -> tuple[_Candidate, Alignment, Evidence]:
     """Pick the face the sound belongs to; it may be several tracks, one after another.
 
     A person who is seen before and after a cut is two tracks. Tracks that never
@@ -189,7 +189,7 @@ def _choose(
             confidence=alignment.confidence * share,
             diagnostics={**alignment.diagnostics, "share_among_faces": share},
         )
-    return best, alignment
+    return best, alignment, evidence
 
 
 def _doubt(alignment: Alignment, max_lag_s: float, *, several: bool) -> str | None:

@@ -105,7 +105,7 @@ _SOUND = Kind(
     smoothing_s=0.5,
     tolerance_s=0.010,
     band_s=5.0,
-    stretch_s=1.0,
+    stretch_s=2.0,
     max_lag_s=math.inf,
     match=_Match(-9.8, 0.50, 2.88),
 )

@@ -14,7 +14,7 @@ from avalign.align.evidence import BLOCK_ROWS, LARGEST_LAG_S, gather_evidence
 from avalign.align.factors import low_rank
 from avalign.align.pairs import SHORTEST_S, EmbeddedPair, Kind, check_length
 from avalign.align.warp import Model, choose_model, fit_pieces, weighted_quantile
-from avalign.align.whole import whole_fit
+from avalign.align.whole import quarters, whole_fit
 from avalign.errors import ParameterError
 from avalign.types import Alignment, FeatureStream, LagMap, TimeWarp
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from avalign.types import LagCurve
 
-__all__ = ["WarpModel", "align_pair", "lag_map"]
+__all__ = ["WarpModel", "align_pair", "lag_map", "residuals_s"]
 
 WarpModel = Literal["auto", "rigid", "drift", "piecewise", "elastic"]
 
@@ -184,6 +184,37 @@ def lag_map(pair: EmbeddedPair, alignment: Alignment, *, band_s: float = 1.0) ->
     moved = replace(pair.other, times_s=pair.other.times_s - centre_s)
     gathered = gather_evidence(moved, pair.reference, reach_s)
     return LagMap(gathered.lags_s + centre_s, gathered.times_s, gathered.values / BLOCK_ROWS)
+
+
+def residuals_s(alignment: Alignment) -> tuple[float, tuple[float, ...]]:
+    """Say how far off the clocks of two recordings are that should run alike.
+
+    Parameters
+    ----------
+    alignment : Alignment
+        What `align_pair` made of them.
+
+    Returns
+    -------
+    whole : float
+        The lag, early or late, that is kept within for 95 % of the time.
+    by_quarters : tuple of float
+        The same for each quarter of the time; NaN where nothing is compared.
+    """
+    shown, warp = alignment.agreement, alignment.warp
+    assert warp is not None
+    off_s = np.abs(warp.to_other(shown.times_s) - shown.times_s)
+    # Instants in a jump have no counterpart.
+    compared = shown.valid.copy()
+    for jump in warp.jumps:
+        begin_s, end_s = warp.reference_s[jump : jump + 2]
+        compared &= (shown.times_s <= begin_s) | (shown.times_s >= end_s)
+    if not compared.any():
+        return float("nan"), (float("nan"),) * len(quarters(shown.times_s, compared))
+    return float(np.quantile(off_s[compared], 0.95)), tuple(
+        float(np.quantile(off_s[rows], 0.95)) if len(rows) else float("nan")
+        for rows in quarters(shown.times_s, compared)
+    )
 
 
 def _path(

@@ -114,23 +114,39 @@ def fit_pieces(
         Its jumps lie between the pieces.
     """
     if model in ("rigid", "drift") or len(pieces) == 1:
-        rows = np.concatenate(list(pieces)) if model in ("rigid", "drift") else pieces[0]
-        whole = fit_warp(times_s[rows], lag_s[rows], weights[rows], model, smoothing_s=smoothing_s)
-        return whole
-    reference_s, other_s, jumps = [], [], []
+        rows = np.concatenate(list(pieces))
+        return fit_warp(
+            times_s[rows], lag_s[rows], weights[rows], model, smoothing_s=smoothing_s
+        )
+    fitted: list[TimeWarp] = []
     for rows in pieces:
         part = times_s[rows], lag_s[rows], weights[rows]
         straight: Model = choose_model(*part, tolerance_s=tolerance_s)
         # Where lines were asked for, lines there are.
         own = model if model != "piecewise" or straight == "elastic" else straight
         warp = fit_warp(*part, own, smoothing_s=smoothing_s)
-        jumps.append(sum(map(len, reference_s)) + len(warp.reference_s) - 1)
-        reference_s.append(warp.reference_s)
-        # What two fits disagree by must not make time go back.
-        least_s = other_s[-1][-1] + _LEAST_STEP_S if other_s else -np.inf
-        steps = least_s + _LEAST_STEP_S * np.arange(len(warp.other_s))
-        other_s.append(np.maximum(warp.other_s, steps))
-    return TimeWarp(np.concatenate(reference_s), np.concatenate(other_s), tuple(jumps[:-1]))
+        later = _from(warp, fitted[-1].other_s[-1] + _LEAST_STEP_S) if fitted else warp
+        if later is not None:
+            fitted.append(later)
+    ends = np.cumsum([len(warp.reference_s) for warp in fitted]) - 1
+    return TimeWarp(
+        np.concatenate([warp.reference_s for warp in fitted]),
+        np.concatenate([warp.other_s for warp in fitted]),
+        tuple(int(end) for end in ends[:-1]),
+    )
+
+
+def _from(warp: TimeWarp, other_s: float) -> TimeWarp | None:
+    """Leave out what a warp says of the other clock before a time, which was given away."""
+    if warp.other_s[0] >= other_s:
+        return warp
+    if warp.other_s[-1] <= other_s:
+        return None
+    first = int(np.searchsorted(warp.other_s, other_s, side="right"))
+    return TimeWarp(
+        np.append(warp.inverse.to_other(other_s), warp.reference_s[first:]),
+        np.append(other_s, warp.other_s[first:]),
+    )
 
 
 def choose_model(

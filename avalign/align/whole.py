@@ -19,7 +19,7 @@ __all__ = ["QUARTERS", "Fit", "quarters", "whole_fit"]
 
 QUARTERS = 4
 # A stretch fits if it reaches so far from chance to what good stretches of the pair reach.
-_LEAST_OF_GOOD = 0.4
+_LEAST_OF_GOOD = 0.3
 _GOOD_QUANTILE = 0.75
 # A quarter with less to judge by than this many full rows is not judged.
 _FEWEST_ROWS = 25.0
