@@ -256,7 +256,7 @@ def _judged(report: AlignReport, alignment: Alignment) -> AlignReport:
             begin_s, end_s = found["worst_begin_s"], found["worst_end_s"]
             what = (
                 f"from {begin_s:.0f} to {end_s:.0f} s of the reference only "
-                f"{100 * found['worst_fit']:.0f} % of it fits; cut there, or try a larger --band"
+                f"{100 * found['worst_fit']:.0f} % fits; cut there, or try a larger --band"
             )
         return replace(report, reason=what)
     if alignment.at_edge:

@@ -121,7 +121,8 @@ def measure(
         report = _describe(report, streams, found)
         if found.reason is None:
             report = believed(report, limits)
-            reason = _indecision(report, limits)
+            # One lag, however likely, is not the answer where the lag changes.
+            reason = found.change.reason if found.change else _indecision(report, limits)
             if reason is not None:
                 report = replace(
                     report, verdict=None, reason=reason, exit_code=NoAnswerError.exit_code

@@ -86,22 +86,32 @@ def repair(
     target = output or synced_path(report.file)
     check_video_target(report.file, target, audio=measurement.audio, overwrite=overwrite)
     residual_ms: float | None = None
+    by_quarters_ms: tuple[float | None, ...] | None = None
 
     def verify(written: Path) -> None:
-        nonlocal residual_ms
+        nonlocal residual_ms, by_quarters_ms
         try:
-            residual_ms = _residual_ms(measurement, written)
+            residual_ms, by_quarters_ms = _residuals_ms(measurement, written)
         except AvalignError as error:
             raise MediaError(
                 f"{target}: not written, as its sound and picture could not be read back",
                 "try another ending, such as .mkv",
             ) from error
-        if not force and (residual_ms is None or abs(residual_ms) > LARGEST_RESIDUAL_MS):
+        if force:
+            return
+        if residual_ms is None or abs(residual_ms) > LARGEST_RESIDUAL_MS:
             # The measurement was wrong: the true lag may lie beyond the searched range.
             rest = "no lag" if residual_ms is None else f"a lag of {residual_ms:.0f} ms"
             raise _StillOutOfSync(
                 f"after the shift, {rest} could be measured, so no file was written; "
                 "try a larger --max-lag"
+            )
+        known_ms = [each for each in by_quarters_ms or () if each is not None]
+        worst_ms = max(known_ms, key=abs, default=0.0)
+        if abs(worst_ms) > LARGEST_RESIDUAL_MS:
+            raise _StillOutOfSync(
+                f"after the shift, a quarter of the file has a lag of {worst_ms:.0f} ms, "
+                "so no file was written; repair its parts by themselves"
             )
 
     try:
@@ -123,6 +133,7 @@ def repair(
             report,
             output=str(written.path),
             residual_ms=residual_ms,
+            residual_quarters_ms=by_quarters_ms,
             notes=(*report.notes, *written.notes),
         )
     return replace(report, elapsed_s=report.elapsed_s + time.perf_counter() - started)
@@ -206,13 +217,15 @@ def _decided(measurement: Measurement, force: bool) -> SyncReport:
     return replace(report, reason=reason, exit_code=0 if force else NoAnswerError.exit_code)
 
 
-def _residual_ms(measurement: Measurement, written: Path) -> float | None:
+def _residuals_ms(
+    measurement: Measurement, written: Path
+) -> tuple[float | None, tuple[float | None, ...] | None]:
     """Measure the file that was written; its picture is the one already read."""
     from avalign.align import align_streams
     from avalign.media import iter_audio, probe
 
     if measurement.streams is None:
-        return None
+        return None, None
     track = 0 if measurement.audio is not None else measurement.audio_track
     # In some containers zero is where the first track starts, be it the sound.
     clips = [probe(path) for path in (measurement.report.file, written)]
@@ -223,5 +236,9 @@ def _residual_ms(measurement: Measurement, written: Path) -> float | None:
         replace(stream, times_s=stream.times_s - (starts_s[1] - starts_s[0]))
         for stream in sound_features(iter_audio(written, track=track))
     )
-    again = align_streams(replace(measurement.streams, mfcc=mfcc, speech=speech)).alignment
-    return None if again is None or again.at_edge else 1000.0 * again.audio_lag_s
+    again = align_streams(replace(measurement.streams, mfcc=mfcc, speech=speech))
+    if again.alignment is None or again.alignment.at_edge:
+        return None, None
+    return 1000.0 * again.alignment.audio_lag_s, tuple(
+        None if lag_s is None else 1000.0 * lag_s for lag_s in again.quarters_s
+    )

@@ -280,7 +280,7 @@ def _residuals_ms(
     if aligned.pair is None:
         return None, None
     try:
-        again = align_pair(exchange_other(aligned.pair, heard(written)), model="elastic")
+        again = align_pair(exchange_other(aligned.pair, heard(written)))
     except NoAnswerError:
         return None, None
     whole_s, quarters_s = residuals_s(again)

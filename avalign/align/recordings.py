@@ -21,7 +21,6 @@ from avalign.types import Alignment, FeatureStream, LagMap, TimeWarp
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from avalign.types import LagCurve
 
 __all__ = ["WarpModel", "align_pair", "lag_map", "residuals_s"]
 

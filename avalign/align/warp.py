@@ -163,7 +163,8 @@ def choose_model(
     times_s, lag_s, weights : ndarray of shape (N,), float64
         As for `fit_warp`.
     tolerance_s : float
-        Nine rows in ten, by weight, must lie within this much of the model.
+        Nine rows in ten, by weight, must lie within this much of the model, in each
+        quarter of the time.
 
     Returns
     -------
@@ -171,16 +172,25 @@ def choose_model(
         The model.
     """
     lag = weighted_quantile(lag_s, weights, 0.5)
-    if weighted_quantile(np.abs(lag_s - lag), weights, 0.9) <= tolerance_s:
+    if _furthest(lag_s - lag, weights) <= tolerance_s:
         return "rigid"
     line = _straight_line(times_s, lag_s, weights)
     drift = abs(float(line[-1] - line[0])) / float(times_s[-1] - times_s[0])
-    if (
-        drift <= MOST_DRIFT
-        and weighted_quantile(np.abs(lag_s - line), weights, 0.9) <= tolerance_s
-    ):
+    if drift <= MOST_DRIFT and _furthest(lag_s - line, weights) <= tolerance_s:
         return "drift"
     return "elastic"
+
+
+def _furthest(off_s: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Find what nine rows in ten keep within, in the quarter that is furthest off."""
+    parts = zip(np.array_split(np.abs(off_s), 4), np.array_split(weights, 4), strict=True)
+    # A quarter that weighs next to nothing is not asked.
+    enough = 0.02 * float(weights.sum())
+    return max(
+        weighted_quantile(off, weight, 0.9)
+        for off, weight in parts
+        if len(off) and weight.sum() >= enough
+    )
 
 
 def weighted_quantile(

@@ -102,7 +102,9 @@ def whole_fit(
     judged &= weights > 0
     if not judged.any():
         return Fit((float("nan"),) * QUARTERS, 1.0, (float(times_s[0]), float(times_s[-1])))
-    level, chance = (_sums(values, span)[judged] / heavy[judged] for values in (evidence, by_chance))
+    level, chance = (
+        _sums(values, span)[judged] / heavy[judged] for values in (evidence, by_chance)
+    )
     usual = float(np.average(chance, weights=weights[judged]))
     good = float(np.quantile(level, _GOOD_QUANTILE))
     fits = np.zeros(len(times_s))
@@ -127,6 +129,9 @@ def _sums(values: NDArray[np.float64], span: int) -> NDArray[np.float64]:
     """Sum of `span` values around each, fewer at the ends."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     middle = np.arange(len(values))
-    begin, end = np.maximum(middle - span // 2, 0), np.minimum(middle + span // 2 + 1, len(values))
+    begin, end = (
+        np.maximum(middle - span // 2, 0),
+        np.minimum(middle + span // 2 + 1, len(values)),
+    )
     result: NDArray[np.float64] = sums[end] - sums[begin]
     return result

@@ -149,10 +149,8 @@ def _length(sample_rate_hz: int, duration_s: float) -> int:
     return round(duration_s * sample_rate_hz)
 
 
-def _spans(
-    warp: TimeWarp, rate: int, total: int
-) -> list[tuple[int, int, TimeWarp | None]]:
-    """Samples of the result from which each piece of a warp, or None, is to be heard."""
+def _spans(warp: TimeWarp, rate: int, total: int) -> list[tuple[int, int, TimeWarp | None]]:
+    """Lay out the pieces of a warp, and silence, over the samples of the result."""
     spans: list[tuple[int, int, TimeWarp | None]] = []
     begin = 0
     # A span holds the fades at both of its ends.
