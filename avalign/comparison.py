@@ -92,12 +92,12 @@ def compare(
         The file to be aligned, such as a take of a dub; its sound is what counts.
     to : {"sound", "lips"}
         What in `reference` to align with.
-    model : {"auto", "rigid", "drift", "elastic"}
-        One lag, a lag that changes steadily, or a free one; auto takes the simplest that
-        explains what was found.
+    model : {"auto", "rigid", "drift", "piecewise", "elastic"}
+        One lag, a lag that changes steadily, either of them between jumps, or a free one
+        with jumps; auto takes the simplest that explains what was found.
     band_s : float, optional
         How far the lag may wander from a steady pace, in seconds; default 5 for sound,
-        1.5 for lips.
+        1.5 for lips, and farther where pieces of the reference lie farther off.
     video_track : int, optional
         Which picture track of `reference`, from 0; by default the first that shows a face.
     reference_track, other_track : int, optional
@@ -280,6 +280,13 @@ def _judged(report: AlignReport, alignment: Alignment) -> AlignReport:
             if report.to == "lips"
             else ("the recordings have no words in common")
         )
+        found = alignment.diagnostics
+        if found["same_words"] >= MATCH_CONFIDENCE:
+            begin_s, end_s = found["worst_begin_s"], found["worst_end_s"]
+            what = (
+                f"from {begin_s:.0f} to {end_s:.0f} s of the reference only "
+                f"{100 * found['worst_fit']:.0f} % fits; cut there, or try a larger --band"
+            )
         return replace(report, reason=what)
     if alignment.at_edge:
         return replace(

@@ -209,7 +209,8 @@ def _judged(
     if found.reason is not None:
         return report
     report = believed(report, limits)
-    reason = _indecision(report, limits)
+    # One lag, however likely, is not the answer where the lag changes.
+    reason = found.change.reason if found.change else _indecision(report, limits)
     if reason is None:
         return report
     return replace(report, verdict=None, reason=reason, exit_code=NoAnswerError.exit_code)

@@ -104,22 +104,32 @@ def repair(
         overwrite=overwrite,
     )
     residual_ms: float | None = None
+    by_quarters_ms: tuple[float | None, ...] | None = None
 
     def verify(written: Path) -> None:
-        nonlocal residual_ms
+        nonlocal residual_ms, by_quarters_ms
         try:
-            residual_ms = _residual_ms(measurement, move_track, written)
+            residual_ms, by_quarters_ms = _residuals_ms(measurement, move_track, written)
         except AvalignError as error:
             raise MediaError(
                 f"{target}: not written, as its sound and picture could not be read back",
                 "try another ending, such as .mkv",
             ) from error
-        if not force and (residual_ms is None or abs(residual_ms) > LARGEST_RESIDUAL_MS):
+        if force:
+            return
+        if residual_ms is None or abs(residual_ms) > LARGEST_RESIDUAL_MS:
             # The measurement was wrong: the true lag may lie beyond the searched range.
             rest = "no lag" if residual_ms is None else f"a lag of {residual_ms:.0f} ms"
             raise _StillOutOfSync(
                 f"after the shift, {rest} could be measured, so no file was written; "
                 "try a larger --max-lag"
+            )
+        known_ms = [each for each in by_quarters_ms or () if each is not None]
+        worst_ms = max(known_ms, key=abs, default=0.0)
+        if abs(worst_ms) > LARGEST_RESIDUAL_MS:
+            raise _StillOutOfSync(
+                f"after the shift, a quarter of the file has a lag of {worst_ms:.0f} ms, "
+                "so no file was written; repair its parts by themselves"
             )
 
     try:
@@ -141,6 +151,7 @@ def repair(
             told,
             output=str(written.path),
             residual_ms=residual_ms,
+            residual_quarters_ms=by_quarters_ms,
             notes=(*told.notes, *written.notes),
         )
     return replace(report, elapsed_s=report.elapsed_s + time.perf_counter() - started)
@@ -285,15 +296,15 @@ def _otherwise_late(measurement: Measurement) -> list[str]:
     return apart
 
 
-def _residual_ms(
+def _residuals_ms(
     measurement: Measurement, move_track: int | None, written: Path
-) -> float | None:
+) -> tuple[float | None, tuple[float | None, ...] | None]:
     """Measure the file that was written; its picture is the one already read."""
     from avalign.align import align_streams
     from avalign.media import iter_audio, probe
 
     if measurement.streams is None:
-        return None
+        return None, None
     source, copy = (probe(path) for path in (measurement.report.file, written))
     own = measurement.video_track
     # Tracks that no decoder is known for are not in the copy.
@@ -315,5 +326,9 @@ def _residual_ms(
         replace(stream, times_s=stream.times_s - late_s)
         for stream in sound_features(iter_audio(written, track=track, channel=channel))
     )
-    again = align_streams(replace(measurement.streams, mfcc=mfcc, speech=speech)).alignment
-    return None if again is None or again.at_edge else 1000.0 * again.audio_lag_s
+    again = align_streams(replace(measurement.streams, mfcc=mfcc, speech=speech))
+    if again.alignment is None or again.alignment.at_edge:
+        return None, None
+    return 1000.0 * again.alignment.audio_lag_s, tuple(
+        None if lag_s is None else 1000.0 * lag_s for lag_s in again.quarters_s
+    )

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from avalign.comparison import AlignedPair, AlignTo, compare, heard
 from avalign.errors import NoAnswerError, NoFaceError, ParameterError
 from avalign.extraction import AnyPath, Progress
@@ -34,7 +32,8 @@ def retime(
     """Write the other recording so that it plays by the reference's clock.
 
     Its pitch stays as it is. With one lag it is only moved, with a steady drift it is
-    resampled, and along a warp it is stretched.
+    resampled, and along a warp it is stretched. What was put in is cut out, and where
+    something was left out it is silent.
 
     Parameters
     ----------
@@ -53,7 +52,7 @@ def retime(
     Returns
     -------
     AlignReport
-        With ``output`` and ``residual_ms``; unchanged without an answer.
+        With ``output`` and what is left, ``residual_ms``; unchanged without an answer.
 
     Raises
     ------
@@ -89,10 +88,12 @@ def retime(
                 audio_file=sound,
                 overwrite=overwrite,
             ).notes
+    residual_ms, by_quarters_ms = _residuals_ms(aligned, target)
     report = replace(
         report,
         output=str(target),
-        residual_ms=_residual_ms(aligned, target),
+        residual_ms=residual_ms,
+        residual_quarters_ms=by_quarters_ms,
         notes=(*report.notes, *notes),
     )
     return replace(report, elapsed_s=report.elapsed_s + time.perf_counter() - started)
@@ -270,20 +271,21 @@ def _pace(warp: TimeWarp) -> float:
     return 1.0 if abs(pace - 1.0) < 1e-9 else pace
 
 
-def _residual_ms(aligned: AlignedPair, written: Path) -> float | None:
+def _residuals_ms(
+    aligned: AlignedPair, written: Path
+) -> tuple[float | None, tuple[float | None, ...] | None]:
     """Align the file that was written with the reference again."""
-    from avalign.align import align_pair, exchange_other
+    from avalign.align import align_pair, exchange_other, residuals_s
     from avalign.media import probe
 
     if aligned.pair is None:
-        return None
+        return None, None
     channel = aligned.other_channel
     if channel is not None and channel >= probe(written).audio_tracks[0].channels:
         channel = None  # encoded again with fewer channels
     try:
         again = align_pair(exchange_other(aligned.pair, heard(written, 0, channel)))
     except NoAnswerError:
-        return None
-    if again.warp is None:
-        return None
-    return 1e3 * float(np.median(np.abs(again.warp.lag_s)))
+        return None, None
+    whole_s, quarters_s = residuals_s(again)
+    return 1e3 * whole_s, tuple(None if each != each else 1e3 * each for each in quarters_s)

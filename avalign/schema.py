@@ -10,7 +10,7 @@ from importlib import metadata, resources
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from avalign.types import Alignment, AlignReport, FaceAlignment, SyncReport
+    from avalign.types import Alignment, AlignReport, FaceAlignment, SyncReport, TimeWarp
 
 __all__ = [
     "SCHEMA",
@@ -58,6 +58,7 @@ def to_dict(report: SyncReport) -> dict[str, Any]:
         "tolerance": report.tolerance,
         "output": report.output,
         "residual_ms": _number(report.residual_ms, 1),
+        "residual_quarters_ms": _quarters(report.residual_quarters_ms),
         "duration_s": _number(report.duration_s, 3),
         "speech_s": _number(report.speech_s, 2),
         "face_coverage": _number(report.face_coverage, 4),
@@ -92,10 +93,14 @@ def align_to_dict(report: AlignReport) -> dict[str, Any]:
     warp = answer.warp if answer else None
     paces = None
     if warp is not None:
-        steps = (warp.other_s[1:] - warp.other_s[:-1]) / (
-            warp.reference_s[1:] - warp.reference_s[:-1]
-        )
-        paces = [_number(float(steps.min()), 4), _number(float(steps.max()), 4)]
+        # A jump has no pace.
+        steps = [
+            pace
+            for piece in warp.pieces
+            for pace in (piece.other_s[1:] - piece.other_s[:-1])
+            / (piece.reference_s[1:] - piece.reference_s[:-1])
+        ]
+        paces = [_number(float(min(steps)), 4), _number(float(max(steps)), 4)]
     return {
         "schema": SCHEMA,
         "reference": report.reference,
@@ -108,9 +113,11 @@ def align_to_dict(report: AlignReport) -> dict[str, Any]:
         "lag_range_ms": _interval_ms(answer),
         "pace_range": paces,
         "drift_ppm": _number(answer.drift_ppm if answer else None, 1),
+        "jumps": _jumps(warp) if warp is not None else None,
         "confidence": _number(report.confidence, 4),
         "output": report.output,
         "residual_ms": _number(report.residual_ms, 1),
+        "residual_quarters_ms": _quarters(report.residual_quarters_ms),
         "duration_s": _number(report.duration_s, 3),
         "overlap_s": _number(answer.diagnostics["overlap_s"] if answer else None, 2),
         "notes": list(report.notes),
@@ -219,6 +226,22 @@ def _milliseconds(alignment: Alignment | None) -> float | None:
 
 def _interval_ms(alignment: Alignment | None) -> list[float | None] | None:
     return [_number(1000.0 * end, 1) for end in alignment.interval_s] if alignment else None
+
+
+def _quarters(values: tuple[float | None, ...] | None) -> list[float | None] | None:
+    return None if values is None else [_number(value, 1) for value in values]
+
+
+def _jumps(warp: TimeWarp) -> list[dict[str, float | None]]:
+    """Where what has no counterpart begins, and how much of it there is in either recording."""
+    return [
+        {
+            "reference_s": _number(float(warp.reference_s[knot]), 3),
+            "other_s": _number(float(warp.other_s[knot]), 3),
+            "lag_change_ms": _number(1e3 * float(warp.lag_s[knot + 1] - warp.lag_s[knot]), 1),
+        }
+        for knot in warp.jumps
+    ]
 
 
 def _number(value: float | None, digits: int) -> float | None:

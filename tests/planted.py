@@ -1,10 +1,9 @@
 """A face that is always there, and an aligner that knows when the clips flash and click."""
 
-from types import SimpleNamespace
-
 import numpy as np
 from media import Recipe, make_clip
 
+from avalign.align import ClipAlignment
 from avalign.types import Alignment, FaceAlignment, FeatureStream, LagCurve, LipStream
 
 FLASHES_S = (1.0, 2.0)
@@ -48,10 +47,10 @@ def face(track_id=0, found=None, *, place="centre", coverage=0.98):
     return FaceAlignment(track_id, place, (0.4, 0.2, 0.6, 0.7), coverage, found)
 
 
-def answer(lag_s, *, reason=None, **details):
+def answer(lag_s, *, reason=None, change=None, quarters_s=(), **details):
     """What `align_streams` returns for one face at this lag."""
     found = alignment(lag_s, **details)
-    return SimpleNamespace(faces=(face(0, found),), face=0, alignment=found, reason=reason)
+    return ClipAlignment((face(0, found),), 0, found, reason, change, quarters_s)
 
 
 def plant(monkeypatch, aligner=None, faces=None):

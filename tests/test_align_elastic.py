@@ -156,7 +156,7 @@ def test_the_lag_map_is_highest_on_the_path():
 def test_options_and_lengths_are_checked():
     pair = pair_sounds(mfcc_of_speech(), mfcc_of_speech())
     with pytest.raises(ParameterError, match="model"):
-        align_pair(pair, model="piecewise")
+        align_pair(pair, model="curved")
     with pytest.raises(ParameterError, match="band"):
         align_pair(pair, band_s=0.0)
     short = replace(speech(), samples=speech().samples[:8000])

@@ -12,7 +12,7 @@ from avalign.align import (
     similarity_matrix,
     similarity_path,
 )
-from avalign.align.factors import as_distances, low_rank
+from avalign.align.factors import low_rank
 from avalign.align.segments import Segment
 from avalign.errors import ParameterError
 from avalign.types import FeatureStream
@@ -70,19 +70,6 @@ def test_rows_of_nothing_have_no_inner_products():
     nothing, some = np.zeros((4, 3), np.float32), np.ones((5, 3), np.float32)
     short = low_rank(nothing, some)
     assert np.array_equal(short[0] @ short[1].T, np.zeros((4, 5)))
-    x, y, largest = as_distances(*short)
-    assert largest == 0.0
-    assert np.array_equal(x, np.zeros_like(x))
-    assert len(y) == 5
-
-
-def test_lifted_rows_are_as_far_apart_as_their_product_is_small():
-    a = RNG.normal(size=(20, 4)).astype(np.float32)
-    b = 3.0 * RNG.normal(size=(25, 4)).astype(np.float32)
-    x, y, largest = as_distances(a, b)
-    half = 0.5 * np.square(x[:, None] - y[None]).sum(axis=2)
-    assert np.allclose(half, largest - a @ b.T, atol=1e-3)
-    assert (half >= 0).all()
 
 
 def segments(*spans):

@@ -10,7 +10,6 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import planted
 import pytest
@@ -19,15 +18,17 @@ from planted import late, plant
 
 import avalign
 from avalign import api
+from avalign.align import ClipAlignment
+from avalign.align.stability import LagChange
 from avalign.errors import MediaError, NoAnswerError, ParameterError
 from avalign.schema import to_dict, to_json
 from avalign.types import SyncReport
 
 SCHEMA_KEYS = [
     "schema", "file", "status", "reason", "audio_lag_ms", "interval_ms", "confidence",
-    "at_edge", "verdict", "tolerance", "output", "residual_ms", "duration_s", "speech_s",
-    "face_coverage", "frame_rate", "video_track", "audio_track", "channel", "faces",
-    "segments", "drift_ppm", "notes", "versions", "elapsed_s",
+    "at_edge", "verdict", "tolerance", "output", "residual_ms", "residual_quarters_ms",
+    "duration_s", "speech_s", "face_coverage", "frame_rate", "video_track",
+    "audio_track", "channel", "faces", "segments", "drift_ppm", "notes", "versions", "elapsed_s",
 ]  # fmt: skip
 
 
@@ -108,7 +109,7 @@ class TestMeasure:
             api.check(late(tmp_path / "late.mp4"), audio_track=7)
 
     def test_no_face_and_no_picture_are_no_answers(self, tmp_path, monkeypatch):
-        nobody = SimpleNamespace(faces=(), face=None, alignment=None, reason="no face")
+        nobody = ClipAlignment((), None, None, "no face")
         plant(monkeypatch, lambda streams, **_: nobody, faces=())
         report = api.check(late(tmp_path / "late.mp4"))
         assert (report.status, report.reason, report.exit_code) == ("no_answer", "no face", 4)
@@ -162,6 +163,40 @@ class TestSync:
         assert report.verdict == "in_sync"
         assert report.output == str(tmp_path / "talk.synced.mp4")
         assert report.residual_ms == pytest.approx(0, abs=20)
+
+    def test_a_lag_that_changes_moves_nothing_unless_forced(
+        self, tmp_path, one_face, monkeypatch
+    ):
+        clip = late(tmp_path / "talk.mp4", 0.2)
+        change = LagChange("jump", (0.02, 0.31), 1.5, (0.0, 3.0), 20.0)
+        changing = planted.answer(0.31, change=change)
+        plant(monkeypatch, lambda streams, **_: changing)
+        report = api.sync(clip)
+        assert (report.status, report.verdict, report.output) == ("ok", None, None)
+        assert report.exit_code == 4
+        assert (
+            report.reason == "the lag changes over the clip: 20 ms until 1.5 s, 310 ms after it"
+        )
+        assert api.check(clip).exit_code == 4
+        assert list(tmp_path.iterdir()) == [clip]
+        forced = api.sync(clip, force=True)
+        assert forced.output is not None
+        assert (forced.exit_code, forced.reason) == (0, report.reason)
+
+    def test_what_leaves_a_quarter_out_of_sync_is_not_written(
+        self, tmp_path, one_face, monkeypatch
+    ):
+        clip = late(tmp_path / "talk.mp4", 0.3)
+        answers = iter(
+            [planted.answer(0.3), planted.answer(0.0, quarters_s=(0.0, None, 0.0, -0.289))] * 2
+        )
+        plant(monkeypatch, lambda streams, **_: next(answers))
+        report = api.sync(clip)
+        assert (report.output, report.exit_code) == (None, 4)
+        assert "a quarter of the file has a lag of -289 ms" in report.reason
+        assert list(tmp_path.iterdir()) == [clip]
+        forced = api.sync(clip, force=True)
+        assert to_dict(forced)["residual_quarters_ms"] == [0.0, None, 0.0, -289.0]
 
     def test_nothing_is_forced_without_speech(self, tmp_path, one_face, monkeypatch):
         clip = late(tmp_path / "talk.mp4", 0.2)
@@ -240,7 +275,7 @@ class TestSync:
     def test_the_answer_is_about_the_face_that_was_chosen(self, tmp_path, monkeypatch):
         shared = planted.alignment(0.2, confidence=0.53)
         rival = planted.alignment(0.3, confidence=1.0, score=9.0)
-        found = SimpleNamespace(
+        found = ClipAlignment(
             faces=(planted.face(0, rival), planted.face(1, planted.alignment(0.2))),
             face=1,
             alignment=shared,

@@ -19,7 +19,7 @@ from avalign.align.pairs import (
     pair_lips,
     pair_sounds,
 )
-from avalign.align.recordings import WarpModel, align_pair, lag_map
+from avalign.align.recordings import WarpModel, align_pair, lag_map, residuals_s
 from avalign.align.segments import (
     Segment,
     active_segments,
@@ -58,6 +58,7 @@ __all__ = [
     "nearest_rows",
     "pair_lips",
     "pair_sounds",
+    "residuals_s",
     "rigid_alignment",
     "similarity_matrix",
     "similarity_path",

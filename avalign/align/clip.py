@@ -11,6 +11,12 @@ from avalign.align.confidence import Calibration, load_calibration
 from avalign.align.evidence import Evidence, add_evidence, gather_evidence
 from avalign.align.lag import rigid_alignment
 from avalign.align.places import median_box, name_places
+from avalign.align.stability import (
+    LagChange,
+    find_lag_change,
+    quarter_lags_s,
+    with_lag_change,
+)
 from avalign.space import Space, load_model
 from avalign.types import Alignment, ClipStreams, FaceAlignment, FeatureStream, LipStream
 from avalign.vision import coverage, hidden, usable
@@ -59,12 +65,18 @@ class ClipAlignment:
         Best guess for the clip; None where nothing could be measured.
     reason : str or None
         Why the guess is not to be trusted; None where it is.
+    change : LagChange or None, optional
+        How the lag changes over the clip, where one lag is not the answer.
+    quarters_s : tuple of float or None, optional
+        The lag of each quarter of the clip; None where it does not show clearly.
     """
 
     faces: tuple[FaceAlignment, ...]
     face: int | None
     alignment: Alignment | None
     reason: str | None
+    change: LagChange | None = None
+    quarters_s: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,9 +142,19 @@ def align_streams(
     if not candidates:
         return ClipAlignment(tuple(faces), None, None, _unusable(streams))
 
-    chosen, alignment = _choose(candidates, no_match, model, calibration)
+    chosen, alignment, evidence = _choose(candidates, no_match, model, calibration)
     reason = _doubt(alignment, max_lag_s, several=len(streams.lips) > 1)
-    return ClipAlignment(tuple(faces), chosen.lips.track_id, alignment, reason)
+    change = None if reason else find_lag_change(evidence, model.zero_lag_s)
+    if change is not None:
+        alignment = with_lag_change(alignment, change, evidence.times_s[evidence.used])
+    return ClipAlignment(
+        tuple(faces),
+        chosen.lips.track_id,
+        alignment,
+        reason,
+        change,
+        quarter_lags_s(evidence, model.zero_lag_s),
+    )
 
 
 def _rigid(
@@ -160,7 +182,7 @@ def _choose(
     no_match: float,
     model: Space,
     calibration: Calibration,
-) -> tuple[_Candidate, Alignment]:
+) -> tuple[_Candidate, Alignment, Evidence]:
     """Pick the face the sound belongs to; it may be several tracks, one after another.
 
     A person who is seen before and after a cut is two tracks. Tracks that never
@@ -194,7 +216,7 @@ def _choose(
             confidence=alignment.confidence * share,
             diagnostics={**alignment.diagnostics, "share_among_faces": share},
         )
-    return best, alignment
+    return best, alignment, evidence
 
 
 def _doubt(alignment: Alignment, max_lag_s: float, *, several: bool) -> str | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from avalign.types import FeatureStream
 
-__all__ = ["best_pace", "lag_curve", "played_at"]
+__all__ = ["best_pace", "lag_band", "lag_curve", "played_at"]
 
 # Film at the pace of television, and powers of it down to 3/4 and up to 4/3; 1 comes first.
 PACES = tuple((25 / 24) ** power for power in sorted(range(-7, 8), key=abs))
@@ -27,6 +27,12 @@ PACES = tuple((25 / 24) ** power for power in sorted(range(-7, 8), key=abs))
 _SPREAD_S = 0.2
 # Overlaps shorter than this are judged as if they were this long.
 _SHORTEST_OVERLAP_S = 2.0
+# Pieces that are searched by themselves: half a piece apart, and no more than this many,
+# so that long recordings take no longer than it takes to find one lag for them.
+_PIECE_S = 6.0
+_MOST_PIECES = 24
+# A lag of a piece that stands out so far is no chance; foreign pieces reach about 4.
+_CERTAIN_SCORE = 6.0
 
 
 def best_pace(
@@ -55,6 +61,54 @@ def best_pace(
     """
     curves = ((pace, lag_curve(reference, played_at(other, pace), max_lag_s)) for pace in PACES)
     return max(curves, key=lambda found: float(found[1].score.max()))
+
+
+def lag_band(
+    reference: FeatureStream,
+    other: FeatureStream,
+    centre_s: float,
+    *,
+    reach_s: float,
+    widest_s: float,
+) -> tuple[float, float]:
+    """Find which lags a path may have to reach, from pieces of the reference.
+
+    Where something long was put in or left out, the rest lies at a lag that no path around
+    the best lag of the whole would meet.
+
+    Parameters
+    ----------
+    reference, other : FeatureStream
+        Embeddings on uniform clocks of the same rate.
+    centre_s : float
+        The best lag of the whole.
+    reach_s : float
+        How far the lag may wander around what is found.
+    widest_s : float
+        Lags further from `centre_s` than this are not considered.
+
+    Returns
+    -------
+    tuple of float
+        The least and the largest lag of the band.
+    """
+    period = float(reference.times_s[1] - reference.times_s[0])
+    length = max(round(_PIECE_S / period), -(-2 * len(reference) // _MOST_PIECES))
+    lags_s = [centre_s]
+    for first in range(0, max(len(reference) - length // 2, 1), length // 2):
+        rows = slice(first, first + length)
+        piece = replace(
+            reference,
+            values=reference.values[rows],
+            times_s=reference.times_s[rows],
+            valid=reference.valid[rows],
+        )
+        curve = lag_curve(piece, other, np.inf)
+        best = int(np.argmax(curve.score))
+        far_s = abs(float(curve.lags_s[best]) - centre_s)
+        if curve.score[best] >= _CERTAIN_SCORE and far_s <= widest_s:
+            lags_s.append(float(curve.lags_s[best]))
+    return min(lags_s) - reach_s, max(lags_s) + reach_s
 
 
 def played_at(stream: FeatureStream, pace: float) -> FeatureStream:

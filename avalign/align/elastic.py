@@ -5,7 +5,7 @@ A path takes every row of the reference once and may begin and end anywhere in t
 stream; where that stream has nothing, rows of zeros stand for "no evidence". Every step
 off the diagonal costs, because evidence per row is weak and takes keep their pace for a
 while; two diagonal steps must lie between two such steps, which bounds the local pace to
-2/3 and 3/2.
+2/3 and 3/2. What was put in or left out is jumped over, for a higher price.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.align.factors import as_distances
 from avalign.errors import ParameterError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from avalign.dtw import StepPattern
     from avalign.types import FeatureStream
 
 __all__ = ["ElasticPath", "elastic_path"]
@@ -44,8 +42,14 @@ class ElasticPath:
         Time in the other stream minus time in the reference, finer than a row.
     evidence : ndarray of shape (N,), float64
         Inner product along the path; 0 where a stream has nothing.
+    most_evidence : ndarray of shape (N,), float64
+        What the inner product would be of rows of the same direction.
     sharpness : ndarray of shape (N,), float64
         How clearly the lag stands out against those beside it, at least 0.
+    passed_over : ndarray of shape (N,), bool
+        Rows of the reference that the other stream leaves out.
+    segment : ndarray of shape (N,), int64
+        Number of the stretch between jumps that a row lies in, from 0.
     at_edge : bool
         The path follows the edge of the band.
     """
@@ -54,7 +58,10 @@ class ElasticPath:
     times_s: NDArray[np.float64]
     lag_s: NDArray[np.float64]
     evidence: NDArray[np.float64]
+    most_evidence: NDArray[np.float64]
     sharpness: NDArray[np.float64]
+    passed_over: NDArray[np.bool_]
+    segment: NDArray[np.int64]
     at_edge: bool
 
 
@@ -65,6 +72,7 @@ def elastic_path(
     centre_s: float,
     band_s: float,
     step_cost: float,
+    jump_cost: float,
     window_s: float,
 ) -> ElasticPath:
     """Find the path of most evidence among those that stay in the band.
@@ -79,6 +87,8 @@ def elastic_path(
         Half width of the band in seconds.
     step_cost : float
         Evidence that a step off the diagonal must be worth.
+    jump_cost : float
+        Evidence that a jump must be worth.
     window_s : float
         Length over which evidence is averaged to find the lag between rows.
 
@@ -94,7 +104,7 @@ def elastic_path(
         than one row.
     """
     # Importing Numba takes a while, and most commands do without.
-    from avalign import dtw
+    from avalign.dtw.jumps import path_with_jumps
 
     for stream in (reference, other):
         if len(stream) < 2:
@@ -117,46 +127,39 @@ def elastic_path(
     a = reference.values
     window = _slice_with_zeros(other.values, first, rows + 2 * half)
 
-    x, y, largest = as_distances(a, window)
-    found = dtw.path(
-        x,
-        y,
-        metric="sqeuclidean",
-        # The other stream is longer by twice the half width: the plain diagonal band.
-        radius=0,
-        step_pattern=_steps(step_cost / max(largest, 1e-9)),
-        open_begin=True,
-        open_end=True,
-    ).path
-    columns = _column_of_row(found, rows)
-    offsets, evidence, sharpness = _between_rows(a, window, columns, round(window_s / period))
+    found = path_with_jumps(a, window, step_cost=step_cost, jump_cost=jump_cost)
+    kept = ~found.passed_over
+    # A new stretch begins with columns that are passed over, and after rows that are.
+    begins = np.concatenate([[False], found.passed_over[:-1] & kept[1:]])
+    begins[found.jumps] = True
+    segment = np.cumsum(begins)
+    columns = found.columns
+    offsets, sharpness = np.zeros(rows), np.zeros(rows)
+    for number in range(int(segment[-1]) + 1):
+        inside = np.flatnonzero((segment == number) & kept)
+        offsets[inside], sharpness[inside] = _between_rows(
+            a[inside], window, columns[inside], round(window_s / period)
+        )
+    nearest = np.rint(columns).astype(np.intp)
+    evidence = np.where(kept, np.einsum("ij,ij->i", a, window[nearest]), 0.0)
+    lengths = (np.linalg.norm(each, axis=1) for each in (a, window[nearest]))
+    most_evidence = np.where(kept, np.prod(list(lengths), axis=0), 0.0).astype(np.float64)
     lag_s = lead_s + period * (columns + offsets - np.arange(rows) + first)
-    band = found[:, 1] - found[:, 0]
-    exists = (found[:, 1] + first >= 0) & (found[:, 1] + first < len(other))
-    path = found[exists] + np.array([0, first], np.int32)
-    at_edge = (band == 0) | (band == 2 * half)
+    exists = (found.path[:, 1] + first >= 0) & (found.path[:, 1] + first < len(other))
+    path = found.path[exists] + np.array([0, first], np.int32)
+    band = columns - np.arange(rows)
+    at_edge = (band <= 0) | (band >= 2 * half)
+    there = kept & (columns + first >= 0) & (columns + first < len(other))
     return ElasticPath(
         path.astype(np.int32),
         reference.times_s,
         lag_s,
         evidence,
+        most_evidence,
         sharpness,
-        bool(np.mean(at_edge[exists] if exists.any() else at_edge) > 0.02),
-    )
-
-
-def _steps(off_diagonal: float) -> StepPattern:
-    """Every row weighs 1 in all; a step off the diagonal weighs `off_diagonal` more."""
-    from avalign.dtw import StepPattern
-
-    diagonal = (1, 1, 1.0)
-    return StepPattern(
-        "gentle",
-        (
-            (diagonal,),
-            (diagonal, diagonal, (1, 0, 1.0 + off_diagonal)),
-            (diagonal, diagonal, (0, 1, off_diagonal)),
-        ),
+        found.passed_over,
+        segment,
+        bool(np.mean(at_edge[there] if there.any() else at_edge) > 0.02),
     )
 
 
@@ -169,17 +172,9 @@ def _slice_with_zeros(rows: NDArray[np.float32], first: int, count: int) -> NDAr
     return taken
 
 
-def _column_of_row(path: NDArray[np.int32], rows: int) -> NDArray[np.float64]:
-    """Mean column of each row of a path."""
-    counts = np.bincount(path[:, 0], minlength=rows)
-    sums = np.bincount(path[:, 0], weights=path[:, 1], minlength=rows)
-    result: NDArray[np.float64] = sums / np.maximum(counts, 1)
-    return result
-
-
 def _between_rows(
     a: NDArray[np.float32], b: NDArray[np.float32], columns: NDArray[np.float64], span: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Refine each row's column to the vertex of a parabola through the evidence beside it."""
     nearest = np.rint(columns).astype(np.intp)
     beside = np.arange(-_REACH, _REACH + 1)
@@ -195,7 +190,7 @@ def _between_rows(
     peaked = bend < 0
     vertex = np.where(peaked, 0.5 * (left - right) / np.where(peaked, bend, 1.0), 0.0)
     offsets = nearest - columns + (best - _REACH) + np.clip(vertex, -1.0, 1.0)
-    return offsets, products[_REACH], np.maximum(-bend, 0.0)
+    return offsets, np.maximum(-bend, 0.0)
 
 
 def _moving_mean(values: NDArray[np.float64], span: int) -> NDArray[np.float64]:

@@ -68,6 +68,8 @@ class Kind:
         From the MFCC of the other recording to its rows.
     step_cost : float
         Evidence that a step off the diagonal must be worth.
+    jump_cost : float
+        Evidence that a jump must be worth.
     window_s : float
         Length over which evidence is averaged to find the lag between rows.
     smoothing_s : float
@@ -76,6 +78,8 @@ class Kind:
         How far nine lags in ten may lie from one lag or a line to be called that.
     band_s : float
         How far the lag may wander to either side.
+    stretch_s : float
+        Length over which it shows whether a path fits.
     max_lag_s : float
         How far apart the recordings may be.
     match : _Match
@@ -84,10 +88,12 @@ class Kind:
 
     embed: Callable[[FeatureStream, SpaceModel | None], FeatureStream]
     step_cost: float
+    jump_cost: float
     window_s: float
     smoothing_s: float
     tolerance_s: float
     band_s: float
+    stretch_s: float
     max_lag_s: float
     match: _Match
 
@@ -95,20 +101,24 @@ class Kind:
 _SOUND = Kind(
     embed=sound_embedding,
     step_cost=0.4,
+    jump_cost=20.0,
     window_s=0.2,
     smoothing_s=0.5,
     tolerance_s=0.010,
     band_s=5.0,
+    stretch_s=2.0,
     max_lag_s=math.inf,
     match=_Match(-9.8, 0.50, 2.88),
 )
 _LIPS = Kind(
     embed=sound_beside_lips,
     step_cost=0.4,
+    jump_cost=20.0,
     window_s=1.0,
     smoothing_s=3.0,
     tolerance_s=0.040,
     band_s=1.5,
+    stretch_s=4.0,
     max_lag_s=10.0,
     match=_Match(-5.1, 1.05, 0.90),
 )

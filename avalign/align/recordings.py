@@ -8,27 +8,32 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from avalign.align.coarse import best_pace, played_at
+from avalign.align.coarse import best_pace, lag_band, played_at
 from avalign.align.elastic import ElasticPath, elastic_path
 from avalign.align.evidence import BLOCK_ROWS, LARGEST_LAG_S, gather_evidence
 from avalign.align.factors import low_rank
 from avalign.align.pairs import SHORTEST_S, EmbeddedPair, Kind, check_length
-from avalign.align.warp import Model, choose_model, fit_warp, weighted_quantile
+from avalign.align.warp import Model, choose_model, fit_pieces, weighted_quantile
+from avalign.align.whole import quarters, whole_fit
 from avalign.errors import ParameterError
 from avalign.types import Alignment, FeatureStream, LagMap, TimeWarp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from avalign.types import LagCurve
 
-__all__ = ["WarpModel", "align_pair", "lag_map"]
+__all__ = ["WarpModel", "align_pair", "lag_map", "residuals_s"]
 
-WarpModel = Literal["auto", "rigid", "drift", "elastic"]
+WarpModel = Literal["auto", "rigid", "drift", "piecewise", "elastic"]
 
 _WIDEST_BAND_S = 120.0
 # Evidence is told in blocks of this length.
 _BLOCK_S = 0.5
+# Fewer rows between two jumps say nothing.
+_SHORTEST_PIECE = 5
+# A table of the band must fit into memory: without room for the lags that pieces show, the
+# band stays around the best lag of the whole.
+_MOST_CELLS = 300_000_000
 
 
 def align_pair(
@@ -43,18 +48,19 @@ def align_pair(
     ----------
     pair : EmbeddedPair
         Both recordings.
-    model : {"auto", "rigid", "drift", "elastic"}
-        One lag, a lag that changes steadily, or a free one; auto takes the simplest that
-        explains the lags.
+    model : {"auto", "rigid", "drift", "piecewise", "elastic"}
+        One lag, a lag that changes steadily, either of them between jumps, or a free one
+        with jumps; auto takes the simplest that explains the lags.
     band_s : float, optional
         How far the lag may wander from a steady pace, in seconds; default 5 for sound and
-        1.5 for lips.
+        1.5 for lips, and farther where pieces of the reference lie farther off.
 
     Returns
     -------
     Alignment
         With a `warp` from the reference's clock to the other recording's. Its confidence
-        says whether to believe it: below `MATCH_CONFIDENCE` there are no common words.
+        says whether to believe it: below `MATCH_CONFIDENCE` there are no common words, or
+        there is a quarter of the time that the path does not explain.
         The lags of its curve are those of `other` played at the pace in `diagnostics`.
 
     Raises
@@ -86,38 +92,69 @@ def align_pair(
     period = float(reference.times_s[1] - reference.times_s[0])
     pace, curve = best_pace(reference, other, kind.max_lag_s)
     paced = played_at(other, pace)
-    found = _path(reference, paced, curve, kind)
+    centre_s = float(curve.lags_s[np.argmax(curve.score)])
+    band = (centre_s - kind.band_s, centre_s + kind.band_s)
+    if band_s is None:
+        wide = lag_band(
+            reference, paced, centre_s, reach_s=kind.band_s, widest_s=_WIDEST_BAND_S
+        )
+        band = wide if len(reference) * (wide[1] - wide[0]) <= _MOST_CELLS * period else band
+    found = _path(reference, paced, band, kind)
     backwards = replace(paced, values=np.ascontiguousarray(paced.values[::-1]))
-    chance = float(_path(reference, backwards, curve, kind).evidence.sum())
+    by_chance = _path(reference, backwards, band, kind).evidence
+    chance = float(by_chance.sum())
 
     lag_s = pace * (found.times_s + found.lag_s) - found.times_s
     weights = found.sharpness * reference.valid
-    chosen: Model = (
-        choose_model(found.times_s, lag_s, weights, tolerance_s=kind.tolerance_s)
-        if model == "auto"
-        else model
+    pieces = _pieces(found)
+    chosen: Model = _chosen(found, lag_s, weights, pieces, kind) if model == "auto" else model
+    warp = fit_pieces(
+        found.times_s,
+        lag_s,
+        weights,
+        pieces,
+        chosen,
+        smoothing_s=kind.smoothing_s,
+        tolerance_s=kind.tolerance_s,
     )
-    warp = fit_warp(found.times_s, lag_s, weights, chosen, smoothing_s=kind.smoothing_s)
     rows = max(len(np.unique(found.path[:, 0])), 1)
     peak = float(curve.score.max())
     gain = (float(found.evidence.sum()) - chance) / math.sqrt(rows)
-    lags_s = warp.to_other(found.times_s) - found.times_s
+    same_words = kind.match.probability(peak, gain) if rows * period >= SHORTEST_S else 0.0
+    fit = whole_fit(
+        found.times_s,
+        found.evidence,
+        by_chance,
+        found.most_evidence,
+        stretch_s=kind.stretch_s,
+    )
+    lags_s = (warp.to_other(found.times_s) - found.times_s)[~found.passed_over]
     low_s, middle_s, high_s = (
-        weighted_quantile(lags_s, weights, share) for share in (0.025, 0.5, 0.975)
+        weighted_quantile(lags_s, weights[~found.passed_over], share)
+        for share in (0.025, 0.5, 0.975)
     )
     return Alignment(
         audio_lag_s=middle_s,
         interval_s=(low_s, high_s),
-        confidence=(kind.match.probability(peak, gain) if rows * period >= SHORTEST_S else 0.0),
+        confidence=same_words * fit.worst,
         at_edge=found.at_edge,
         path=_at_own_pace(found.path, pace),
         curve=curve,
         agreement=_agreement(found, reference.valid, period),
         speech_s=rows * period,
-        drift_ppm=None if chosen == "elastic" else _drift_ppm(warp),
+        drift_ppm=_drift_ppm(warp) if chosen in ("rigid", "drift") else None,
         warp=warp,
         model=chosen,
-        diagnostics={"peak": peak, "gain": gain, "overlap_s": rows * period, "pace": pace},
+        diagnostics={
+            "peak": peak,
+            "gain": gain,
+            "overlap_s": rows * period,
+            "pace": pace,
+            "same_words": same_words,
+            "worst_fit": fit.worst,
+            "worst_begin_s": fit.worst_s[0],
+            "worst_end_s": fit.worst_s[1],
+        },
     )
 
 
@@ -148,17 +185,79 @@ def lag_map(pair: EmbeddedPair, alignment: Alignment, *, band_s: float = 1.0) ->
     return LagMap(gathered.lags_s + centre_s, gathered.times_s, gathered.values / BLOCK_ROWS)
 
 
+def residuals_s(alignment: Alignment) -> tuple[float, tuple[float, ...]]:
+    """Say how far off the clocks of two recordings are that should run alike.
+
+    Parameters
+    ----------
+    alignment : Alignment
+        What `align_pair` made of them.
+
+    Returns
+    -------
+    whole : float
+        The lag, early or late, that is kept within for 95 % of the time.
+    by_quarters : tuple of float
+        The same for each quarter of the time; NaN where nothing is compared.
+    """
+    shown, warp = alignment.agreement, alignment.warp
+    assert warp is not None
+    off_s = np.abs(warp.to_other(shown.times_s) - shown.times_s)
+    # Instants in a jump have no counterpart.
+    compared = shown.valid.copy()
+    for jump in warp.jumps:
+        begin_s, end_s = warp.reference_s[jump : jump + 2]
+        compared &= (shown.times_s <= begin_s) | (shown.times_s >= end_s)
+    if not compared.any():
+        return float("nan"), (float("nan"),) * len(quarters(shown.times_s, compared))
+    return float(np.quantile(off_s[compared], 0.95)), tuple(
+        float(np.quantile(off_s[rows], 0.95)) if len(rows) else float("nan")
+        for rows in quarters(shown.times_s, compared)
+    )
+
+
 def _path(
-    reference: FeatureStream, other: FeatureStream, curve: LagCurve, kind: Kind
+    reference: FeatureStream, other: FeatureStream, band: tuple[float, float], kind: Kind
 ) -> ElasticPath:
     return elastic_path(
         reference,
         other,
-        centre_s=float(curve.lags_s[np.argmax(curve.score)]),
-        band_s=kind.band_s,
+        centre_s=(band[0] + band[1]) / 2,
+        band_s=(band[1] - band[0]) / 2,
         step_cost=kind.step_cost,
+        jump_cost=kind.jump_cost,
         window_s=kind.window_s,
     )
+
+
+def _pieces(found: ElasticPath) -> tuple[NDArray[np.intp], ...]:
+    """Rows between jumps, without those that are passed over."""
+    kept = ~found.passed_over
+    pieces = [
+        np.flatnonzero(kept & (found.segment == number))
+        for number in range(int(found.segment[-1]) + 1)
+    ]
+    long = tuple(rows for rows in pieces if len(rows) >= _SHORTEST_PIECE)
+    return long or (np.arange(len(found.times_s)),)
+
+
+def _chosen(
+    found: ElasticPath,
+    lag_s: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    pieces: tuple[NDArray[np.intp], ...],
+    kind: Kind,
+) -> Model:
+    """Choose the simplest model that explains every piece."""
+    models = [
+        choose_model(
+            found.times_s[rows], lag_s[rows], weights[rows], tolerance_s=kind.tolerance_s
+        )
+        for rows in pieces
+    ]
+    if "elastic" in models:
+        return "elastic"
+    return models[0] if len(models) == 1 else "piecewise"
 
 
 def _at_own_pace(path: NDArray[np.int32], pace: float) -> NDArray[np.int32]:

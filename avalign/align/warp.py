@@ -1,4 +1,4 @@
-"""From a lag per row to a warp: one lag, a line, or a smooth curve.
+"""From a lag per row to a warp: one lag, a line, or a smooth curve, and jumps between them.
 
 The curve is Whittaker's: of all curves, the one that strikes the best balance between
 following the lags where they are sharp and bending little.
@@ -13,11 +13,13 @@ import numpy as np
 from avalign.types import TimeWarp
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["Model", "choose_model", "fit_warp", "weighted_quantile"]
+__all__ = ["Model", "choose_model", "fit_pieces", "fit_warp", "weighted_quantile"]
 
-Model = Literal["rigid", "drift", "elastic"]
+Model = Literal["rigid", "drift", "piecewise", "elastic"]
 
 # A warp may not run slower or faster than this.
 SLOWEST, FASTEST = 0.5, 2.0
@@ -28,6 +30,8 @@ MOST_DRIFT = 0.045
 KNOT_S = 0.1
 # One lag that is smaller cannot be told from none.
 _SMALLEST_S = 0.0005
+# The least that a clock goes on between two knots.
+_LEAST_STEP_S = 1e-4
 # Rounds of reweighting that take the pull from rows far off the line.
 _ROUNDS = 8
 
@@ -50,8 +54,8 @@ def fit_warp(
         Time in the other recording minus time in the reference.
     weights : ndarray of shape (N,), float64
         How far each row is to be trusted, at least 0.
-    model : {"rigid", "drift", "elastic"}
-        One lag, a straight line, or a smooth curve.
+    model : {"rigid", "drift", "piecewise", "elastic"}
+        One lag, a straight line, or a smooth curve; without jumps, piecewise is a line.
     smoothing_s : float
         Waves of the lag of this length keep half of their height; shorter ones vanish.
 
@@ -71,7 +75,7 @@ def fit_warp(
         lag = weighted_quantile(lag_s, weights, 0.5)
         lag = 0.0 if abs(lag) < _SMALLEST_S else lag
         return TimeWarp(times_s[ends], times_s[ends] + lag)
-    if model == "drift":
+    if model in ("drift", "piecewise"):
         line = _straight_line(times_s, lag_s, weights)
         return TimeWarp(times_s[ends], times_s[ends] + line[ends])
     period = float(times_s[1] - times_s[0])
@@ -80,21 +84,87 @@ def fit_warp(
     return _bounded(times_s[knots], times_s[knots] + curve[knots])
 
 
+def fit_pieces(
+    times_s: NDArray[np.float64],
+    lag_s: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    pieces: Sequence[NDArray[np.intp]],
+    model: Model,
+    *,
+    smoothing_s: float,
+    tolerance_s: float,
+) -> TimeWarp:
+    """Fit a warp that jumps between pieces, and nowhere else.
+
+    Parameters
+    ----------
+    times_s, lag_s, weights : ndarray of shape (N,), float64
+        As for `fit_warp`.
+    pieces : sequence of ndarray of int
+        Rows between jumps, in order; rows in none of them have no counterpart.
+    model : {"rigid", "drift", "piecewise", "elastic"}
+        What each piece is; piecewise takes one lag where that fits, and else a line. One
+        lag or one line for everything leaves no room for jumps.
+    smoothing_s, tolerance_s : float
+        As for `fit_warp` and `choose_model`.
+
+    Returns
+    -------
+    TimeWarp
+        Its jumps lie between the pieces.
+    """
+    if model in ("rigid", "drift") or len(pieces) == 1:
+        rows = np.concatenate(list(pieces))
+        return fit_warp(
+            times_s[rows], lag_s[rows], weights[rows], model, smoothing_s=smoothing_s
+        )
+    fitted: list[TimeWarp] = []
+    for rows in pieces:
+        part = times_s[rows], lag_s[rows], weights[rows]
+        straight: Model = choose_model(*part, tolerance_s=tolerance_s)
+        # Where lines were asked for, lines there are.
+        own = model if model != "piecewise" or straight == "elastic" else straight
+        warp = fit_warp(*part, own, smoothing_s=smoothing_s)
+        later = _from(warp, fitted[-1].other_s[-1] + _LEAST_STEP_S) if fitted else warp
+        if later is not None:
+            fitted.append(later)
+    ends = np.cumsum([len(warp.reference_s) for warp in fitted]) - 1
+    return TimeWarp(
+        np.concatenate([warp.reference_s for warp in fitted]),
+        np.concatenate([warp.other_s for warp in fitted]),
+        tuple(int(end) for end in ends[:-1]),
+    )
+
+
+def _from(warp: TimeWarp, other_s: float) -> TimeWarp | None:
+    """Leave out what a warp says of the other clock before a time, which was given away."""
+    if warp.other_s[0] >= other_s:
+        return warp
+    if warp.other_s[-1] <= other_s:
+        return None
+    first = int(np.searchsorted(warp.other_s, other_s, side="right"))
+    return TimeWarp(
+        np.append(warp.inverse.to_other(other_s), warp.reference_s[first:]),
+        np.append(other_s, warp.other_s[first:]),
+    )
+
+
 def choose_model(
     times_s: NDArray[np.float64],
     lag_s: NDArray[np.float64],
     weights: NDArray[np.float64],
     *,
     tolerance_s: float,
-) -> Model:
-    """Choose the simplest model that explains the lags.
+) -> Literal["rigid", "drift", "elastic"]:
+    """Choose the simplest model without jumps that explains the lags.
 
     Parameters
     ----------
     times_s, lag_s, weights : ndarray of shape (N,), float64
         As for `fit_warp`.
     tolerance_s : float
-        Nine rows in ten, by weight, must lie within this much of the model.
+        Nine rows in ten, by weight, must lie within this much of the model, in each
+        quarter of the time.
 
     Returns
     -------
@@ -102,16 +172,25 @@ def choose_model(
         The model.
     """
     lag = weighted_quantile(lag_s, weights, 0.5)
-    if weighted_quantile(np.abs(lag_s - lag), weights, 0.9) <= tolerance_s:
+    if _furthest(lag_s - lag, weights) <= tolerance_s:
         return "rigid"
     line = _straight_line(times_s, lag_s, weights)
     drift = abs(float(line[-1] - line[0])) / float(times_s[-1] - times_s[0])
-    if (
-        drift <= MOST_DRIFT
-        and weighted_quantile(np.abs(lag_s - line), weights, 0.9) <= tolerance_s
-    ):
+    if drift <= MOST_DRIFT and _furthest(lag_s - line, weights) <= tolerance_s:
         return "drift"
     return "elastic"
+
+
+def _furthest(off_s: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """Find what nine rows in ten keep within, in the quarter that is furthest off."""
+    parts = zip(np.array_split(np.abs(off_s), 4), np.array_split(weights, 4), strict=True)
+    # A quarter that weighs next to nothing is not asked.
+    enough = 0.02 * float(weights.sum())
+    return max(
+        weighted_quantile(off, weight, 0.9)
+        for off, weight in parts
+        if len(off) and weight.sum() >= enough
+    )
 
 
 def weighted_quantile(

@@ -65,33 +65,43 @@ def stretched(
     ------
     ndarray of shape (C, m), float32
         The sound as it is to be heard from time 0 on: at time t that of
-        ``warp.to_other(t)`` within `TOLERANCE_S`; silence where there is none.
+        ``warp.to_other(t)`` within `TOLERANCE_S`; silence where there is none. What has no
+        place in the reference is cut out, and what is left out of the sound is silent.
 
     Raises
     ------
     ParameterError
         If the duration is not positive, or there are no samples.
     """
-    total = _length(sample_rate_hz, duration_s)
     source = _Source(blocks)
     section = round(SECTION_S * sample_rate_hz)
     join = round(JOIN_S * sample_rate_hz)
-    begin, tail = 0, None
-    while begin < total:
-        end = min(begin + section, total)
-        # Both ends reach into the neighbour's part, where one fades into the other.
-        first, last = max(0, begin - join), min(end + join, total)
-        part = _section(source, sample_rate_hz, start_s, warp, first, last)
-        if end < total:
-            end = first + _quietest(part, end - first, round(QUIET_SEARCH_S * sample_rate_hz))
-            part = part[:, : end + join - first]
-        if tail is not None:
-            fade = np.linspace(0.0, 1.0, tail.shape[1], dtype=np.float32)
-            part[:, : tail.shape[1]] = part[:, : tail.shape[1]] * fade + tail * (1 - fade)
-        keep = part.shape[1] if end == total else end - join - first
-        yield part[:, :keep]
-        tail = None if end == total else part[:, keep:].copy()
-        begin = end
+    tail: NDArray[np.float32] | None = None
+    spans = _spans(warp, sample_rate_hz, _length(sample_rate_hz, duration_s))
+    for begin_of_span, end_of_span, piece in spans:
+        begin = begin_of_span
+        while begin < end_of_span:
+            end = min(begin + section, end_of_span)
+            # Both ends reach into the neighbour's part, where one fades into the other.
+            first = max(0, begin - join)
+            last = end if end == spans[-1][1] else end + join
+            if piece is None:
+                part = source.silence(last - first)
+            else:
+                part = _section(source, sample_rate_hz, start_s, piece, first, last)
+            if end < end_of_span and piece is not None:
+                search = round(QUIET_SEARCH_S * sample_rate_hz)
+                end = first + _quietest(part, end - first, search)
+                part = part[:, : end + join - first]
+            if tail is not None:
+                fade = np.linspace(0.0, 1.0, tail.shape[1], dtype=np.float32)
+                common = min(tail.shape[1], part.shape[1])
+                part[:, :common] *= fade[:common]
+                part[:, :common] += (tail * (1 - fade))[:, :common]
+            keep = part.shape[1] if end == spans[-1][1] else end - join - first
+            yield part[:, :keep]
+            tail = None if end == spans[-1][1] else part[:, keep:].copy()
+            begin = end
 
 
 def laid_out(
@@ -139,6 +149,30 @@ def _length(sample_rate_hz: int, duration_s: float) -> int:
     return round(duration_s * sample_rate_hz)
 
 
+def _spans(warp: TimeWarp, rate: int, total: int) -> list[tuple[int, int, TimeWarp | None]]:
+    """Lay out the pieces of a warp, and silence, over the samples of the result."""
+    spans: list[tuple[int, int, TimeWarp | None]] = []
+    begin = 0
+    # A span holds the fades at both of its ends.
+    shortest = 3 * round(JOIN_S * rate)
+    pieces = warp.pieces
+    for piece, later in zip(pieces, (*pieces[1:], None), strict=True):
+        end = total if later is None else round(float(piece.reference_s[-1]) * rate)
+        if min(end, total) - begin >= shortest or not spans:
+            spans.append((begin, min(max(end, begin), total), piece))
+            begin = spans[-1][1]
+        if later is None:
+            continue
+        resumes = min(round(float(later.reference_s[0]) * rate), total)
+        if resumes - begin >= shortest:
+            spans.append((begin, resumes, None))
+            begin = resumes
+    spans = [span for span in spans if span[1] > span[0]]
+    # What was too short for a span of its own belongs to the one before.
+    spans[-1] = (spans[-1][0], total, spans[-1][2])
+    return spans
+
+
 class _Source:
     """Samples by their place in a sound that is read once, from start to end."""
 
@@ -163,6 +197,10 @@ class _Source:
                 :, low - self._first : high - self._first
             ]
         return taken
+
+    def silence(self, length: int) -> NDArray[np.float32]:
+        """Return zeros for as many channels as the sound has."""
+        return np.zeros((len(self._held), length), np.float32)
 
     def forget(self, before: int) -> None:
         """Let go of samples that will not be asked for again."""

@@ -64,10 +64,14 @@ class TimeWarp:
         Instants on the reference's clock, strictly increasing.
     other_s : ndarray of shape (K,), float64
         The same instants on the other recording's clock, strictly increasing.
+    jumps : tuple of int, optional
+        Knots after which one clock runs ahead: what lies between such a knot and the next
+        one in one recording has no counterpart in the other.
     """
 
     reference_s: NDArray[np.float64]
     other_s: NDArray[np.float64]
+    jumps: tuple[int, ...] = ()
 
     @property
     def lag_s(self) -> NDArray[np.float64]:
@@ -77,7 +81,18 @@ class TimeWarp:
     @property
     def inverse(self) -> TimeWarp:
         """The map from the other recording's clock to the reference's."""
-        return TimeWarp(self.other_s, self.reference_s)
+        return TimeWarp(self.other_s, self.reference_s, self.jumps)
+
+    @property
+    def pieces(self) -> tuple[TimeWarp, ...]:
+        """The stretches between jumps, each a warp without any."""
+        first = 0
+        found = []
+        for last in (*self.jumps, len(self.reference_s) - 1):
+            knots = slice(first, last + 1)
+            found.append(TimeWarp(self.reference_s[knots], self.other_s[knots]))
+            first = last + 1
+        return tuple(found)
 
     def to_other(self, reference_s: ArrayLike) -> NDArray[np.float64]:
         """Find when the other recording shows or sounds what the reference does.
@@ -117,7 +132,8 @@ class Alignment:
         keeps to for 95 % of the time.
     confidence : float
         Calibrated probability that the lag is within 40 ms of the truth; of two
-        recordings, that they hold the same words.
+        recordings, that they hold the same words, times the fraction that the path
+        explains of the quarter of the time in which it explains least.
     at_edge : bool
         The best lag lies at the edge of the range that was searched, so the
         true one may lie beyond.
@@ -136,9 +152,10 @@ class Alignment:
     segments : tuple or None
         Spans with one lag line each; None where they were not modelled.
     warp : TimeWarp or None
-        The lag at every instant, smooth, of two recordings; else None.
+        The lag at every instant, smooth between jumps, of two recordings; else None.
     model : str
-        How free the path is: ``"rigid"``, ``"drift"`` or ``"elastic"``.
+        How free the path is: ``"rigid"``, ``"drift"``, ``"piecewise"`` (lines between
+        jumps) or ``"elastic"``.
     diagnostics : dict of str to float
         What the confidence was computed from.
     """

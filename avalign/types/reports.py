@@ -71,6 +71,8 @@ class SyncReport:
         The repaired file, where one was written.
     residual_ms : float or None
         Lag measured on the repaired file.
+    residual_quarters_ms : tuple or None
+        The same for each quarter of the time; None where a quarter shows no lag clearly.
     notes : tuple of str
         What the user should know besides, such as "the audio was re-encoded".
     exit_code : int
@@ -97,6 +99,7 @@ class SyncReport:
     channel: int | None = None
     output: str | None = None
     residual_ms: float | None = None
+    residual_quarters_ms: tuple[float | None, ...] | None = None
     notes: tuple[str, ...] = ()
     exit_code: int = 0
     elapsed_s: float = 0.0
@@ -130,7 +133,10 @@ class AlignReport:
         The file that plays the other recording by the reference's clock, where one was
         written.
     residual_ms : float or None
-        Median distance from the reference's clock, measured on the file that was written.
+        Distance from the reference's clock that is kept within for 95 % of the time,
+        measured on the file that was written.
+    residual_quarters_ms : tuple or None
+        The same for each quarter of the time; None where nothing is compared.
     duration_s : float or None
         Length of the reference.
     notes : tuple of str
@@ -150,6 +156,7 @@ class AlignReport:
     confidence: float | None = None
     output: str | None = None
     residual_ms: float | None = None
+    residual_quarters_ms: tuple[float | None, ...] | None = None
     duration_s: float | None = None
     notes: tuple[str, ...] = ()
     exit_code: int = 0

@@ -59,12 +59,12 @@ def align(
         ),
     ] = "sound",
     model: Annotated[
-        Literal["auto", "rigid", "drift", "elastic"],
+        Literal["auto", "rigid", "drift", "piecewise", "elastic"],
         typer.Option(
             "--model",
             metavar="NAME",
-            help="rigid (one lag), drift (a clock that runs fast or slow), elastic (a free "
-            "pace), or auto: the simplest that fits.",
+            help="rigid (one lag), drift (a clock that runs fast or slow), piecewise (these, "
+            "with jumps), elastic (a free pace, with jumps), or auto: the simplest that fits.",
         ),
     ] = "auto",
     band: Annotated[
@@ -212,12 +212,25 @@ def _line(report: "AlignReport", planned: Path | None) -> str:
         "drift": f"{_side(1e3 * answer.audio_lag_s)}, drifting by "
         f"{answer.drift_ppm or 0.0:+.0f} ppm",
     }.get(answer.model, _range(low_ms, high_ms))
+    count = len(answer.warp.jumps) if answer.warp is not None else 0
+    if count:
+        lag += f", with {count} jump{'s' if count > 1 else ''},"
     sentence = f"{lag} against the {report.to} of {report.reference}"
     line = f"{report.other}: {sentence} ({answer.model}, confidence {answer.confidence:.2f})."
     if report.output is not None:
-        rest = "" if report.residual_ms is None else f", residual {report.residual_ms:.0f} ms"
-        return f"{line} Wrote {report.output}{rest}."
+        return f"{line} Wrote {report.output}{_residual(report)}."
     return line if planned is None else f"{line} Would write {planned}."
+
+
+def _residual(report: "AlignReport") -> str:
+    """Say what is left, and the worst quarter where it is worse than that."""
+    if report.residual_ms is None:
+        return ""
+    text = f", residual {report.residual_ms:.0f} ms"
+    known = [each for each in report.residual_quarters_ms or () if each is not None]
+    if known and round(max(known)) > round(report.residual_ms):
+        text += f" ({max(known):.0f} ms in the worst quarter)"
+    return text
 
 
 def _side(lag_ms: float) -> str:
