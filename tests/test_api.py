@@ -28,7 +28,8 @@ SCHEMA_KEYS = [
     "schema", "file", "status", "reason", "audio_lag_ms", "interval_ms", "confidence",
     "at_edge", "verdict", "tolerance", "output", "residual_ms", "residual_quarters_ms",
     "duration_s", "speech_s", "face_coverage", "frame_rate", "video_track",
-    "audio_track", "channel", "faces", "segments", "drift_ppm", "notes", "versions", "elapsed_s",
+    "audio_track", "channel", "faces", "segments", "drift_ppm", "notes", "versions",
+    "elapsed_s",
 ]  # fmt: skip
 
 
