@@ -3,8 +3,7 @@
 One lag is weighed against two: of all instants, the one is found at which a change of the
 lag, the *change point*, gains most evidence; and against a lag that runs along a line, the
 *drift*. Both have more freedom than one lag, and gain something from chance; how much more
-they must gain was chosen on real clips in sync and on the same with planted changes (split
-``train``).
+they must gain was chosen on real clips in sync and on the same with planted changes.
 
 References
 ----------
