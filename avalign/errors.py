@@ -14,13 +14,18 @@ __all__ = [
 ]
 
 
+# What a stranger's file holds may be quoted in a message, and be of any length.
+LONGEST_TEXT = 1_000
+
+
 class AvalignError(Exception):
     """Base of every error avalign raises on purpose.
 
     Parameters
     ----------
     message : str
-        What went wrong, with the value that was met.
+        What went wrong, with the value that was met; the middle of a very long one is
+        left out.
     hint : str, optional
         The next step the user can take.
 
@@ -33,9 +38,9 @@ class AvalignError(Exception):
     exit_code = 70
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = _shortened(message)
+        self.hint = None if hint is None else _shortened(hint)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
@@ -80,3 +85,11 @@ class InstallationError(AvalignError):
 
 class MissingDependencyError(InstallationError, ImportError):
     """An optional dependency is absent or does not load on this machine."""
+
+
+def _shortened(text: str) -> str:
+    """Leave the middle of a long text out."""
+    if len(text) <= LONGEST_TEXT:
+        return text
+    half = LONGEST_TEXT // 2
+    return f"{text[:half]} ... {text[-half:]}"

@@ -148,6 +148,7 @@ def test_wrong_usage_is_one_line_and_a_hint(arguments, words, capsys):
             70,
             "a defect in avalign: ImportError",
         ),
+        (MediaError(f"x: row 1: {'y' * 10**6} is odd"), 3, "avalign: x: row 1: yyy"),
         (OSError(28, "No space left on device", "y.mp4"), 3, "avalign: y.mp4: No space left"),
         (KeyboardInterrupt(), 130, "avalign: interrupted\n"),
         (ZeroDivisionError("oops"), 70, "a defect in avalign: ZeroDivisionError: oops\nhint: "),
@@ -164,6 +165,7 @@ def test_errors_become_a_line_and_an_exit_code(error, code, words, capsys, monke
     assert out == ""
     assert words in err
     assert "Traceback" not in err
+    assert len(err) < 1100
 
 
 def test_debug_shows_the_traceback(capsys, monkeypatch):

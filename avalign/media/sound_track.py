@@ -143,7 +143,10 @@ def placed(
         pts, rate = frame.pts, frame.sample_rate
         if not _is_rate(rate):
             continue
-        samples = samples_of(frame)
+        try:
+            samples = samples_of(frame)
+        except (av.error.FFmpegError, ValueError):
+            continue  # a layout or format that is none
         time_s = clock.place(pts, samples.shape[-1] / rate)
         if next_s is None or time_s - next_s > LONGEST_FILLED_S:
             next_s = time_s

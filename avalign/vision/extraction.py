@@ -16,6 +16,7 @@ import numpy as np
 from avalign.errors import ParameterError
 from avalign.media import Frame, iter_frames, probe
 from avalign.media.opening import check_picture_track
+from avalign.processes import cores
 from avalign.vision.lips import ANALYSED_SIDE, eye_distance, lip_stream
 from avalign.vision.tracker import FaceTracker
 from avalign.vision.tracks import Span, join_spans
@@ -92,7 +93,7 @@ def lip_streams(
     check_picture_track(path, len(clip.video_tracks), track)
     picture = clip.video_tracks[track]
     plan = _plan(picture.start_s, picture.duration_s or clip.duration_s or 0.0)
-    spans = _Crew(clip.path, track, max_faces, jobs or _cores(), progress).analyse(plan)
+    spans = _Crew(clip.path, track, max_faces, jobs or cores(), progress).analyse(plan)
     if not spans:
         return ()
     times_s, cuts, faces = join_spans(spans)
@@ -140,13 +141,6 @@ def is_upside_down(path: str | os.PathLike[str], track: int = 0) -> bool:
 def _prominence(stream: LipStream) -> float:
     """Size times coverage."""
     return float(np.nansum(eye_distance(stream))) / len(stream)
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, slots=True)
