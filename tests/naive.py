@@ -68,7 +68,8 @@ def accumulate(costs, moves=CLASSIC, window=None, open_begin=False):
             value, cells, before = total[a, b], [], (a, b)
             for rows, columns, weight in move:
                 a, b = a + rows, b + columns
-                value = value + number(weight) * costs[a, b]
+                with np.errstate(invalid="ignore"):  # nothing of a forbidden cell is forbidden
+                    value = value + number(weight) * costs[a, b]
                 cells.append((a, b))
             if not all(inside[cell] for cell in cells):
                 continue

@@ -20,8 +20,9 @@ def planted(lag_s, *, seconds=20.0, strength=1.0, seed=0):
     noise = (noise + np.roll(noise, 1, 1) + np.roll(noise, 2, 1)) / 3**0.5 - 0.6
     at = np.array([lag_s(t) for t in times_s])[:, None]
     values = noise + strength * 2.0 * np.exp(-0.5 * ((LAGS_S - at) / 0.03) ** 2)
-    rows = 10 * len(times_s)
-    return Evidence(values, LAGS_S, times_s, np.ones(len(times_s), bool), (rows, rows), -50)
+    places = np.arange(10 * len(times_s))
+    used = np.ones(len(times_s), bool)
+    return Evidence(values, LAGS_S, times_s, used, places, places, -50)
 
 
 def answer(evidence):

@@ -66,8 +66,8 @@ def test_memory_of_children_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "expected"),
     [
-        (["sync", "--data", "missing.csv"], 3, "missing.csv cannot be read"),
-        (["own-lags", "--data", "missing.csv"], 3, "missing.csv cannot be read"),
+        (["sync", "--data", "missing.csv"], 3, "missing.csv: no such file"),
+        (["own-lags", "--data", "missing.csv"], 3, "missing.csv: no such file"),
         (["speed", "missing.mp4"], 3, "missing.mp4: no such file"),
     ],
 )

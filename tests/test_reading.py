@@ -172,5 +172,5 @@ def test_a_calibration_belongs_to_its_weights(tmp_path):
 def test_a_damaged_calibration_is_refused(tmp_path, text):
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     (tmp_path / "calibration.json").write_text(text)
-    with pytest.raises(MediaError, match="is no calibration"):
+    with pytest.raises(MediaError, match=r"is no calibration|cannot be read as JSON"):
         read_calibration(tmp_path)

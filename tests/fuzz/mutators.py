@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import io
 import json
@@ -284,7 +285,8 @@ def _json_value(data: bytes, random: Random) -> bytes:
     if holder is None:
         return odd.encode()
     holder[key] = "@odd@"
-    return json.dumps(tree).replace('"@odd@"', odd).encode()
+    text = _dumped(tree)
+    return _bits(data, random) if text is None else text.replace('"@odd@"', odd).encode()
 
 
 def _json_shape(data: bytes, random: Random) -> bytes:
@@ -306,8 +308,18 @@ def _json_shape(data: bytes, random: Random) -> bytes:
     else:
         other, another = random.choice(places)
         if key in (holder if isinstance(holder, dict) else range(len(holder))):
-            holder[key] = json.loads(json.dumps(other[another]))
-    return json.dumps(tree).encode()
+            with contextlib.suppress(RecursionError):
+                holder[key] = copy.deepcopy(other[another])
+    text = _dumped(tree)
+    return _bits(data, random) if text is None else text.encode()
+
+
+def _dumped(tree: Any) -> str | None:
+    """Write JSON; None where an earlier change has nested it too deeply."""
+    try:
+        return json.dumps(tree)
+    except RecursionError:
+        return None
 
 
 def _parsed(data: bytes) -> Any:
