@@ -15,7 +15,7 @@ __all__ = [
 
 
 # What a stranger's file holds may be quoted in a message, and be of any length.
-LONGEST_TEXT = 1_000
+LONGEST_TEXT = 700
 
 
 class AvalignError(Exception):
