@@ -296,3 +296,11 @@ def test_rows_far_apart_cost_no_memory():
     assert len(model.embed_lips(ends)) < 250
     with pytest.raises(NoAnswerError, match=r"2500\.0 hours apart"):
         grid.to_uniform(ends, 50.0)
+
+
+def test_weights_of_any_size_end_in_one_line():
+    model = load_model()
+    weights = {name: array * np.float32(1e20) for name, array in model.weights.items()}
+    lips = stream(np.random.default_rng(0).normal(size=(50, 123)), np.arange(50) / 25)
+    with pytest.raises(MediaError, match="beyond all bounds"):
+        replace(model, weights=weights).embed_lips(lips)

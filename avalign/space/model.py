@@ -34,6 +34,8 @@ __all__ = [
 ]
 
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "space.safetensors"
+# Trained encoders give numbers of a few tens.
+_LARGEST_ENCODED = 1e6
 _LARGEST_WEIGHTS_BYTES = 32 * 1024 * 1024
 
 
@@ -119,15 +121,24 @@ class SpaceModel(Space):
     ) -> NDArray[np.float32]:
         """Run every member's encoder: (T, members, dimensions + 1)."""
         masked = np.concatenate([rows, grid.valid[:, None].astype(np.float32)], axis=1)
-        # Around a gap there is more of nothing than an encoder sees of its surroundings.
-        parts = [
-            [
-                encode(masked[part], self.weights, f"{member}.{name}", getattr(settings, name))
-                for part in grid.parts() or [slice(0)]
+        with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is checked
+            # Around a gap there is more of nothing than an encoder sees of its surroundings.
+            parts = [
+                [
+                    encode(
+                        masked[part], self.weights, f"{member}.{name}", getattr(settings, name)
+                    )
+                    for part in grid.parts() or [slice(0)]
+                ]
+                for member, settings in enumerate(self._members())
             ]
-            for member, settings in enumerate(self._members())
-        ]
-        return np.stack([np.concatenate(each) for each in parts], axis=1)
+        encoded = np.stack([np.concatenate(each) for each in parts], axis=1)
+        if not np.abs(encoded).max(initial=0.0) < _LARGEST_ENCODED:
+            raise MediaError(
+                "the weights of the shared space give numbers beyond all bounds",
+                "use weights written by `avalign train space`",
+            )
+        return encoded
 
     def _members(self) -> list[SpaceSettings]:
         return [self.settings.of_member(member) for member in range(self.settings.members)]
