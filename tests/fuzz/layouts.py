@@ -172,7 +172,7 @@ def _elements(data: bytes, start: int, end: int, found: Layout) -> None:
         if id_size > 4 or at >= end:
             return
         length_size = 9 - data[at].bit_length()
-        if length_size > 8:
+        if length_size > 8 or at + length_size > end:
             return
         size = int.from_bytes(data[at : at + length_size], "big") - (1 << 7 * length_size)
         body = at + length_size
