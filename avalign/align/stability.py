@@ -36,6 +36,8 @@ _SHORT_PART_GAIN = 12.0
 _SHORT_PART = 0.25
 # Each part must fit at its own lag: sound without its lips has a best lag, too.
 _LEAST_OF_A_PART = 5.0
+# In less than this, a part is too short to say which of its lags is its own.
+_SHORTEST_S = 7.0
 # A smaller change is that of one lag between rows.
 _SMALLEST_JUMP_S = 0.040
 _DRIFT_GAIN = 5.0
@@ -105,10 +107,11 @@ def find_lag_change(evidence: Evidence, zero_lag_s: float) -> LagChange | None:
     Returns
     -------
     LagChange or None
-        The likelier of a jump and a drift; None where one lag will do.
+        The likelier of a jump and a drift; None where one lag will do, or the clip is
+        shorter than 7 s.
     """
     values, times_s = _condensed(evidence)
-    if len(values) < 4 or values.shape[1] < 7:
+    if len(values) < 4 or values.shape[1] < 7 or times_s[-1] - times_s[0] < _SHORTEST_S:
         return None
     lags_s = evidence.lags_s - zero_lag_s
     found = [
