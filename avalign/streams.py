@@ -37,6 +37,7 @@ LONGEST_S = 24 * 3600.0
 LARGEST_SIDE = 2**16  # of a picture
 MAX_BYTES = 2**30  # unpacked; nine hours of one face at 30 pictures per second
 MOST_COLUMNS = 256
+LARGEST = 1e6  # decibels, pixels, degrees, distances between the eyes
 HEADER = "header"
 # Name, type and shape of the fields on disk; T is the number of rows, D is free.
 Fields: TypeAlias = dict[str, tuple[str, tuple[str | int, ...]]]
@@ -305,4 +306,7 @@ def _stream_fault(stream: FeatureStream, fields: Fields) -> str | None:
         return f"times_s spans more than {LONGEST_S / 3600:g} hours; cut the recording in parts"
     if not np.isfinite(stream.values[stream.valid]).all():
         return "values is not finite in rows that are marked as valid"
+    for field, (dtype, _) in fields.items():
+        if dtype == "<f4" and (np.abs(getattr(stream, field)[stream.valid]) > LARGEST).any():
+            return f"{field} holds numbers beyond {LARGEST:g}"
     return None

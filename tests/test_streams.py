@@ -84,8 +84,8 @@ def test_round_trip(tmp_path, n, faces):
 
 
 floats = {
-    dtype: hnp.from_dtype(np.dtype(dtype), allow_nan=False, allow_infinity=False)
-    for dtype in ("f4", "f8")
+    "f4": st.floats(-1e6, 1e6, width=32),
+    "f8": st.floats(allow_nan=False, allow_infinity=False),
 }
 
 
@@ -109,7 +109,12 @@ def clips(draw):
     lips = draw(feature_streams("lips", 123, lips_s))
     rest = {
         name: draw(
-            hnp.arrays(np.float32, (len(lips_s), *shape), fill=st.just(np.float32("nan")))
+            hnp.arrays(
+                np.float32,
+                (len(lips_s), *shape),
+                elements=floats["f4"],
+                fill=st.just(np.float32("nan")),
+            )
         )
         for name, shape in (("landmarks", (41, 3)), ("head_pose", (3,)), ("boxes", (4,)))
     }
@@ -198,6 +203,7 @@ CONTRADICTIONS = {
     "time is nan": (lambda: with_mfcc(times_s=clock(20) * np.nan), "not finite"),
     "time ends": (lambda: with_mfcc(times_s=np.r_[clock(19), np.inf]), "not finite"),
     "nan": (nan_in_a_valid_row, "mfcc: values is not finite"),
+    "huge": (lambda: with_face(landmarks=np.full((10, 41, 3), 1e20, "f4")), "beyond 1e"),
     "kind": (lambda: with_mfcc(kind="log_mel"), "kind is 'log_mel'"),
     "clock of speech": (
         lambda: with_mfcc(times_s=clock(20, 1)),

@@ -76,7 +76,7 @@ def transcript(path: Path, random: Random) -> list[Path]:
 
     words = read_transcript(path)
     output = path.with_name("out.srt")
-    if all(word.start_s is not None for word in words.words):
+    if words.words and all(word.start_s is not None for word in words.words):
         write_srt(words, output)
         read_transcript(output)
     return [output]
