@@ -48,6 +48,9 @@ JUDGED_OVER_S = 1.0
 # Log odds below which a mouth is not believed to be in view: of the seconds of people who
 # show theirs, 1 in 100 has less, and what hides mouths in a new way often has more than 0.
 LEAST_MOUTH_LOG_ODDS = 1.0
+# A mouth that is in view for most of a clip is hidden for a while only beyond doubt: good
+# rows that are left out cost more than bad ones do that are few.
+SURELY_HIDDEN_LOG_ODDS = -1.0
 # Where less than this fraction of the rows shows a mouth, those do so by chance.
 LEAST_IN_VIEW = 0.5
 
@@ -188,9 +191,9 @@ def hidden(stream: LipStream) -> NDArray[np.bool_]:
     Returns
     -------
     ndarray of shape (T,), bool
-        True where the mean of ``mouth_log_odds`` over the second around is below
-        `LEAST_MOUTH_LOG_ODDS`, and everywhere if less than `LEAST_IN_VIEW` would be left;
-        False where nobody looked.
+        True everywhere if the mean of ``mouth_log_odds`` over the second around reaches
+        `LEAST_MOUTH_LOG_ODDS` in less than `LEAST_IN_VIEW` of the rows; else only where
+        it is below `SURELY_HIDDEN_LOG_ODDS`. False where nobody looked.
     """
     if stream.mouth_log_odds is None:
         return np.zeros(len(stream), bool)
@@ -199,11 +202,13 @@ def hidden(stream: LipStream) -> NDArray[np.bool_]:
     times_s = stream.times_s[judged]
     first = np.searchsorted(times_s, stream.times_s - JUDGED_OVER_S / 2)
     last = np.searchsorted(times_s, stream.times_s + JUDGED_OVER_S / 2, side="right")
-    below = total[last] - total[first] < LEAST_MOUTH_LOG_ODDS * (last - first)
+    log_odds, looks = total[last] - total[first], last - first
     readable = _near_enough(stream)
-    gate: NDArray[np.bool_] = readable & below
-    in_view = np.count_nonzero(readable & ~below)
-    return readable if in_view < LEAST_IN_VIEW * np.count_nonzero(readable) else gate
+    in_view = np.count_nonzero(readable & (log_odds >= LEAST_MOUTH_LOG_ODDS * looks))
+    if in_view < LEAST_IN_VIEW * np.count_nonzero(readable):
+        return readable
+    gate: NDArray[np.bool_] = readable & (log_odds < SURELY_HIDDEN_LOG_ODDS * looks)
+    return gate
 
 
 def _near_enough(stream: LipStream) -> NDArray[np.bool_]:
