@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 
 CORE = [
     "av>=18",
+    "lazy_loader>=0.4",
     "libtsm>=1.1.2",
     # The last release whose wheels hold the face mesh models. It also brings OpenCV, as
     # opencv-contrib-python: naming a second distribution of cv2 here would break both.

@@ -1,6 +1,5 @@
 """The verbs: what is measured, what is decided, what is written."""
 
-import ast
 import hashlib
 import inspect
 import json
@@ -439,24 +438,10 @@ class TestSchema:
 class TestPublicNames:
     def test_every_name_resolves_and_is_documented(self):
         for name in avalign.__all__:
-            assert getattr(avalign, name), name
-            if name != "__version__":
-                assert getattr(avalign, name).__doc__, name
-
-    def test_the_stub_names_the_same(self):
-        stub = ast.parse(Path(avalign.__file__).with_suffix(".pyi").read_text())
-        names = {
-            (node.module, alias.asname)
-            for node in stub.body
-            if isinstance(node, ast.ImportFrom)
-            for alias in node.names
-        }
-        homes = {(f"avalign.{home}", n) for n, home in avalign._HOME_OF.items()}
-        homes |= {("avalign", room) for room in avalign._ROOMS}
-        assert names == homes
+            assert getattr(avalign, name).__doc__, name
 
     def test_an_unknown_name_is_an_attribute_error(self):
-        with pytest.raises(AttributeError, match="no attribute 'syncc'"):
+        with pytest.raises(AttributeError, match="attribute syncc"):
             avalign.syncc  # noqa: B018
         assert not hasattr(avalign, "os")
         assert set(avalign.__all__) <= set(dir(avalign))
@@ -470,13 +455,17 @@ class TestPublicNames:
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
         packages = {m.split(".")[0] for m in done.stdout.split()}
-        assert packages <= {"avalign", "importlib", "warnings"}
+        assert packages <= {"avalign", "importlib", "lazy_loader", "warnings", *PARSER}
 
     def test_errors_survive_a_worker_process(self):
         import pickle
 
         error = pickle.loads(pickle.dumps(NoAnswerError("no face", "turn round")))
         assert (error.message, error.hint, error.exit_code) == ("no face", "turn round", 4)
+
+
+# What reads the stub of a room.
+PARSER = {"_ast", "ast"}
 
 
 def described(function):
