@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from avalign.align import MATCH_CONFIDENCE, align_pair, pair_sounds
-from avalign.data.manifest import read_manifest
+from avalign.data import read_manifest
 from avalign.errors import ParameterError
-from avalign.extraction import sound_features
+from avalign.streams import sound_features
 from avalign.types import AudioStream, FeatureStream
 from benchmarks.align_cases import CONDITIONS, Outcome, align_clip, apply_warp, plant_warp
 from benchmarks.cases import Clip

@@ -25,7 +25,7 @@ from avalign.align import (
     pair_sounds,
 )
 from avalign.errors import NoAnswerError
-from avalign.extraction import sound_features
+from avalign.streams import sound_features
 from avalign.types import Alignment, AudioStream, FeatureStream
 from avalign.vision import usable
 from benchmarks.cases import Clip

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from avalign.data.manifest import read_manifest
-from avalign.report import plot_reliability
+from avalign.data import read_manifest
+from avalign.plots import plot_reliability
 from avalign.space import load_model
-from avalign.train.calibration import cross_validate, run_trials
+from avalign.train import cross_validate, run_trials
 from benchmarks.statistics import expected_calibration_error, reliability
 from benchmarks.sync import console
 from benchmarks.tables import SURE

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from avalign.data.windows import SourceClip, cut_window, picture_span_s, usable_starts
+from avalign.data import SourceClip, cut_window, picture_span_s, usable_starts
 from avalign.types import Alignment, ClipStreams
 
 if TYPE_CHECKING:

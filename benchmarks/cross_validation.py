@@ -11,9 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from avalign.data.manifest import read_manifest
-from avalign.data.splits import speaker_folds
-from avalign.train.space import TrainingPlan, fit_space, load_corpus_clips
+from avalign.data import read_manifest, speaker_folds
+from avalign.train import TrainingPlan, fit_space, load_corpus_clips
 from benchmarks.cases import SEARCH_S, Clip, Result, make_cases
 from benchmarks.estimators import avalign_estimator
 from benchmarks.own_lags import OwnLag

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from avalign.align import Calibration, ClipAlignment, align_streams
-from avalign.train.calibration import NEUTRAL
+from avalign.train import NEUTRAL
 from avalign.types import ClipStreams
 
 if TYPE_CHECKING:

@@ -17,21 +17,23 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from avalign.data.manifest import Manifest, read_manifest
-from avalign.data.splits import check_split
-from avalign.data.subsets import label_subset
+from avalign.data import Manifest, check_split, label_subset, read_manifest
 from avalign.errors import ParameterError
-from avalign.train.conditions import Condition, condition_batches
-from avalign.train.emotion import (
+from avalign.train import (
+    Condition,
+    Corpus,
+    Telling,
+    Utterance,
+    class_metrics,
+    condition_batches,
+    emotion_plan,
     fit_emotion,
     labelled_utterances,
     settle_classes,
+    utterance_name,
     with_targets,
 )
-from avalign.train.plans import Telling, TrainingPlan, emotion_plan
-from avalign.train.recognizer import Corpus
-from avalign.train.scores import class_metrics
-from avalign.train.utterances import Utterance, utterance_name
+from avalign.train.plans import TrainingPlan
 from benchmarks.results import write_rows
 
 __all__ = ["SHARES", "FewLabels", "run_few_labels"]

@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from avalign.data.manifest import read_manifest
-from avalign.data.windows import take_lips
+from avalign.data import read_manifest, take_lips
 from avalign.errors import ParameterError
 from avalign.types import ClipStreams, LipStream
 from benchmarks.cases import SEARCH_S, Estimator

@@ -20,24 +20,26 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 import avalign
-from avalign.data.manifest import Manifest, read_manifest
+from avalign.data import Manifest, read_manifest
 from avalign.errors import ParameterError
-from avalign.extraction import extract
 from avalign.files import atomic_output
-from avalign.media import Frame, iter_frames, probe, read_audio
-from avalign.media.video_writer import open_video_writer
+from avalign.media import Frame, iter_frames, open_video_writer, probe, read_audio
 from avalign.processes import cores
-from avalign.streams import save_streams
-from avalign.train.calibration import logistic_regression
-from avalign.types import AudioStream, SyncReport
-from avalign.vision.detection import FaceFinder
-from avalign.vision.facemesh import FaceMesh
-from avalign.vision.lips import ANALYSED_SIDE
-from avalign.vision.mesh_points import RIGID
-from avalign.vision.mouth import MOUTH_WEIGHTS, mouth_features
-from avalign.vision.pose import to_layout
-from avalign.vision.regions import Region
-from avalign.vision.tracker import FaceTracker
+from avalign.reports import SyncReport
+from avalign.streams import extract, save_streams
+from avalign.train import logistic_regression
+from avalign.types import AudioStream
+from avalign.vision import (
+    ANALYSED_SIDE,
+    MOUTH_WEIGHTS,
+    RIGID,
+    FaceFinder,
+    FaceMesh,
+    FaceTracker,
+    Region,
+    mouth_features,
+    to_layout,
+)
 from benchmarks.mouth_looks import HELD_OUT, IN_VIEW, LEARNT, paint
 from benchmarks.results import write_rows, write_tables
 from benchmarks.statistics import Estimate, bootstrap

@@ -15,8 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from avalign.vision.mesh_points import LIPS, MESH_POINTS, RIGID
-from avalign.vision.pose import to_layout
+from avalign.vision import LIPS, MESH_POINTS, RIGID, to_layout
 
 __all__ = ["HELD_OUT", "IN_VIEW", "LEARNT", "paint"]
 

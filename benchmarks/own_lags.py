@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from avalign.data.tables import read_table
+from avalign.data import read_table
 from avalign.errors import ParameterError
 from avalign.files import atomic_output
 from avalign.types import ClipStreams

@@ -29,7 +29,7 @@ def write_tables(tables: Iterable[Table], settings: Mapping[str, Any], path: Pat
     path : Path
         The file; its folder is made where it is missing.
     """
-    from avalign.schema import versions
+    from avalign.reports import versions
 
     content = {
         "schema": 1,

@@ -28,8 +28,7 @@ from rich.table import Table
 
 from avalign.errors import AvalignError, MissingDependencyError
 from avalign.files import atomic_output
-from avalign.media import Frame, iter_audio, iter_frames, read_audio
-from avalign.media.video_writer import open_video_writer
+from avalign.media import Frame, iter_audio, iter_frames, open_video_writer, read_audio
 from avalign.types import AudioStream
 
 FRAME_RATE = 25.0
@@ -188,7 +187,7 @@ def _cropped(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 
 def _measure_speed(video: Path, name: str, folder: Path) -> Speed:
-    from avalign.extraction import sound_features
+    from avalign.streams import sound_features
     from avalign.vision import lip_streams
 
     size, bar = SIZES[name]

@@ -16,9 +16,15 @@ from rich.console import Console
 from rich.progress import Progress, track
 from rich.table import Table as PrintedTable
 
-from avalign.data.clips import LoadedClip, load_clip, load_clips
-from avalign.data.manifest import Manifest, ManifestRow, read_manifest
-from avalign.data.windows import SourceClip
+from avalign.data import (
+    LoadedClip,
+    Manifest,
+    ManifestRow,
+    SourceClip,
+    load_clip,
+    load_clips,
+    read_manifest,
+)
 from avalign.errors import NoAnswerError, ParameterError
 from benchmarks.cases import SEARCH_S, Case, Clip, Estimator, Result, make_cases, measure
 from benchmarks.estimators import avalign_estimator, baseline_estimator
@@ -57,7 +63,7 @@ def make_estimator(name: str, manifest: Manifest, *, cache: Path | None = None) 
     """
     if name == "avalign":
         return avalign_estimator()
-    from avalign.train.baseline import BaselinePlan, train_baseline
+    from avalign.train import BaselinePlan, train_baseline
 
     plan = BaselinePlan(kernel=name == "kernel-cca")
     with console.status(f"fitting {name}"):

@@ -8,7 +8,7 @@ Run it whenever an entry changes; a test says when the page has fallen behind.
 import sys
 from pathlib import Path
 
-from avalign.methods import Method, list_methods
+from avalign.catalogue import Method, list_methods
 
 PAGE = Path(__file__).parent / "methods.md"
 
@@ -19,8 +19,8 @@ Everything avalign can do with the sound and the picture of a talking person, an
 it. The command `avalign methods` lists the same table, and `avalign methods NAME` explains one
 method.
 
-This page is made by `python docs/make_methods.py`: change the entries in `avalign/methods`, in
-`avalign/fusion/registry.py` or in `avalign/space/registry.py` instead.
+This page is made by `python docs/make_methods.py`: change the entries in `avalign/catalogue`,
+in `avalign/fusion/registry.py` or in `avalign/space/registry.py` instead.
 """
 
 

@@ -12,8 +12,8 @@ from avalign.align.coarse import played_at
 from avalign.align.warp import choose_model, fit_warp, weighted_quantile
 from avalign.audio import laid_out, stretched
 from avalign.errors import NoAnswerError, ParameterError
-from avalign.extraction import sound_features
 from avalign.media import read_audio
+from avalign.streams.extraction import sound_features
 from avalign.types import AudioStream, FeatureStream, TimeWarp
 
 SAMPLES = Path(__file__).parents[1] / "samples"

@@ -11,8 +11,8 @@ import pytest
 import torch
 from planted import lips as still_face
 
-from avalign.extraction import sound_features
 from avalign.fusion.ranks import read_ranks
+from avalign.streams.extraction import sound_features
 from avalign.tasks.alphabet import ENGLISH
 from avalign.tasks.grammar import GRID
 from avalign.tasks.models import Recognizer

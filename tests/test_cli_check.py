@@ -12,7 +12,7 @@ from avalign_cli.inputs import expand, told_left_out
 from avalign_cli.main import main
 from planted import late, plant
 
-from avalign.suffixes import AUDIO_SUFFIXES, MEDIA_SUFFIXES, VIDEO_SUFFIXES
+from avalign.files.suffixes import AUDIO_SUFFIXES, MEDIA_SUFFIXES, VIDEO_SUFFIXES
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ def test_errors_become_a_line_and_an_exit_code(error, code, words, capsys, monke
     def fail(*arguments, **settings):
         raise error
 
-    monkeypatch.setattr("avalign.api.measure", fail)
+    monkeypatch.setattr("avalign.verbs.measure", fail)
     monkeypatch.delenv("AVALIGN_DEBUG", raising=False)
     assert main(["sync", "x.npz", "-n"]) == code
     out, err = capsys.readouterr()
@@ -172,7 +172,7 @@ def test_debug_shows_the_traceback(capsys, monkeypatch):
     def fail(*arguments, **settings):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("avalign.api.measure", fail)
+    monkeypatch.setattr("avalign.verbs.measure", fail)
     monkeypatch.setenv("AVALIGN_DEBUG", "1")
     assert main(["sync", "x.npz", "-n"]) == 70
     assert "Traceback" in capsys.readouterr().err

@@ -143,8 +143,8 @@ def test_outputs_that_make_no_sense_are_told_before_measuring(
     def fail(*arguments, **settings):
         raise AssertionError("measured all the same")
 
-    monkeypatch.setattr("avalign.api.measure", fail)
-    monkeypatch.setattr("avalign.api.extract", fail)
+    monkeypatch.setattr("avalign.verbs.measure", fail)
+    monkeypatch.setattr("avalign.avalign.extract", fail)
     assert main(arguments) == 2
     assert words in capsys.readouterr().err
     assert sorted(here.iterdir()) == before
@@ -152,7 +152,7 @@ def test_outputs_that_make_no_sense_are_told_before_measuring(
 
 def test_the_overlay_has_the_sound_that_was_measured(here, monkeypatch):
     seen = {}
-    monkeypatch.setattr("avalign.report.write_overlay", lambda *_, **given: seen.update(given))
+    monkeypatch.setattr("avalign.plots.write_overlay", lambda *_, **given: seen.update(given))
     late(here / "talk.mp4", 0.2)
     planted.make_clip(here / "sound.mka", picture=False)
     assert main(["sync", "-n", "talk.mp4", "--audio", "sound.mka", "--overlay", "x.mp4"]) == 0
@@ -222,7 +222,7 @@ def test_a_default_name_that_cannot_be_is_told_before_measuring(
 ):
     source = Path(__file__).parents[1] / "samples" / "talking.mp4"
     (tmp_path / name).write_bytes(source.read_bytes())
-    monkeypatch.setattr("avalign.api.measure", lambda *_, **__: pytest.fail("measured"))
+    monkeypatch.setattr("avalign.verbs.measure", lambda *_, **__: pytest.fail("measured"))
     assert main(["sync", str(tmp_path / name)]) in (2, 3)
     told = capsys.readouterr().err
     assert words in told

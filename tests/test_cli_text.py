@@ -7,8 +7,8 @@ import planted
 import pytest
 from avalign_cli import text
 
-from avalign.types import SyncReport
-from avalign.verdict import Tolerance
+from avalign.reports import SyncReport
+from avalign.reports.verdict import Tolerance
 
 
 def report(lag_ms, *, tolerance="itu", **changes):

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avalign import extraction
 from avalign.data import clips
 from avalign.errors import MediaError
 from avalign.media.video_writer import open_video_writer
+from avalign.streams import extraction
 from avalign.types import AudioStream
 
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from media import Recipe, make_clip
 
-from avalign import extraction
 from avalign.data import clips
 from avalign.data.manifest import ManifestRow
 from avalign.errors import AvalignError, MediaError, NoAudioError, ParameterError
+from avalign.streams import extraction
 
 SMALL = Recipe(events_s=(0.2, 0.6), duration_s=1.0, size=(64, 48))
 

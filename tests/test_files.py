@@ -9,15 +9,11 @@ import time
 
 import pytest
 
-from avalign import files
 from avalign.errors import MediaError, ParameterError
-from avalign.files import (
-    atomic_folder,
-    atomic_output,
-    atomic_outputs,
-    check_target,
-    scratch_folder,
-)
+from avalign.files import atomic as files
+from avalign.files.atomic import atomic_folder, atomic_output, atomic_outputs
+from avalign.files.scratch import scratch_folder
+from avalign.files.targets import check_target
 
 
 def names(folder):
@@ -185,7 +181,7 @@ def test_folders_of_others_and_links_are_no_place_for_a_folder(tmp_path):
 WRITER = """
     import sys, time
     from pathlib import Path
-    from avalign.files import atomic_folder, atomic_output, scratch_folder
+    from avalign.files.atomic import atomic_folder, atomic_output, scratch_folder
     target = Path(sys.argv[2])
     with {"file": atomic_output, "folder": atomic_folder}[sys.argv[1]](target) as built:
         (built if sys.argv[1] == "file" else built / "weights").write_text("half")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from avalign.align import align_streams
-from avalign.extraction import extract
-from avalign.streams import load_streams, save_streams
+from avalign.streams.extraction import extract
+from avalign.streams.files import load_streams, save_streams
 from avalign.vision import coverage, hidden, usable
 from benchmarks.frame_rates import at_frame_rate
 from benchmarks.hidden_mouths import check_clip

@@ -17,7 +17,7 @@ import pytest
 from media import Recipe, make_clip
 
 from avalign.errors import MediaError
-from avalign.files import atomic_output
+from avalign.files.atomic import atomic_output
 from avalign.media import iter_frames, probe, read_audio, shift_audio
 
 READERS = [probe, read_audio, lambda path: list(iter_frames(path))]
@@ -196,7 +196,7 @@ def test_folders_that_cannot_be_written_to(tmp_path, clip, monkeypatch):
     def refuse(*args, **kwargs):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("avalign.files.os.open", refuse)
+    monkeypatch.setattr("avalign.files.atomic.os.open", refuse)
     with pytest.raises(MediaError, match="not writable"):
         shift_audio(clip, tmp_path / "locked.mp4", audio_lag_s=0.1)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from avalign_cli.main import main
 
+from avalign.catalogue import find_method, list_methods
 from avalign.errors import ParameterError
 from avalign.fusion import list_fusions
-from avalign.methods import find_method, list_methods
 from avalign.space import list_spaces
 
 ROOT = Path(__file__).parents[1]
@@ -75,7 +75,7 @@ def test_the_page_has_not_fallen_behind():
 
 
 def test_listing_costs_no_torch():
-    code = "import avalign.methods, sys; sys.exit('torch' in sys.modules)"
+    code = "import avalign.catalogue, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

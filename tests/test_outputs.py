@@ -7,12 +7,12 @@ import pytest
 from avalign_cli.main import main
 from media import Recipe, make_clip
 
-from avalign import files
 from avalign.data.manifest import Manifest, ManifestRow, write_manifest
 from avalign.errors import MediaError
+from avalign.files import atomic as files
 from avalign.media import open_wav_writer, shift_audio
 from avalign.media.video_writer import open_video_writer
-from avalign.streams import save_streams
+from avalign.streams.files import save_streams
 from avalign.transcript import Transcript, Word
 from avalign.transcript.files import write_srt
 from avalign.types import ClipStreams, FeatureStream
@@ -62,7 +62,7 @@ def write_shifted(path, overwrite):
 
 def write_picture(path, overwrite):
     pytest.importorskip("matplotlib")
-    from avalign.report.figures import new_figure, save_png
+    from avalign.plots.figures import new_figure, save_png
 
     save_png(new_figure(2, 2), path, overwrite)
 

@@ -10,9 +10,9 @@ from avalign_cli.main import main
 from recognition import LABELS, settings
 
 from avalign.errors import NoFaceError, ParameterError
-from avalign.report import recognition_plot
-from avalign.report.figures import new_figure
-from avalign.report.recognition_plot import draw_emotion
+from avalign.plots import recognition as recognition_plot
+from avalign.plots.figures import new_figure
+from avalign.plots.recognition import draw_emotion
 from avalign.tasks import Recognizer, save_model
 from avalign.tasks.answer import Emotion, RecognitionReport
 from avalign.tasks.calibration import Calibration, Limit

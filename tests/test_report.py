@@ -14,9 +14,10 @@ import pytest
 from avalign.errors import MediaError, MissingDependencyError, ParameterError
 from avalign.media import iter_frames, probe, read_audio
 from avalign.media.video_writer import open_video_writer
-from avalign.report import plot, plot_reliability, plot_sync, write_overlay
-from avalign.report.figures import new_figure
-from avalign.report.signals import (
+from avalign.plots import plot_reliability, plot_sync, write_overlay
+from avalign.plots import sync as plot
+from avalign.plots.figures import new_figure
+from avalign.plots.signals import (
     busiest_span_s,
     face_of,
     lip_opening,
@@ -24,6 +25,8 @@ from avalign.report.signals import (
     smooth,
     unit_range,
 )
+from avalign.reports import SyncReport
+from avalign.reports.verdict import TOLERANCES
 from avalign.types import (
     Alignment,
     AudioStream,
@@ -32,9 +35,7 @@ from avalign.types import (
     FeatureStream,
     LagCurve,
     LipStream,
-    SyncReport,
 )
-from avalign.verdict import TOLERANCES
 
 FRAME_RATE, DURATION_S, SIZE = 25.0, 4.0, (160, 120)
 PINK = np.array([240, 80, 120])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from avalign.errors import MediaError, ParameterError
-from avalign.report import plot_attention, plot_contributions, plot_saliency, plot_swap
+from avalign.plots import plot_attention, plot_contributions, plot_saliency, plot_swap
 
 TIMES_S = np.arange(100) / 50
 
@@ -117,7 +117,7 @@ def drawn_in(folder):
     """Draw in a process whose current directory is this, and return the bytes."""
     script = """
 import numpy as np
-from avalign.report import plot_saliency
+from avalign.plots import plot_saliency
 values = {"cost in $ and $\\\\frac{1}$": np.ones((100, 2)), "$ $": np.ones((100, 2))}
 plot_saliency(values, np.arange(100) / 50, "s.png")
 """

@@ -23,11 +23,11 @@ from several import (
 )
 
 import avalign
-from avalign import api
-from avalign.choosing import choose_tracks
+from avalign import verbs
 from avalign.errors import MediaError, ParameterError
 from avalign.media import probe, read_audio, shift_audio
 from avalign.media import programmes as programmes_of
+from avalign.streams.tracks import choose_tracks
 
 LATE_MS = 200
 
@@ -80,7 +80,7 @@ def test_the_face_and_the_voice_are_found(tmp_path, name):
     path = make(tmp_path / name)
     if callable(expected):
         expected = expected(path)
-    report = api.check(path)
+    report = verbs.check(path)
     assert (report.video_track, report.audio_track, report.channel) == expected
     assert report.audio_lag_ms == pytest.approx(LATE_MS, abs=25)
     assert report.notes  # there was a choice, and it is told
@@ -105,16 +105,16 @@ def test_where_there_is_no_choice_nothing_is_told_and_next_to_nothing_read(
 
 def test_named_tracks_are_obeyed_and_the_reason_names_the_others(tmp_path):
     path = build(tmp_path / "two.mkv", (NO_FACE, FACE), [silence(), voice()])
-    report = api.check(path, video_track=0, audio_track=1)
+    report = verbs.check(path, video_track=0, audio_track=1)
     assert (report.video_track, report.audio_track) == (0, 1)
     assert "picture track 1 has a face: try --video-track 1" in report.reason
-    report = api.check(path, video_track=1, audio_track=0)
+    report = verbs.check(path, video_track=1, audio_track=0)
     assert (report.video_track, report.audio_track) == (1, 0)
     assert "sound track 1 has speech: try --audio-track 1" in report.reason
-    assert api.check(path, video_track=1, audio_track=1).reason is None
+    assert verbs.check(path, video_track=1, audio_track=1).reason is None
     for wrong in ({"video_track": 2}, {"audio_track": 2}, {"channel": 1}):
         with pytest.raises(ParameterError, match="no "):
-            api.check(path, **wrong)
+            verbs.check(path, **wrong)
 
 
 def test_a_named_channel_is_read_alone(tmp_path):
@@ -123,7 +123,7 @@ def test_a_named_channel_is_read_alone(tmp_path):
     heard = read_audio(FACE).samples
     assert np.corrcoef(left.samples[3200:], heard[: len(left.samples) - 3200])[0, 1] > 0.99
     assert np.corrcoef(both.samples[3200:], heard[: len(both.samples) - 3200])[0, 1] < 0.9
-    report = api.check(path, channel=1)
+    report = verbs.check(path, channel=1)
     assert report.channel == 1
     assert "channel 0 has speech: try --channel 0" in report.reason
 
@@ -155,7 +155,7 @@ def test_everything_after_the_choice_keeps_to_it(tmp_path, monkeypatch, capsys):
     pixels = np.linspace(0, side - 1, face.image.shape[0]).astype(int)
     drawn = shown.image[np.ix_(pixels, pixels)]
     assert np.corrcoef(drawn.ravel(), face.image.ravel())[0, 1] > 0.8
-    streams = api.extract(path)
+    streams = avalign.extract(path)
     assert streams.lips
     assert float((streams.speech.values > 0.5).mean()) > 0.3
 
@@ -163,25 +163,25 @@ def test_everything_after_the_choice_keeps_to_it(tmp_path, monkeypatch, capsys):
 def test_one_track_can_be_moved_alone(tmp_path):
     path = build(tmp_path / "two.mkv", sounds=[voice(0.0), voice(0.3)], codec="pcm_s16le")
     output = tmp_path / "out.mkv"
-    (note,) = api.sync(path, audio_track=1, dry_run=True).notes
+    (note,) = verbs.sync(path, audio_track=1, dry_run=True).notes
     assert re.fullmatch(
         r"all sound tracks are moved, though track 0 is \d+ ms (late|early); "
         "--move-track 1 moves that one alone",
         note,
     )
-    report = api.sync(path, output, move_track=1)
+    report = verbs.sync(path, output, move_track=1)
     assert report.audio_track == 1
     assert report.audio_lag_ms == pytest.approx(300, abs=25)
     assert abs(report.residual_ms) < 15
     before, after = (read_audio(each, track=0).samples for each in (path, output))
     np.testing.assert_array_equal(before, after[: len(before)])
     with pytest.raises(ParameterError, match="no sound track 2"):
-        api.sync(path, tmp_path / "b.mkv", move_track=2)
+        verbs.sync(path, tmp_path / "b.mkv", move_track=2)
 
 
 def test_programmes_that_become_one_are_told(tmp_path):
     path = two_programmes(tmp_path / "two.ts")
-    report = api.sync(path)
+    report = verbs.sync(path)
     assert abs(report.residual_ms) < 15
     assert "the tracks of its 2 programmes were put into one" in report.notes
     before, after = probe(path), probe(report.output)
@@ -193,20 +193,20 @@ def test_programmes_that_become_one_are_told(tmp_path):
 def test_a_sound_without_a_decoder_is_left_out_and_told(tmp_path, unknown):
     plain = build(tmp_path / "plain.mov", sounds=[voice(), voice()])
     path = with_unknown_sound(tmp_path / "phone.mov", plain, unknown)
-    report = api.sync(path)
+    report = verbs.sync(path)
     assert report.audio_track == 1 - unknown
     assert abs(report.residual_ms) < 15
     assert any(f"sound track {unknown} was left out" in note for note in report.notes)
     assert len(probe(report.output).audio_tracks) == 1
     with pytest.raises(MediaError, match=rf"not known .try --audio-track {1 - unknown}"):
-        api.check(path, audio_track=unknown)
+        verbs.check(path, audio_track=unknown)
 
 
 def test_a_picture_without_a_decoder_is_left_out_and_told(tmp_path):
     plain = build(tmp_path / "plain.mov", (NO_FACE, FACE), [voice()])
     path = with_unknown_picture(tmp_path / "odd.mov", plain)
     assert [track.codec for track in probe(path).video_tracks] == ["unknown", "h264"]
-    report = api.sync(path)
+    report = verbs.sync(path)
     assert report.video_track == 1
     assert abs(report.residual_ms) < 15
     assert any("video stream 0 was left out" in note for note in report.notes)
@@ -221,7 +221,7 @@ def test_what_is_only_read_is_measured_and_told_what_to_write(tmp_path, monkeypa
     assert "audio is" in line
     assert "-o talk.mov" in line
     assert "Would write" not in line
-    assert api.sync("talk.mxf", dry_run=True).verdict == "unacceptable"
+    assert verbs.sync("talk.mxf", dry_run=True).verdict == "unacceptable"
     monkeypatch.setattr("avalign.vision.lip_streams", None)  # before anything is measured
     assert main(["sync", "talk.mxf"]) == 2
     assert "-o talk.mov" in capsys.readouterr().err
@@ -230,7 +230,7 @@ def test_what_is_only_read_is_measured_and_told_what_to_write(tmp_path, monkeypa
 def test_align_takes_the_track_with_speech(tmp_path):
     camera = build(tmp_path / "camera.mp4", sounds=[noise(), voice()])
     recorder = build(tmp_path / "recorder.mka", (), [np.stack([noise(), voice(0.5)])])
-    report = api.align_files(camera, recorder, dry_run=True)
+    report = verbs.align_files(camera, recorder, dry_run=True)
     assert report.alignment.audio_lag_s == pytest.approx(0.3, abs=0.03)
     assert [note.split(":")[0] for note in report.notes] == [str(camera), str(recorder)]
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from avalign import streams as module
 from avalign.errors import MediaError, ParameterError
-from avalign.streams import load_streams, save_streams
+from avalign.streams import files as module
+from avalign.streams.files import load_streams, save_streams
 from avalign.types import ClipStreams, FeatureStream, LipStream
 
 

@@ -35,8 +35,8 @@ from avalign.errors import (
     NoAudioError,
     ParameterError,
 )
-from avalign.extraction import sound_features
-from avalign.streams import save_streams
+from avalign.streams.extraction import sound_features
+from avalign.streams.files import save_streams
 from avalign.tasks.grammar import GRID
 from avalign.vision.lips import eye_distance
 

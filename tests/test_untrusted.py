@@ -19,10 +19,10 @@ from avalign.align import load_calibration
 from avalign.align.confidence import SHIPPED_CALIBRATION
 from avalign.data.clips import load_clip
 from avalign.errors import MediaError
+from avalign.files.untrusted import parse_json, read_json
 from avalign.space.model import SHIPPED_WEIGHTS, load_model
-from avalign.streams import save_streams
+from avalign.streams.files import save_streams
 from avalign.transcript import read_transcript
-from avalign.untrusted import parse_json, read_json
 
 
 def with_a_face():

@@ -3,7 +3,7 @@
 import pytest
 
 from avalign.errors import ParameterError
-from avalign.verdict import TOLERANCES, Tolerance
+from avalign.reports.verdict import TOLERANCES, Tolerance
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.space.cca import CCA, checked_rows
+from avalign.space import CCA, checked_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.space import SpaceModel, load_model
-from avalign.space.grid import grid_places, normalise, rows_at
+from avalign.space import SpaceModel, grid_places, load_model, normalise, rows_at
 from avalign.types import FeatureStream
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import MediaError
-from avalign.space.model import SHIPPED_WEIGHTS, blame_installation
-from avalign.untrusted import read_json
+from avalign.files import read_json
+from avalign.space import SHIPPED_WEIGHTS, blame_installation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

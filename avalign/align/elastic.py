@@ -104,7 +104,7 @@ def elastic_path(
         than one row.
     """
     # Importing Numba takes a while, and most commands do without.
-    from avalign.dtw.jumps import path_with_jumps
+    from avalign.dtw import path_with_jumps
 
     for stream in (reference, other):
         if len(stream) < 2:

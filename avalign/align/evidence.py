@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.space.grid import grid_places
-from avalign.types.clocks import runs
+from avalign.space import grid_places
+from avalign.types import runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

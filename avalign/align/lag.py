@@ -8,8 +8,7 @@ import numpy as np
 
 from avalign.align.confidence import Calibration, tempered_interval
 from avalign.align.evidence import BLOCK_ROWS, Evidence, match_log_odds
-from avalign.types import Alignment, FeatureStream, LagCurve
-from avalign.types.clocks import runs
+from avalign.types import Alignment, FeatureStream, LagCurve, runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

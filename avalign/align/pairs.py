@@ -11,8 +11,7 @@ import numpy as np
 
 from avalign.align.common_space import sound_beside_lips, sound_embedding
 from avalign.errors import NoAnswerError
-from avalign.space import load_model
-from avalign.space.grid import without_gaps
+from avalign.space import load_model, without_gaps
 from avalign.types import FeatureStream
 
 if TYPE_CHECKING:

@@ -1,8 +1,5 @@
 """Samples to feature streams, and speech activity."""
 
-from avalign.audio.activity import speech_activity
-from avalign.audio.features import log_mel, mfcc
-from avalign.audio.mel import MfccSettings
-from avalign.audio.stretch import laid_out, stretched
+import lazy_loader
 
-__all__ = ["MfccSettings", "laid_out", "log_mel", "mfcc", "speech_activity", "stretched"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

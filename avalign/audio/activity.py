@@ -27,8 +27,7 @@ import numpy as np
 from avalign.audio.features import LONGEST_STEP_S, MfccSettings, Sound, log_mel
 from avalign.audio.mel import dct_basis, mel_edges_hz
 from avalign.errors import ParameterError
-from avalign.types import FeatureStream
-from avalign.types.clocks import runs
+from avalign.types import FeatureStream, runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

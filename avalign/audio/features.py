@@ -22,8 +22,7 @@ import numpy as np
 from avalign.audio import reference
 from avalign.audio.mel import MfccSettings, dct_basis, hann_window, mel_filters
 from avalign.errors import ParameterError
-from avalign.types import AudioStream, FeatureStream
-from avalign.types.clocks import runs
+from avalign.types import AudioStream, FeatureStream, runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

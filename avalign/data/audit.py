@@ -111,8 +111,8 @@ def _inspect(manifest: Manifest, jobs: int, progress: Callable[[float], None]) -
 
 
 def _look_into(path: Path) -> _File:
-    from avalign.extraction import is_streams_file
     from avalign.media import probe
+    from avalign.streams import is_streams_file
 
     try:
         clip = _probe_streams(path) if is_streams_file(path) else probe(path)

@@ -103,10 +103,8 @@ def load_clip(
     NoFaceError
         If there is no picture. A picture without a face is no error.
     """
-    from avalign.choosing import choose_tracks
-    from avalign.extraction import extract, is_streams_file
     from avalign.media import probe, read_audio
-    from avalign.streams import load_streams
+    from avalign.streams import choose_tracks, extract, is_streams_file, load_streams
 
     sources = Path(path), None if audio is None else Path(audio)
     if is_streams_file(sources[0]):
@@ -308,7 +306,7 @@ def _span(clip: SourceClip, row: ManifestRow) -> SourceClip:
 
 
 def _is_kept(path: Path, audio: Path | None, folder: Path) -> bool:
-    from avalign.extraction import is_streams_file
+    from avalign.streams import is_streams_file
 
     if is_streams_file(path):
         return True  # somebody has extracted it

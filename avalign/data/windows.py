@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.extraction import sound_features
+from avalign.streams import sound_features
 from avalign.types import AudioStream, ClipStreams, LipStream
 
 if TYPE_CHECKING:

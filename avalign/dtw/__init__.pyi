@@ -6,6 +6,7 @@ from .bounds import envelope as envelope
 from .bounds import lb_improved as lb_improved
 from .bounds import lb_keogh as lb_keogh
 from .bounds import lb_kim as lb_kim
+from .jumps import path_with_jumps as path_with_jumps
 from .matches import subsequence as subsequence
 from .matrices import pairwise as pairwise
 from .multiscale import multiscale_path as multiscale_path

@@ -2,6 +2,8 @@ from .explain import Saliency as Saliency
 from .explain import attention_maps as attention_maps
 from .explain import integrated_gradients as integrated_gradients
 from .export import export_fusion as export_fusion
+from .export import mask_name as mask_name
+from .export import write_onnx as write_onnx
 from .imputation import ImputingFusion as ImputingFusion
 from .influence import Contributions as Contributions
 from .influence import SwapTest as SwapTest
@@ -17,9 +19,16 @@ from .join import from_alignment as from_alignment
 from .join import path_warp as path_warp
 from .lag_reading import AttentionLag as AttentionLag
 from .lag_reading import attention_lag as attention_lag
+from .masking import any_valid as any_valid
+from .masking import mask_to_lengths as mask_to_lengths
+from .masking import masked_mean as masked_mean
+from .masking import zero_masked as zero_masked
 from .modality_dropout import ModalityDropout as ModalityDropout
+from .onnx_recurrence import run_recurrent as run_recurrent
+from .ranks import read_ranks as read_ranks
 from .registry import FAMILIES as FAMILIES
 from .registry import Family as Family
 from .registry import build_fusion as build_fusion
 from .registry import family as family
 from .registry import list_fusions as list_fusions
+from .scoring import Score as Score

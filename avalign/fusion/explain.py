@@ -41,7 +41,7 @@ def attention_maps(
     -------
     dict of str to ndarray of shape (B, H, Q, K), float32
         Attention of H heads by name; the weights of each query sum to 1, or to 0 where it
-        has nothing to look at. `avalign.report.plot_attention` draws them.
+        has nothing to look at. `avalign.plots.plot_attention` draws them.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def integrated_gradients(
     Returns
     -------
     Saliency
-        Attributions; `avalign.report.plot_saliency` draws them.
+        Attributions; `avalign.plots.plot_saliency` draws them.
 
     Raises
     ------

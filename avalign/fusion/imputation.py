@@ -9,7 +9,7 @@ from avalign.fusion.interface import Fusion, FusionInput, FusionOutput
 from avalign.fusion.masking import any_valid, zero_masked
 
 if TYPE_CHECKING:
-    from avalign.space.autoencoder import AutoencoderNetwork
+    from avalign.space import AutoencoderNetwork
 
 __all__ = ["ImputingFusion"]
 

@@ -72,7 +72,7 @@ def contributions(
     Returns
     -------
     Contributions
-        One value per stream and item; `avalign.report.plot_contributions` draws them.
+        One value per stream and item; `avalign.plots.plot_contributions` draws them.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def swap_test(
     Returns
     -------
     SwapTest
-        The change for each stream; `avalign.report.plot_swap` draws it.
+        The change for each stream; `avalign.plots.plot_swap` draws it.
 
     Raises
     ------

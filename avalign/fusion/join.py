@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from avalign.errors import ParameterError
-from avalign.space.grid import rows_at
+from avalign.space import rows_at
 from avalign.types import AlignedSequence, Alignment, FeatureStream, TimeWarp
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from avalign.align.lag import sub_row_peak
+from avalign.align import sub_row_peak
 from avalign.errors import ParameterError
 
 if TYPE_CHECKING:

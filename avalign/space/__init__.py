@@ -5,34 +5,6 @@ learns another, in scikit-learn's manner; the classes of those that are torch ne
 are imported when they are built.
 """
 
-from avalign.space.canonical import CanonicalSpace, KernelCanonicalSpace
-from avalign.space.estimator import SpaceEstimator
-from avalign.space.model import SpaceModel, load_model
-from avalign.space.protocol import Space
-from avalign.space.registry import (
-    SPACES,
-    SpaceMethod,
-    build_space,
-    list_spaces,
-    load_space,
-    space_method,
-)
-from avalign.space.settings import EncoderPair, EncoderSettings, SpaceSettings
+import lazy_loader
 
-__all__ = [
-    "SPACES",
-    "CanonicalSpace",
-    "EncoderPair",
-    "EncoderSettings",
-    "KernelCanonicalSpace",
-    "Space",
-    "SpaceEstimator",
-    "SpaceMethod",
-    "SpaceModel",
-    "SpaceSettings",
-    "build_space",
-    "list_spaces",
-    "load_model",
-    "load_space",
-    "space_method",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

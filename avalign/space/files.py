@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from avalign.errors import AvalignError, MediaError
-from avalign.files import atomic_folder
+from avalign.files import atomic_folder, open_safetensors, read_json
 from avalign.space.parameters import check_parameters
-from avalign.untrusted import open_safetensors, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import NoAnswerError, ParameterError
-from avalign.types import FeatureStream
-from avalign.types.clocks import runs
+from avalign.types import FeatureStream, runs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avalign.errors import MediaError, ParameterError
+from avalign.files import open_safetensors, parse_json
 from avalign.space.cca import CCA, checked_rows
-from avalign.untrusted import open_safetensors, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from avalign.errors import InstallationError, MediaError
-from avalign.files import atomic_output
+from avalign.files import atomic_output, open_safetensors
 from avalign.space.encoder import encode
 from avalign.space.grid import Grid, normalise, on_grid, require_lips, require_mfcc
 from avalign.space.protocol import Space
 from avalign.space.settings import SpaceSettings
 from avalign.types import FeatureStream
-from avalign.untrusted import open_safetensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from avalign.errors import MediaError
-from avalign.untrusted import parse_json
+from avalign.files import parse_json
 
 __all__ = ["EncoderPair", "EncoderSettings", "SpaceSettings"]
 

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from avalign.fusion.influence import contributions
-from avalign.fusion.join import collate
+from avalign.fusion import collate, contributions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
-    from avalign.fusion.join import AlignedBatch
+    from avalign.fusion import AlignedBatch
     from avalign.tasks.answer import RecognitionReport
     from avalign.tasks.calibration import Calibration
     from avalign.tasks.models import Recognition, Recognizer

@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from avalign.audio import log_mel, mfcc
-from avalign.audio.features import DELTA_ROWS, POWER_FLOOR
-from avalign.audio.mel import MfccSettings, dct_basis, hann_window, mel_filters
+from avalign.audio import (
+    DELTA_ROWS,
+    POWER_FLOOR,
+    MfccSettings,
+    dct_basis,
+    hann_window,
+    log_mel,
+    mel_filters,
+    mfcc,
+)
 from avalign.errors import MissingDependencyError, ParameterError
 from avalign.processes import cores, for_each
 from avalign.types import AudioStream, FeatureStream

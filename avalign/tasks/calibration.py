@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from avalign.errors import MediaError
-from avalign.files import is_there, local_file
+from avalign.files import is_there, local_file, read_json
 from avalign.tasks.forced_alignment import WordTiming
-from avalign.untrusted import read_json
 
 __all__ = [
     "CALIBRATION_NAME",

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.masking import masked_mean, zero_masked
-from avalign.fusion.onnx_recurrence import run_recurrent
+from avalign.fusion import masked_mean, run_recurrent, zero_masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

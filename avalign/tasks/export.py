@@ -19,7 +19,7 @@ try:
     import torch
     from torch import Tensor, nn
 
-    from avalign.fusion.export import mask_name, write_onnx
+    from avalign.fusion import mask_name, write_onnx
 except (ImportError, OSError) as error:
     raise MissingDependencyError(
         f"the export needs torch, which does not load: {error}",

@@ -15,7 +15,7 @@ from avalign.vision import usable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from avalign.data.windows import SourceClip
+    from avalign.data import SourceClip
     from avalign.types import AudioStream, LipStream
 
 __all__ = [

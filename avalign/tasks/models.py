@@ -9,8 +9,14 @@ import torch
 from torch import nn
 
 from avalign.errors import ParameterError
-from avalign.fusion import FusionOutput, build_fusion
-from avalign.fusion.masking import any_valid, mask_to_lengths, masked_mean, zero_masked
+from avalign.fusion import (
+    FusionOutput,
+    any_valid,
+    build_fusion,
+    mask_to_lengths,
+    masked_mean,
+    zero_masked,
+)
 from avalign.tasks.encoders import BidirectionalGRU, StreamEncoder
 from avalign.tasks.heads import Answers, Heads
 from avalign.tasks.pooling import StatisticsPooling

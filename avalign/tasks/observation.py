@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign import api
+from avalign import verbs
 from avalign.align import may_be_in_sync
-from avalign.choosing import Sound, choose_tracks
 from avalign.errors import NoAudioError, NoFaceError, ParameterError
-from avalign.fusion.join import from_alignment
+from avalign.fusion import from_alignment
 from avalign.media import probe, read_audio
+from avalign.streams import Sound, choose_tracks, is_streams_file
 from avalign.tasks.features import FEATURES, audio_features, lip_features
 from avalign.transcript import transcript_stream
 from avalign.types import TimeWarp
@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
+    from avalign.reports import SyncReport
     from avalign.tasks.settings import RecognizerSettings
     from avalign.transcript import Transcript
-    from avalign.types import AlignedSequence, AudioStream, FeatureStream, LipStream, SyncReport
+    from avalign.types import AlignedSequence, AudioStream, FeatureStream, LipStream
 
 __all__ = ["Observation", "observe"]
 
@@ -189,7 +190,7 @@ def _read(
     progress: Callable[[float], None] | None,
 ) -> tuple[_Clip, list[str]]:
     """Read of a file what is wanted and there; sound and picture together are measured."""
-    if api.is_streams_file(str(path)):
+    if is_streams_file(str(path)):
         raise ParameterError(
             f"{path}: holds extracted streams, and models read videos and sounds",
             "name the file that it was extracted from",
@@ -200,7 +201,7 @@ def _read(
     if not hears and not sees:
         _refuse(path, sources)
     if hears and sees:
-        measured = api.measure(
+        measured = verbs.measure(
             Path(path),
             max_lag_s=max_lag_s,
             audio=None if audio is None else Path(audio),

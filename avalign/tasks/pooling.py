@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.masking import masked_mean
+from avalign.fusion import masked_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

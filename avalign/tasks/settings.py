@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from avalign.errors import ParameterError
+from avalign.files import parse_json
 from avalign.tasks.features import FEATURES, RATE_HZ
-from avalign.untrusted import parse_json
 
 __all__ = ["RecognizerSettings", "StreamSettings", "settings_digest"]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from avalign.fusion.scoring import Score
+    from avalign.fusion import Score
     from avalign.tasks.answer import RecognitionReport
     from avalign.tasks.asked import Asked
     from avalign.tasks.models import Recognizer

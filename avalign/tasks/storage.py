@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from avalign.errors import MediaError, ParameterError
+from avalign.files import open_safetensors, read_text
 from avalign.tasks.calibration import CALIBRATION_NAME
 from avalign.tasks.models import Recognizer
 from avalign.tasks.settings import RecognizerSettings, settings_digest
-from avalign.untrusted import open_safetensors, read_text
 
 if TYPE_CHECKING:
     from torch import Tensor

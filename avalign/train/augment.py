@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.vision.mesh_points import CHIN, LIPS, MIRRORED
+from avalign.vision import CHIN, LIPS, MIRRORED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

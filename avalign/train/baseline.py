@@ -13,16 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.data.clips import load_clips
+from avalign.data import load_clips
 from avalign.errors import ParameterError
-from avalign.space.cca import CCA
-from avalign.space.frames import (
-    AUDIO_RATE_HZ,
-    FrameSpace,
-    lip_frames,
-    sound_frames,
-)
-from avalign.space.kernel_cca import KernelCCA
+from avalign.space import AUDIO_RATE_HZ, CCA, FrameSpace, KernelCCA, lip_frames, sound_frames
 from avalign.train.own_lag import own_lag_s, speaker_balanced_mean
 from avalign.vision import usable
 
@@ -32,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from avalign.data.manifest import Manifest, ManifestRow
+    from avalign.data import Manifest, ManifestRow
     from avalign.types import ClipStreams, FeatureStream, LipStream
 
 __all__ = ["BaselineClip", "BaselinePlan", "baseline_clip", "fit_baseline", "train_baseline"]

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 
 from avalign.errors import ParameterError
-from avalign.fusion.join import AlignedBatch, bucket_batches, collate
+from avalign.fusion import AlignedBatch, bucket_batches, collate
 from avalign.train.disturb import disturb_rows, disturb_sound
 from avalign.train.utterances import heard_features, word_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from avalign.tasks.settings import RecognizerSettings
+    from avalign.tasks import RecognizerSettings
     from avalign.train.disturb import Augmentation
     from avalign.train.noise import Noise
     from avalign.train.utterances import Utterance

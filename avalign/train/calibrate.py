@@ -13,16 +13,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import AvalignError, ParameterError
-from avalign.tasks.calibration import Calibration, Limit, fit_limit
-from avalign.tasks.forced_alignment import WordTiming, fit_word_timing
-from avalign.tasks.reading import SpeechReader
+from avalign.tasks import (
+    Calibration,
+    Limit,
+    SpeechReader,
+    WordTiming,
+    fit_limit,
+    fit_word_timing,
+)
 from avalign.train.cases import Case, Told, ask
 from avalign.train.conditions import Condition
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from avalign.tasks.models import Recognizer
+    from avalign.tasks import Recognizer
     from avalign.train.utterances import Utterance
 
 __all__ = ["calibrate"]

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.align import Calibration, align_streams
-from avalign.align.lag import CLOSE_S, confidence_interval
-from avalign.data.clips import load_clips
-from avalign.data.windows import SourceClip, cut_window, usable_starts
+from avalign.align import CLOSE_S, Calibration, align_streams, confidence_interval
+from avalign.data import SourceClip, cut_window, load_clips, usable_starts
 from avalign.errors import ParameterError
 from avalign.types import Alignment
 
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from avalign.data.manifest import ManifestRow
+    from avalign.data import ManifestRow
     from avalign.space import Space
 
 __all__ = [

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from avalign.data.manifest import Manifest
+from avalign.data import Manifest
 from avalign.errors import ParameterError
-from avalign.tasks.alphabet import Alphabet
-from avalign.tasks.reading import SpokenRows
+from avalign.tasks import Alphabet, SpokenRows
 from avalign.train.conditions import condition_batches
 from avalign.train.spelling import spelled
 from avalign.train.utterances import aligned_sequence, load_utterances
@@ -21,9 +20,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Sequence
 
-    from avalign.data.manifest import ManifestRow
-    from avalign.tasks.models import Answers, Recognizer
-    from avalign.tasks.settings import RecognizerSettings
+    from avalign.data import ManifestRow
+    from avalign.tasks import Answers, Recognizer, RecognizerSettings
     from avalign.train.conditions import Condition
     from avalign.train.utterances import Skipped, Utterance
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from avalign.errors import MediaError, ParameterError
-from avalign.files import atomic_output
-from avalign.untrusted import open_safetensors, parse_json
+from avalign.files import atomic_output, open_safetensors, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avalign.errors import AvalignError, ParameterError
-from avalign.tasks.evaluation import (
+from avalign.tasks import (
     ClipScore,
     ConditionScore,
     Interval,
+    SpeechReader,
     score_classes,
     score_speech,
     score_values,
 )
 from avalign.tasks.metrics import word_time_errors
-from avalign.tasks.reading import SpeechReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from avalign.tasks.models import Recognizer
+    from avalign.tasks import Recognizer
     from avalign.train.cases import Told
     from avalign.train.conditions import Condition
 

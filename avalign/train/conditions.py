@@ -15,7 +15,7 @@ from avalign.types import AlignedSequence, AudioStream
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from avalign.tasks.settings import RecognizerSettings
+    from avalign.tasks import RecognizerSettings
     from avalign.train.batches import Batch
     from avalign.train.noise import Noise
     from avalign.train.utterances import Utterance

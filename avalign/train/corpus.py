@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.audio import log_mel
-from avalign.space.grid import to_uniform
+from avalign.space import to_uniform
 from avalign.types import FeatureStream
 from avalign.vision import usable
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from avalign.data.windows import SourceClip
+    from avalign.data import SourceClip
 
 __all__ = ["Corpus", "TrainingClip", "training_clip"]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from avalign.tasks.settings import RecognizerSettings
+    from avalign.tasks import RecognizerSettings
     from avalign.train.noise import Noise
     from avalign.train.utterances import Utterance
     from avalign.types import FeatureStream

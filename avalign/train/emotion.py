@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.data.manifest import Manifest
+from avalign.data import Manifest
 from avalign.errors import MissingDependencyError, ParameterError
 
 try:
-    from avalign.tasks.settings import RecognizerSettings
+    from avalign.tasks import RecognizerSettings
     from avalign.train.conditions import Condition
     from avalign.train.loop import Result
     from avalign.train.plans import Telling, TrainingPlan, emotion_plan
@@ -35,7 +35,7 @@ except (ImportError, OSError) as error:
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from avalign.data.manifest import ManifestRow
+    from avalign.data import ManifestRow
 
 __all__ = [
     "fit_emotion",

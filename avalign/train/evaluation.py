@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.data.manifest import Manifest, read_manifest
-from avalign.data.splits import leaked_speakers
+from avalign.data import Manifest, leaked_speakers, read_manifest
 from avalign.errors import MediaError, MissingDependencyError, ParameterError
-from avalign.tasks.calibration import Calibration, read_calibration, write_calibration
-from avalign.tasks.evaluation import ConditionScore
+from avalign.tasks import Calibration, ConditionScore, read_calibration, write_calibration
 
 try:
     import torch
 
-    from avalign.tasks.devices import device_named
-    from avalign.tasks.models import Recognizer
-    from avalign.tasks.storage import load_model
+    from avalign.tasks import Recognizer, device_named, load_model
     from avalign.train.cases import ask, load_cases
     from avalign.train.condition_score import condition_score
     from avalign.train.conditions import Condition

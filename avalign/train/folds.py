@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.data.manifest import read_manifest
-from avalign.data.splits import fold_split
+from avalign.data import fold_split, read_manifest
 from avalign.errors import ParameterError
 from avalign.files import atomic_output
 from avalign.tasks.metrics import ClassificationMetrics, classification_metrics

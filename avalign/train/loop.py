@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from avalign.errors import NoAnswerError, ParameterError
-from avalign.tasks.storage import load_model, save_model
+from avalign.tasks import load_model, save_model
 from avalign.train.checkpoints import Progress, load_checkpoint, save_checkpoint
 from avalign.train.curves import CURVES_NAME, EventWriter, write_curves
 from avalign.train.plans import PRECISIONS
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from avalign.tasks.models import Recognizer
+    from avalign.tasks import Recognizer
     from avalign.train.batches import Batch
     from avalign.train.distributed import Processes
     from avalign.train.objective import Objective

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from avalign.tasks.models import Answers, Recognizer
+    from avalign.tasks import Answers, Recognizer
     from avalign.train.batches import Batch
 
 __all__ = ["LossWeights", "Objective", "task_losses"]

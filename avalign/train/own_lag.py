@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.align import gather_evidence
-from avalign.align.lag import sub_row_peak
+from avalign.align import gather_evidence, sub_row_peak
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ import torch
 
 from avalign.errors import ParameterError
 from avalign.fusion import family
-from avalign.tasks.settings import StreamSettings
+from avalign.tasks import StreamSettings
 from avalign.train.distributed import choose_device
 from avalign.train.disturb import Augmentation
 from avalign.train.objective import LossWeights

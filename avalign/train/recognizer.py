@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from avalign.data.manifest import Manifest, read_manifest
-from avalign.data.splits import BY_SENTENCE, check_split
+from avalign.data import BY_SENTENCE, Manifest, check_split, read_manifest
 from avalign.errors import ParameterError
 from avalign.files import atomic_output
-from avalign.tasks.models import Recognizer
+from avalign.tasks import Recognizer
 from avalign.train.batches import BatchSource
 from avalign.train.distributed import processes
 from avalign.train.loop import RUN_NAME, Result, train
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from avalign.tasks.settings import RecognizerSettings
+    from avalign.tasks import RecognizerSettings
     from avalign.train.noise import Noise
     from avalign.train.plans import TrainingPlan
     from avalign.train.utterances import Skipped, Utterance

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from avalign.errors import MediaError, ParameterError
 from avalign.files import atomic_outputs, is_there, refuse_inputs
-from avalign.tasks.calibration import CALIBRATION_NAME
-from avalign.tasks.storage import SETTINGS_NAME, WEIGHTS_NAME
+from avalign.tasks import CALIBRATION_NAME, SETTINGS_NAME, WEIGHTS_NAME
 from avalign.train.curves import CURVES_NAME
 from avalign.train.distributed import is_first_process
 from avalign.train.loop import CHECKPOINT_NAME, RUN_NAME

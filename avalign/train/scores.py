@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from avalign.tasks.alphabet import Alphabet
-from avalign.tasks.decoding import greedy_decode
+from avalign.tasks import Alphabet, greedy_decode
 from avalign.tasks.metrics import classification_metrics, regression_metrics, speech_errors
 from avalign.train.conditions import condition_batches
 
@@ -17,9 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from avalign.tasks import Recognizer, RecognizerSettings
     from avalign.tasks.metrics import ClassificationMetrics
-    from avalign.tasks.models import Recognizer
-    from avalign.tasks.settings import RecognizerSettings
     from avalign.train.batches import Batch
     from avalign.train.conditions import Condition
     from avalign.train.utterances import Utterance

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.data.clips import load_clips
-from avalign.data.manifest import ManifestRow, read_manifest
+from avalign.data import ManifestRow, load_clips, read_manifest
 from avalign.errors import MissingDependencyError, ParameterError
 from avalign.files import atomic_outputs, check_target
 from avalign.train.corpus import Corpus, TrainingClip, training_clip
 
 try:
-    from avalign.space.network import to_model
+    from avalign.space import to_model
     from avalign.train.trainer import (
         TrainingPlan,
         anchored_mean,
@@ -31,7 +30,7 @@ except (ImportError, OSError) as error:
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from avalign.space.model import SpaceModel
+    from avalign.space import SpaceModel
 
 __all__ = ["TrainingPlan", "fit_space", "load_corpus_clips", "train_space"]
 
@@ -91,7 +90,7 @@ def train_space(
     MissingDependencyError
         If torch is missing.
     """
-    from avalign.space.model import save_model
+    from avalign.space import save_model
     from avalign.train.calibration import fit_calibration
 
     plan = TrainingPlan() if plan is None else plan

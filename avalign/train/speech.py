@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from avalign.data.manifest import Manifest
+from avalign.data import Manifest
 from avalign.errors import MissingDependencyError, ParameterError
-from avalign.tasks.alphabet import ENGLISH, Alphabet
+from avalign.tasks import ENGLISH, Alphabet
 
 try:
-    from avalign.tasks.calibration import write_calibration
-    from avalign.tasks.settings import RecognizerSettings
+    from avalign.tasks import RecognizerSettings, write_calibration
     from avalign.train.calibrate import calibrate
     from avalign.train.cases import Case
     from avalign.train.conditions import Condition
@@ -34,8 +33,8 @@ except (ImportError, OSError) as error:
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from avalign.data.manifest import ManifestRow
-    from avalign.tasks.models import Recognizer
+    from avalign.data import ManifestRow
+    from avalign.tasks import Recognizer
     from avalign.transcript import Transcript
 
 __all__ = ["TrainingPlan", "train_speech"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from avalign.data.words import row_transcript
+from avalign.data import row_transcript
 from avalign.errors import ParameterError
 from avalign.transcript import Transcript
 
 if TYPE_CHECKING:
-    from avalign.data.manifest import Manifest, ManifestRow
-    from avalign.tasks.alphabet import Alphabet
+    from avalign.data import Manifest, ManifestRow
+    from avalign.tasks import Alphabet
 
 __all__ = ["spelled", "spelled_row"]
 

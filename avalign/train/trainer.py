@@ -18,11 +18,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from avalign.audio.mel import MfccSettings, dct_basis
+from avalign.audio import MfccSettings, dct_basis
 from avalign.processes import end_with_parent, installed_modules_only
-from avalign.space.losses import lag_contrast
-from avalign.space.network import SpaceNetwork, lag_scores, to_model
-from avalign.space.settings import EncoderPair, EncoderSettings, SpaceSettings
+from avalign.space import (
+    EncoderPair,
+    EncoderSettings,
+    SpaceNetwork,
+    SpaceSettings,
+    lag_contrast,
+    lag_scores,
+    to_model,
+)
 from avalign.train.augment import Augmentation, Batch, draw_batch
 from avalign.train.own_lag import own_lag_s, speaker_balanced_mean
 from avalign.types import FeatureStream
@@ -32,7 +38,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from avalign.space.model import SpaceModel
+    from avalign.space import SpaceModel
     from avalign.train.corpus import Corpus, TrainingClip
 
 __all__ = ["TrainingPlan", "anchored_mean", "clip_own_lag_s", "train_members"]

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.data.clips import load_clips
-from avalign.data.words import row_transcript
+from avalign.data import load_clips, row_transcript
 from avalign.errors import AvalignError, ParameterError
-from avalign.fusion.join import from_alignment
-from avalign.tasks.features import FEATURES, RATE_HZ, audio_features_batch, clip_features
+from avalign.fusion import from_alignment
+from avalign.tasks import FEATURES, RATE_HZ, audio_features_batch, clip_features
 from avalign.transcript import transcript_stream
 from avalign.types import TimeWarp
 
@@ -21,9 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from avalign.data.manifest import Manifest, ManifestRow
-    from avalign.data.windows import SourceClip
-    from avalign.tasks.settings import StreamSettings
+    from avalign.data import Manifest, ManifestRow, SourceClip
+    from avalign.tasks import StreamSettings
     from avalign.types import AlignedSequence, AudioStream, FeatureStream
 
 __all__ = [

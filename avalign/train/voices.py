@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from avalign.data.manifest import Manifest, ManifestRow
+    from avalign.data import Manifest, ManifestRow
     from avalign.train.noise import Noise
     from avalign.train.plans import TrainingPlan
     from avalign.train.utterances import Utterance

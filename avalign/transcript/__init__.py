@@ -5,8 +5,6 @@
 'bin blue'
 """
 
-from avalign.transcript.files import read_transcript, write_srt
-from avalign.transcript.rows import transcript_stream
-from avalign.transcript.words import Transcript, Word
+import lazy_loader
 
-__all__ = ["Transcript", "Word", "read_transcript", "transcript_stream", "write_srt"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

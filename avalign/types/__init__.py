@@ -6,25 +6,6 @@ priming are ordinary. All times are presentation times in seconds: what a
 player shows, with the zero of the container.
 """
 
-from avalign.types.alignment import Alignment, LagCurve, LagMap, TimeWarp
-from avalign.types.media import AudioStream, AudioTrack, MediaClip, VideoTrack
-from avalign.types.reports import AlignReport, FaceAlignment, SyncReport
-from avalign.types.streams import AlignedSequence, ClipStreams, FeatureStream, LipStream
+import lazy_loader
 
-__all__ = [
-    "AlignReport",
-    "AlignedSequence",
-    "Alignment",
-    "AudioStream",
-    "AudioTrack",
-    "ClipStreams",
-    "FaceAlignment",
-    "FeatureStream",
-    "LagCurve",
-    "LagMap",
-    "LipStream",
-    "MediaClip",
-    "SyncReport",
-    "TimeWarp",
-    "VideoTrack",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from avalign.types.streams import FeatureStream
 
-__all__ = ["Alignment", "LagCurve", "LagMap", "TimeWarp"]
+__all__ = ["Alignment", "FaceAlignment", "LagCurve", "LagMap", "TimeWarp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +173,29 @@ class Alignment:
     warp: TimeWarp | None = None
     model: str = "rigid"
     diagnostics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceAlignment:
+    """One face of the picture and how the sound fits it.
+
+    Parameters
+    ----------
+    track_id : int
+        Number of the face, from 0.
+    place : str
+        Where it is, in words that no other face of the clip has, such as ``"left"``,
+        ``"upper right"``, ``"second from the left"``, ``"centre, from 12.4 s"``.
+    box : tuple of float
+        Median left, top, right and bottom as fractions of the picture.
+    coverage : float
+        Share of the pictures in which the face is usable.
+    alignment : Alignment or None
+        None where the face is not usable at all.
+    """
+
+    track_id: int
+    place: str
+    box: tuple[float, float, float, float]
+    coverage: float
+    alignment: Alignment | None

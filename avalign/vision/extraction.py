@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.media import Frame, iter_frames, probe
-from avalign.media.opening import check_picture_track
+from avalign.media import Frame, check_picture_track, iter_frames, probe
 from avalign.processes import cores
 from avalign.vision.lips import ANALYSED_SIDE, eye_distance, lip_stream
 from avalign.vision.tracker import FaceTracker

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from avalign.report.figures import FAINT, INK, LIPS, SOUND, new_figure, save_png
+from avalign.plots import FAINT, INK, LIPS, SOUND, new_figure, save_png
 from benchmarks.dtw.peers import SUBJECT
 from benchmarks.dtw.scaling import Curve
 from benchmarks.dtw.workloads import BASELINE

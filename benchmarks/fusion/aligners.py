@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from avalign import dtw
 from avalign.align import align_pair, align_streams, may_be_in_sync, pair_lips
 from avalign.errors import AvalignError
-from avalign.extraction import sound_features
 from avalign.files import atomic_output
-from avalign.fusion.join import path_warp
+from avalign.fusion import path_warp
 from avalign.processes import for_each
-from avalign.space.grid import to_uniform
+from avalign.space import to_uniform
+from avalign.streams import sound_features
 from avalign.types import ClipStreams, TimeWarp
 from avalign.vision import usable
 from benchmarks.fusion.material import TestClip, moved

@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from avalign.tasks.alphabet import Alphabet
-from avalign.tasks.decoding import greedy_decode
-from avalign.tasks.grammar import grammar_decode
+from avalign.tasks import Alphabet, WordRows, grammar_decode, greedy_decode, model_grammar
 from avalign.tasks.metrics import speech_errors
-from avalign.tasks.reading import model_grammar
-from avalign.tasks.word_rows import WordRows
 from benchmarks.fusion.encoded import EncodedScene
 
 if TYPE_CHECKING:
     from avalign.fusion import FusionOutput
-    from avalign.tasks.settings import RecognizerSettings
+    from avalign.tasks import RecognizerSettings
     from benchmarks.fusion.cells import Cell
     from benchmarks.fusion.fused_reader import FusedReader
     from benchmarks.fusion.plan import Scene

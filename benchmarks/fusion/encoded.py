@@ -15,11 +15,16 @@ from torch import Tensor
 
 from avalign.errors import ParameterError
 from avalign.files import atomic_output
-from avalign.fusion.join import AlignedBatch, collate
-from avalign.tasks.models import Recognizer
-from avalign.train.batches import Batch, BatchSource
-from avalign.train.disturb import CLEAN, Augmentation
-from avalign.train.utterances import aligned_sequence, heard_features
+from avalign.fusion import AlignedBatch, collate
+from avalign.tasks import Recognizer
+from avalign.train import (
+    CLEAN,
+    Augmentation,
+    Batch,
+    BatchSource,
+    aligned_sequence,
+    heard_features,
+)
 from avalign.types import FeatureStream
 from benchmarks.fusion.aligners import Alignments
 from benchmarks.fusion.material import Material, TestClip, moved

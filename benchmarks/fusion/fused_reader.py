@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from avalign.fusion import FusionOutput, ModalityDropout, build_fusion
 from avalign.tasks.heads import Answers
-from avalign.train.objective import task_losses
+from avalign.train import task_losses
 from benchmarks.fusion.encoded import TrainingRows
 from benchmarks.fusion.plan import BASELINES
 
 if TYPE_CHECKING:
-    from avalign.tasks.settings import RecognizerSettings
+    from avalign.tasks import RecognizerSettings
     from benchmarks.fusion.cells import Cell
 
 __all__ = ["FusedReader", "train_reader"]

@@ -10,16 +10,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avalign.data.clips import load_clips
-from avalign.data.manifest import Manifest, read_manifest
+from avalign.data import Manifest, load_clips, read_manifest
 from avalign.errors import ParameterError
-from avalign.tasks.alphabet import Alphabet
-from avalign.tasks.models import Recognizer
-from avalign.train.cases import Case, load_cases
-from avalign.train.noise import Noise, mix_at_snr
+from avalign.tasks import Alphabet, Recognizer
+from avalign.train import (
+    TEST_VOICES,
+    Case,
+    Noise,
+    Utterance,
+    load_cases,
+    mix_at_snr,
+    training_babble,
+    training_noises,
+)
 from avalign.train.plans import TrainingPlan
-from avalign.train.utterances import Utterance
-from avalign.train.voices import TEST_VOICES, training_babble, training_noises
 from avalign.types import AudioStream, ClipStreams, FeatureStream, TimeWarp
 from benchmarks.fusion.plan import planted_warp
 

@@ -13,17 +13,15 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from avalign.data.manifest import read_manifest
+from avalign.data import read_manifest
 from avalign.errors import ParameterError
 from avalign.files import atomic_output
 from avalign.fusion import family, list_fusions
 from avalign.processes import for_each
-from avalign.schema import model_name
-from avalign.tasks.models import Recognizer
-from avalign.tasks.storage import WEIGHTS_NAME, load_model
-from avalign.train.distributed import choose_device
-from avalign.train.plans import LoopPlan, Telling, TrainingPlan
-from avalign.train.speech import train_speech
+from avalign.reports import model_name
+from avalign.tasks import WEIGHTS_NAME, Recognizer, load_model
+from avalign.train import LoopPlan, Telling, choose_device, train_speech
+from avalign.train.plans import TrainingPlan
 from benchmarks.fusion.aligners import align_scenes, alignment_errors
 from benchmarks.fusion.cells import Cell, cell_path, is_done, summary_line
 from benchmarks.fusion.encoded import check_streams, encode_scenes, encode_training

@@ -10,7 +10,7 @@ from avalign_cli import options
 from avalign_cli.ui import Screen
 
 if TYPE_CHECKING:
-    from avalign.types import AlignReport
+    from avalign.reports import AlignReport
 
 __all__ = ["EXAMPLES", "align"]
 
@@ -148,23 +148,24 @@ def align(
     Both hold the same words. For a dub, an ADR take, a second camera or recorder: the pace
     changes, the pitch stays. The inputs are never changed.
     """
-    from avalign import api, schema
+    from avalign import verbs
     from avalign.errors import AvalignError
-    from avalign.types import AlignReport
+    from avalign.files import check_target
+    from avalign.reports import AlignReport, to_json
 
     screen = Screen(json, quiet, verbose)
-    planned = output or api.aligned_path(other)
+    planned = output or verbs.aligned_path(other)
     report = AlignReport(reference, other, to, "error")
     try:
         # Better now than after minutes of measuring.
         if not dry_run:
-            api.check_output(reference, other, planned, overwrite=overwrite)
+            verbs.check_output(reference, other, planned, overwrite=overwrite)
         for target, suffix in ((plot, ".png"), (path_csv, ".csv")):
             if target is not None:
                 inputs = (reference, other)
-                api.check_target(inputs, target, overwrite=overwrite, suffix=suffix)
+                check_target(inputs, target, overwrite=overwrite, suffix=suffix)
         with screen.progress(f"Reading {reference}") as progress:
-            aligned = api.compare(
+            aligned = verbs.compare(
                 reference,
                 other,
                 to=to,
@@ -181,11 +182,11 @@ def align(
         report = aligned.report
         if not dry_run and report.status == "ok":
             with screen.progress(f"Writing {planned}") as progress:
-                report = api.retime(aligned, planned, overwrite=overwrite, progress=progress)
+                report = verbs.retime(aligned, planned, overwrite=overwrite, progress=progress)
     except AvalignError as error:
-        screen.data(schema.to_json(api.align_failed(report, error)))
+        screen.data(to_json(verbs.align_failed(report, error)))
         raise
-    screen.data(schema.to_json(report))
+    screen.data(to_json(report))
     screen.result(_line(report, planned if dry_run else None))
     for note in report.notes:
         screen.note(note)
@@ -194,7 +195,7 @@ def align(
         _write_csv(report, path_csv, overwrite)
         screen.note(f"Wrote {path_csv}")
     if plot is not None:
-        from avalign.report import plot_warp
+        from avalign.plots import plot_warp
 
         plot_warp(report, aligned.lag_map(), plot, overwrite=overwrite)
         screen.note(f"Drew {plot}")

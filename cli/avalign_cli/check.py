@@ -66,9 +66,8 @@ def check(
 
     One line per file. A file that cannot be read never stops the rest.
     """
-    from avalign import batch
-    from avalign.api import failed
-    from avalign.types import SyncReport
+    from avalign.reports import SyncReport
+    from avalign.verbs import check_many, failed
     from avalign_cli import text
     from avalign_cli.inputs import expand, no_media_in, told_left_out
 
@@ -81,7 +80,7 @@ def check(
     folders = [file for file in files if os.path.isdir(file)]
     reports = chain(
         (failed(SyncReport(path, "error", tolerance), no_media_in(path)) for path in folders),
-        batch.check_many(
+        check_many(
             [file for file in files if file not in folders],
             tolerance=tolerance,
             max_lag_s=max_lag,

@@ -12,8 +12,7 @@ from avalign_cli.ui import Screen, counted, show_error
 from avalign_cli.usage import Command
 
 if TYPE_CHECKING:
-    from avalign.data.findings import Audit
-    from avalign.data.manifest import Manifest
+    from avalign.data import Audit, Manifest
 
 __all__ = ["app"]
 
@@ -115,11 +114,9 @@ def list_corpus(
     Names, folders and tables of the corpus tell what each row says; no media file is
     opened. Files in the manifest's own folder are written as relative paths.
     """
-    from avalign.api import check_target
+    from avalign.data import TRANSCRIPT_SUFFIXES, write_manifest
     from avalign.data.corpora import corpus_tables, read_corpus, unlisted_files
-    from avalign.data.manifest import write_manifest
-    from avalign.data.rows import TRANSCRIPT_SUFFIXES
-    from avalign.suffixes import AUDIO_SUFFIXES, VIDEO_SUFFIXES, files_in
+    from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, check_target, files_in
     from avalign_cli.inputs import told_left_out
 
     check_target(corpus_tables(folder, corpus), output, overwrite=overwrite, suffix=".csv")
@@ -170,14 +167,15 @@ def split(
     quiet: options.Quiet = False,
 ) -> int:
     """Write a manifest with its rows split, so that no speaker is on two sides."""
-    from avalign.api import check_target
-    from avalign.data.manifest import read_manifest, write_manifest
-    from avalign.data.splits import (
+    from avalign.data import (
         fold_split,
         leave_one_speaker_out,
+        read_manifest,
         sentence_split,
         speaker_split,
+        write_manifest,
     )
+    from avalign.files import check_target
 
     if (folds is not None) + leave_one_out + by_sentence > 1:
         raise typer.BadParameter(
@@ -238,8 +236,7 @@ def check(
     verbose: options.Verbose = False,
 ) -> int:
     """Check the files, streams, splits, labels and words of a manifest."""
-    from avalign.data.audit import audit_manifest
-    from avalign.data.manifest import Manifest, read_manifest
+    from avalign.data import Manifest, audit_manifest, read_manifest
 
     screen = Screen(json, quiet, verbose)
     rows = read_manifest(manifest)
@@ -284,8 +281,7 @@ def extract(
 
     A file that cannot be extracted never stops the rest.
     """
-    from avalign.data.clips import extract_clips
-    from avalign.data.manifest import read_manifest
+    from avalign.data import extract_clips, read_manifest
 
     screen = Screen(quiet=quiet, verbose=verbose)
     rows = read_manifest(manifest)
@@ -350,8 +346,7 @@ def synth(
     its phones. There is no video: manifest.csv points to streams and sound. For tests and
     controlled experiments; what is measured on it says nothing about people.
     """
-    from avalign.data.synthetic.clip import Disturbance
-    from avalign.data.synthetic.corpus import CorpusPlan, write_corpus
+    from avalign.data.synthetic import CorpusPlan, Disturbance, write_corpus
 
     plan = CorpusPlan(
         sentences=sentences,

@@ -129,7 +129,7 @@ def _face_models() -> Finding:
 
 
 def _space_weights() -> Finding:
-    from avalign.schema import model_name
+    from avalign.reports import model_name
 
     name = model_name()
     remedy = None if name else "the installation is incomplete: reinstall avalign"

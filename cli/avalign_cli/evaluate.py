@@ -10,9 +10,8 @@ from avalign_cli import options
 from avalign_cli.ui import Screen, confusion_lines, counted
 
 if TYPE_CHECKING:
-    from avalign.tasks.calibration import Calibration
-    from avalign.tasks.evaluation import ConditionScore
-    from avalign.train.evaluation import Evaluation
+    from avalign.tasks import Calibration, ConditionScore
+    from avalign.train import Evaluation
 
 __all__ = ["EXAMPLES", "evaluate"]
 
@@ -86,14 +85,14 @@ def evaluate(
     quiet: options.Quiet = False,
 ) -> int:
     """Score a recogniser on clips that it has not learnt from."""
-    from avalign import api
-    from avalign.train.evaluation import evaluate as score
+    from avalign.files import check_target
+    from avalign.train import evaluate as score
 
     screen = Screen(json, quiet)
     levels = _levels(noise, snr)
     if clips is not None:
         sources = [data, *([Path(noise)] if noise and Path(noise).is_file() else [])]
-        api.check_target(sources, clips, overwrite=overwrite, suffix=".csv")
+        check_target(sources, clips, overwrite=overwrite, suffix=".csv")
     with screen.progress("Evaluating") as progress:
         found = score(
             model,

@@ -40,14 +40,13 @@ def export(
     """
     from json import dumps
 
-    from avalign import api
+    from avalign.files import check_target
 
-    api.check_target((), output, overwrite=overwrite, suffix=".onnx")
-    from avalign.tasks.export import export_model, settings_path
-    from avalign.tasks.storage import load_model, model_files
+    check_target((), output, overwrite=overwrite, suffix=".onnx")
+    from avalign.tasks import export_model, load_model, model_files, settings_path
 
     beside = (settings_path(output).name,)
-    api.check_target(model_files(model), output, beside=beside, overwrite=overwrite)
+    check_target(model_files(model), output, beside=beside, overwrite=overwrite)
 
     screen = Screen(json, quiet)
     found = export_model(load_model(model), output, int8=int8, overwrite=overwrite)

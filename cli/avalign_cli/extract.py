@@ -45,17 +45,16 @@ def extract(
     The file holds no picture and no sound. `check` and `sync --dry-run` take it in place of
     the video.
     """
-    from avalign import api
-    from avalign.choosing import choose_tracks
+    from avalign.files import check_target
     from avalign.media import probe
-    from avalign.streams import save_streams
+    from avalign.streams import choose_tracks, extract, is_streams_file, save_streams
 
     screen = Screen(quiet=quiet, verbose=verbose)
     target = output or Path(f"{os.path.splitext(video)[0]}.npz")
     sources: tuple[str | Path, ...] = (video,) if audio is None else (video, audio)
-    api.check_target(sources, target, overwrite=overwrite, suffix=".npz")
+    check_target(sources, target, overwrite=overwrite, suffix=".npz")
     notes: tuple[str, ...] = ()
-    if not api.is_streams_file(video):
+    if not is_streams_file(video):
         tracks = choose_tracks(
             probe(video),
             audio=audio,
@@ -66,7 +65,7 @@ def extract(
         video_track, notes = tracks.video, tracks.notes
         audio_track, channel = tracks.sound.track, tracks.sound.channel
     with screen.progress(f"Reading {video}") as progress:
-        streams = api.extract(
+        streams = extract(
             video,
             audio=audio,
             video_track=video_track,

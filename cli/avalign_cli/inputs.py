@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from avalign.suffixes import MEDIA_SUFFIXES, files_in
+from avalign.files import MEDIA_SUFFIXES, files_in
 
 if TYPE_CHECKING:
     from avalign.errors import MediaError

@@ -28,7 +28,7 @@ def methods(
     """List what avalign can do, or explain one method."""
     from dataclasses import asdict
 
-    from avalign.methods import find_method, list_methods
+    from avalign.catalogue import find_method, list_methods
 
     screen = Screen(json=json)
     groups = list_methods() if name is None else {"": find_method(name)}

@@ -13,7 +13,8 @@ from avalign_cli import options
 from avalign_cli.ui import Screen, confusion_lines
 
 if TYPE_CHECKING:
-    from avalign.train.plans import Telling, TrainingPlan
+    from avalign.train import Telling
+    from avalign.train.plans import TrainingPlan
 
 __all__ = ["EMOTION_EXAMPLES", "SPEECH_EXAMPLES", "train_emotion", "train_speech"]
 
@@ -115,7 +116,7 @@ def train_speech(
     quiet: options.Quiet = False,
 ) -> int:
     """Fit a recogniser of speech to clips with transcripts; needs torch."""
-    from avalign.train.speech import train_speech as fit
+    from avalign.train import train_speech as fit
 
     screen = _screen(quiet)
     plan = _plan(
@@ -190,8 +191,8 @@ def train_emotion(
 ) -> int:
     """Fit a recogniser of emotion to clips with labels; needs torch."""
     from avalign.errors import ParameterError
-    from avalign.train.emotion import train_emotion as fit
-    from avalign.train.folds import cross_validate_emotion
+    from avalign.train import cross_validate_emotion
+    from avalign.train import train_emotion as fit
 
     screen = _screen(quiet)
     plan = _plan(
@@ -264,7 +265,8 @@ def _plan(
 ) -> "TrainingPlan":
     """Make a plan of the options that were given; the others keep their defaults."""
     from avalign.errors import ParameterError
-    from avalign.train.plans import TrainingPlan, emotion_plan, emotion_streams, known_streams
+    from avalign.train import emotion_plan, emotion_streams, known_streams
+    from avalign.train.plans import TrainingPlan
 
     is_emotion = task == "emotion"
     make: Callable[..., TrainingPlan] = emotion_plan if is_emotion else TrainingPlan
@@ -285,7 +287,7 @@ def _plan(
 
 
 def _telling(screen: Screen, progress: Any) -> "Telling":
-    from avalign.train.plans import Telling
+    from avalign.train import Telling
 
     def report(row: Mapping[str, float]) -> None:
         # The mean of error rates over the conditions, by which the epoch is chosen.

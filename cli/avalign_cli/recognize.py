@@ -9,7 +9,7 @@ from avalign_cli import options
 from avalign_cli.ui import Screen
 
 if TYPE_CHECKING:
-    from avalign.tasks.answer import RecognitionReport
+    from avalign.tasks import RecognitionReport
 
 __all__ = ["EXAMPLES", "recognize"]
 
@@ -69,7 +69,7 @@ def recognize(
     from json import dumps
 
     from avalign.errors import AvalignError
-    from avalign.tasks.answer import RecognitionReport
+    from avalign.tasks import RecognitionReport
 
     screen = Screen(json, quiet)
 
@@ -79,7 +79,7 @@ def recognize(
     try:
         sources = [source for source in (video, audio, transcript) if source is not None]
         _check_outputs(sources, plot, srt, overwrite)
-        from avalign.tasks.recognition import recognize as answer
+        from avalign.tasks import recognize as answer
         from avalign.transcript import read_transcript
 
         words = None if transcript is None else read_transcript(transcript)
@@ -107,7 +107,7 @@ def recognize(
     if srt is not None:
         _write_srt(screen, report, srt, overwrite)
     if plot is not None:
-        from avalign.report import plot_recognition
+        from avalign.plots import plot_recognition
 
         plot_recognition(report, plot, overwrite=overwrite)
         screen.note(f"Drew {plot}")
@@ -118,12 +118,12 @@ def _check_outputs(
     sources: list[str | Path], plot: Path | None, srt: Path | None, overwrite: bool
 ) -> None:
     """Refuse what could not be written, before anything is read."""
-    from avalign import api
-    from avalign.report.figures import require_matplotlib
+    from avalign.files import check_target
+    from avalign.plots import require_matplotlib
 
     for target, suffix in ((plot, ".png"), (srt, ".srt")):
         if target is not None:
-            api.check_target(sources, target, overwrite=overwrite, suffix=suffix)
+            check_target(sources, target, overwrite=overwrite, suffix=suffix)
     if plot is not None:
         require_matplotlib()
 

@@ -10,8 +10,8 @@ from avalign_cli import options
 from avalign_cli.ui import Screen
 
 if TYPE_CHECKING:
-    from avalign.api import Measurement
-    from avalign.types import SyncReport
+    from avalign.reports import SyncReport
+    from avalign.verbs import Measurement
 
 __all__ = ["EXAMPLES", "sync"]
 
@@ -102,21 +102,22 @@ def sync(
     The input is never changed: the repaired video is a new file, its picture copied bit for
     bit. Where the lag is within the tolerance, nothing is written.
     """
-    from avalign import api, schema
+    from avalign import verbs
     from avalign.errors import AvalignError
-    from avalign.types import SyncReport
+    from avalign.reports import SyncReport, to_json
+    from avalign.streams import is_streams_file
     from avalign_cli import text
 
     screen = Screen(json, quiet, verbose)
-    planned = output or api.synced_path(video)
+    planned = output or verbs.synced_path(video)
     report = SyncReport(video, "error", tolerance)
     try:
         # Better now than after minutes of measuring.
-        api.check_options(tolerance, max_lag)
+        verbs.check_options(tolerance, max_lag)
         unwritable = _unwritable(video, output, audio, move_track, overwrite, dry_run)
         _check_drawings(video, audio, planned, plot, overlay, overwrite, dry_run)
         with screen.progress(f"Reading {video}") as progress:
-            measurement = api.measure(
+            measurement = verbs.measure(
                 video,
                 tolerance=tolerance,
                 max_lag_s=max_lag,
@@ -130,7 +131,7 @@ def sync(
         report = measurement.report
         doing = f"Deciding about {video}" if dry_run else f"Writing {planned}"
         with screen.progress(doing) as progress:
-            report = api.repair(
+            report = verbs.repair(
                 measurement,
                 planned,
                 move_track=move_track,
@@ -140,10 +141,10 @@ def sync(
                 progress=progress,
             )
     except AvalignError as error:
-        screen.data(schema.to_json(api.failed(report, error)))
+        screen.data(to_json(verbs.failed(report, error)))
         raise
     in_place = report.verdict == "in_sync" and audio is None
-    can_write = output is not None or not api.is_streams_file(video)
+    can_write = output is not None or not is_streams_file(video)
     would_write = dry_run and can_write and not in_place
     if would_write and unwritable is not None and report.verdict is not None:
         report = replace(report, notes=(*report.notes, f"to repair it, {unwritable}"))
@@ -161,13 +162,13 @@ def _unwritable(
     dry_run: bool,
 ) -> str | None:
     """Refuse what could not be written; of a default name in a dry run, say what to do."""
-    from avalign import api
+    from avalign import verbs
     from avalign.errors import AvalignError
 
     try:
-        api.check_video_target(
+        verbs.check_video_target(
             video,
-            output or api.synced_path(video),
+            output or verbs.synced_path(video),
             audio=audio,
             move_track=move_track,
             overwrite=overwrite,
@@ -189,18 +190,19 @@ def _check_drawings(
     overwrite: bool,
     dry_run: bool,
 ) -> None:
-    from avalign import api
     from avalign.errors import ParameterError
-    from avalign.report.figures import require_matplotlib
+    from avalign.files import check_target
+    from avalign.plots import require_matplotlib
+    from avalign.streams import is_streams_file
 
     sources: tuple[str | Path, ...] = (video,) if audio is None else (video, audio)
     if plot is not None:
         require_matplotlib()
-        api.check_target(sources, plot, overwrite=overwrite, suffix=".png")
+        check_target(sources, plot, overwrite=overwrite, suffix=".png")
     if overlay is not None:
-        if api.is_streams_file(video):
+        if is_streams_file(video):
             raise ParameterError(f"{video}: holds streams, so there is no video to draw on")
-        api.check_target(sources, overlay, overwrite=overwrite, suffix=".mp4")
+        check_target(sources, overlay, overwrite=overwrite, suffix=".mp4")
         if not dry_run and _same_place(overlay, planned):
             raise ParameterError(
                 f"{overlay}: is to hold the repaired video", "name another file for the overlay"
@@ -220,7 +222,7 @@ def _draw(
     overlay: Path | None,
     overwrite: bool,
 ) -> None:
-    from avalign.report import plot_sync, write_overlay
+    from avalign.plots import plot_sync, write_overlay
 
     streams = measurement.streams
     if streams is None:

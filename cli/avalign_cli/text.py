@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avalign.schema import best_guess, to_json, versions
-from avalign.types import Alignment, SyncReport
-from avalign.verdict import ACCEPTABLE, Tolerance
+from avalign.reports import ACCEPTABLE, SyncReport, Tolerance, best_guess, to_json, versions
+from avalign.types import Alignment
 
 if TYPE_CHECKING:
     from avalign_cli.ui import Screen

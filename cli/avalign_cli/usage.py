@@ -6,7 +6,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from avalign.suffixes import AUDIO_SUFFIXES, MEDIA_SUFFIXES
+from avalign.files import AUDIO_SUFFIXES, MEDIA_SUFFIXES
 
 __all__ = ["Command", "hint_of_dash"]
 

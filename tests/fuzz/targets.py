@@ -12,7 +12,7 @@ from random import Random
 
 import avalign
 from avalign.errors import AvalignError, NoAnswerError
-from avalign.types import SyncReport
+from avalign.reports import SyncReport
 
 __all__ = ["TARGETS", "complaint"]
 

@@ -21,7 +21,7 @@ from avalign.data.corpora.files import find_files, manifest_of, rows_of
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.data.tables import read_table
 from avalign.errors import ParameterError
-from avalign.suffixes import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 
 __all__ = ["read_crema_d"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.errors import MediaError, ParameterError
-from avalign.suffixes import AUDIO_SUFFIXES, VIDEO_SUFFIXES, files_in
+from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, files_in
 
 __all__ = [
     "find_files",

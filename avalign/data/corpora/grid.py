@@ -17,7 +17,7 @@ from pathlib import Path
 
 from avalign.data.corpora.files import find_files, manifest_of
 from avalign.data.manifest import Manifest, ManifestRow
-from avalign.suffixes import VIDEO_SUFFIXES
+from avalign.files import VIDEO_SUFFIXES
 
 __all__ = ["read_grid", "sentence_of"]
 

@@ -21,7 +21,7 @@ from avalign.data.manifest import Manifest, ManifestRow
 from avalign.data.splits import BY_SENTENCE
 from avalign.data.tables import read_table
 from avalign.errors import ParameterError
-from avalign.suffixes import VIDEO_SUFFIXES
+from avalign.files import VIDEO_SUFFIXES
 
 __all__ = ["read_meld"]
 

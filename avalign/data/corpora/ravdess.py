@@ -19,7 +19,7 @@ from pathlib import Path
 from avalign.data.corpora.files import find_files, manifest_of, rows_of
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.errors import ParameterError
-from avalign.suffixes import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES
 
 __all__ = ["read_ravdess"]
 

@@ -13,7 +13,7 @@ from avalign.data.synthetic.mouth import mouth_movements
 from avalign.data.synthetic.speech import Phone
 from avalign.data.windows import SourceClip, take_lips
 from avalign.errors import ParameterError
-from avalign.extraction import sound_features
+from avalign.streams import sound_features
 from avalign.transcript import Transcript, Word
 from avalign.types import AudioStream, ClipStreams, TimeWarp
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.types import LipStream
-from avalign.vision.pose import LAYOUT, head_pose, to_layout
+from avalign.vision import LAYOUT, head_pose, to_layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

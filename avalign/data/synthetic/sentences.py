@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from avalign.data.corpora.grid import SLOTS, sentence_of
+from avalign.data.corpora import SLOTS, sentence_of
 from avalign.errors import ParameterError
 
 __all__ = ["draw_sentences"]

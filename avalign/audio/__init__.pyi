@@ -1,0 +1,11 @@
+from .activity import speech_activity as speech_activity
+from .features import DELTA_ROWS as DELTA_ROWS
+from .features import POWER_FLOOR as POWER_FLOOR
+from .features import log_mel as log_mel
+from .features import mfcc as mfcc
+from .mel import MfccSettings as MfccSettings
+from .mel import dct_basis as dct_basis
+from .mel import hann_window as hann_window
+from .mel import mel_filters as mel_filters
+from .stretch import laid_out as laid_out
+from .stretch import stretched as stretched

@@ -1,0 +1,11 @@
+from .crema_d import read_crema_d as read_crema_d
+from .files import unlisted_files as unlisted_files
+from .folder import read_folder as read_folder
+from .grid import SLOTS as SLOTS
+from .grid import read_grid as read_grid
+from .grid import sentence_of as sentence_of
+from .meld import read_meld as read_meld
+from .ravdess import read_ravdess as read_ravdess
+from .registry import CORPORA as CORPORA
+from .registry import corpus_tables as corpus_tables
+from .registry import read_corpus as read_corpus

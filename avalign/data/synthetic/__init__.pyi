@@ -1,0 +1,3 @@
+from .clip import Disturbance as Disturbance
+from .corpus import CorpusPlan as CorpusPlan
+from .corpus import write_corpus as write_corpus

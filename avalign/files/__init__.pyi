@@ -1,0 +1,17 @@
+from .atomic import atomic_folder as atomic_folder
+from .atomic import atomic_output as atomic_output
+from .atomic import atomic_outputs as atomic_outputs
+from .local import StrPath as StrPath
+from .local import is_there as is_there
+from .local import local_file as local_file
+from .scratch import scratch_folder as scratch_folder
+from .suffixes import AUDIO_SUFFIXES as AUDIO_SUFFIXES
+from .suffixes import MEDIA_SUFFIXES as MEDIA_SUFFIXES
+from .suffixes import VIDEO_SUFFIXES as VIDEO_SUFFIXES
+from .suffixes import files_in as files_in
+from .targets import check_target as check_target
+from .targets import refuse_inputs as refuse_inputs
+from .untrusted import open_safetensors as open_safetensors
+from .untrusted import parse_json as parse_json
+from .untrusted import read_json as read_json
+from .untrusted import read_text as read_text

@@ -1,0 +1,17 @@
+from .audio_reader import iter_audio as iter_audio
+from .audio_reader import read_audio as read_audio
+from .channels import Channels as Channels
+from .channels import iter_channels as iter_channels
+from .channels import open_channels as open_channels
+from .channels import open_wav_writer as open_wav_writer
+from .containers import container_for as container_for
+from .frame_reader import Frame as Frame
+from .frame_reader import iter_frames as iter_frames
+from .opening import check_picture_track as check_picture_track
+from .probe import probe as probe
+from .programmes import Programme as Programme
+from .programmes import programmes as programmes
+from .shift import ShiftResult as ShiftResult
+from .shift import shift_audio as shift_audio
+from .sound_track import check_track as check_track
+from .video_writer import open_video_writer as open_video_writer

@@ -1,0 +1,16 @@
+from .figures import FAINT as FAINT
+from .figures import INK as INK
+from .figures import LIPS as LIPS
+from .figures import SOUND as SOUND
+from .figures import new_figure as new_figure
+from .figures import require_matplotlib as require_matplotlib
+from .figures import save_png as save_png
+from .insight import plot_attention as plot_attention
+from .insight import plot_contributions as plot_contributions
+from .insight import plot_saliency as plot_saliency
+from .insight import plot_swap as plot_swap
+from .overlay import write_overlay as write_overlay
+from .recognition import plot_recognition as plot_recognition
+from .reliability import plot_reliability as plot_reliability
+from .sync import plot_sync as plot_sync
+from .warp import plot_warp as plot_warp

@@ -1,0 +1,5 @@
+"""From a media file to streams, and streams on disk."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,14 @@
+from .extraction import AnyPath as AnyPath
+from .extraction import Progress as Progress
+from .extraction import extract as extract
+from .extraction import is_streams_file as is_streams_file
+from .extraction import read_streams as read_streams
+from .extraction import sound_features as sound_features
+from .files import load_streams as load_streams
+from .files import save_streams as save_streams
+from .tracks import Sound as Sound
+from .tracks import Tracks as Tracks
+from .tracks import choose_sound as choose_sound
+from .tracks import choose_tracks as choose_tracks
+from .tracks import face_elsewhere as face_elsewhere
+from .tracks import speech_elsewhere as speech_elsewhere

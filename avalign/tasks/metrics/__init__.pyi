@@ -1,0 +1,14 @@
+from .alignment import LagErrors as LagErrors
+from .alignment import fusion_gain as fusion_gain
+from .alignment import lag_errors as lag_errors
+from .alignment import recovery_ratio as recovery_ratio
+from .classes import ClassificationMetrics as ClassificationMetrics
+from .classes import classification_metrics as classification_metrics
+from .regression import RegressionMetrics as RegressionMetrics
+from .regression import regression_metrics as regression_metrics
+from .retrieval import RetrievalMetrics as RetrievalMetrics
+from .retrieval import retrieval_metrics as retrieval_metrics
+from .speech import SpeechErrors as SpeechErrors
+from .speech import WordTimeErrors as WordTimeErrors
+from .speech import speech_errors as speech_errors
+from .speech import word_time_errors as word_time_errors

@@ -1,0 +1,14 @@
+from .alignment import Alignment as Alignment
+from .alignment import FaceAlignment as FaceAlignment
+from .alignment import LagCurve as LagCurve
+from .alignment import LagMap as LagMap
+from .alignment import TimeWarp as TimeWarp
+from .clocks import runs as runs
+from .media import AudioStream as AudioStream
+from .media import AudioTrack as AudioTrack
+from .media import MediaClip as MediaClip
+from .media import VideoTrack as VideoTrack
+from .streams import AlignedSequence as AlignedSequence
+from .streams import ClipStreams as ClipStreams
+from .streams import FeatureStream as FeatureStream
+from .streams import LipStream as LipStream

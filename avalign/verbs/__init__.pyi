@@ -1,0 +1,17 @@
+from .comparing import AlignedPair as AlignedPair
+from .comparing import align_failed as align_failed
+from .comparing import compare as compare
+from .many import check_many as check_many
+from .measuring import Measurement as Measurement
+from .measuring import check as check
+from .measuring import check_options as check_options
+from .measuring import failed as failed
+from .measuring import measure as measure
+from .repairing import repair as repair
+from .repairing import sync as sync
+from .retiming import align_files as align_files
+from .retiming import aligned_path as aligned_path
+from .retiming import check_output as check_output
+from .retiming import retime as retime
+from .targets import check_video_target as check_video_target
+from .targets import synced_path as synced_path

@@ -1,0 +1,110 @@
+"""Files that are to be written: refused now rather than after minutes of measuring."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from avalign.errors import ParameterError
+from avalign.files import check_target
+from avalign.streams import is_streams_file
+
+__all__ = ["check_video_target", "require_video", "synced_path"]
+
+
+def synced_path(path: str | Path) -> Path:
+    """Name the repaired file that stands beside a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The input, such as ``talk.mp4``.
+
+    Returns
+    -------
+    Path
+        Its name with ``.synced`` before the suffix, such as ``talk.synced.mp4``.
+    """
+    stem, suffix = os.path.splitext(path)
+    return Path(f"{stem}.synced{suffix}")
+
+
+def check_video_target(
+    path: str | Path,
+    target: str | Path,
+    *,
+    audio: str | Path | None = None,
+    move_track: int | None = None,
+    overwrite: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Refuse a repaired video that could not be written.
+
+    Parameters
+    ----------
+    path : str or Path
+        The input.
+    target : str or Path
+        The file to write.
+    audio : str or Path, optional
+        The separate file that holds the sound.
+    move_track : int, optional
+        The only sound track that is to move.
+    overwrite : bool
+        Whether a file that exists may be replaced.
+    dry_run : bool
+        Ask only whether the input can be written as such a file at all, not
+        whether it can be written now and there. Streams are let pass.
+
+    Raises
+    ------
+    MediaError
+        As `check_target`; or if such a file cannot hold the pictures.
+    ParameterError
+        As `check_target`; if the input holds streams and no video; if avalign writes no
+        videos with the ending of the target; or if there is no such track to move.
+    """
+    from avalign.media import check_track, container_for, probe
+
+    if not dry_run:
+        check_target((path,) if audio is None else (path, audio), target, overwrite=overwrite)
+        require_video(path)
+    elif is_streams_file(path):
+        return
+    clip = probe(path)
+    if not dry_run and not Path(path).suffix and Path(target) == synced_path(path):
+        ending = {"mov": "mp4", "matroska": "mkv", "mpegts": "ts", "mpeg": "mpg"}
+        kind = clip.format_name.partition(",")[0]
+        raise ParameterError(
+            f"{path}: has no ending that says what kind of file to write",
+            f"name it with -o, such as -o {target}.{ending.get(kind, kind)}",
+        )
+    if move_track is not None:
+        if audio is not None:
+            raise ParameterError(
+                f"sound track {move_track} cannot be moved: {audio} takes the place of all",
+                "leave out --move-track, or --audio",
+            )
+        check_track(path, len(clip.audio_tracks), move_track)
+    if clip.video_tracks:  # without a picture there will be nothing to write, and it is said
+        container_for(Path(target), clip)
+
+
+def require_video(path: str | Path) -> None:
+    """Refuse to repair streams.
+
+    Parameters
+    ----------
+    path : str or Path
+        The input.
+
+    Raises
+    ------
+    ParameterError
+        If it is a ``.npz`` file.
+    """
+    if is_streams_file(path):
+        raise ParameterError(
+            f"{path}: a file of streams has no video to repair",
+            "add --dry-run to measure only, or name the video",
+        )
