@@ -20,7 +20,7 @@ it. The command `avalign methods` lists the same table, and `avalign methods NAM
 method.
 
 This page is made by `python docs/make_methods.py`: change the entries in `avalign/catalogue`,
-in `avalign/fusion/registry.py` or in `avalign/space/registry.py` instead.
+in `avalign/fusion/registry.py` or in `avalign/space/learning/registry.py` instead.
 """
 
 

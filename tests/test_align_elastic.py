@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from avalign.align import MATCH_CONFIDENCE, align_pair, lag_map, pair_lips, pair_sounds
-from avalign.align.coarse import played_at
+from avalign.align.recordings.coarse import played_at
 from avalign.align.warp import choose_model, fit_warp, weighted_quantile
 from avalign.audio import laid_out, stretched
 from avalign.errors import NoAnswerError, ParameterError

@@ -7,8 +7,8 @@ import pytest
 from test_align_elastic import mfcc, mfcc_of_speech, speech
 
 from avalign.align import MATCH_CONFIDENCE, align_pair, pair_sounds, residuals_s
-from avalign.align.coarse import lag_band
-from avalign.align.whole import whole_fit
+from avalign.align.recordings.coarse import lag_band
+from avalign.align.recordings.whole import whole_fit
 from avalign.audio import stretched
 from avalign.dtw.jumps import path_with_jumps
 from avalign.types import FeatureStream, TimeWarp

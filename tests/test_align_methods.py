@@ -12,7 +12,7 @@ from avalign.align import (
     similarity_matrix,
     similarity_path,
 )
-from avalign.align.factors import low_rank
+from avalign.align.recordings.factors import low_rank
 from avalign.align.segments import Segment
 from avalign.errors import ParameterError
 from avalign.types import FeatureStream

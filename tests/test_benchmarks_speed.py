@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from avalign.media import iter_frames, probe, read_audio
-from avalign.media.video_writer import open_video_writer
+from avalign.media.writing.video_writer import open_video_writer
 from avalign.types import AudioStream
 from benchmarks.__main__ import main
 from benchmarks.speed import make_clip, watch_memory

@@ -114,7 +114,7 @@ class TestInputs:
         assert expand(["link"]).paths == ["link/away/x.mp4", "link/z/y.mp4"]
 
     def test_every_ending_that_is_written_is_found_in_folders(self):
-        from avalign.media.containers import _BY_SUFFIX
+        from avalign.media.writing.containers import _BY_SUFFIX
 
         assert set(_BY_SUFFIX) - VIDEO_SUFFIXES <= AUDIO_SUFFIXES
         page = (Path(__file__).parents[1] / "docs" / "cli.md").read_text("utf-8")

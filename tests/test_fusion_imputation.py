@@ -6,7 +6,7 @@ import torch
 from avalign.errors import ParameterError
 from avalign.fusion import build_fusion
 from avalign.fusion.imputation import ImputingFusion
-from avalign.space.autoencoder import AutoencoderNetwork
+from avalign.space.learning.autoencoder import AutoencoderNetwork
 
 DIMS = {"audio": 6, "lips": 5}
 

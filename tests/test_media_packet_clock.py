@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import av
 import pytest
 
-from avalign.media.packet_clock import PacketClock
+from avalign.media.writing.packet_clock import PacketClock
 
 
 def placed(times, *, kind="video", muxer="mp4", clock=Fraction(1, 25), shift_s=0):

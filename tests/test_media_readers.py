@@ -22,14 +22,7 @@ from media import (
 )
 
 from avalign.errors import MediaError, NoAudioError, NoFaceError, ParameterError
-from avalign.media import (
-    iter_audio,
-    iter_frames,
-    open_channels,
-    probe,
-    read_audio,
-    shift_audio,
-)
+from avalign.media import iter_audio, iter_frames, open_channels, probe, read_audio, shift_audio
 from avalign.types import AudioStream
 
 

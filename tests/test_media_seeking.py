@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from media import Recipe, make_clip
 
-from avalign.media import decoding, iter_frames, seeking
+from avalign.media import iter_frames
+from avalign.media.reading import decoding, seeking
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".mpg", ".ts", ".webm"])

@@ -9,8 +9,8 @@ from media import Recipe, click_times, flash_times, make_clip, packet_times, rem
 
 from avalign.errors import MediaError
 from avalign.media import iter_frames, probe, read_audio, shift_audio
-from avalign.media.opening import open_input
-from avalign.media.timeline import timeline
+from avalign.media.reading.opening import open_input
+from avalign.media.reading.timeline import timeline
 
 
 def joined(target: Path, *parts: Path) -> Path:

@@ -11,7 +11,7 @@ from avalign.data.manifest import Manifest, ManifestRow, write_manifest
 from avalign.errors import MediaError
 from avalign.files import atomic as files
 from avalign.media import open_wav_writer, shift_audio
-from avalign.media.video_writer import open_video_writer
+from avalign.media.writing.video_writer import open_video_writer
 from avalign.streams.files import save_streams
 from avalign.transcript import Transcript, Word
 from avalign.transcript.files import write_srt

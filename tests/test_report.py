@@ -13,7 +13,7 @@ import pytest
 
 from avalign.errors import MediaError, MissingDependencyError, ParameterError
 from avalign.media import iter_frames, probe, read_audio
-from avalign.media.video_writer import open_video_writer
+from avalign.media.writing.video_writer import open_video_writer
 from avalign.plots import plot_reliability, plot_sync, write_overlay
 from avalign.plots import sync as plot
 from avalign.plots.figures import new_figure

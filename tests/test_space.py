@@ -81,7 +81,7 @@ def test_sliding_normalisation_equals_the_obvious_one(length, span, seed):
 def encoders():
     """Three members that nobody has trained, as torch networks and as the NumPy model."""
     torch = pytest.importorskip("torch")
-    from avalign.space.network import SpaceNetwork, to_model
+    from avalign.space.learning.network import SpaceNetwork, to_model
 
     torch.manual_seed(0)
     random = np.random.default_rng(0)
@@ -161,7 +161,7 @@ def test_numpy_encoders_equal_the_torch_network(encoders, heard, seen):
 
 def test_lag_scores_equal_sums_along_diagonals():
     torch = pytest.importorskip("torch")
-    from avalign.space.network import lag_scores
+    from avalign.space.learning.network import lag_scores
 
     audio, lips = torch.randn(2, 1, 30, 4, generator=torch.Generator().manual_seed(1))
     products = (lips[0] @ audio[0].T).numpy()

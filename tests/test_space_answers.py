@@ -15,13 +15,13 @@ from avalign.space import (  # noqa: E402
     load_model,
     load_space,
 )
-from avalign.space.autoencoder import AutoencoderNetwork  # noqa: E402
 from avalign.space.cca import CCA  # noqa: E402
-from avalign.space.contrastive import ContrastiveSpace  # noqa: E402
-from avalign.space.estimator import cut_clips  # noqa: E402
-from avalign.space.losses import orthogonality  # noqa: E402
-from avalign.space.network import Standardiser  # noqa: E402
-from avalign.space.training import cut_windows  # noqa: E402
+from avalign.space.learning.autoencoder import AutoencoderNetwork  # noqa: E402
+from avalign.space.learning.contrastive import ContrastiveSpace  # noqa: E402
+from avalign.space.learning.estimator import cut_clips  # noqa: E402
+from avalign.space.learning.losses import orthogonality  # noqa: E402
+from avalign.space.learning.network import Standardiser  # noqa: E402
+from avalign.space.learning.training import cut_windows  # noqa: E402
 from avalign.types import FeatureStream  # noqa: E402
 
 

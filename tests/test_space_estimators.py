@@ -19,7 +19,7 @@ from avalign.space import (  # noqa: E402
     load_space,
     space_method,
 )
-from avalign.space.estimator import SpaceEstimator  # noqa: E402
+from avalign.space.learning.estimator import SpaceEstimator  # noqa: E402
 
 # What an estimator that knows nothing would score on the data of `planted(seed=1)`.
 CHANCE = {"joint": 1 / 480, "ranking": 1 / 480, "contrastive": 1 / 24}

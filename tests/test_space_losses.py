@@ -8,8 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from avalign.errors import ParameterError  # noqa: E402
-from avalign.space import losses  # noqa: E402
 from avalign.space.cca import CCA  # noqa: E402
+from avalign.space.learning import losses  # noqa: E402
 
 SIMILARITY = [[2.0, 1.0, 0.0], [-1.0, 0.5, 1.5], [0.0, 3.0, 1.0]]
 

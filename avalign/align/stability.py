@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.align.lag import CLOSE_S, sub_row_peak
-from avalign.align.whole import quarters
+from avalign.align.recordings.whole import quarters
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -35,7 +35,7 @@ print({name: mask.float().mean() for name, mask in hidden.items()})
 import torch
 from avalign.fusion import build_fusion
 from avalign.fusion.imputation import ImputingFusion
-from avalign.space.autoencoder import AutoencoderNetwork
+from avalign.space.learning.autoencoder import AutoencoderNetwork
 
 dims = {"audio": 39, "lips": 120}
 imputer = AutoencoderNetwork(dims, components=8)  # `network_` of a fitted autoencoder

@@ -41,7 +41,7 @@ def space_entry(space: SpaceMethod) -> Method:
         space.title,
         space.when,
         space.source,
-        f"avalign.space.{space.home}",
+        f"avalign.space.learning.{space.home}",
         _SNIPPET.format(name=space.name, settings=settings),
     )
 
@@ -54,10 +54,10 @@ _LOSSES = (
         "The loss by itself, for encoders of your own.",
         "A. van den Oord, Y. Li and O. Vinyals, arXiv:1807.03748, 2018; A. Radford et al., "
         "ICML 2021 (both directions)",
-        "avalign.space.losses:info_nce",
+        "avalign.space.learning.losses:info_nce",
         """\
 import torch
-from avalign.space.losses import info_nce
+from avalign.space.learning.losses import info_nce
 
 sound = torch.nn.functional.normalize(torch.randn(8, 16), dim=1)
 lips = torch.nn.functional.normalize(sound + 0.1 * torch.randn(8, 16), dim=1)
@@ -70,10 +70,10 @@ print(info_nce(sound @ lips.T, temperature=0.07))  # row k belongs to column k
         "Triplet loss",
         "Matches only have to be nearer than mismatches, by a margin.",
         "F. Schroff, D. Kalenichenko and J. Philbin, CVPR 2015",
-        "avalign.space.losses:triplet",
+        "avalign.space.learning.losses:triplet",
         """\
 import torch
-from avalign.space.losses import triplet
+from avalign.space.learning.losses import triplet
 
 sound, lips, others = torch.randn(3, 8, 16)
 print(triplet(sound, lips, others, margin=0.2))
@@ -85,10 +85,10 @@ print(triplet(sound, lips, others, margin=0.2))
         "Max-margin ranking loss",
         "Retrieval is the aim: of a batch, the match has to outrank all others.",
         "F. Faghri et al., BMVC 2018",
-        "avalign.space.losses:max_margin",
+        "avalign.space.learning.losses:max_margin",
         """\
 import torch
-from avalign.space.losses import max_margin
+from avalign.space.learning.losses import max_margin
 
 print(max_margin(torch.eye(4), margin=0.2))  # 0: matches lead by more than the margin
 """,
@@ -99,10 +99,10 @@ print(max_margin(torch.eye(4), margin=0.2))  # 0: matches lead by more than the 
         "Contrastive pair loss, on distances",
         "Pairs are labelled same or different, one at a time.",
         "R. Hadsell, S. Chopra and Y. LeCun, CVPR 2006",
-        "avalign.space.losses:pair_contrast",
+        "avalign.space.learning.losses:pair_contrast",
         """\
 import torch
-from avalign.space.losses import pair_contrast
+from avalign.space.learning.losses import pair_contrast
 
 distances, same = torch.tensor([0.0, 2.0]), torch.tensor([True, False])
 print(pair_contrast(distances, same, margin=1.0))  # 0: near if same, far if not

@@ -1,8 +1,8 @@
 """Whole clips, extracted once and kept.
 
 Finding lips takes far longer than anything that is done with them, so what was
-extracted is kept in a folder, under the hash of the file's bytes and of the code that
-reads them: a renamed file is known again, and better code is never served old streams.
+extracted is kept in a folder, under the hash of the file's bytes and the version of the code
+that reads them: a renamed file is known again, and better code is never served old streams.
 The folder holds the sound of the clips; treat it like them.
 """
 
@@ -15,8 +15,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -41,17 +39,6 @@ __all__ = [
 UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, EOFError, OverflowError),
     *(zipfile.BadZipFile, zlib.error),
-)
-CODE_THAT_EXTRACTS = ("extraction.py", "choosing.py", "media", "audio", "vision")
-# Files in those folders that write media. What is not named here counts as extracting: at
-# worst, clips are extracted once too often.
-CODE_THAT_WRITES = frozenset(
-    {
-        *("media/channels.py", "media/containers.py", "media/encoding.py"),
-        *("media/packet_clock.py", "media/picture_times.py", "media/remux.py"),
-        *("media/shift.py", "media/stream_copy.py", "media/video_writer.py"),
-        "audio/stretch.py",
-    }
 )
 
 
@@ -320,11 +307,13 @@ def _kept_as(
     path: Path, audio: Path | None, cache_dir: str | os.PathLike[str] | None
 ) -> tuple[Path, Path]:
     """Name the files that hold the streams and the sound of a clip."""
+    from avalign.streams import EXTRACTION_VERSION
+
     folder = Path(cache_dir) if cache_dir is not None else default_cache_dir()
     key = _content_hash(path)
     if audio is not None:
         key = f"{key}-{_content_hash(audio)}"
-    key = f"{key}-{_code_hash()}"
+    key = f"{key}-v{EXTRACTION_VERSION}"
     return folder / f"{key}.streams.npz", folder / f"{key}.audio.npz"
 
 
@@ -362,16 +351,3 @@ def _content_hash(path: Path) -> str:
         raise MediaError(
             f"{path} cannot be read: {error.strerror}", "check the path"
         ) from error
-
-
-@cache
-def _code_hash() -> str:
-    digest = hashlib.sha256()
-    package = Path(str(resources.files("avalign")))
-    for name in CODE_THAT_EXTRACTS:
-        weights = (package / name).glob("weights/*")
-        for module in sorted([package / name, *(package / name).glob("*.py"), *weights]):
-            writes = module.relative_to(package).as_posix() in CODE_THAT_WRITES
-            if module.is_file() and not writes:
-                digest.update(module.read_bytes())
-    return digest.hexdigest()[:8]

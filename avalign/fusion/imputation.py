@@ -29,7 +29,7 @@ class ImputingFusion(Fusion):
         The family; streams have to be aligned even where it could do without.
     imputer : AutoencoderNetwork
         Trained on rows of the same streams: ``network_`` of a fitted
-        `avalign.space.autoencoder.MultimodalAutoencoder` or `MultimodalVAE`.
+        `avalign.space.learning.autoencoder.MultimodalAutoencoder` or `MultimodalVAE`.
     train_imputer : bool
         Let the imputer learn from the task, too; by default it stays as it is.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from avalign.types import MediaClip
 
 __all__ = [
+    "EXTRACTION_VERSION",
     "AnyPath",
     "Progress",
     "extract",
@@ -28,6 +29,8 @@ __all__ = [
     "sound_features",
 ]
 
+# To be raised whenever files give other streams than before: what was cached is extracted anew.
+EXTRACTION_VERSION = 1
 # A picture that stays for longer is a pause, and says nothing of the rate.
 LONGEST_STAY_S = 1.0
 

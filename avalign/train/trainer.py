@@ -1,6 +1,6 @@
 """The training loop of the shared space: contrast the true lag with all others.
 
-The loss is `avalign.space.losses.lag_contrast`: a window's evidence for every lag goes
+The loss is `avalign.space.learning.losses.lag_contrast`: a window's evidence for every lag goes
 through a softmax in which the true lag must win. A further candidate, "no
 match", must win for the sound of another window. Clips are not trusted to be
 in sync: their own lags are measured again and again with the model as it is,

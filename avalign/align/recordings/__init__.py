@@ -1,0 +1,1 @@
+"""Two recordings of the same words, and how their clocks run against each other."""

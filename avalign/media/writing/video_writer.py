@@ -1,0 +1,168 @@
+"""Write pictures and sound to a new MP4 (H.264 and AAC), each at its own time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+
+from avalign.errors import MediaError, ParameterError
+from avalign.files import atomic_output
+from avalign.media.reading.opening import StrPath, reason
+from avalign.media.writing.output import open_output
+from avalign.types import AudioStream
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["VideoWriter", "open_video_writer"]
+
+PICTURE_CLOCK = Fraction(1, 90_000)
+# Visually lossless for line drawings over video, at a modest size.
+QUALITY = "20"
+SPEED = "veryfast"
+
+
+@contextmanager
+def open_video_writer(
+    path: StrPath,
+    *,
+    size: tuple[int, int],
+    frame_rate: float,
+    sample_rate_hz: int | None = None,
+    overwrite: bool = False,
+) -> Iterator[VideoWriter]:
+    """Open an MP4 for writing; it appears whole or not at all.
+
+    Parameters
+    ----------
+    path : str or PathLike
+        The file to write.
+    size : tuple of int
+        Width and height of the pictures; both even.
+    frame_rate : float
+        Pictures per second, as a hint to the encoder; the times decide.
+    sample_rate_hz : int, optional
+        Samples per second of the sound; without one the file is silent.
+    overwrite : bool
+        Replace a file that exists.
+
+    Yields
+    ------
+    VideoWriter
+        Takes pictures and sound.
+
+    Raises
+    ------
+    ParameterError
+        If the size is odd or not positive, or the frame rate is not positive.
+    MediaError
+        If the file exists already, or cannot be written.
+    """
+    width, height = size
+    if width < 2 or height < 2 or width % 2 or height % 2:
+        raise ParameterError(f"a video of {width}x{height} pixels", "take even numbers above 0")
+    if not 0 < frame_rate < 1000:
+        raise ParameterError(f"frame_rate={frame_rate}", "take a number above 0, below 1000")
+    with atomic_output(path, overwrite) as temporary:
+        try:
+            with open_output(temporary, "mp4") as container:
+                writer = VideoWriter(container, size, frame_rate, sample_rate_hz)
+                yield writer
+                writer.finish()
+        # Those that are an OSError, too, such as a full disk, are worded by atomic_output.
+        except av.error.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise
+            raise MediaError(f"{path}: could not be written ({reason(error)})") from error
+
+
+class VideoWriter:
+    """Takes pictures and sound in the order of their times.
+
+    Parameters
+    ----------
+    container : av.container.OutputContainer
+        Where to write.
+    size : tuple of int
+        Width and height.
+    frame_rate : float
+        Pictures per second.
+    sample_rate_hz : int or None
+        Samples per second; None for a silent file.
+    """
+
+    def __init__(
+        self,
+        container: av.container.OutputContainer,
+        size: tuple[int, int],
+        frame_rate: float,
+        sample_rate_hz: int | None,
+    ) -> None:
+        self._container = container
+        rate = Fraction(frame_rate).limit_denominator(1001)
+        self._picture = container.add_stream("libx264", rate=rate)
+        self._picture.width, self._picture.height = size
+        self._picture.pix_fmt = "yuv420p"
+        self._picture.codec_context.time_base = PICTURE_CLOCK
+        self._picture.options = {"crf": QUALITY, "preset": SPEED}
+        self._sound = None
+        if sample_rate_hz is not None:
+            self._sound = container.add_stream("aac", rate=sample_rate_hz, layout="mono")
+            self._sound.codec_context.time_base = Fraction(1, sample_rate_hz)
+        self._last_tick = -1
+
+    def write_picture(self, image: NDArray[np.uint8], time_s: float) -> None:
+        """Add a picture.
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W, 3), uint8
+            RGB.
+        time_s : float
+            Presentation time; one before 0, or not after the last, is left out.
+        """
+        tick = round(time_s / PICTURE_CLOCK)
+        if tick <= self._last_tick:
+            return
+        self._last_tick = tick
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame.pts, frame.time_base = tick, PICTURE_CLOCK
+        self._container.mux(self._picture.encode(frame))
+
+    def write_sound(self, audio: AudioStream) -> None:
+        """Add sound.
+
+        Parameters
+        ----------
+        audio : AudioStream
+            Samples at the rate of the file, where the last block ended or later; what
+            lies before 0 is left out.
+
+        Raises
+        ------
+        ParameterError
+            If the file was opened without sound, or at another rate.
+        """
+        if self._sound is None or audio.sample_rate_hz != self._sound.rate:
+            raise ParameterError(f"no sound of {audio.sample_rate_hz} Hz is expected")
+        first = round(audio.start_s * audio.sample_rate_hz)
+        samples = audio.samples[max(0, -first) :]
+        if len(samples) == 0:
+            return
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples[None], np.float32), format="fltp", layout="mono"
+        )
+        frame.sample_rate = audio.sample_rate_hz
+        frame.pts, frame.time_base = max(0, first), Fraction(1, audio.sample_rate_hz)
+        self._container.mux(self._sound.encode(frame))
+
+    def finish(self) -> None:
+        """Write what the encoders still hold."""
+        for stream in (self._picture, self._sound):
+            if stream is not None:
+                self._container.mux(stream.encode(None))

@@ -1,0 +1,1 @@
+"""Ways to learn a shared space, behind one interface."""
