@@ -10,7 +10,7 @@ from avalign.align import MATCH_CONFIDENCE, align_pair, pair_sounds, residuals_s
 from avalign.align.recordings.coarse import lag_band
 from avalign.align.recordings.whole import whole_fit
 from avalign.audio import stretched
-from avalign.dtw.jumps import path_with_jumps
+from avalign.dtw.general.jumps import path_with_jumps
 from avalign.types import FeatureStream, TimeWarp
 
 RATE = 16000

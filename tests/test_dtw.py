@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from avalign import dtw
-from avalign.dtw import recurrence, windows
+from avalign.dtw import windows
+from avalign.dtw.general import recurrence
 from avalign.errors import MissingDependencyError, ParameterError
 
 quick = settings(deadline=None, max_examples=60)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avalign.dtw.averages import barycenter, soft_barycenter
-from avalign.dtw.soft_dtw import soft, soft_distance
+from avalign.dtw.soft_dtw.verbs import soft, soft_distance
 from avalign.dtw.verbs import distance
 from avalign.errors import ParameterError
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from avalign.dtw import frames, frames_plan, replay
 from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN, SQEUCLIDEAN
+from avalign.dtw.multivariate import engine as frames
+from avalign.dtw.multivariate import plan as frames_plan
+from avalign.dtw.univariate import replay
 
 METRICS = {"sqeuclidean": SQEUCLIDEAN, "euclidean": EUCLIDEAN, "manhattan": MANHATTAN}
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from avalign.dtw import lanes, replay, spotting, strips, tiling
 from avalign.dtw.compiled import MANHATTAN, SQEUCLIDEAN, njit
-from avalign.dtw.registers import VECTORS
-from avalign.dtw.vectors import BYTES
+from avalign.dtw.search import spotting
+from avalign.dtw.simd.registers import VECTORS
+from avalign.dtw.simd.vectors import BYTES
+from avalign.dtw.univariate import lanes, replay, strips, tiling
 
 HEIGHT = {np.float64: VECTORS * BYTES // 8, np.float32: VECTORS * BYTES // 4}
 DTYPES = [np.float64, np.float32]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avalign import dtw
-from avalign.dtw import multiscale
+from avalign.dtw.search import multiscale
 
 METRICS = ("sqeuclidean", "euclidean", "manhattan", "cosine")
 

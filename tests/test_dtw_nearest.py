@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import accumulate, band, local_costs
 
-from avalign.dtw import strips
-from avalign.dtw.bounds import envelope, lb_improved, lb_keogh, lb_kim
-from avalign.dtw.neighbors import nearest
+from avalign.dtw.search.bounds import envelope, lb_improved, lb_keogh, lb_kim
+from avalign.dtw.search.neighbors import nearest
+from avalign.dtw.univariate import strips
 from avalign.dtw.verbs import distance
 from avalign.errors import ParameterError
 

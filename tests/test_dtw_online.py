@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avalign import dtw
-from avalign.dtw import online
+from avalign.dtw.search import online
 
 quick = settings(deadline=None, max_examples=60)
 rows = st.lists(st.tuples(st.integers(-4, 4), st.integers(-4, 4)), min_size=1, max_size=15)

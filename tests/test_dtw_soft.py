@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import band, local_costs
 
-from avalign.dtw import soft_solver
 from avalign.dtw.compiled import njit
-from avalign.dtw.scaled import exp2, power_of_two
-from avalign.dtw.soft_dtw import soft, soft_alignment, soft_distance, soft_divergence
-from avalign.dtw.vectors import load, store
+from avalign.dtw.simd.vectors import load, store
+from avalign.dtw.soft_dtw import solver as soft_solver
+from avalign.dtw.soft_dtw.scaled import exp2, power_of_two
+from avalign.dtw.soft_dtw.verbs import soft, soft_alignment, soft_distance, soft_divergence
 from avalign.dtw.verbs import distance
 from avalign.errors import ParameterError
 

@@ -6,12 +6,12 @@ import sys
 import numpy as np
 import pytest
 
-from avalign.dtw.soft_dtw import soft, soft_divergence
+from avalign.dtw.soft_dtw.verbs import soft, soft_divergence
 from avalign.errors import ParameterError
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from avalign.dtw.soft_torch import SoftDtw, soft_distance  # noqa: E402
+from avalign.dtw.soft_dtw.loss import SoftDtw, soft_distance  # noqa: E402
 
 METRICS = ("sqeuclidean", "euclidean", "manhattan", "cosine", "precomputed")
 
@@ -215,8 +215,8 @@ def test_cuda_equals_cpu(metric, kind):
 SIMULATION = """
 import numpy as np
 from avalign.dtw.problem import METRIC_CODES
-from avalign.dtw.soft_cuda import sweep
-from avalign.dtw.soft_dtw import soft
+from avalign.dtw.soft_dtw.cuda import sweep
+from avalign.dtw.soft_dtw.verbs import soft
 
 rng = np.random.default_rng(0)
 lengths = np.array([5, 3, 1]), np.array([4, 7, 2])

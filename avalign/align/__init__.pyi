@@ -1,9 +1,9 @@
 from .canonical_warping import CanonicalWarping as CanonicalWarping
 from .canonical_warping import canonical_time_warping as canonical_time_warping
 from .clip import ANSWER_CONFIDENCE as ANSWER_CONFIDENCE
-from .clip import ClipAlignment as ClipAlignment
 from .clip import REPAIR_CONFIDENCE as REPAIR_CONFIDENCE
 from .clip import VERDICT_CONFIDENCE as VERDICT_CONFIDENCE
+from .clip import ClipAlignment as ClipAlignment
 from .clip import align_streams as align_streams
 from .confidence import Calibration as Calibration
 from .confidence import load_calibration as load_calibration
@@ -20,8 +20,8 @@ from .recordings.pacing import WarpModel as WarpModel
 from .recordings.pacing import align_pair as align_pair
 from .recordings.pacing import lag_map as lag_map
 from .recordings.pacing import residuals_s as residuals_s
-from .recordings.pairs import EmbeddedPair as EmbeddedPair
 from .recordings.pairs import MATCH_CONFIDENCE as MATCH_CONFIDENCE
+from .recordings.pairs import EmbeddedPair as EmbeddedPair
 from .recordings.pairs import exchange_other as exchange_other
 from .recordings.pairs import pair_lips as pair_lips
 from .recordings.pairs import pair_sounds as pair_sounds

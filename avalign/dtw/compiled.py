@@ -29,11 +29,15 @@ config._config_fname = ""
 config.reload_config()
 
 
+# The whole engine: kernels inline functions of modules in other folders of it.
+FOLDER = Path(__file__).parent
+
+
 def _stamp_sources() -> str:
     """Return a digest of the package's sources, on which every kernel may depend."""
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.name.encode())
+    for source in sorted(FOLDER.rglob("*.py")):
+        digest.update(source.relative_to(FOLDER).as_posix().encode())
         digest.update(source.read_bytes())
     return digest.hexdigest()
 

@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avalign.dtw import checks, frames, recurrence, replay, spotting, strips
+from avalign.dtw import checks
+from avalign.dtw.general import recurrence
+from avalign.dtw.multivariate import engine as frames
 from avalign.dtw.problem import Problem
+from avalign.dtw.search import spotting
+from avalign.dtw.univariate import replay, strips
 
 __all__ = ["distance", "ends", "path", "solved_distance"]
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avalign.dtw import checks, dispatch, lanes
+from avalign.dtw import checks, dispatch
 from avalign.dtw.problem import Problem
 from avalign.dtw.scalars import shown, workers
 from avalign.dtw.steps import StepPattern
+from avalign.dtw.univariate import lanes
 from avalign.errors import ParameterError
 
 __all__ = ["pairwise"]

@@ -7,7 +7,8 @@ from typing import Any, Literal, get_args
 
 from numpy.typing import ArrayLike, NDArray
 
-from avalign.dtw import checks, dispatch, recurrence
+from avalign.dtw import checks, dispatch
+from avalign.dtw.general import recurrence
 from avalign.dtw.result import DtwResult
 from avalign.dtw.scalars import choice
 from avalign.dtw.steps import StepPattern

@@ -1,5 +1,5 @@
-from .extraction import AnyPath as AnyPath
 from .extraction import EXTRACTION_VERSION as EXTRACTION_VERSION
+from .extraction import AnyPath as AnyPath
 from .extraction import Progress as Progress
 from .extraction import extract as extract
 from .extraction import is_streams_file as is_streams_file

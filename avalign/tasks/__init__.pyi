@@ -1,5 +1,5 @@
-from .alphabet import Alphabet as Alphabet
 from .alphabet import ENGLISH as ENGLISH
+from .alphabet import Alphabet as Alphabet
 from .answer import Emotion as Emotion
 from .answer import RecognitionReport as RecognitionReport
 from .answer import Trace as Trace

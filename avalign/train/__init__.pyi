@@ -12,8 +12,8 @@ from .cases import load_cases as load_cases
 from .conditions import Condition as Condition
 from .conditions import condition_batches as condition_batches
 from .distributed import choose_device as choose_device
-from .disturb import Augmentation as Augmentation
 from .disturb import CLEAN as CLEAN
+from .disturb import Augmentation as Augmentation
 from .emotion import fit_emotion as fit_emotion
 from .emotion import labelled_utterances as labelled_utterances
 from .emotion import settle_classes as settle_classes

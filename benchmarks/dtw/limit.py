@@ -14,7 +14,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from avalign.dtw import vectors
+from avalign.dtw.simd import vectors
 
 # Subtract, multiply, two minima, add: what a cell with a squared cost cannot do without, if
 # it is to be exact to the bit. Each further dimension adds a subtraction and a fused

@@ -52,7 +52,7 @@ def _subsequence(task: Task) -> Call:
 def _soft(task: Task) -> Call:
     import torch
 
-    from avalign.dtw.soft_torch import soft_distance
+    from avalign.dtw.soft_dtw.loss import soft_distance
 
     x, y = (torch.from_numpy(each) for each in task.series)
     return soft_call(x, y, partial(soft_distance, gamma=GAMMA))

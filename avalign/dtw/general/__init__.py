@@ -1,0 +1,1 @@
+"""The engine for every step pattern, weight, window, open end and cost."""

@@ -1,0 +1,1 @@
+"""Finding series in longer series, among many, coarse to fine, and live."""

@@ -1,0 +1,1 @@
+"""Vectors of the processor as values inside compiled kernels."""

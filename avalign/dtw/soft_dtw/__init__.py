@@ -1,0 +1,1 @@
+"""Soft-DTW, its gradient, and both as a loss of torch."""

@@ -1,0 +1,1 @@
+"""Dynamic time warping of univariate series, many rows of the matrix at a time."""

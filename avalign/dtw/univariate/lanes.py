@@ -1,0 +1,173 @@
+"""Distances of many pairs of univariate series, one pair in each lane of the vectors.
+
+Series are taken in blocks of as many as there are lanes. A block is laid out once, and the
+rows of each other series, the same in all lanes, walk over it ``VECTORS`` at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from avalign.dtw.compiled import MANHATTAN, SQEUCLIDEAN, helper, njit
+from avalign.dtw.simd import vectors
+from avalign.dtw.simd.registers import STATE, VECTORS, load_rows, load_state, store_state
+from avalign.dtw.univariate import layout
+from avalign.dtw.univariate.wavefront import step_in_lanes
+
+__all__ = ["pairwise"]
+
+Array = npt.NDArray[Any]
+
+# Steps after which the next rows take over, an even number: their columns and boundary
+# take half of the fastest cache.
+SLAB = 128
+
+
+def pairwise(
+    rows: Sequence[Array],
+    columns: Sequence[Array] | None,
+    metric: int,
+    n_jobs: int = 1,
+    progress: Callable[[int, int], object] | None = None,
+    diagonal: int = 1,
+) -> Array:
+    """Return the DTW distance of every series in `rows` to every one in `columns`.
+
+    Each is that of :func:`avalign.dtw.univariate.strips.distance`, to the last bit.
+
+    Parameters
+    ----------
+    rows : sequence of numpy.ndarray, shape (N_i,), all float64 or all float32
+        Series, finite and contiguous, none empty.
+    columns : sequence of numpy.ndarray, shape (M_j,), of the same type, or None
+        Others to compare them with; None for the rows with each other.
+    metric : int
+        Code of the local cost, from :mod:`avalign.dtw.compiled`.
+    n_jobs : int
+        Threads.
+    progress : callable, optional
+        Called as ``progress(done, total)`` with numbers of pairs.
+    diagonal : {1, 2}
+        How often diagonal moves count the local cost of the cell that they lead to.
+
+    Returns
+    -------
+    numpy.ndarray, shape (len(rows), len(columns))
+        The distances, of the type of the series.
+    """
+    mirrored = columns is None
+    others = rows if columns is None else columns
+    flat = np.concatenate(rows)
+    ends = np.cumsum([series.size for series in rows])
+    matrix = np.zeros((len(rows), len(others)), flat.dtype)
+    kernel = _KERNELS[metric == SQEUCLIDEAN, diagonal]
+    lanes = vectors.BYTES // flat.itemsize
+    starts = range(0, len(others), lanes)
+
+    def solve(start: int) -> None:
+        block = others[start : start + lanes]
+        lengths = np.array([series.size for series in block])
+        # Of a symmetric matrix, the rows down to the last on the diagonal are enough.
+        count = min(start + lanes, len(rows)) if mirrored else len(rows)
+        kernel(flat, ends[:count], np.concatenate(block), lengths, matrix, start)
+
+    with ThreadPoolExecutor(n_jobs) as pool:
+        for start, _ in zip(starts, pool.map(solve, starts), strict=True):
+            if progress is not None:
+                progress(min(start + lanes, len(others)) * len(rows), matrix.size)
+    if mirrored:
+        upper = np.triu_indices(len(rows), 1)
+        matrix.T[upper] = matrix[upper]
+    return matrix
+
+
+def _make_kernel(metric: int, diagonal: int) -> Any:
+    @njit
+    def block(
+        rows: Any, ends: Any, columns: Any, lengths: Any, matrix: Any, start: Any
+    ) -> None:
+        """Fill the columns of a matrix that belong to a block, row by row.
+
+        The rows of a series are taken from the end, so that the last is a bottom row, which
+        stays in the boundary. Above the first there may be some that cost infinity.
+
+        A slab of steps is run by all rows, before the next: what they share stays in the
+        fastest cache. Slabs lean back by one step per row, so that all they need is done.
+        """
+        lanes = vectors.BYTES // rows.itemsize
+        nothing = vectors.splat(rows.dtype.type(np.inf))
+        longest = lengths.max()
+        laid_out = _lay_out_block(columns, lengths, longest, rows)
+        boundary = layout.aligned((longest + 2 * VECTORS + 2) * lanes, rows)
+        values = layout.aligned(VECTORS * lanes, rows)
+        last = longest + VECTORS
+        for row in range(ends.size):
+            first, end = ends[row - 1] if row else 0, ends[row]
+            missing = (first - end) % VECTORS
+            strips = (end - first + missing) // VECTORS
+            states = layout.aligned(strips * STATE * lanes, rows).reshape(strips, STATE * lanes)
+            boundary[:] = np.inf
+            states[:] = np.inf
+            # The matrix begins at the step where its first row meets column 0. What is
+            # diagonally before it is in the values of the step before, or before that: steps
+            # are run in pairs.
+            corner = (2 * VECTORS, 0, VECTORS + 1, 2, VECTORS + 3, 4)[missing]
+            before = vectors.splat(rows.dtype.type(0))
+            if diagonal == 2:
+                # The first cell counts once: what is counted too much is taken off before.
+                difference = vectors.splat(rows[first]) - vectors.load(
+                    laid_out, VECTORS * lanes
+                )
+                cost = vectors.absolute(difference)
+                if metric == SQEUCLIDEAN:
+                    cost = difference * difference
+                before = vectors.select(vectors.less(cost, nothing), before - cost, before)
+            vectors.store(states[0], corner * lanes, before)
+            for slab in range(0, last + strips * VECTORS, SLAB):
+                for strip in range(strips):
+                    begin = max(0 if strip else missing - missing % 2, slab - strip * VECTORS)
+                    stop = min(last, slab + SLAB - strip * VECTORS)
+                    if begin >= stop:
+                        continue
+                    for v in range(VECTORS):
+                        at = first - missing + strip * VECTORS + v
+                        value = vectors.splat(rows[at]) if at >= first else nothing
+                        vectors.store(values, v * lanes, value)
+                    state, loaded = load_state(states[strip]), load_rows(values)
+                    for pair in range(begin, stop, 2):
+                        for t in range(pair, pair + 2):
+                            state = step_in_lanes(
+                                state, loaded, laid_out, boundary, t, metric, diagonal
+                            )
+                    store_state(states[strip], state)
+            for lane in range(lengths.size):
+                place = (lengths[lane] - 1 + VECTORS) * lanes + lane
+                matrix[row, start + lane] = boundary[place]
+
+    return block
+
+
+_KERNELS = {
+    (squared, diagonal): _make_kernel(SQEUCLIDEAN if squared else MANHATTAN, diagonal)
+    for squared in (True, False)
+    for diagonal in (1, 2)
+}
+
+
+@helper
+def _lay_out_block(columns: Any, lengths: Any, longest: Any, like: Any) -> Any:
+    """Lay series out side by side, column ``j`` at ``j + VECTORS``, minus infinity around."""
+    lanes = vectors.BYTES // like.itemsize
+    block = layout.aligned((longest + 2 * VECTORS + 2) * lanes, like)
+    block[:] = -np.inf
+    first = 0
+    for lane in range(lengths.size):
+        for column in range(lengths[lane]):
+            block[(column + VECTORS) * lanes + lane] = columns[first + column]
+        first += lengths[lane]
+    return block
