@@ -8,13 +8,13 @@ from torch.nn import functional  # noqa: E402
 
 from avalign.errors import ParameterError  # noqa: E402
 from avalign.fusion import attention_lag, build_fusion  # noqa: E402
-from avalign.fusion.attention import (  # noqa: E402
+from avalign.fusion.families.attention.gated import GatedCrossAttention  # noqa: E402
+from avalign.fusion.layers.attention import (  # noqa: E402
     AdditiveAttention,
     MultiHeadAttention,
     time_window_bias,
 )
-from avalign.fusion.gated_cross_attention import GatedCrossAttention  # noqa: E402
-from avalign.fusion.transformer import Memory, TransformerBlock  # noqa: E402
+from avalign.fusion.layers.transformer import Memory, TransformerBlock  # noqa: E402
 
 DIMS = {"audio": 5, "lips": 7}
 UNALIGNED = [

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence  # noqa
 
 from avalign.errors import ParameterError  # noqa: E402
 from avalign.fusion import ModalityDropout, build_fusion  # noqa: E402
-from avalign.fusion.masking import (  # noqa: E402
+from avalign.fusion.layers.masking import (  # noqa: E402
     lengths_to_mask,
 )
 

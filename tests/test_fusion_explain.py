@@ -6,10 +6,10 @@ import torch
 
 from avalign.errors import MissingDependencyError, ParameterError
 from avalign.fusion import Fusion, attention_lag, build_fusion
-from avalign.fusion.attention import attend
 from avalign.fusion.explain import attention_maps, integrated_gradients
 from avalign.fusion.influence import contributions, swap_test
 from avalign.fusion.interface import fused
+from avalign.fusion.layers.attention import attend
 
 DIMS = {"audio": 5, "lips": 7, "words": 3}
 

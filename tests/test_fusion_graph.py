@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from avalign.errors import ParameterError  # noqa: E402
 from avalign.fusion import build_fusion  # noqa: E402
-from avalign.fusion.graph import MessagePassing  # noqa: E402
+from avalign.fusion.families.graph import MessagePassing  # noqa: E402
 
 
 def passing(own=0.0, past=0.0, future=0.0, across=0.0, reach=1):

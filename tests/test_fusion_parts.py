@@ -10,13 +10,13 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from avalign.errors import ParameterError  # noqa: E402
-from avalign.fusion.attention import (  # noqa: E402
+from avalign.fusion.layers.attention import (  # noqa: E402
     MultiHeadAttention,
     attend,
     time_window_bias,
 )
-from avalign.fusion.encoders import TemporalEncoder, positional_encoding  # noqa: E402
-from avalign.fusion.masking import (  # noqa: E402
+from avalign.fusion.layers.encoders import TemporalEncoder, positional_encoding  # noqa: E402
+from avalign.fusion.layers.masking import (  # noqa: E402
     lengths_to_mask,
     mask_to_lengths,
     masked_mean,

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 
 from avalign.errors import ParameterError  # noqa: E402
 from avalign.fusion import build_fusion  # noqa: E402
-from avalign.fusion.tensor_fusion import augmented_outer_product  # noqa: E402
+from avalign.fusion.families.tensor_fusion import augmented_outer_product  # noqa: E402
 
 DIMS = {"audio": 5, "lips": 7, "text": 4}
 

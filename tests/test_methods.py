@@ -126,7 +126,7 @@ class TestCommand:
         assert main(["methods", "F14", "--json"]) == 0
         assert (
             json.loads(capsys.readouterr().out)["home"]
-            == "avalign.fusion.gmu:GatedMultimodalUnit"
+            == "avalign.fusion.families.gmu:GatedMultimodalUnit"
         )
 
     def test_what_is_not_there_is_wrong_usage(self, capsys):

@@ -19,12 +19,12 @@ from .join import from_alignment as from_alignment
 from .join import path_warp as path_warp
 from .lag_reading import AttentionLag as AttentionLag
 from .lag_reading import attention_lag as attention_lag
-from .masking import any_valid as any_valid
-from .masking import mask_to_lengths as mask_to_lengths
-from .masking import masked_mean as masked_mean
-from .masking import zero_masked as zero_masked
+from .layers.masking import any_valid as any_valid
+from .layers.masking import mask_to_lengths as mask_to_lengths
+from .layers.masking import masked_mean as masked_mean
+from .layers.masking import zero_masked as zero_masked
+from .layers.onnx_recurrence import run_recurrent as run_recurrent
 from .modality_dropout import ModalityDropout as ModalityDropout
-from .onnx_recurrence import run_recurrent as run_recurrent
 from .ranks import read_ranks as read_ranks
 from .registry import FAMILIES as FAMILIES
 from .registry import Family as Family

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from avalign.errors import MissingDependencyError, ParameterError
-from avalign.fusion.masking import zero_masked
+from avalign.fusion.layers.masking import zero_masked
 from avalign.fusion.scoring import as_array, checked_scores, complete
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from avalign.errors import ParameterError
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput
-from avalign.fusion.masking import any_valid, zero_masked
+from avalign.fusion.layers.masking import any_valid, zero_masked
 
 if TYPE_CHECKING:
     from avalign.space import AutoencoderNetwork

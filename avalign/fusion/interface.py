@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from avalign.errors import ParameterError
-from avalign.fusion.checks import check_shapes, check_values
-from avalign.fusion.masking import masked_mean, zero_masked
+from avalign.fusion.layers.checks import check_shapes, check_values
+from avalign.fusion.layers.masking import masked_mean, zero_masked
 
 __all__ = ["Fusion", "FusionInput", "FusionOutput", "fused"]
 

@@ -35,7 +35,7 @@ class Family:
     when : str
         When to use it, in a sentence.
     home : str
-        Where its class is: "module:Class", inside avalign.fusion.
+        Where its class is: "module:Class", inside avalign.fusion.families.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Family:
         """
         module, _, name = self.home.partition(":")
         loaded: type[Fusion] = getattr(
-            importlib.import_module(f"avalign.fusion.{module}"), name
+            importlib.import_module(f"avalign.fusion.families.{module}"), name
         )
         return loaded
 
@@ -123,7 +123,7 @@ FAMILIES = (
         "Additive attention over streams and time",
         "D. Bahdanau et al., ICLR 2015; C. Hori et al., ICCV 2017",
         "Which stream can be trusted changes over time, and the weights should be readable.",
-        "additive_attention:AdditiveAttentionFusion",
+        "attention.additive:AdditiveAttentionFusion",
     ),
     Family(
         "self_attention",
@@ -131,7 +131,7 @@ FAMILIES = (
         "Multi-head self-attention over streams and time",
         "A. Vaswani et al., NeurIPS 2017",
         "Short clips and much data; what belongs together may lie in any stream at any time.",
-        "self_attention:SelfAttentionFusion",
+        "attention.self_attention:SelfAttentionFusion",
     ),
     Family(
         "cross_attention",
@@ -139,7 +139,7 @@ FAMILIES = (
         "Cross-attention, with a window in time",
         "G. Sterpu et al., ICMI 2018",
         "One stream is the main one; the others lie at a lag that is unknown, or changes.",
-        "cross_attention:CrossAttentionFusion",
+        "attention.cross_attention:CrossAttentionFusion",
     ),
     Family(
         "co_attention",
@@ -147,7 +147,7 @@ FAMILIES = (
         "Co-attention (both ways)",
         "J. Lu et al., NeurIPS 2016 and 2019",
         "Streams of equal standing that explain each other; few parameters.",
-        "co_attention:CoAttentionFusion",
+        "attention.co_attention:CoAttentionFusion",
     ),
     Family(
         "multimodal_transformer",
@@ -155,7 +155,7 @@ FAMILIES = (
         "Multimodal transformer (MulT)",
         "Y.-H. H. Tsai et al., ACL 2019",
         "Much data, streams of different rates or unaligned, each explaining the others.",
-        "multimodal_transformer:MultimodalTransformerFusion",
+        "attention.multimodal:MultimodalTransformerFusion",
     ),
     Family(
         "bottleneck_transformer",
@@ -163,7 +163,7 @@ FAMILIES = (
         "Bottleneck transformer (MBT)",
         "A. Nagrani et al., NeurIPS 2021",
         "Long or many streams, for which attention from all to all costs or overfits.",
-        "bottleneck_transformer:BottleneckTransformerFusion",
+        "attention.bottleneck:BottleneckTransformerFusion",
     ),
     Family(
         "gated_cross_attention",
@@ -171,7 +171,7 @@ FAMILIES = (
         "Gated cross-attention (Flamingo)",
         "J.-B. Alayrac et al., NeurIPS 2022",
         "The target does well alone, or is pretrained, and must not be upset at first.",
-        "gated_cross_attention:GatedCrossAttentionFusion",
+        "attention.gated:GatedCrossAttentionFusion",
     ),
     Family(
         "modality_gates",

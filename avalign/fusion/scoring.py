@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from avalign.errors import ParameterError
-from avalign.fusion.masking import zero_masked
+from avalign.fusion.layers.masking import zero_masked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.encoders import PerStream
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
-from avalign.fusion.masking import any_valid, by_name, masked_softmax, stack_streams
+from avalign.fusion.layers.encoders import PerStream
+from avalign.fusion.layers.masking import any_valid, by_name, masked_softmax, stack_streams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

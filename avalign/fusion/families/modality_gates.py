@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.encoders import StreamEncoders, StreamHeads
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
-from avalign.fusion.masking import (
+from avalign.fusion.layers.encoders import StreamEncoders, StreamHeads
+from avalign.fusion.layers.masking import (
     any_valid,
     by_name,
     masked_softmax,
     stack_streams,
     weighted_sum,
 )
-from avalign.fusion.options import checked_width
+from avalign.fusion.layers.options import checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from avalign.errors import ParameterError
-from avalign.fusion.attention import AdditiveAttention
-from avalign.fusion.encoders import StreamEncoders
+from avalign.fusion.families.attention.unaligned import UnalignedFusion
 from avalign.fusion.interface import FusionInput, FusionOutput, fused
-from avalign.fusion.masking import any_valid, masked_mean, stack_streams
-from avalign.fusion.options import checked_count
-from avalign.fusion.transformer import AttentionMaps, Transformer, TransformerBlock
-from avalign.fusion.unaligned import UnalignedFusion
+from avalign.fusion.layers.attention import AdditiveAttention
+from avalign.fusion.layers.encoders import StreamEncoders
+from avalign.fusion.layers.masking import any_valid, masked_mean, stack_streams
+from avalign.fusion.layers.options import checked_count
+from avalign.fusion.layers.transformer import AttentionMaps, Transformer, TransformerBlock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

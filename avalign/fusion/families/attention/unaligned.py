@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from avalign.errors import ParameterError
-from avalign.fusion.encoders import positional_encoding
 from avalign.fusion.interface import Fusion
-from avalign.fusion.masking import zero_masked
+from avalign.fusion.layers.encoders import positional_encoding
+from avalign.fusion.layers.masking import zero_masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

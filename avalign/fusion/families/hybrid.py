@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.early import EarlyFusion
-from avalign.fusion.encoders import StreamHeads
+from avalign.fusion.families.early import EarlyFusion
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
-from avalign.fusion.masking import (
+from avalign.fusion.layers.encoders import StreamHeads
+from avalign.fusion.layers.masking import (
     any_valid,
     by_name,
     equal_shares,

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from avalign.errors import ParameterError
-from avalign.fusion.masking import masked_softmax
-from avalign.fusion.options import checked_dropout
+from avalign.fusion.layers.masking import masked_softmax
+from avalign.fusion.layers.options import checked_dropout
 
 if TYPE_CHECKING:
     from torch import Tensor

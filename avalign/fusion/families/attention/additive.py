@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from avalign.fusion.attention import AdditiveAttention
-from avalign.fusion.encoders import StreamEncoders
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
-from avalign.fusion.masking import any_valid, masked_mean, stack_streams
-from avalign.fusion.options import checked_width
+from avalign.fusion.layers.attention import AdditiveAttention
+from avalign.fusion.layers.encoders import StreamEncoders
+from avalign.fusion.layers.masking import any_valid, masked_mean, stack_streams
+from avalign.fusion.layers.options import checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.encoders import StreamEncoders
+from avalign.fusion.families.tensor_fusion import TensorFusion, augmented
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
-from avalign.fusion.masking import any_valid
-from avalign.fusion.options import checked_count
-from avalign.fusion.tensor_fusion import TensorFusion, augmented
+from avalign.fusion.layers.encoders import StreamEncoders
+from avalign.fusion.layers.masking import any_valid
+from avalign.fusion.layers.options import checked_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import nn
 
-from avalign.fusion.attention import MultiHeadAttention
-from avalign.fusion.masking import masked_mean
+from avalign.fusion.layers.attention import MultiHeadAttention
+from avalign.fusion.layers.masking import masked_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn import functional
 
 from avalign.errors import ParameterError
-from avalign.fusion.encoders import StreamHeads
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
-from avalign.fusion.masking import (
+from avalign.fusion.layers.encoders import StreamHeads
+from avalign.fusion.layers.masking import (
     any_valid,
     by_name,
     equal_shares,
@@ -20,7 +20,7 @@ from avalign.fusion.masking import (
     stack_streams,
     weighted_sum,
 )
-from avalign.fusion.options import checked_width
+from avalign.fusion.layers.options import checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

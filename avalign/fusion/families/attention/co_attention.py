@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from avalign.fusion.encoders import PositionalEncoding, StreamEncoders
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
-from avalign.fusion.masking import any_valid, masked_mean, stack_streams
-from avalign.fusion.options import checked_count
-from avalign.fusion.transformer import (
+from avalign.fusion.layers.encoders import PositionalEncoding, StreamEncoders
+from avalign.fusion.layers.masking import any_valid, masked_mean, stack_streams
+from avalign.fusion.layers.options import checked_count
+from avalign.fusion.layers.transformer import (
     AttentionMaps,
     CrossAttention,
     FeedForward,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.attention import AdditiveAttention
-from avalign.fusion.encoders import PositionalEncoding, StreamEncoders
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
-from avalign.fusion.masking import any_valid, stack_streams
-from avalign.fusion.options import checked_count
-from avalign.fusion.transformer import AttentionMaps, Transformer
+from avalign.fusion.layers.attention import AdditiveAttention
+from avalign.fusion.layers.encoders import PositionalEncoding, StreamEncoders
+from avalign.fusion.layers.masking import any_valid, stack_streams
+from avalign.fusion.layers.options import checked_count
+from avalign.fusion.layers.transformer import AttentionMaps, Transformer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

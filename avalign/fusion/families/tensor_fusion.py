@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from avalign.errors import ParameterError
-from avalign.fusion.encoders import StreamEncoders
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
-from avalign.fusion.masking import any_valid
-from avalign.fusion.options import checked_count
+from avalign.fusion.layers.encoders import StreamEncoders
+from avalign.fusion.layers.masking import any_valid
+from avalign.fusion.layers.options import checked_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from avalign.errors import ParameterError
-from avalign.fusion.encoders import StreamEncoders
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
-from avalign.fusion.masking import any_valid
-from avalign.fusion.onnx_recurrence import run_recurrent
-from avalign.fusion.options import checked_count, checked_width
+from avalign.fusion.layers.encoders import StreamEncoders
+from avalign.fusion.layers.masking import any_valid
+from avalign.fusion.layers.onnx_recurrence import run_recurrent
+from avalign.fusion.layers.options import checked_count, checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,18 +8,18 @@ import torch
 from torch import nn
 
 from avalign.errors import ParameterError
-from avalign.fusion.attention import time_window_bias
-from avalign.fusion.encoders import StreamEncoders
+from avalign.fusion.families.attention.unaligned import UnalignedFusion
 from avalign.fusion.interface import FusionInput, FusionOutput, fused
-from avalign.fusion.masking import any_valid
-from avalign.fusion.options import checked_count
-from avalign.fusion.transformer import (
+from avalign.fusion.layers.attention import time_window_bias
+from avalign.fusion.layers.encoders import StreamEncoders
+from avalign.fusion.layers.masking import any_valid
+from avalign.fusion.layers.options import checked_count
+from avalign.fusion.layers.transformer import (
     AttentionMaps,
     CrossAttention,
     FeedForward,
     Memory,
 )
-from avalign.fusion.unaligned import UnalignedFusion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

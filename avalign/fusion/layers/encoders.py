@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from avalign.errors import ParameterError
-from avalign.fusion.masking import zero_masked
-from avalign.fusion.options import checked_dropout, checked_width
+from avalign.fusion.layers.masking import zero_masked
+from avalign.fusion.layers.options import checked_dropout, checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

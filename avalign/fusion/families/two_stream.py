@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.encoders import StreamEncoders, TemporalEncoder
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
-from avalign.fusion.masking import any_valid
-from avalign.fusion.options import checked_width
+from avalign.fusion.layers.encoders import StreamEncoders, TemporalEncoder
+from avalign.fusion.layers.masking import any_valid
+from avalign.fusion.layers.options import checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

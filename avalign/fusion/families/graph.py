@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from avalign.fusion.attention import AdditiveAttention
-from avalign.fusion.encoders import StreamEncoders
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
-from avalign.fusion.masking import any_valid, stack_streams, zero_masked
-from avalign.fusion.options import checked_count
+from avalign.fusion.layers.attention import AdditiveAttention
+from avalign.fusion.layers.encoders import StreamEncoders
+from avalign.fusion.layers.masking import any_valid, stack_streams, zero_masked
+from avalign.fusion.layers.options import checked_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,1 @@
+"""The families of fusion, one file each."""

@@ -1,0 +1,1 @@
+"""What families are built from: attention, encoders, masks, and checks of options."""
