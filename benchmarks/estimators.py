@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from avalign.align import Calibration, ClipAlignment, align_streams
+from avalign.align import ClipAlignment, LagCalibration, align_streams
 from avalign.train import NEUTRAL
 from avalign.types import ClipStreams
 
@@ -17,7 +17,7 @@ __all__ = ["avalign_estimator", "baseline_estimator"]
 
 
 def avalign_estimator(
-    space: Space | None = None, calibration: Calibration | None = None
+    space: Space | None = None, calibration: LagCalibration | None = None
 ) -> Estimator:
     """Measure as avalign does.
 
@@ -25,7 +25,7 @@ def avalign_estimator(
     ----------
     space : Space, optional
         By default the shipped one.
-    calibration : Calibration, optional
+    calibration : LagCalibration, optional
         By default the shipped one.
 
     Returns

@@ -22,7 +22,7 @@ from avalign.errors import ParameterError
 from avalign.train import (
     Condition,
     Corpus,
-    Telling,
+    TrainingCallbacks,
     Utterance,
     class_metrics,
     condition_batches,
@@ -33,7 +33,7 @@ from avalign.train import (
     utterance_name,
     with_targets,
 )
-from avalign.train.plans import TrainingPlan
+from avalign.train.plans import RecognizerPlan
 from benchmarks.results import write_rows
 
 __all__ = ["SHARES", "FewLabels", "run_few_labels"]
@@ -89,7 +89,7 @@ def run_few_labels(
     shares: Sequence[float] = SHARES,
     repeats: int = 3,
     seed: int = 0,
-    plan: TrainingPlan | None = None,
+    plan: RecognizerPlan | None = None,
 ) -> list[FewLabels]:
     """Train on each share of the labels, print the curve, write ``few-labels.csv``.
 
@@ -107,7 +107,7 @@ def run_few_labels(
         How often each share is drawn and learnt.
     seed : int
         Of the first repeat.
-    plan : TrainingPlan, optional
+    plan : RecognizerPlan, optional
         How all labels are learnt; by default as `emotion_plan` says.
 
     Returns
@@ -162,7 +162,7 @@ def _labelled(manifest: Manifest, name: str) -> Manifest:
 
 
 def _load(
-    rows: Manifest, plan: TrainingPlan, classes: tuple[str, ...], cache: Path | None
+    rows: Manifest, plan: RecognizerPlan, classes: tuple[str, ...], cache: Path | None
 ) -> _Part:
     utterances, _ = labelled_utterances(rows, plan, classes, (), cache, None)
     names = {one.name for one in utterances}
@@ -172,7 +172,7 @@ def _load(
 
 def _trained_uar(
     parts: dict[str, _Part],
-    plan: TrainingPlan,
+    plan: RecognizerPlan,
     classes: tuple[str, ...],
     share: float,
     seed: int,
@@ -195,7 +195,7 @@ def _trained_uar(
             (),
             Path(folder),
             resume=False,
-            telling=Telling(),
+            telling=TrainingCallbacks(),
         )
     batches = condition_batches(
         parts["test"].utterances,

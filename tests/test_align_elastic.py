@@ -10,7 +10,7 @@ import pytest
 from avalign.align import MATCH_CONFIDENCE, align_pair, lag_map, pair_lips, pair_sounds
 from avalign.align.recordings.coarse import played_at
 from avalign.align.warp import choose_model, fit_warp, weighted_quantile
-from avalign.audio import laid_out, stretched
+from avalign.audio import place_audio, stretch_audio
 from avalign.errors import NoAnswerError, ParameterError
 from avalign.media import read_audio
 from avalign.streams.extraction import sound_features
@@ -237,7 +237,7 @@ def test_stretched_sound_is_where_the_warp_says_and_keeps_its_pitch():
     knots_s = np.arange(0.0, 50.0, 0.1)
     warp = TimeWarp(knots_s, knots_s + 1.0 + 0.1 * np.sin(2 * np.pi * knots_s / 7) / 0.9)
     blocks = iter(np.array_split(both, 37, axis=1))
-    made = np.concatenate(list(stretched(blocks, rate, 0.0, warp, 50.0)), axis=1)
+    made = np.concatenate(list(stretch_audio(blocks, rate, 0.0, warp, 50.0)), axis=1)
     assert made.shape == (2, 50 * rate)
     assert np.allclose(made[1], 0.5 * made[0], atol=1e-5)
     heard_s = warp.to_other(onsets_s(made[0], rate))
@@ -255,18 +255,18 @@ def test_stretched_sound_is_where_the_warp_says_and_keeps_its_pitch():
 def test_sound_that_is_laid_out_keeps_its_samples():
     samples = np.arange(1, 11, dtype=np.float32)[None] / 10
     blocks = iter(np.array_split(samples, 3, axis=1))
-    made = np.concatenate(list(laid_out(blocks, 10, 0.3, 2.0)), axis=1)[0]
+    made = np.concatenate(list(place_audio(blocks, 10, 0.3, 2.0)), axis=1)[0]
     assert made == pytest.approx([0, 0, 0, *samples[0], *[0] * 7])
-    early = np.concatenate(list(laid_out(iter([samples]), 10, -0.4, 0.5)), axis=1)[0]
+    early = np.concatenate(list(place_audio(iter([samples]), 10, -0.4, 0.5)), axis=1)[0]
     assert early == pytest.approx(samples[0, 4:9])
 
 
 def test_sound_of_no_length_is_refused():
     warp = TimeWarp(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
     with pytest.raises(ParameterError, match="length"):
-        next(stretched(iter([np.zeros((1, 10), np.float32)]), 10, 0.0, warp, 0.0))
+        next(stretch_audio(iter([np.zeros((1, 10), np.float32)]), 10, 0.0, warp, 0.0))
     with pytest.raises(ParameterError, match="no sound"):
-        next(stretched(iter([]), 10, 0.0, warp, 1.0))
+        next(stretch_audio(iter([]), 10, 0.0, warp, 1.0))
 
 
 def test_an_empty_stream_is_too_short():

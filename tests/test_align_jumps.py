@@ -9,7 +9,7 @@ from test_align_elastic import mfcc, mfcc_of_speech, speech
 from avalign.align import MATCH_CONFIDENCE, align_pair, pair_sounds, residuals_s
 from avalign.align.recordings.coarse import lag_band
 from avalign.align.recordings.whole import whole_fit
-from avalign.audio import stretched
+from avalign.audio import stretch_audio
 from avalign.dtw.general.jumps import path_with_jumps
 from avalign.types import FeatureStream, TimeWarp
 
@@ -151,7 +151,9 @@ def test_retimed_sound_is_cut_and_silent_at_jumps():
         np.array([0.0, 2.0, 4.00, 5.99, 6.0, 8.0]),
         (1, 3),
     )
-    blocks = list(stretched(iter(np.array_split(tone[None], 9, axis=1)), 8000, 0.0, warp, 7.0))
+    blocks = list(
+        stretch_audio(iter(np.array_split(tone[None], 9, axis=1)), 8000, 0.0, warp, 7.0)
+    )
     made = np.concatenate(blocks, axis=1)[0]
     assert len(made) == 7 * 8000
     # Fades reach 10 ms into what is cut out.

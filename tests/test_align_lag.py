@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avalign.align import (
-    Calibration,
+    LagCalibration,
     gather_evidence,
     in_sync_probability,
     load_calibration,
@@ -19,7 +19,7 @@ from avalign.align.confidence import tempered_interval
 from avalign.errors import ParameterError
 from avalign.types import FeatureStream, LagCurve
 
-CALIBRATION = Calibration(0.0, 1.0, 0.0, 1.0, 0.5, 1.0, 0.004)
+CALIBRATION = LagCalibration(0.0, 1.0, 0.0, 1.0, 0.5, 1.0, 0.004)
 
 
 def embedding(values, start_s=0.0, valid=None):

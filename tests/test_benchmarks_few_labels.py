@@ -12,11 +12,11 @@ from recognition import STREAMS, utterance  # noqa: E402
 from avalign.errors import ParameterError  # noqa: E402
 from avalign.train import emotion  # noqa: E402
 from avalign.train.disturb import CLEAN  # noqa: E402
-from avalign.train.plans import LoopPlan, TrainingPlan  # noqa: E402
+from avalign.train.plans import LoopPlan, RecognizerPlan  # noqa: E402
 from benchmarks import few_labels  # noqa: E402
 from benchmarks.__main__ import main  # noqa: E402
 
-PLAN = TrainingPlan(
+PLAN = RecognizerPlan(
     fusion="early",
     streams=STREAMS,
     width=8,

@@ -79,10 +79,10 @@ def write_recogniser(path, overwrite):
 
 def write_limits(path, overwrite):
     pytest.importorskip("torch")
-    from avalign.tasks.calibration import Calibration, write_calibration
+    from avalign.tasks.calibration import AnswerLimits, write_calibration
 
     (path.parent / "model.safetensors").write_bytes(b"weights")
-    write_calibration(Calibration(), path.parent)
+    write_calibration(AnswerLimits(), path.parent)
 
 
 def write_curves(path, overwrite):

@@ -14,7 +14,7 @@ from avalign.tasks.models import Recognizer  # noqa: E402
 from avalign.tasks.pooling import StatisticsPooling  # noqa: E402
 from avalign.tasks.settings import StreamSettings  # noqa: E402
 from avalign.tasks.storage import load_model, save_model  # noqa: E402
-from avalign.train.plans import TrainingPlan, emotion_plan  # noqa: E402
+from avalign.train.plans import RecognizerPlan, emotion_plan  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -194,4 +194,4 @@ def test_a_kept_model_keeps_what_it_measured(tmp_path):
 
 def test_emotion_reads_statistics_and_speech_does_not():
     assert emotion_plan().shape()["statistics"] is True
-    assert TrainingPlan().shape()["statistics"] is False
+    assert RecognizerPlan().shape()["statistics"] is False

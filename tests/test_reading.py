@@ -9,14 +9,14 @@ from avalign.errors import MediaError, ParameterError
 from avalign.tasks import GRID, RecognizerSettings, StreamSettings, WordTiming
 from avalign.tasks.alphabet import ENGLISH
 from avalign.tasks.calibration import (
-    Calibration,
+    AnswerLimits,
     Limit,
     fit_limit,
     read_calibration,
     write_calibration,
 )
 from avalign.tasks.evaluation import score_classes, score_speech, score_values
-from avalign.tasks.reading import SpeechReader, SpokenRows, model_grammar
+from avalign.tasks.reading import CtcOutput, SpeechReader, model_grammar
 from avalign.transcript import Transcript, Word
 
 
@@ -34,7 +34,7 @@ def rows_of(text, sure=0.98):
     labels = [number for one in ENGLISH.encode(text) for number in (int(one), 0)]
     probabilities = np.full((len(labels), ENGLISH.size), (1 - sure) / (ENGLISH.size - 1))
     probabilities[np.arange(len(labels)), labels] = sure
-    return SpokenRows(np.log(probabilities), None, 0.02 * np.arange(len(labels)))
+    return CtcOutput(np.log(probabilities), None, 0.02 * np.arange(len(labels)))
 
 
 def test_a_vocabulary_tells_its_grammar():
@@ -78,7 +78,7 @@ def test_words_by_row_time_words_of_the_vocabulary():
     scores[[0, 5, 9], 0] = 5.0
     scores[1:5, 1] = 5.0
     scores[6:9, 2] = 5.0
-    rows = SpokenRows(told.log_probs, scores, told.times_s)
+    rows = CtcOutput(told.log_probs, scores, told.times_s)
     reader = SpeechReader(settings(["ab", "cd"], word_rows=True))
     words = reader.time_words(rows, Transcript((Word("AB"), Word("cd")))).words
     assert [word.text for word in words] == ["AB", "cd"]
@@ -107,7 +107,7 @@ def test_words_that_are_read_have_the_times_of_their_rows():
     for place, word in enumerate(said.split()):
         first = later + 8 * place
         scores[first : first + 6, 1 + vocabulary.index(word)] = 5.0
-    rows = SpokenRows(log_probs, scores, 0.02 * np.arange(len(log_probs)))
+    rows = CtcOutput(log_probs, scores, 0.02 * np.arange(len(log_probs)))
     read = SpeechReader(settings(vocabulary, word_rows=True)).read(rows).best
     assert read.text == said
     starts_s = [word.start_s for word in read.words]
@@ -158,7 +158,7 @@ def test_a_limit_parts_what_can_be_parted():
 
 def test_a_calibration_belongs_to_its_weights(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"weights")
-    written = Calibration(
+    written = AnswerLimits(
         {"audio": Limit(0.2, 0.9, 1.0)}, {"audio": 0.4}, WordTiming(-0.01, 0.03), {"clips": 3}
     )
     assert read_calibration(tmp_path) is None

@@ -15,7 +15,7 @@ from avalign.plots.figures import new_figure
 from avalign.plots.recognition import draw_emotion
 from avalign.tasks import Recognizer, save_model
 from avalign.tasks.answer import Emotion, RecognitionReport
-from avalign.tasks.calibration import Calibration, Limit
+from avalign.tasks.calibration import AnswerLimits, Limit
 from avalign.tasks.recognition import recognize
 from avalign.transcript import Transcript, Word
 
@@ -59,7 +59,7 @@ def test_a_transcript_of_other_words_is_noted(sound):
 
 
 def test_speech_beyond_the_limit_is_outside_the_vocabulary(sound):
-    never = Calibration({"audio": Limit(-1.0, 0.0, 1.0)})
+    never = AnswerLimits({"audio": Limit(-1.0, 0.0, 1.0)})
     report = recognize(sound, model(), calibration=never)
     assert (report.status, report.exit_code) == ("no_answer", 4)
     assert "outside my vocabulary: the model knows 2 words" in report.reason
@@ -77,7 +77,7 @@ def test_emotion_is_told_over_time_and_shares_add_up(sound):
 
 
 def test_what_is_not_certain_enough_has_no_label(sound):
-    strict = Calibration(certainty={"audio": 1.0})
+    strict = AnswerLimits(certainty={"audio": 1.0})
     report = recognize(sound, model(characters="", labels=LABELS), calibration=strict)
     assert report.emotion.label is None
     assert report.exit_code == 4
@@ -89,7 +89,7 @@ def test_who_never_measured_when_to_believe_the_model_is_told(sound):
         "when to believe the model was never measured for audio: "
         "avalign evaluate --calibrate does"
     ]
-    known = Calibration(certainty={"audio": 0.1})
+    known = AnswerLimits(certainty={"audio": 0.1})
     measured = recognize(sound, model(characters="", labels=LABELS), calibration=known)
     assert not any("never measured" in note for note in measured.notes)
 

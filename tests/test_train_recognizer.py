@@ -25,10 +25,10 @@ from avalign.tasks.models import Answers, Recognizer  # noqa: E402
 from avalign.tasks.storage import load_model  # noqa: E402
 from avalign.train.batches import BatchSource, make_batch  # noqa: E402
 from avalign.train.conditions import Condition, condition_batches  # noqa: E402
-from avalign.train.disturb import CLEAN, Augmentation  # noqa: E402
+from avalign.train.disturb import CLEAN, UtteranceAugmentation  # noqa: E402
 from avalign.train.noise import WhiteNoise, mix_at_snr  # noqa: E402
 from avalign.train.objective import LossWeights, Objective, task_losses  # noqa: E402
-from avalign.train.plans import LoopPlan, Telling, TrainingPlan, known_streams  # noqa: E402
+from avalign.train.plans import LoopPlan, RecognizerPlan, TrainingCallbacks, known_streams  # noqa: E402
 from avalign.train.run_folder import RUN_FILES, run_folder  # noqa: E402
 from avalign.train.utterances import aligned_sequence, word_rows  # noqa: E402
 from avalign.transcript import Transcript, Word, transcript_stream  # noqa: E402
@@ -110,7 +110,7 @@ def test_a_run_tells_what_it_did(whole_run):
 
 def test_a_finished_run_is_not_run_again(whole_run, tmp_path):
     steps = []
-    result = run(whole_run[0], resume=True, telling=Telling(progress=steps.append))
+    result = run(whole_run[0], resume=True, telling=TrainingCallbacks(progress=steps.append))
     assert steps == []
     assert result.best_score == whole_run[1].best_score
 
@@ -174,7 +174,7 @@ def test_what_is_no_number_stops_and_keeps_the_last_good_state(tmp_path, part, w
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Objective, "forward", watched)
         with pytest.raises(NoAnswerError, match=rf"epoch 2, step 6 \(clip.*{why}.*last good"):
-            run(tmp_path, telling=Telling(progress=spoil))
+            run(tmp_path, telling=TrainingCallbacks(progress=spoil))
     kept = load_file(tmp_path / "checkpoint.safetensors")
     assert all(tensor.isfinite().all() for tensor in kept.values())
     assert load_model(tmp_path)
@@ -305,7 +305,7 @@ def test_the_rate_rises_and_falls():
 def test_late_fusion_stays_late(name):
     """Nothing that joins rows of the streams comes after a combination of decisions."""
     is_late = family(name).row in ("F2", "F3", "F4")
-    assert TrainingPlan(fusion=name).shape()["context"] is not is_late
+    assert RecognizerPlan(fusion=name).shape()["context"] is not is_late
 
 
 def test_text_is_a_stream_beside_sound_and_lips(tmp_path):
@@ -337,7 +337,7 @@ def source(utterances, augmentation=None, seed=0, noises=(), batch_size=4):
     return BatchSource(
         utterances,
         settings(),
-        augmentation or Augmentation(),
+        augmentation or UtteranceAugmentation(),
         noises,
         batch_size=batch_size,
         seed=seed,
@@ -410,12 +410,12 @@ def test_a_condition_gives_only_its_streams_and_its_noise():
 
 
 def test_noise_grows_louder_over_the_first_epochs():
-    world = Augmentation(snr_db=(-8.0, 22.0), easing=0.4)
+    world = UtteranceAugmentation(snr_db=(-8.0, 22.0), easing=0.4)
     assert world.snr_range(0.0) == (20.0, 22.0)
     assert world.snr_range(0.2) == pytest.approx((6.0, 22.0))
     assert world.snr_range(0.4) == world.snr_range(1.0) == (-8.0, 22.0)
     assert replace(world, easing=0.0).snr_range(0.0) == (-8.0, 22.0)
-    assert Augmentation(snr_db=(5.0, 5.0)).snr_range(0.0) == (5.0, 5.0)
+    assert UtteranceAugmentation(snr_db=(5.0, 5.0)).snr_range(0.0) == (5.0, 5.0)
 
 
 def test_words_move_with_the_clock():

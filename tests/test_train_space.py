@@ -12,11 +12,11 @@ from avalign.align import gather_evidence, load_calibration, rigid_alignment  # 
 from avalign.data.manifest import ManifestRow  # noqa: E402
 from avalign.errors import MediaError, ParameterError  # noqa: E402
 from avalign.space import EncoderSettings, SpaceSettings  # noqa: E402
-from avalign.train.augment import Augmentation, draw_batch  # noqa: E402
+from avalign.train.augment import WindowAugmentation, draw_batch  # noqa: E402
 from avalign.train.calibration import Trial, cross_validate, fit_to_trials  # noqa: E402
 from avalign.train.corpus import Corpus, TrainingClip  # noqa: E402
 from avalign.train.space import (  # noqa: E402
-    TrainingPlan,
+    SpacePlan,
     fit_space,
     load_corpus_clips,
     train_space,
@@ -27,7 +27,7 @@ from avalign.types import Alignment, FeatureStream, LagCurve  # noqa: E402
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 SHARES = {"natural": 0.7, "read": 0.3}
 EVEN = np.full(3, 1 / 3)
-STILL = Augmentation(
+STILL = WindowAugmentation(
     speed=0.0,
     vocal_tract=0.0,
     noise_share=0.0,
@@ -73,7 +73,7 @@ def small_plan(**changes):
         lips=EncoderSettings((3, 3), (1, 1)),
     )
     plan = {"members": 1, "steps": 120, "batch": 14, "lengths": (40,), "shares": SHARES}
-    return TrainingPlan(**{**plan, "settings": settings, "remeasure_every": 30, **changes})
+    return SpacePlan(**{**plan, "settings": settings, "remeasure_every": 30, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_a_mass_of_one_speaker_alone_is_nothing_to_learn_from():
 def test_disturbed_windows_keep_their_shapes_and_stay_finite():
     corpus = Corpus([planted_clip(seed) for seed in range(3)])
     batch = draw_batch(
-        corpus, EVEN, 20, 50, np.zeros(3), Augmentation(), np.random.default_rng(1)
+        corpus, EVEN, 20, 50, np.zeros(3), WindowAugmentation(), np.random.default_rng(1)
     )
     count = len(batch.lag_rows)
     assert batch.log_mel.shape == (count, 100, 40)

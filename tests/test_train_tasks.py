@@ -21,10 +21,10 @@ from avalign.tasks.alphabet import Alphabet  # noqa: E402
 from avalign.tasks.calibration import read_calibration  # noqa: E402
 from avalign.tasks.storage import load_model  # noqa: E402
 from avalign.train import emotion, folds, speech  # noqa: E402
-from avalign.train.plans import LoopPlan, TrainingPlan, emotion_plan  # noqa: E402
+from avalign.train.plans import LoopPlan, RecognizerPlan, emotion_plan  # noqa: E402
 from avalign.train.utterances import Skipped  # noqa: E402
 
-PLAN = TrainingPlan(
+PLAN = RecognizerPlan(
     fusion="early",
     streams=STREAMS,
     width=8,

@@ -14,8 +14,8 @@ import torch
 from recognition import LABELS, STREAMS, settings, utterance
 
 from avalign.train.conditions import Condition
-from avalign.train.disturb import CLEAN, Augmentation
-from avalign.train.plans import LoopPlan, Telling, TrainingPlan
+from avalign.train.disturb import CLEAN, UtteranceAugmentation
+from avalign.train.plans import LoopPlan, RecognizerPlan, TrainingCallbacks
 from avalign.train.recognizer import Corpus, train_recognizer
 from avalign.train.run_folder import run_folder
 from avalign.train.scores import EmotionTest, SpeechTest
@@ -46,13 +46,13 @@ def run(folder, *, augmentation=None, loop=LOOP, data=None, telling=None, task=N
     data = data or corpus()
     resume = more.pop("resume", False)
     streams = more.pop("streams", STREAMS)
-    plan = TrainingPlan(
+    plan = RecognizerPlan(
         fusion=more.pop("fusion", "early"),
         streams=streams,
         width=8,
         dropout=more.pop("dropout", 0.2),
         voices=2,
-        augmentation=augmentation or Augmentation(),
+        augmentation=augmentation or UtteranceAugmentation(),
         loop=loop,
         device="cpu",
         **more,
@@ -95,7 +95,7 @@ def main():
         return
     overwrite = "-y" in sys.argv
     with run_folder(folder, inputs=(), overwrite=overwrite, resume=not overwrite) as work:
-        run(work, telling=Telling(progress=progress))
+        run(work, telling=TrainingCallbacks(progress=progress))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from .clip import REPAIR_CONFIDENCE as REPAIR_CONFIDENCE
 from .clip import VERDICT_CONFIDENCE as VERDICT_CONFIDENCE
 from .clip import ClipAlignment as ClipAlignment
 from .clip import align_streams as align_streams
-from .confidence import Calibration as Calibration
+from .confidence import LagCalibration as LagCalibration
 from .confidence import load_calibration as load_calibration
 from .evidence import Evidence as Evidence
 from .evidence import gather_evidence as gather_evidence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.align.confidence import Calibration, load_calibration
+from avalign.align.confidence import LagCalibration, load_calibration
 from avalign.align.evidence import Evidence, add_evidence, gather_evidence
 from avalign.align.lag import rigid_alignment
 from avalign.align.places import median_box, name_places
@@ -92,7 +92,7 @@ def align_streams(
     *,
     max_lag_s: float = 1.0,
     model: Space | None = None,
-    calibration: Calibration | None = None,
+    calibration: LagCalibration | None = None,
 ) -> ClipAlignment:
     """Find how late the sound of a clip is against the lips it belongs to.
 
@@ -104,7 +104,7 @@ def align_streams(
         Search lags of plus and minus this much; up to 15 s.
     model : Space, optional
         Shared space; default the shipped one.
-    calibration : Calibration, optional
+    calibration : LagCalibration, optional
         Calibration that belongs to `model`; default the shipped one.
 
     Returns
@@ -163,7 +163,7 @@ def _rigid(
     picture_s: float,
     no_match: float,
     model: Space,
-    calibration: Calibration,
+    calibration: LagCalibration,
 ) -> Alignment:
     found = rigid_alignment(
         evidence,
@@ -181,7 +181,7 @@ def _choose(
     candidates: list[_Candidate],
     no_match: float,
     model: Space,
-    calibration: Calibration,
+    calibration: LagCalibration,
 ) -> tuple[_Candidate, Alignment, Evidence]:
     """Pick the face the sound belongs to; it may be several tracks, one after another.
 

@@ -18,7 +18,7 @@ from avalign.space import SHIPPED_WEIGHTS, blame_installation
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SHIPPED_CALIBRATION", "Calibration", "load_calibration", "tempered_interval"]
+__all__ = ["SHIPPED_CALIBRATION", "LagCalibration", "load_calibration", "tempered_interval"]
 
 # Evidence against a match says less than evidence for one: some mouths fit their own
 # voice badly, and show its lag all the same.
@@ -31,7 +31,7 @@ SHIPPED_CALIBRATION = SHIPPED_WEIGHTS.with_name("calibration.json")
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class LagCalibration:
     """The probability of being right: that sound and lips match, times that the lag is close.
 
     Each is a logistic map. Sound and lips that do not match cannot have a right lag,
@@ -153,7 +153,7 @@ class Calibration:
 
 
 @lru_cache(maxsize=4)
-def load_calibration(path: Path | str = SHIPPED_CALIBRATION) -> Calibration:
+def load_calibration(path: Path | str = SHIPPED_CALIBRATION) -> LagCalibration:
     """Load a calibration; without an argument, the shipped model's.
 
     Parameters
@@ -163,7 +163,7 @@ def load_calibration(path: Path | str = SHIPPED_CALIBRATION) -> Calibration:
 
     Returns
     -------
-    Calibration
+    LagCalibration
         The calibration.
 
     Raises
@@ -177,7 +177,7 @@ def load_calibration(path: Path | str = SHIPPED_CALIBRATION) -> Calibration:
     with blame_installation(path == SHIPPED_CALIBRATION):
         try:
             fields = read_json(path, largest_bytes=_LARGEST_BYTES, hint=hint)
-            calibration = Calibration(
+            calibration = LagCalibration(
                 **{name: _number(name, value) for name, value in fields.items()}
             )
             if min(calibration.interval_scale, calibration.smallest_half_width_s) < 0.0:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.align.confidence import Calibration, tempered_interval
+from avalign.align.confidence import LagCalibration, tempered_interval
 from avalign.align.evidence import BLOCK_ROWS, Evidence, match_log_odds
 from avalign.types import Alignment, FeatureStream, LagCurve, runs
 
@@ -44,7 +44,7 @@ def rigid_alignment(
     no_match: float,
     zero_lag_s: float,
     speech_s: float,
-    calibration: Calibration,
+    calibration: LagCalibration,
     picture_s: float = 0.0,
 ) -> Alignment:
     """Find the lag that explains the whole clip best.
@@ -69,7 +69,7 @@ def rigid_alignment(
         Lag that the model shows for clips in sync; taken off.
     speech_s : float
         Seconds of speech heard while the lips were seen.
-    calibration : Calibration
+    calibration : LagCalibration
         Turns the posterior into a confidence.
     picture_s : float, optional
         Seconds from one picture to the next; widens the interval where they are long.
@@ -124,7 +124,7 @@ def confidence_interval(
     curve: LagCurve,
     lag_s: float,
     confidence: float,
-    calibration: Calibration,
+    calibration: LagCalibration,
     *,
     picture_s: float = 0.0,
 ) -> tuple[float, float]:
@@ -144,7 +144,7 @@ def confidence_interval(
         The estimate.
     confidence : float
         Calibrated probability that it is within 40 ms.
-    calibration : Calibration
+    calibration : LagCalibration
         Scale and least width of the interval.
     picture_s : float, optional
         Seconds from one picture to the next.

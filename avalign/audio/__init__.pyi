@@ -7,5 +7,5 @@ from .mel import MfccSettings as MfccSettings
 from .mel import dct_basis as dct_basis
 from .mel import hann_window as hann_window
 from .mel import mel_filters as mel_filters
-from .stretch import laid_out as laid_out
-from .stretch import stretched as stretched
+from .stretch import place_audio as place_audio
+from .stretch import stretch_audio as stretch_audio

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from avalign.types import TimeWarp
 
-__all__ = ["laid_out", "stretched"]
+__all__ = ["place_audio", "stretch_audio"]
 
 # Two periods of a low voice; a window may move by half a period of one at 100 Hz.
 WINDOW_S = 0.025
@@ -39,7 +39,7 @@ JOIN_S = 0.010
 _BLOCK_S = 1.0
 
 
-def stretched(
+def stretch_audio(
     blocks: Iterator[NDArray[np.float32]],
     sample_rate_hz: int,
     start_s: float,
@@ -104,7 +104,7 @@ def stretched(
             begin = end
 
 
-def laid_out(
+def place_audio(
     blocks: Iterator[NDArray[np.float32]],
     sample_rate_hz: int,
     start_s: float,
@@ -234,7 +234,7 @@ def _section(
 
 
 def _mixed(sound: NDArray[Any], back: bool = False) -> NDArray[Any]:
-    """Turn two channels to middle and side, or back: each channel is stretched by itself.
+    """Turn two channels to middle and side, or back: each channel is stretch_audio by itself.
 
     What stands in the middle of a stereo picture is in one channel then, and stays there.
     """

@@ -56,7 +56,7 @@ def audit_manifest(
     jobs : int, optional
         Files read at once; by default as many as there are cores.
     progress : callable, optional
-        Called with the share of the files that is done, 0 to 1.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------

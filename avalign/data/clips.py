@@ -182,7 +182,7 @@ def extract_clips(
         Files at once, one core each; by default as many as there are cores. With one,
         each file is spread over all cores.
     progress : callable, optional
-        Called with the share of the files that is done, 0 to 1.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------

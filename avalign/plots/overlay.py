@@ -54,7 +54,7 @@ def write_overlay(
     overwrite : bool
         Replace a file that exists.
     progress : callable, optional
-        Called with the share of the work that is done, 0 to 1.
+        Called with the fraction done, 0 to 1.
 
     Raises
     ------

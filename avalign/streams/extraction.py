@@ -66,7 +66,7 @@ def extract(
     jobs : int, optional
         Cores to spread the picture over; all of them by default.
     progress : callable, optional
-        Called with the share of the work that is done, 0 to 1.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------

@@ -4,7 +4,7 @@ from .answer import Emotion as Emotion
 from .answer import RecognitionReport as RecognitionReport
 from .answer import Trace as Trace
 from .calibration import CALIBRATION_NAME as CALIBRATION_NAME
-from .calibration import Calibration as Calibration
+from .calibration import AnswerLimits as AnswerLimits
 from .calibration import Limit as Limit
 from .calibration import fit_limit as fit_limit
 from .calibration import read_calibration as read_calibration
@@ -49,8 +49,8 @@ from .metrics import speech_errors as speech_errors
 from .metrics import word_time_errors as word_time_errors
 from .models import Answers as Answers
 from .models import Recognizer as Recognizer
+from .reading import CtcOutput as CtcOutput
 from .reading import SpeechReader as SpeechReader
-from .reading import SpokenRows as SpokenRows
 from .reading import model_grammar as model_grammar
 from .recognition import recognize as recognize
 from .settings import RecognizerSettings as RecognizerSettings

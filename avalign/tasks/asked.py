@@ -16,54 +16,56 @@ if TYPE_CHECKING:
 
     from avalign.fusion import AlignedBatch
     from avalign.tasks.answer import RecognitionReport
-    from avalign.tasks.calibration import Calibration
+    from avalign.tasks.calibration import AnswerLimits
     from avalign.tasks.models import Recognition, Recognizer
-    from avalign.tasks.observation import Observation
+    from avalign.tasks.observation import ClipInputs
     from avalign.types import AlignedSequence
 
-__all__ = ["Asked", "batch_of", "never_measured"]
+__all__ = ["ClipPrediction", "batch_of", "never_measured"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class ClipPrediction:
     """A clip, and what a model told of it.
 
     Parameters
     ----------
     model : Recognizer
         The model, in ``eval`` mode.
-    seen : Observation
+    seen : ClipInputs
         The clip.
     batch : AlignedBatch
         The clip as a batch of one.
     told : Recognition
         What the model told.
-    calibration : Calibration
+    calibration : AnswerLimits
         When to believe it.
     """
 
     model: Recognizer
-    seen: Observation
+    seen: ClipInputs
     batch: AlignedBatch
     told: Recognition
-    calibration: Calibration
+    calibration: AnswerLimits
 
     @classmethod
-    def of(cls, model: Recognizer, seen: Observation, calibration: Calibration) -> Asked:
+    def of(
+        cls, model: Recognizer, seen: ClipInputs, calibration: AnswerLimits
+    ) -> ClipPrediction:
         """Ask a model.
 
         Parameters
         ----------
         model : Recognizer
             The model, in ``eval`` mode.
-        seen : Observation
+        seen : ClipInputs
             The clip.
-        calibration : Calibration
+        calibration : AnswerLimits
             When to believe the model.
 
         Returns
         -------
-        Asked
+        ClipPrediction
             With its answers.
         """
         batch = batch_of(model, [seen.sequence])

@@ -73,7 +73,7 @@ def features_in_bulk(
     jobs : int, optional
         Processes; by default as many as there are cores. With one, this process works.
     progress : callable, optional
-        Called with the share of the sounds that is done, 0 to 1.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------

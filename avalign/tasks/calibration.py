@@ -23,7 +23,7 @@ from avalign.tasks.forced_alignment import WordTiming
 
 __all__ = [
     "CALIBRATION_NAME",
-    "Calibration",
+    "AnswerLimits",
     "Limit",
     "fit_limit",
     "read_calibration",
@@ -43,7 +43,7 @@ class Limit:
     Parameters
     ----------
     misfit : float
-        The limit; see `avalign.tasks.reading.Reading`.
+        The limit; see `avalign.tasks.reading.Transcription`.
     believed : float
         Share of clips with known words below it.
     refused : float
@@ -56,7 +56,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class AnswerLimits:
     """When to believe a model.
 
     Parameters
@@ -122,12 +122,12 @@ def fit_limit(known: ArrayLike, foreign: ArrayLike) -> Limit:
     return Limit(float(candidates[chosen]), float(believed[chosen]), float(refused[chosen]))
 
 
-def write_calibration(calibration: Calibration, folder: str | os.PathLike[str]) -> None:
+def write_calibration(calibration: AnswerLimits, folder: str | os.PathLike[str]) -> None:
     """Write a calibration beside the weights it is of; one that is there is replaced.
 
     Parameters
     ----------
-    calibration : Calibration
+    calibration : AnswerLimits
         What was measured.
     folder : path-like
         The model's folder.
@@ -147,7 +147,7 @@ def write_calibration(calibration: Calibration, folder: str | os.PathLike[str]) 
         )
 
 
-def read_calibration(folder: str | os.PathLike[str]) -> Calibration | None:
+def read_calibration(folder: str | os.PathLike[str]) -> AnswerLimits | None:
     """Read the calibration beside a model's weights.
 
     Parameters
@@ -157,7 +157,7 @@ def read_calibration(folder: str | os.PathLike[str]) -> Calibration | None:
 
     Returns
     -------
-    Calibration or None
+    AnswerLimits or None
         None if there is none, or it is of other weights.
 
     Raises
@@ -171,7 +171,7 @@ def read_calibration(folder: str | os.PathLike[str]) -> Calibration | None:
         return None
     try:
         content = read_json(path, largest_bytes=_LARGEST_BYTES, hint=_HINT)
-        calibration = Calibration(
+        calibration = AnswerLimits(
             {
                 str(name): Limit(*_numbers(limit, ("misfit", "believed", "refused")))
                 for name, limit in content["limits"].items()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from avalign.tasks.answer import RecognitionReport
-    from avalign.tasks.asked import Asked
+    from avalign.tasks.asked import ClipPrediction
     from avalign.tasks.models import Recognizer
     from avalign.types import AlignedSequence
 
@@ -29,14 +29,14 @@ WINDOW_S, HOP_S = 2.0, 0.5
 _WINDOWS_AT_ONCE = 32
 
 
-def answer_emotion(report: RecognitionReport, asked: Asked) -> RecognitionReport:
+def answer_emotion(report: RecognitionReport, asked: ClipPrediction) -> RecognitionReport:
     """Tell the classes, of the whole and over time; abstain where none is likely enough.
 
     Parameters
     ----------
     report : RecognitionReport
         What is known so far.
-    asked : Asked
+    asked : ClipPrediction
         The clip, and what a model with classes told of it.
 
     Returns

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from avalign.transcript import Transcript
     from avalign.types import AlignedSequence, AudioStream, FeatureStream, LipStream
 
-__all__ = ["Observation", "observe"]
+__all__ = ["ClipInputs", "observe"]
 
 # Alignments are known to within a picture; a lag below that is none.
 SMALLEST_LAG_S = 0.04
@@ -38,7 +38,7 @@ _TEXT_STEP_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Observation:
+class ClipInputs:
     """What there is of one file for a model to read.
 
     Parameters
@@ -84,7 +84,7 @@ def observe(
     max_lag_s: float = 1.0,
     jobs: int | None = None,
     progress: Callable[[float], None] | None = None,
-) -> Observation:
+) -> ClipInputs:
     """Read a file, measure its lag, and put its streams on one clock.
 
     Parameters
@@ -111,11 +111,11 @@ def observe(
     jobs : int, optional
         Cores to spread the picture over.
     progress : callable, optional
-        Told the share that is done.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------
-    Observation
+    ClipInputs
         The rows. Where the lag is reliably known, at least 40 ms, and its 95 % interval
         does not hold 0, the sound is moved by it; else the clocks are trusted.
 
@@ -168,7 +168,7 @@ def observe(
             "cut it into utterances",
         )
     lag_ms = None if clip.report is None else clip.report.audio_lag_ms
-    return Observation(sequence, warp, lag_ms, repaired, tuple(notes))
+    return ClipInputs(sequence, warp, lag_ms, repaired, tuple(notes))
 
 
 def _source(feature: str) -> str:

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from avalign.tasks.grammar import Grammar
     from avalign.tasks.settings import RecognizerSettings
 
-__all__ = ["Reading", "SpeechReader", "SpokenRows", "model_grammar"]
+__all__ = ["CtcOutput", "SpeechReader", "Transcription", "model_grammar"]
 
 # Grammars that a model may turn out to have learnt.
 GRAMMARS = (GRID,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SpokenRows:
+class CtcOutput:
     """What a speech model tells of one clip.
 
     Parameters
@@ -48,7 +48,7 @@ class SpokenRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Transcription:
     """What was read in one clip.
 
     Parameters
@@ -114,34 +114,34 @@ class SpeechReader:
         self._known = frozenset(settings.vocabulary)
         self._timing = timing or WordTiming()
 
-    def read(self, rows: SpokenRows) -> Reading:
+    def read(self, rows: CtcOutput) -> Transcription:
         """Read one clip.
 
         Parameters
         ----------
-        rows : SpokenRows
+        rows : CtcOutput
             What the model tells.
 
         Returns
         -------
-        Reading
+        Transcription
             The words, with times and confidence.
         """
         free = greedy_decode(rows.log_probs, rows.times_s, self.alphabet).transcript
         if self.grammar is None:
-            return Reading(free, None, self._strangeness(free))
+            return Transcription(free, None, self._strangeness(free))
         try:
             sentence = self._sentence(rows, self.grammar)
         except NoAnswerError:
-            return Reading(free, None, float("inf"))
-        return Reading(free, sentence, _difference(free.text, sentence.text))
+            return Transcription(free, None, float("inf"))
+        return Transcription(free, sentence, _difference(free.text, sentence.text))
 
-    def time_words(self, rows: SpokenRows, transcript: Transcript) -> Transcript:
+    def time_words(self, rows: CtcOutput, transcript: Transcript) -> Transcript:
         """Find when the words of a known text are said.
 
         Parameters
         ----------
-        rows : SpokenRows
+        rows : CtcOutput
             What the model tells.
         transcript : Transcript
             What is said, all of it; times it may have are not looked at.
@@ -179,12 +179,12 @@ class SpeechReader:
         )
         return Transcript(tuple(written), found.source)
 
-    def misfit(self, rows: SpokenRows, transcript: Transcript) -> float:
+    def misfit(self, rows: CtcOutput, transcript: Transcript) -> float:
         """Say how little a known text is what the model reads.
 
         Parameters
         ----------
-        rows : SpokenRows
+        rows : CtcOutput
             What the model tells.
         transcript : Transcript
             What is said.
@@ -198,7 +198,7 @@ class SpeechReader:
         spelled = " ".join(filter(None, map(self.alphabet.spell, transcript.text.split())))
         return _difference(free.text, spelled)
 
-    def _sentence(self, rows: SpokenRows, grammar: Grammar) -> Transcript:
+    def _sentence(self, rows: CtcOutput, grammar: Grammar) -> Transcript:
         told = self._word_rows(rows)
         if told is not None and not self._known.issuperset(grammar.vocabulary):
             told = None
@@ -215,7 +215,7 @@ class SpeechReader:
         )
         return Transcript(tuple(words), found.transcript.source)
 
-    def _word_rows(self, rows: SpokenRows) -> WordRows | None:
+    def _word_rows(self, rows: CtcOutput) -> WordRows | None:
         if rows.words is None:
             return None
         scores = np.asarray(rows.words, np.float64)

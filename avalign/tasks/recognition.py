@@ -12,14 +12,14 @@ import numpy as np
 from avalign.errors import MissingDependencyError, ParameterError
 from avalign.tasks.alphabet import Alphabet
 from avalign.tasks.answer import RecognitionReport, Trace
-from avalign.tasks.calibration import Calibration, read_calibration
+from avalign.tasks.calibration import AnswerLimits, read_calibration
 
 try:
-    from avalign.tasks.asked import Asked
+    from avalign.tasks.asked import ClipPrediction
     from avalign.tasks.devices import device_named
     from avalign.tasks.emotion_answer import answer_emotion
     from avalign.tasks.models import Recognizer
-    from avalign.tasks.observation import Observation, observe
+    from avalign.tasks.observation import ClipInputs, observe
     from avalign.tasks.speech_answer import answer_speech
     from avalign.tasks.storage import load_model
 except (ImportError, OSError) as error:
@@ -48,7 +48,7 @@ def recognize(
     audio_track: int | None = None,
     channel: int | None = None,
     max_lag_s: float = 1.0,
-    calibration: Calibration | None = None,
+    calibration: AnswerLimits | None = None,
     device: str = "auto",
     jobs: int | None = None,
     progress: Callable[[float], None] | None = None,
@@ -81,14 +81,14 @@ def recognize(
         speech is taken where others hold something else.
     max_lag_s : float
         Largest lag to search for.
-    calibration : Calibration, optional
+    calibration : AnswerLimits, optional
         When to believe the model; by default what stands beside its weights.
     device : str
         Where a model of a folder is to compute: ``"auto"``, ``"cpu"`` or ``"cuda"``.
     jobs : int, optional
         Cores to spread the picture over.
     progress : callable, optional
-        Told the share that is done.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def recognize(
         jobs=jobs,
         progress=progress,
     )
-    asked = Asked.of(recognizer, seen, calibration or Calibration())
+    asked = ClipPrediction.of(recognizer, seen, calibration or AnswerLimits())
     told = asked.told
     numbers = [] if told.answers.values is None else told.answers.values[0].tolist()
     report = RecognitionReport(
@@ -170,7 +170,7 @@ def _check_use(transcript: Transcript, model: Recognizer) -> None:
             Alphabet(settings.characters).spell(word.text)
 
 
-def _trace(told: Recognition, seen: Observation) -> Trace:
+def _trace(told: Recognition, seen: ClipInputs) -> Trace:
     length = int(told.lengths[0])
     speech = None
     if told.answers.log_probs is not None:

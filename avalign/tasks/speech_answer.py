@@ -11,7 +11,7 @@ import torch
 from avalign.errors import NoAnswerError
 from avalign.tasks.alphabet import Alphabet
 from avalign.tasks.asked import never_measured
-from avalign.tasks.reading import SpeechReader, SpokenRows
+from avalign.tasks.reading import CtcOutput, SpeechReader
 from avalign.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from avalign.fusion import Score
     from avalign.tasks.answer import RecognitionReport
-    from avalign.tasks.asked import Asked
+    from avalign.tasks.asked import ClipPrediction
     from avalign.tasks.models import Recognizer
 
 __all__ = ["answer_speech", "speech_score"]
@@ -33,7 +33,7 @@ MOST_TRANSCRIPT_MISFIT = 0.4
 
 
 def answer_speech(
-    report: RecognitionReport, asked: Asked, transcript: Transcript | None
+    report: RecognitionReport, asked: ClipPrediction, transcript: Transcript | None
 ) -> RecognitionReport:
     """Read the words, or time those that are known; abstain outside the vocabulary.
 
@@ -41,7 +41,7 @@ def answer_speech(
     ----------
     report : RecognitionReport
         What is known so far.
-    asked : Asked
+    asked : ClipPrediction
         The clip, and what a model with a speech head told of it.
     transcript : Transcript or None
         The words that are said, where they are known.
@@ -86,9 +86,9 @@ def answer_speech(
 
 def _timed(
     report: RecognitionReport,
-    asked: Asked,
+    asked: ClipPrediction,
     reader: SpeechReader,
-    rows: SpokenRows,
+    rows: CtcOutput,
     transcript: Transcript,
 ) -> RecognitionReport:
     """Find the times of words that are known, and say so where they are not what is said."""
@@ -153,7 +153,7 @@ def speech_score(model: Recognizer, text: str) -> Score:
     return score
 
 
-def _speech_shares(asked: Asked, text: str) -> dict[str, float]:
+def _speech_shares(asked: ClipPrediction, text: str) -> dict[str, float]:
     characters = asked.model.settings.characters
     rows = asked.batch.masks[asked.streams[0]].shape[1]
     columns = 1 + len(characters)
@@ -165,13 +165,13 @@ def _speech_shares(asked: Asked, text: str) -> dict[str, float]:
     return asked.shares(speech_score(asked.model, text), empty=empty)
 
 
-def _spoken_rows(asked: Asked) -> SpokenRows:
+def _spoken_rows(asked: ClipPrediction) -> CtcOutput:
     told, seen = asked.told, asked.seen
     length = int(told.lengths[0])
     times_s = seen.sequence.times_s[:length]
     assert told.answers.log_probs is not None
     words = told.answers.words
-    return SpokenRows(
+    return CtcOutput(
         told.answers.log_probs[0, :length].double().cpu().numpy(),
         None if words is None else words[0, :length].double().cpu().numpy(),
         seen.warp.to_other(times_s) if "audio" in asked.streams else times_s,

@@ -13,7 +13,7 @@ from .conditions import Condition as Condition
 from .conditions import condition_batches as condition_batches
 from .distributed import choose_device as choose_device
 from .disturb import CLEAN as CLEAN
-from .disturb import Augmentation as Augmentation
+from .disturb import UtteranceAugmentation as UtteranceAugmentation
 from .emotion import fit_emotion as fit_emotion
 from .emotion import labelled_utterances as labelled_utterances
 from .emotion import settle_classes as settle_classes
@@ -26,13 +26,13 @@ from .noise import Noise as Noise
 from .noise import mix_at_snr as mix_at_snr
 from .objective import task_losses as task_losses
 from .plans import LoopPlan as LoopPlan
-from .plans import Telling as Telling
+from .plans import TrainingCallbacks as TrainingCallbacks
 from .plans import emotion_plan as emotion_plan
 from .plans import emotion_streams as emotion_streams
 from .plans import known_streams as known_streams
 from .recognizer import Corpus as Corpus
 from .scores import class_metrics as class_metrics
-from .space import TrainingPlan as TrainingPlan
+from .space import SpacePlan as SpacePlan
 from .space import fit_space as fit_space
 from .space import load_corpus_clips as load_corpus_clips
 from .space import train_space as train_space

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from avalign.train.corpus import Corpus
 
-__all__ = ["Augmentation", "Batch", "draw_batch"]
+__all__ = ["Batch", "WindowAugmentation", "draw_batch"]
 
 # Lip points and chin, the first of the mesh points that are read, turn into each other.
 _MIRROR = MIRRORED[[*LIPS, CHIN]]
@@ -23,7 +23,7 @@ _MOST_VOICES = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Augmentation:
+class WindowAugmentation:
     """How far windows are disturbed; the ranges are drawn from evenly.
 
     Parameters
@@ -103,7 +103,7 @@ def draw_batch(
     count: int,
     length: int,
     own_lag_rows: NDArray[np.float64],
-    augmentation: Augmentation,
+    augmentation: WindowAugmentation,
     random: np.random.Generator,
 ) -> Batch:
     """Draw windows with lags, as files of that length would hold them.
@@ -120,7 +120,7 @@ def draw_batch(
         Rows of lips in a window.
     own_lag_rows : ndarray of shape (clips,)
         Lag that each clip has by itself, in rows of the lips.
-    augmentation : Augmentation
+    augmentation : WindowAugmentation
         How to disturb them.
     random : Generator
         Source of chance.
@@ -175,7 +175,7 @@ def _rows(
 def _disturb_sound(
     log_mel: NDArray[np.float32],
     heard: NDArray[np.bool_],
-    augmentation: Augmentation,
+    augmentation: WindowAugmentation,
     random: np.random.Generator,
 ) -> NDArray[np.float32]:
     count, length, bands = log_mel.shape
@@ -216,7 +216,7 @@ def _disturb_sound(
 def _add_babble(
     log_mel: NDArray[np.float32],
     heard: NDArray[np.bool_],
-    augmentation: Augmentation,
+    augmentation: WindowAugmentation,
     random: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Let the voices of other windows speak, each from where chance begins it."""
@@ -243,7 +243,7 @@ def _add_babble(
 
 
 def _disturb_lips(
-    lips: NDArray[np.float32], augmentation: Augmentation, random: np.random.Generator
+    lips: NDArray[np.float32], augmentation: WindowAugmentation, random: np.random.Generator
 ) -> NDArray[np.float32]:
     count, length, _ = lips.shape
     points = lips.reshape(count, length, len(_MIRROR), 3)
@@ -284,7 +284,7 @@ def _at_lower_rate(points: NDArray[np.float32], step: float) -> NDArray[np.float
 
 
 def _lose(
-    seen: NDArray[np.bool_], augmentation: Augmentation, random: np.random.Generator
+    seen: NDArray[np.bool_], augmentation: WindowAugmentation, random: np.random.Generator
 ) -> NDArray[np.bool_]:
     count, length = seen.shape
     seen = seen.copy()

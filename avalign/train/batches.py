@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from avalign.tasks import RecognizerSettings
-    from avalign.train.disturb import Augmentation
+    from avalign.train.disturb import UtteranceAugmentation
     from avalign.train.noise import Noise
     from avalign.train.utterances import Utterance
     from avalign.types import AlignedSequence
@@ -106,7 +106,7 @@ class BatchSource:
         What to learn from.
     settings : RecognizerSettings
         What the model reads.
-    augmentation : Augmentation
+    augmentation : UtteranceAugmentation
         How utterances are disturbed.
     noises : sequence of Noise
         Kinds of noise, equally likely.
@@ -129,7 +129,7 @@ class BatchSource:
         self,
         utterances: Sequence[Utterance],
         settings: RecognizerSettings,
-        augmentation: Augmentation,
+        augmentation: UtteranceAugmentation,
         noises: Sequence[Noise],
         *,
         batch_size: int,

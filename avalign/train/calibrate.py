@@ -14,14 +14,14 @@ import numpy as np
 
 from avalign.errors import AvalignError, ParameterError
 from avalign.tasks import (
-    Calibration,
+    AnswerLimits,
     Limit,
     SpeechReader,
     WordTiming,
     fit_limit,
     fit_word_timing,
 )
-from avalign.train.cases import Case, Told, ask
+from avalign.train.cases import Case, Prediction, ask
 from avalign.train.conditions import Condition
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ UNCERTAIN_SHARE = 0.02
 _MOST_CASES = 150
 
 
-def calibrate(model: Recognizer, cases: Sequence[Case], *, seed: int = 0) -> Calibration:
+def calibrate(model: Recognizer, cases: Sequence[Case], *, seed: int = 0) -> AnswerLimits:
     """Measure the limits of a model, for every set of its streams.
 
     Parameters
@@ -52,7 +52,7 @@ def calibrate(model: Recognizer, cases: Sequence[Case], *, seed: int = 0) -> Cal
 
     Returns
     -------
-    Calibration
+    AnswerLimits
         To be written beside the weights.
 
     Raises
@@ -81,13 +81,13 @@ def calibrate(model: Recognizer, cases: Sequence[Case], *, seed: int = 0) -> Cal
         if model.settings.labels:
             best = [one.probabilities.max() for one in told if one.probabilities is not None]
             certainty[condition.name] = float(np.quantile(best, UNCERTAIN_SHARE))
-    return Calibration(limits, certainty, timing, {"clips": len(chosen), "seed": seed})
+    return AnswerLimits(limits, certainty, timing, {"clips": len(chosen), "seed": seed})
 
 
 def _limit(
     model: Recognizer,
     cases: Sequence[Case],
-    told: Sequence[Told],
+    told: Sequence[Prediction],
     condition: Condition,
     seed: int,
 ) -> Limit:
@@ -105,7 +105,7 @@ def _limit(
     )
 
 
-def _timing(model: Recognizer, told: Sequence[Told]) -> WordTiming:
+def _timing(model: Recognizer, told: Sequence[Prediction]) -> WordTiming:
     reader = SpeechReader(model.settings)
     truth, found = [], []
     for one in told:

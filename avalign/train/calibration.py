@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.align import CLOSE_S, Calibration, align_streams, confidence_interval
+from avalign.align import CLOSE_S, LagCalibration, align_streams, confidence_interval
 from avalign.data import SourceClip, cut_window, load_clips, usable_starts
 from avalign.errors import ParameterError
 from avalign.types import Alignment
@@ -38,7 +38,7 @@ WINDOWS_PER_CLIP = 36
 # confidence that has never met them would trust them. They count as this share of all.
 FOREIGN_SHARE = 0.04
 # The posterior as it comes, given a match.
-NEUTRAL = Calibration(30.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0)
+NEUTRAL = LagCalibration(30.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,9 @@ class Trial:
     def features(self) -> tuple[float, float]:
         """How clearly a lag stands out, and how well sound and lips fit."""
         mass, log_odds, overlap_s = self.evidence
-        return Calibration.lag_feature(mass), Calibration.match_feature(log_odds, overlap_s)
+        return LagCalibration.lag_feature(mass), LagCalibration.match_feature(
+            log_odds, overlap_s
+        )
 
     @property
     def evidence(self) -> tuple[float, float, float]:
@@ -88,7 +90,7 @@ def fit_calibration(
     seed: int = 0,
     jobs: int | None = None,
     progress: Callable[[float], None] | None = None,
-) -> Calibration:
+) -> LagCalibration:
     """Fit a model's calibration on rows it has not learnt from.
 
     Parameters
@@ -104,11 +106,11 @@ def fit_calibration(
     jobs : int, optional
         Clips extracted at a time; default all cores.
     progress : callable, optional
-        Told the share that is done.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------
-    Calibration
+    LagCalibration
         The calibration.
 
     Raises
@@ -145,7 +147,7 @@ def run_trials(
     jobs : int, optional
         Clips extracted at a time; default all cores.
     progress : callable, optional
-        Told the share that is done.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------
@@ -211,7 +213,7 @@ def _dubbed(
     return replace(clip, audio=audio)
 
 
-def fit_to_trials(trials: Sequence[Trial]) -> Calibration:
+def fit_to_trials(trials: Sequence[Trial]) -> LagCalibration:
     """Fit the logistic maps, and the deviation that evidence does not remove.
 
     Parameters
@@ -221,7 +223,7 @@ def fit_to_trials(trials: Sequence[Trial]) -> Calibration:
 
     Returns
     -------
-    Calibration
+    LagCalibration
         The calibration.
 
     Raises
@@ -243,7 +245,7 @@ def fit_to_trials(trials: Sequence[Trial]) -> Calibration:
         counts[~own] = FOREIGN_SHARE / (1.0 - own.mean())
     match = logistic_regression(features[:, 1:], own.astype(float), counts)
     close = logistic_regression(features[own], correct[own], np.ones(np.count_nonzero(own)))
-    unscaled = Calibration(
+    unscaled = LagCalibration(
         match_intercept=float(match[0]),
         match_weight=float(match[1]),
         lag_intercept=float(close[0]),
@@ -265,7 +267,7 @@ def fit_to_trials(trials: Sequence[Trial]) -> Calibration:
     )
 
 
-def _interval_scale(trials: Sequence[Trial], calibration: Calibration) -> float:
+def _interval_scale(trials: Sequence[Trial], calibration: LagCalibration) -> float:
     """Factor at which 95 % of the answers that are rather right than wrong are covered."""
     ratios = []
     for trial in trials:

@@ -10,9 +10,9 @@ import torch
 
 from avalign.data import Manifest
 from avalign.errors import ParameterError
-from avalign.tasks import Alphabet, SpokenRows
+from avalign.tasks import Alphabet, CtcOutput
 from avalign.train.conditions import condition_batches
-from avalign.train.spelling import spelled
+from avalign.train.spelling import transcripts_of
 from avalign.train.utterances import aligned_sequence, load_utterances
 from avalign.transcript import Transcript
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from avalign.train.conditions import Condition
     from avalign.train.utterances import Skipped, Utterance
 
-__all__ = ["Case", "Told", "ask", "load_cases"]
+__all__ = ["Case", "Prediction", "ask", "load_cases"]
 
 _BATCH_SIZE = 16
 
@@ -78,14 +78,14 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Told:
+class Prediction:
     """What a model tells of one case.
 
     Parameters
     ----------
     case : Case
         The case.
-    speech : SpokenRows or None
+    speech : CtcOutput or None
         Of a model with a speech head.
     probabilities : ndarray of shape (labels,) or None
         Of a model with a classifier.
@@ -94,7 +94,7 @@ class Told:
     """
 
     case: Case
-    speech: SpokenRows | None
+    speech: CtcOutput | None
     probabilities: np.ndarray[Any, np.dtype[np.float64]] | None
     values: np.ndarray[Any, np.dtype[np.float64]] | None
 
@@ -149,7 +149,7 @@ def load_cases(
             )
     transcripts = [Transcript(())] * len(rows)
     if settings.characters:
-        transcripts = spelled(asked, Alphabet(settings.characters))
+        transcripts = transcripts_of(asked, Alphabet(settings.characters))
     words_of = dict(zip((row.span for row in rows), transcripts, strict=True))
     pairs, skipped = load_utterances(
         asked, settings.streams, cache_dir=cache_dir, jobs=jobs, progress=progress
@@ -164,7 +164,7 @@ def load_cases(
 
 def ask(
     model: Recognizer, cases: Sequence[Case], condition: Condition, *, seed: int = 0
-) -> Iterator[Told]:
+) -> Iterator[Prediction]:
     """Ask a model about all cases in one condition.
 
     Parameters
@@ -180,7 +180,7 @@ def ask(
 
     Yields
     ------
-    Told
+    Prediction
         One for each case that has any of the streams.
     """
     device = next(model.parameters()).device
@@ -207,7 +207,7 @@ def _has_answer(row: ManifestRow, model: Recognizer) -> bool:
     )
 
 
-def _told(case: Case, answers: Answers, item: int, length: int) -> Told:
+def _told(case: Case, answers: Answers, item: int, length: int) -> Prediction:
     def part(tensor: torch.Tensor | None) -> np.ndarray[Any, np.dtype[np.float64]] | None:
         return None if tensor is None else tensor[item].double().cpu().numpy()
 
@@ -215,7 +215,7 @@ def _told(case: Case, answers: Answers, item: int, length: int) -> Told:
     speech = None
     if log_probs is not None:
         length = min(length, len(case.times_s))
-        speech = SpokenRows(
+        speech = CtcOutput(
             log_probs[:length],
             None if words is None else words[:length],
             case.times_s[:length],
@@ -225,4 +225,4 @@ def _told(case: Case, answers: Answers, item: int, length: int) -> Told:
     if logits is not None:
         shifted = np.exp(logits - logits.max())
         probabilities = shifted / shifted.sum()
-    return Told(case, speech, probabilities, part(answers.values))
+    return Prediction(case, speech, probabilities, part(answers.values))

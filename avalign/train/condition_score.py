@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from avalign.tasks import Recognizer
-    from avalign.train.cases import Told
+    from avalign.train.cases import Prediction
     from avalign.train.conditions import Condition
 
 __all__ = ["condition_score"]
@@ -31,7 +31,7 @@ __all__ = ["condition_score"]
 
 def condition_score(
     model: Recognizer,
-    told: Sequence[Told],
+    told: Sequence[Prediction],
     condition: Condition,
     noise: str | None,
     *,
@@ -43,7 +43,7 @@ def condition_score(
     ----------
     model : Recognizer
         The model.
-    told : sequence of Told
+    told : sequence of Prediction
         What it told of each clip.
     condition : Condition
         Which streams it was given.
@@ -88,7 +88,7 @@ def condition_score(
 
 
 def _score_speech(
-    model: Recognizer, told: Sequence[Told], seed: int
+    model: Recognizer, told: Sequence[Prediction], seed: int
 ) -> tuple[dict[str, Interval], dict[str, Any], list[ClipScore]]:
     reader = SpeechReader(model.settings)
     readings = [reader.read(one.speech) for one in told if one.speech is not None]
@@ -110,7 +110,7 @@ def _score_speech(
     return metrics, _word_times(reader, told), clips
 
 
-def _word_times(reader: SpeechReader, told: Sequence[Told]) -> dict[str, Any]:
+def _word_times(reader: SpeechReader, told: Sequence[Prediction]) -> dict[str, Any]:
     """Compare times of words found by forced alignment with those that are known."""
     known = [
         one
@@ -131,7 +131,7 @@ def _word_times(reader: SpeechReader, told: Sequence[Told]) -> dict[str, Any]:
 
 
 def _score_classes(
-    model: Recognizer, told: Sequence[Told], seed: int
+    model: Recognizer, told: Sequence[Prediction], seed: int
 ) -> tuple[dict[str, Interval], dict[str, Any], list[ClipScore]]:
     labels = model.settings.labels
     asked = [one for one in told if one.case.row.label and one.probabilities is not None]
@@ -153,7 +153,9 @@ def _score_classes(
     return metrics, details, clips
 
 
-def _numbers(told: Sequence[Told], column: int, name: str) -> dict[str, tuple[float, float]]:
+def _numbers(
+    told: Sequence[Prediction], column: int, name: str
+) -> dict[str, tuple[float, float]]:
     """Find the true number and the answer of each clip that has one."""
     pairs = {}
     for one in told:
@@ -172,7 +174,7 @@ def _numbers(told: Sequence[Told], column: int, name: str) -> dict[str, tuple[fl
 
 def _with_numbers(
     clips: Sequence[ClipScore],
-    told: Sequence[Told],
+    told: Sequence[Prediction],
     pairs: Mapping[str, tuple[float, float]],
     name: str,
 ) -> list[ClipScore]:

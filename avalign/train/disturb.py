@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLEAN",
-    "Augmentation",
+    "UtteranceAugmentation",
     "disturb_rows",
     "disturb_sound",
     "mask_spans",
@@ -37,7 +37,7 @@ _EASIEST_DB = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Augmentation:
+class UtteranceAugmentation:
     """How far utterances are disturbed; ranges are drawn from evenly.
 
     Parameters
@@ -110,7 +110,7 @@ class Augmentation:
         return easiest + (lowest - easiest) * share, highest
 
 
-CLEAN = Augmentation(
+CLEAN = UtteranceAugmentation(
     noise_share=0.0,
     gain_db=0.0,
     speed=0.0,
@@ -126,7 +126,7 @@ CLEAN = Augmentation(
 
 def disturb_sound(
     utterance: Utterance,
-    augmentation: Augmentation,
+    augmentation: UtteranceAugmentation,
     noises: Sequence[Noise],
     random: np.random.Generator,
     done: float = 1.0,
@@ -137,7 +137,7 @@ def disturb_sound(
     ----------
     utterance : Utterance
         The utterance.
-    augmentation : Augmentation
+    augmentation : UtteranceAugmentation
         How far to go.
     noises : sequence of Noise
         Kinds of noise; one that is in it twice is drawn twice as often.
@@ -168,7 +168,7 @@ def disturb_rows(
     utterance: Utterance,
     heard: Mapping[str, FeatureStream],
     settings: RecognizerSettings,
-    augmentation: Augmentation,
+    augmentation: UtteranceAugmentation,
     random: np.random.Generator,
 ) -> tuple[AlignedSequence, float]:
     """Move the clocks, disturb rows and lose them.
@@ -181,7 +181,7 @@ def disturb_rows(
         Features of its sound.
     settings : RecognizerSettings
         What the model reads.
-    augmentation : Augmentation
+    augmentation : UtteranceAugmentation
         How far to go.
     random : Generator
         Source of chance.
@@ -291,7 +291,7 @@ def move_points(
 def _blanked(
     rows: NDArray[np.float32],
     mask: NDArray[np.bool_],
-    augmentation: Augmentation,
+    augmentation: UtteranceAugmentation,
     settings: RecognizerSettings,
     feature: str,
     random: np.random.Generator,

@@ -20,7 +20,7 @@ try:
     from avalign.tasks import RecognizerSettings
     from avalign.train.conditions import Condition
     from avalign.train.loop import Result
-    from avalign.train.plans import Telling, TrainingPlan, emotion_plan
+    from avalign.train.plans import RecognizerPlan, TrainingCallbacks, emotion_plan
     from avalign.train.recognizer import Corpus, read_parts, refuse_leaks, train_recognizer
     from avalign.train.run_folder import run_folder
     from avalign.train.scores import EmotionTest
@@ -51,7 +51,7 @@ def train_emotion(
     manifest: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
-    plan: TrainingPlan | None = None,
+    plan: RecognizerPlan | None = None,
     labels: Sequence[str] = (),
     values: Sequence[str] = (),
     permute_labels: bool = False,
@@ -59,7 +59,7 @@ def train_emotion(
     overwrite: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
-    telling: Telling | None = None,
+    telling: TrainingCallbacks | None = None,
 ) -> Result:
     """Train an emotion recogniser and write its folder.
 
@@ -72,7 +72,7 @@ def train_emotion(
         CSV or Parquet, one row per utterance, with the column ``label``.
     output : path-like
         Folder for the model; see `avalign.train.speech.train_speech`.
-    plan : TrainingPlan, optional
+    plan : RecognizerPlan, optional
         How to learn; by default as `avalign.train.plans.emotion_plan` says.
     labels : sequence of str, optional
         The classes; by default those of the training rows.
@@ -87,7 +87,7 @@ def train_emotion(
         Where extracted clips are kept.
     jobs : int, optional
         Files extracted at once; all cores by default.
-    telling : Telling, optional
+    telling : TrainingCallbacks, optional
         Whom to tell how it goes.
 
     Returns
@@ -105,7 +105,7 @@ def train_emotion(
     NoAnswerError
         If the loss is not finite; the last checkpoint stays.
     """
-    plan, telling = plan or emotion_plan(), telling or Telling()
+    plan, telling = plan or emotion_plan(), telling or TrainingCallbacks()
     plan.check()
     train_rows, dev_rows = (with_targets(part, values) for part in read_parts(manifest))
     refuse_leaks(train_rows, dev_rows)
@@ -130,12 +130,12 @@ def train_emotion(
 
 def fit_emotion(
     corpus: Corpus,
-    plan: TrainingPlan,
+    plan: RecognizerPlan,
     classes: tuple[str, ...],
     values: tuple[str, ...],
     folder: Path,
     resume: bool,
-    telling: Telling,
+    telling: TrainingCallbacks,
 ) -> Result:
     """Train on utterances that have their labels.
 
@@ -143,7 +143,7 @@ def fit_emotion(
     ----------
     corpus : Corpus
         What to learn from.
-    plan : TrainingPlan
+    plan : RecognizerPlan
         How to learn.
     classes, values : tuple of str
         Names of the classes, and of the numbers to predict.
@@ -151,7 +151,7 @@ def fit_emotion(
         Where to.
     resume : bool
         Go on with the run in the folder.
-    telling : Telling
+    telling : TrainingCallbacks
         Whom to tell.
 
     Returns
@@ -280,7 +280,7 @@ def _values(row: ManifestRow, names: Sequence[str]) -> np.ndarray[Any, np.dtype[
 
 def labelled_utterances(
     part: Manifest,
-    plan: TrainingPlan,
+    plan: RecognizerPlan,
     classes: tuple[str, ...],
     values: Sequence[str],
     cache_dir: str | os.PathLike[str] | None,
@@ -292,7 +292,7 @@ def labelled_utterances(
     ----------
     part : Manifest
         Rows with labels or values.
-    plan : TrainingPlan
+    plan : RecognizerPlan
         Which streams are read.
     classes, values : sequence of str
         Names of the classes, and of the columns with numbers.

@@ -11,7 +11,7 @@ import numpy as np
 
 from avalign.data import Manifest, leaked_speakers, read_manifest
 from avalign.errors import MediaError, MissingDependencyError, ParameterError
-from avalign.tasks import Calibration, ConditionScore, read_calibration, write_calibration
+from avalign.tasks import AnswerLimits, ConditionScore, read_calibration, write_calibration
 
 try:
     import torch
@@ -50,7 +50,7 @@ class Evaluation:
         What to know besides.
     seed : int
         Of the noise and of the resampling.
-    calibration : Calibration, optional
+    calibration : AnswerLimits, optional
         When to believe the model, where that was measured, too.
     """
 
@@ -61,7 +61,7 @@ class Evaluation:
     skipped: tuple[Skipped, ...]
     notes: tuple[str, ...]
     seed: int
-    calibration: Calibration | None = None
+    calibration: AnswerLimits | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Turn the evaluation into plain values, JSON schema 1.
@@ -139,7 +139,7 @@ def evaluate(
     jobs : int, optional
         Files extracted at once; all cores by default.
     progress : callable, optional
-        Told the share that is done.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------

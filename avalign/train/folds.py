@@ -24,7 +24,7 @@ from avalign.train.emotion import (
     settle_classes,
     with_targets,
 )
-from avalign.train.plans import Telling, TrainingPlan, emotion_plan
+from avalign.train.plans import RecognizerPlan, TrainingCallbacks, emotion_plan
 from avalign.train.recognizer import Corpus
 from avalign.train.run_folder import RUN_FILES, run_folder
 from avalign.train.scores import class_metrics
@@ -60,14 +60,14 @@ def cross_validate_emotion(
     output: str | os.PathLike[str],
     *,
     folds: int = 5,
-    plan: TrainingPlan | None = None,
+    plan: RecognizerPlan | None = None,
     labels: Sequence[str] = (),
     permute_labels: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
-    telling: Telling | None = None,
+    telling: TrainingCallbacks | None = None,
 ) -> CrossValidation:
     """Leave actors out in turn: train on the others, test on them.
 
@@ -96,7 +96,7 @@ def cross_validate_emotion(
     AvalignError
         As `train_emotion`; ParameterError also if the folds cannot be made.
     """
-    plan, telling = plan or emotion_plan(), telling or Telling()
+    plan, telling = plan or emotion_plan(), telling or TrainingCallbacks()
     plan.check()
     if folds < 3:
         raise ParameterError(

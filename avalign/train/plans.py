@@ -14,14 +14,14 @@ from avalign.errors import ParameterError
 from avalign.fusion import family
 from avalign.tasks import StreamSettings
 from avalign.train.distributed import choose_device
-from avalign.train.disturb import Augmentation
+from avalign.train.disturb import UtteranceAugmentation
 from avalign.train.objective import LossWeights
 
 __all__ = [
     "PRECISIONS",
     "LoopPlan",
-    "Telling",
-    "TrainingPlan",
+    "RecognizerPlan",
+    "TrainingCallbacks",
     "emotion_plan",
     "emotion_streams",
     "known_streams",
@@ -157,7 +157,7 @@ def _default_streams() -> dict[str, StreamSettings]:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingPlan:
+class RecognizerPlan:
     """Everything training may be told besides the data.
 
     Parameters
@@ -174,7 +174,7 @@ class TrainingPlan:
         Share of values dropped.
     statistics : bool
         Read mean and deviation of each stream over the clip, too.
-    augmentation : Augmentation
+    augmentation : UtteranceAugmentation
         How utterances are disturbed.
     voices : int
         Most voices in babble.
@@ -196,7 +196,7 @@ class TrainingPlan:
     width: int = 256
     dropout: float = 0.1
     statistics: bool = False
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: UtteranceAugmentation = field(default_factory=UtteranceAugmentation)
     voices: int = 7
     recordings: tuple[Path, ...] = ()
     weights: LossWeights = field(default_factory=LossWeights)
@@ -234,7 +234,7 @@ class TrainingPlan:
         }
 
 
-def emotion_plan(**changes: Any) -> TrainingPlan:
+def emotion_plan(**changes: Any) -> RecognizerPlan:
     """Plan the training of emotion: a small model, no noise, a level that stays.
 
     Corpora of acted emotion are small, and one label per clip teaches less than a
@@ -244,15 +244,15 @@ def emotion_plan(**changes: Any) -> TrainingPlan:
     Parameters
     ----------
     **changes
-        Fields of `TrainingPlan` that are to be others.
+        Fields of `RecognizerPlan` that are to be others.
 
     Returns
     -------
-    TrainingPlan
+    RecognizerPlan
         The plan.
     """
     streams = emotion_streams()
-    augmentation = Augmentation(
+    augmentation = UtteranceAugmentation(
         noise_share=0.5 if changes.get("recordings") else 0.0,
         gain_db=1.0,
         speed=0.05,
@@ -269,17 +269,17 @@ def emotion_plan(**changes: Any) -> TrainingPlan:
         "weights": LossWeights(unimodal=0.3),
         "loop": LoopPlan(epochs=30, test_every=1, patience=12),
     }
-    return TrainingPlan(**{**defaults, **changes})
+    return RecognizerPlan(**{**defaults, **changes})
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class TrainingCallbacks:
     """Whom training tells how it goes.
 
     Parameters
     ----------
     progress : callable
-        Told the share that is done.
+        Called with the fraction done, 0 to 1.
     report : callable
         Told the numbers of each epoch.
     begin : callable
@@ -290,7 +290,7 @@ class Telling:
     report: Callable[[Mapping[str, float]], None] = lambda _: None
     begin: Callable[[str], None] = lambda _: None
 
-    def part(self, start: float, end: float) -> Telling:
+    def part(self, start: float, end: float) -> TrainingCallbacks:
         """Tell of a part of the work.
 
         Parameters
@@ -300,7 +300,7 @@ class Telling:
 
         Returns
         -------
-        Telling
+        TrainingCallbacks
             Its progress from 0 to 1 is told as that from `start` to `end`.
         """
         return replace(self, progress=lambda done: self.progress(start + (end - start) * done))

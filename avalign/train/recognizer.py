@@ -19,7 +19,7 @@ from avalign.train.batches import BatchSource
 from avalign.train.distributed import processes
 from avalign.train.loop import RUN_NAME, Result, train
 from avalign.train.objective import Objective
-from avalign.train.plans import Telling
+from avalign.train.plans import TrainingCallbacks
 from avalign.train.utterances import aligned_sequence
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from avalign.tasks import RecognizerSettings
     from avalign.train.noise import Noise
-    from avalign.train.plans import TrainingPlan
+    from avalign.train.plans import RecognizerPlan
     from avalign.train.utterances import Skipped, Utterance
 
 __all__ = [
@@ -120,13 +120,13 @@ def train_recognizer(
     settings: RecognizerSettings,
     corpus: Corpus,
     test: Callable[[Recognizer], Mapping[str, float]],
-    plan: TrainingPlan,
+    plan: RecognizerPlan,
     folder: Path,
     noises: Sequence[Noise],
     *,
     resume: bool = False,
     finish: Callable[[Recognizer], None] | None = None,
-    telling: Telling | None = None,
+    telling: TrainingCallbacks | None = None,
 ) -> Result:
     """Train a recogniser and write its folder.
 
@@ -140,7 +140,7 @@ def train_recognizer(
         What to learn from.
     test : callable
         Tests a model on dev; see `avalign.train.loop.train`.
-    plan : TrainingPlan
+    plan : RecognizerPlan
         How to learn.
     folder : Path
         Where to; see `avalign.train.run_folder`.
@@ -150,7 +150,7 @@ def train_recognizer(
         Go on with the run in the folder.
     finish : callable, optional
         Called with the best model once it is written, by the process that writes.
-    telling : Telling, optional
+    telling : TrainingCallbacks, optional
         Whom to tell.
 
     Returns
@@ -163,7 +163,7 @@ def train_recognizer(
     AvalignError
         As `avalign.train.loop.train`.
     """
-    telling = telling or Telling()
+    telling = telling or TrainingCallbacks()
     run = {
         "task": task,
         "settings": json.loads(settings.to_json()),
@@ -216,7 +216,7 @@ def _clean_rows(
         }
 
 
-def _plan_facts(plan: TrainingPlan) -> dict[str, Any]:
+def _plan_facts(plan: RecognizerPlan) -> dict[str, Any]:
     """Everything that decides what comes out, as JSON can hold it."""
     facts = asdict(replace(plan, recordings=()))
     facts["recordings"] = [path.name for path in plan.recordings]

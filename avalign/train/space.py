@@ -17,7 +17,7 @@ from avalign.train.corpus import Corpus, TrainingClip, training_clip
 try:
     from avalign.space import to_model
     from avalign.train.trainer import (
-        TrainingPlan,
+        SpacePlan,
         anchored_mean,
         clip_own_lag_s,
         train_members,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from avalign.space import SpaceModel
 
-__all__ = ["TrainingPlan", "fit_space", "load_corpus_clips", "train_space"]
+__all__ = ["SpacePlan", "fit_space", "load_corpus_clips", "train_space"]
 
 ROLES = frozenset({"in_sync", "in_sync_unverified", "suspected_dubbed"})
 MASS_CLIPS = 50
@@ -42,7 +42,7 @@ def train_space(
     manifest: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
-    plan: TrainingPlan | None = None,
+    plan: SpacePlan | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     jobs: int | None = None,
@@ -62,7 +62,7 @@ def train_space(
         CSV or Parquet, one row per clip.
     output : path-like
         The ``.safetensors`` file to write.
-    plan : TrainingPlan, optional
+    plan : SpacePlan, optional
         How to train; default as the shipped weights were.
     cache_dir : path-like, optional
         Where extracted clips are kept.
@@ -72,9 +72,9 @@ def train_space(
         Clips read at a time, and then members trained, each on one core; default all
         cores. The result does not depend on it.
     progress : callable, optional
-        Told the share that is done.
+        Called with the fraction done, 0 to 1.
     left_out : callable, optional
-        Told, in a line, each clip that cannot be used and why.
+        Prediction, in a line, each clip that cannot be used and why.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def train_space(
     from avalign.space import save_model
     from avalign.train.calibration import fit_calibration
 
-    plan = TrainingPlan() if plan is None else plan
+    plan = SpacePlan() if plan is None else plan
     output = Path(output)
     beside = output.with_name("calibration.json")
     check_target(
@@ -156,9 +156,9 @@ def load_corpus_clips(
     jobs : int, optional
         Clips extracted at a time; default all cores.
     progress : callable, optional
-        Told the share that is done.
+        Called with the fraction done, 0 to 1.
     left_out : callable, optional
-        Told, in a line, each clip that cannot be used and why.
+        Prediction, in a line, each clip that cannot be used and why.
 
     Returns
     -------
@@ -194,7 +194,7 @@ def load_corpus_clips(
 
 def fit_space(
     clips: Sequence[TrainingClip],
-    plan: TrainingPlan,
+    plan: SpacePlan,
     *,
     anchors: Sequence[TrainingClip] = (),
     jobs: int | None = None,
@@ -206,7 +206,7 @@ def fit_space(
     ----------
     clips : sequence of TrainingClip
         What to learn from.
-    plan : TrainingPlan
+    plan : SpacePlan
         How to learn.
     anchors : sequence of TrainingClip, optional
         Clips not to learn from, but whose own lags take part in the zero.
@@ -214,7 +214,7 @@ def fit_space(
         Members trained at a time, each on one core; default all cores. The
         result does not depend on it.
     progress : callable, optional
-        Told the share that is done.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------

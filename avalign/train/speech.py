@@ -17,11 +17,11 @@ try:
     from avalign.train.cases import Case
     from avalign.train.conditions import Condition
     from avalign.train.loop import Result
-    from avalign.train.plans import Telling, TrainingPlan
+    from avalign.train.plans import RecognizerPlan, TrainingCallbacks
     from avalign.train.recognizer import Corpus, read_parts, refuse_leaks, train_recognizer
     from avalign.train.run_folder import run_folder
     from avalign.train.scores import SpeechTest
-    from avalign.train.spelling import spelled, spelled_row
+    from avalign.train.spelling import spelled_row, transcripts_of
     from avalign.train.utterances import Skipped, Utterance, load_utterances
     from avalign.train.voices import TEST_VOICES, training_babble, training_noises
 except (ImportError, OSError) as error:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from avalign.tasks import Recognizer
     from avalign.transcript import Transcript
 
-__all__ = ["TrainingPlan", "train_speech"]
+__all__ = ["RecognizerPlan", "train_speech"]
 
 # The voices of the test noise are as loud together as the one that counts.
 TEST_SNR_DB = 0.0
@@ -49,14 +49,14 @@ def train_speech(
     manifest: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
-    plan: TrainingPlan | None = None,
+    plan: RecognizerPlan | None = None,
     alphabet: Alphabet = ENGLISH,
     by_sentence: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
-    telling: Telling | None = None,
+    telling: TrainingCallbacks | None = None,
 ) -> Result:
     """Train a speech recogniser and write its folder.
 
@@ -72,7 +72,7 @@ def train_speech(
     output : path-like
         Folder for ``model.safetensors``, ``model.json``, ``calibration.json``,
         ``run.json``, ``curves.csv`` and the checkpoint.
-    plan : TrainingPlan, optional
+    plan : RecognizerPlan, optional
         How to learn.
     alphabet : Alphabet
         What the model writes with.
@@ -87,7 +87,7 @@ def train_speech(
         Where extracted clips are kept.
     jobs : int, optional
         Files extracted at once; all cores by default.
-    telling : Telling, optional
+    telling : TrainingCallbacks, optional
         Whom to tell how it goes.
 
     Returns
@@ -108,7 +108,7 @@ def train_speech(
     MissingDependencyError
         If jiwer is missing, or TensorBoard is wanted and missing.
     """
-    plan, telling = plan or TrainingPlan(), telling or Telling()
+    plan, telling = plan or RecognizerPlan(), telling or TrainingCallbacks()
     plan.check()
     for name, stream in plan.streams.items():
         if stream.feature == "characters":
@@ -120,8 +120,8 @@ def train_speech(
         _with_words(part) for part in read_parts(manifest, by_sentence=by_sentence)
     )
     refuse_leaks(train_rows, dev_rows)
-    spelled(train_rows, alphabet)  # refused before hours of extraction
-    spelled(dev_rows, alphabet)
+    transcripts_of(train_rows, alphabet)  # refused before hours of extraction
+    transcripts_of(dev_rows, alphabet)
     inputs = (manifest, *plan.recordings)
     with run_folder(output, inputs=inputs, overwrite=overwrite, resume=resume) as folder:
         skipped: list[Skipped] = []

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from avalign.data import Manifest, ManifestRow
     from avalign.tasks import Alphabet
 
-__all__ = ["spelled", "spelled_row"]
+__all__ = ["spelled_row", "transcripts_of"]
 
 
-def spelled(part: Manifest, alphabet: Alphabet) -> list[Transcript]:
+def transcripts_of(part: Manifest, alphabet: Alphabet) -> list[Transcript]:
     """Spell the words of all rows.
 
     Parameters

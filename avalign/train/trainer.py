@@ -29,7 +29,7 @@ from avalign.space import (
     lag_scores,
     to_model,
 )
-from avalign.train.augment import Augmentation, Batch, draw_batch
+from avalign.train.augment import Batch, WindowAugmentation, draw_batch
 from avalign.train.own_lag import own_lag_s, speaker_balanced_mean
 from avalign.types import FeatureStream
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from avalign.space import SpaceModel
     from avalign.train.corpus import Corpus, TrainingClip
 
-__all__ = ["TrainingPlan", "anchored_mean", "clip_own_lag_s", "train_members"]
+__all__ = ["SpacePlan", "anchored_mean", "clip_own_lag_s", "train_members"]
 
 # Every second member sees 0.3 s of sound and 0.2 s of lips around a row, where the others
 # see 0.56 and 0.36 s. Leaving speakers out, the short-sighted find more lags in windows of a
@@ -54,7 +54,7 @@ REACH = 50
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingPlan:
+class SpacePlan:
     """Everything training may be told besides the data.
 
     Parameters
@@ -80,7 +80,7 @@ class TrainingPlan:
         Share of the windows from each group of clips. Hundreds of sentences of
         one speaker are good to begin with, but to the end they would teach that
         speaker, at the cost of strangers.
-    augmentation : Augmentation
+    augmentation : WindowAugmentation
         How windows are disturbed.
     settings : SpaceSettings
         Shape of the encoders.
@@ -102,7 +102,7 @@ class TrainingPlan:
         default_factory=lambda: {"natural": 0.425, "read": 0.075, "mass": 0.5}
     )
     shares: dict[str, float] = field(default_factory=lambda: {"natural": 0.85, "read": 0.15})
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation: WindowAugmentation = field(default_factory=WindowAugmentation)
     settings: SpaceSettings = field(
         default_factory=lambda: SpaceSettings(alternate=SHORT_SIGHTED)
     )
@@ -116,7 +116,7 @@ class TrainingPlan:
 
 
 def train_members(
-    corpus: Corpus, plan: TrainingPlan, jobs: int, progress: Callable[[float], None]
+    corpus: Corpus, plan: SpacePlan, jobs: int, progress: Callable[[float], None]
 ) -> list[SpaceNetwork]:
     """Train all members, some of them side by side.
 
@@ -124,12 +124,12 @@ def train_members(
     ----------
     corpus : Corpus
         What to learn from.
-    plan : TrainingPlan
+    plan : SpacePlan
         How to learn.
     jobs : int
         Members trained at a time, each on one core. The result does not depend on it.
     progress : callable
-        Told the share that is done.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------
@@ -183,7 +183,7 @@ def anchored_mean(clips: Sequence[TrainingClip], lags_s: NDArray[np.float64]) ->
 
 
 def _train_here(
-    corpus: Corpus, plan: TrainingPlan, progress: Callable[[float], None]
+    corpus: Corpus, plan: SpacePlan, progress: Callable[[float], None]
 ) -> list[SpaceNetwork]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -201,7 +201,7 @@ def _train_here(
 
 
 def _train_in_pool(
-    corpus: Corpus, plan: TrainingPlan, jobs: int, progress: Callable[[float], None]
+    corpus: Corpus, plan: SpacePlan, jobs: int, progress: Callable[[float], None]
 ) -> list[SpaceNetwork]:
     # Spawned, because a fork would inherit torch's threads in an undefined state.
     context = multiprocessing.get_context("spawn")
@@ -232,7 +232,7 @@ def _share_progress(done: Any) -> None:
     torch.set_num_threads(1)
 
 
-def _train_member(corpus: Corpus, plan: TrainingPlan, member: int) -> SpaceNetwork:
+def _train_member(corpus: Corpus, plan: SpacePlan, member: int) -> SpaceNetwork:
     def tell(share: float) -> None:
         _done[member] = share
 
@@ -242,7 +242,7 @@ def _train_member(corpus: Corpus, plan: TrainingPlan, member: int) -> SpaceNetwo
 class _Trainer:
     """Trains one member."""
 
-    def __init__(self, corpus: Corpus, plan: TrainingPlan, member: int) -> None:
+    def __init__(self, corpus: Corpus, plan: SpacePlan, member: int) -> None:
         seed = 1000 * plan.seed + member
         torch.manual_seed(seed)
         self.corpus, self.plan = corpus, plan

@@ -119,7 +119,7 @@ def load_utterances(
     jobs : int, optional
         Files extracted at once; all cores by default.
     progress : callable, optional
-        Told the share that is done.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------

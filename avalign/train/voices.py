@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from avalign.data import Manifest, ManifestRow
     from avalign.train.noise import Noise
-    from avalign.train.plans import TrainingPlan
+    from avalign.train.plans import RecognizerPlan
     from avalign.train.utterances import Utterance
     from avalign.types import AudioStream
 
@@ -33,14 +33,14 @@ _VOICE_CLIPS = 120
 BABBLE_TO_WHITE = 4
 
 
-def training_noises(corpus: Sequence[Utterance], plan: TrainingPlan) -> list[Noise]:
+def training_noises(corpus: Sequence[Utterance], plan: RecognizerPlan) -> list[Noise]:
     """Gather what is mixed into training utterances: babble, white noise, recordings.
 
     Parameters
     ----------
     corpus : sequence of Utterance
         The training utterances, whose voices make the babble.
-    plan : TrainingPlan
+    plan : RecognizerPlan
         How many voices, and which recordings.
 
     Returns

@@ -1,11 +1,11 @@
 from .comparing import AlignedPair as AlignedPair
-from .comparing import align_failed as align_failed
+from .comparing import align_error_report as align_error_report
 from .comparing import compare as compare
 from .many import check_many as check_many
 from .measuring import Measurement as Measurement
 from .measuring import check as check
 from .measuring import check_options as check_options
-from .measuring import failed as failed
+from .measuring import error_report as error_report
 from .measuring import measure as measure
 from .repairing import repair as repair
 from .repairing import sync as sync

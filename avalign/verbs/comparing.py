@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from avalign.align import EmbeddedPair, WarpModel
     from avalign.types import Alignment, LagMap, MediaClip
 
-__all__ = ["AlignTo", "AlignedPair", "align_failed", "compare", "heard"]
+__all__ = ["AlignTo", "AlignedPair", "align_error_report", "compare", "read_audio_track"]
 
 AlignTo = Literal["sound", "lips"]
 
@@ -115,7 +115,7 @@ def compare(
     jobs : int, optional
         Cores to spread the picture over; all of them by default.
     progress : callable, optional
-        Called with the share of the work that is done, 0 to 1.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def compare(
         report = replace(report, duration_s=clip.duration_s)
         tracks = choose_sound(other, audio_track=other_track, channel=other_channel)
         second, notes = tracks.sound, [(other, tracks.sound_note)]
-        sound = heard(other, second.track, second.channel)
+        sound = read_audio_track(other, second.track, second.channel)
         if to == "lips":
             tracks = choose_tracks(clip, video_track=video_track, audio_track=reference_track)
             notes.append((reference, tracks.picture_note))
@@ -154,7 +154,9 @@ def compare(
             )
             first = tracks.sound
             notes.append((reference, tracks.sound_note))
-            pairs = _pairs_with_sound(heard(reference, first.track, first.channel), sound)
+            pairs = _pairs_with_sound(
+                read_audio_track(reference, first.track, first.channel), sound
+            )
         told = tuple(f"{name}: {note}" for name, note in reversed(notes) if note)
         report = replace(report, notes=told)
         pair, alignment = _best(pairs, model, band_s)
@@ -165,7 +167,7 @@ def compare(
     return AlignedPair(report, pair, first.track, second.track, second.channel)
 
 
-def align_failed(report: AlignReport, error: BaseException) -> AlignReport:
+def align_error_report(report: AlignReport, error: BaseException) -> AlignReport:
     """Note in a report that an error ended the work.
 
     Parameters
@@ -186,7 +188,9 @@ def align_failed(report: AlignReport, error: BaseException) -> AlignReport:
     return replace(report, status="error", reason=reason, exit_code=AvalignError.exit_code)
 
 
-def heard(path: AnyPath, track: int = 0, channel: int | None = None) -> FeatureStream:
+def read_audio_track(
+    path: AnyPath, track: int = 0, channel: int | None = None
+) -> FeatureStream:
     """Read a sound track that holds something.
 
     Parameters

@@ -13,7 +13,7 @@ from typing import Any
 from avalign.errors import ParameterError
 from avalign.processes import cores, for_each, interrupts_held
 from avalign.reports import SyncReport, Tolerance
-from avalign.verbs import check, check_options, failed
+from avalign.verbs import check, check_options
 
 __all__ = ["check_many"]
 
@@ -119,7 +119,7 @@ def _run(
     )
     for number, outcome in outcomes:
         if isinstance(outcome, Exception):
-            outcome = failed(_blank(files[number], settings), outcome)
+            outcome = error_report(_blank(files[number], settings), outcome)
         yield outcome
 
 
@@ -138,7 +138,7 @@ def _collect(
             raise
         except Exception as error:
             # The report itself was lost on its way, for instance in a cluster.
-            yield failed(_blank(file, settings), error)
+            yield error_report(_blank(file, settings), error)
 
 
 def _popped(futures: deque[Future[SyncReport]]) -> Iterator[Future[SyncReport]]:
@@ -150,7 +150,7 @@ def _report(file: str, settings: dict[str, Any]) -> SyncReport:
     try:
         return check(file, **settings)
     except Exception as error:
-        return failed(_blank(file, settings), error)
+        return error_report(_blank(file, settings), error)
 
 
 def _blank(file: str, settings: dict[str, Any]) -> SyncReport:

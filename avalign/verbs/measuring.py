@@ -31,11 +31,11 @@ __all__ = [
     "MAX_LAG_S",
     "MOST_SOUNDS",
     "Measurement",
-    "believed",
     "check",
     "check_options",
-    "failed",
+    "error_report",
     "measure",
+    "with_best_guess",
 ]
 
 MAX_LAG_S = 15.0
@@ -114,7 +114,7 @@ def measure(
     jobs : int, optional
         Cores to spread the picture over; all of them by default.
     progress : callable, optional
-        Called with the share of the work that is done, 0 to 1.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------
@@ -203,14 +203,14 @@ def measure(
 def _judged(
     report: SyncReport, streams: ClipStreams, limits: Tolerance, max_lag_s: float
 ) -> SyncReport:
-    """Say how late the sound is, and whether that is to be believed."""
+    """Say how late the sound is, and whether that is to be with_best_guess."""
     from avalign.align import align_streams
 
     found = align_streams(streams, max_lag_s=max_lag_s)
     report = _describe(report, streams, found)
     if found.reason is not None:
         return report
-    report = believed(report, limits)
+    report = with_best_guess(report, limits)
     # One lag, however likely, is not the answer where the lag changes.
     reason = found.change.reason if found.change else _indecision(report, limits)
     if reason is None:
@@ -323,7 +323,7 @@ def check(
     )
 
 
-def failed(report: SyncReport, error: BaseException) -> SyncReport:
+def error_report(report: SyncReport, error: BaseException) -> SyncReport:
     """Note in a report that an error ended the work on its file.
 
     Parameters
@@ -425,7 +425,7 @@ def _indecision(report: SyncReport, limits: Tolerance) -> str | None:
     return None
 
 
-def believed(report: SyncReport, limits: Tolerance) -> SyncReport:
+def with_best_guess(report: SyncReport, limits: Tolerance) -> SyncReport:
     """Make the best guess of a report its answer.
 
     Parameters

@@ -14,7 +14,13 @@ from avalign.errors import (
 )
 from avalign.reports import SyncReport, Tolerance, best_guess
 from avalign.streams import AnyPath, Progress, sound_features
-from avalign.verbs.measuring import MOST_SOUNDS, Measurement, believed, check_options, measure
+from avalign.verbs.measuring import (
+    MOST_SOUNDS,
+    Measurement,
+    check_options,
+    measure,
+    with_best_guess,
+)
 from avalign.verbs.targets import check_video_target, require_video, synced_path
 
 __all__ = ["repair", "sync"]
@@ -60,7 +66,7 @@ def repair(
     overwrite : bool
         Replace a file that exists.
     progress : callable, optional
-        Called with the share of the work that is done, 0 to 1.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------
@@ -181,7 +187,7 @@ def sync(
     output, move_track, force, dry_run, overwrite
         As for `repair`.
     progress : callable, optional
-        Called with the share of the measurement that is done, 0 to 1.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------
@@ -240,11 +246,11 @@ def _decided(measurement: Measurement, force: bool) -> SyncReport:
         # At the edge, or without speech, it is known not to be the lag, whoever insists.
         if not force or guessed is None or guessed.at_edge or guessed.confidence == 0.0:
             return report
-        return believed(report, measurement.tolerance)
+        return with_best_guess(report, measurement.tolerance)
     if report.verdict == "in_sync" and measurement.audio is None:
         return report
     if report.verdict is None:
-        return believed(report, measurement.tolerance) if force else report
+        return with_best_guess(report, measurement.tolerance) if force else report
     if answer.confidence >= REPAIR_CONFIDENCE:
         return report
     reason = f"a confidence of {answer.confidence:.2f} is too low to change a file by"

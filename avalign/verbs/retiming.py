@@ -11,7 +11,7 @@ from avalign.errors import NoAnswerError, NoFaceError, ParameterError
 from avalign.files import check_target, scratch_folder
 from avalign.reports import AlignReport
 from avalign.streams import AnyPath, Progress
-from avalign.verbs.comparing import AlignedPair, AlignTo, compare, heard
+from avalign.verbs.comparing import AlignedPair, AlignTo, compare, read_audio_track
 
 if TYPE_CHECKING:
     from avalign.align import WarpModel
@@ -32,7 +32,7 @@ def retime(
     """Write the other recording so that it plays by the reference's clock.
 
     Its pitch stays as it is. With one lag it is only moved, with a steady drift it is
-    resampled, and along a warp it is stretched. What was put in is cut out, and where
+    resampled, and along a warp it is stretch_audio. What was put in is cut out, and where
     something was left out it is silent.
 
     Parameters
@@ -47,7 +47,7 @@ def retime(
     overwrite : bool
         Replace a file that exists.
     progress : callable, optional
-        Called with the share of the work that is done, 0 to 1.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def align_files(
     dry_run : bool
         Align, but write nothing.
     progress : callable, optional
-        Called with the share of the comparison that is done, 0 to 1.
+        Called with the fraction done, 0 to 1.
 
     Returns
     -------
@@ -233,7 +233,7 @@ def _write_wav(
     overwrite: bool,
     progress: Progress | None,
 ) -> None:
-    from avalign.audio import laid_out, stretched
+    from avalign.audio import place_audio, stretch_audio
     from avalign.media import open_channels, open_wav_writer
 
     report = aligned.report
@@ -251,9 +251,9 @@ def _write_wav(
         rate = sound.sample_rate_hz
         if straight:
             first_s = warp.reference_s[0] + (sound.start_s - warp.other_s[0]) / pace
-            blocks = laid_out(sound.blocks, rate, float(first_s), duration_s)
+            blocks = place_audio(sound.blocks, rate, float(first_s), duration_s)
         else:
-            blocks = stretched(sound.blocks, rate, sound.start_s, warp, duration_s)
+            blocks = stretch_audio(sound.blocks, rate, sound.start_s, warp, duration_s)
         done_s = 0.0
         for block in blocks:
             write(block)
@@ -283,7 +283,7 @@ def _residuals_ms(
     if channel is not None and channel >= probe(written).audio_tracks[0].channels:
         channel = None  # encoded again with fewer channels
     try:
-        again = align_pair(exchange_other(aligned.pair, heard(written, 0, channel)))
+        again = align_pair(exchange_other(aligned.pair, read_audio_track(written, 0, channel)))
     except NoAnswerError:
         return None, None
     whole_s, quarters_s = residuals_s(again)

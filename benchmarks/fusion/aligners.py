@@ -70,7 +70,7 @@ def align_scenes(
     jobs : int
         Clips at once.
     progress : callable
-        Told how many clips are done, of how many.
+        Called with how many clips are done, and of how many.
 
     Returns
     -------

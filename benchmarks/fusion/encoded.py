@@ -19,9 +19,9 @@ from avalign.fusion import AlignedBatch, collate
 from avalign.tasks import Recognizer
 from avalign.train import (
     CLEAN,
-    Augmentation,
     Batch,
     BatchSource,
+    UtteranceAugmentation,
     aligned_sequence,
     heard_features,
 )
@@ -178,7 +178,7 @@ def encode_training(
     folder : Path
         Where to.
     progress : callable
-        Told how many batches are done, of how many.
+        Called with how many batches are done, and of how many.
     """
     final = folder / _TRAINING
     if final.exists():
@@ -186,7 +186,7 @@ def encode_training(
     partial = folder / f"{_TRAINING}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    disturbed = Augmentation(easing=0.0, absent={})
+    disturbed = UtteranceAugmentation(easing=0.0, absent={})
     stride = model.settings.stride
     slowest = 1.0 - disturbed.speed
     longest = max(one.rows for one in material.train)
@@ -266,7 +266,7 @@ def encode_scenes(
     folder : Path
         Where to.
     progress : callable
-        Told how many scenes are done, of how many.
+        Called with how many scenes are done, and of how many.
     """
     wanted = {scene.rows_key: scene for scene in scenes}
     heard: dict[float | None, list[dict[str, FeatureStream]]] = {}

@@ -23,7 +23,7 @@ from avalign.train import (
     training_babble,
     training_noises,
 )
-from avalign.train.plans import TrainingPlan
+from avalign.train.plans import RecognizerPlan
 from avalign.types import AudioStream, ClipStreams, FeatureStream, TimeWarp
 from benchmarks.fusion.plan import planted_warp
 
@@ -225,7 +225,7 @@ def make_material(
         clips.append(TestClip(utterance, streams, noise, int(random.integers(2**31))))
     if not clips:
         raise ParameterError("no clip to test on has sound, a face and words")
-    return Material(train, training_noises(train, TrainingPlan()), clips)
+    return Material(train, training_noises(train, RecognizerPlan()), clips)
 
 
 def _with_targets(case: Case, alphabet: Alphabet, vocabulary: Sequence[str]) -> Utterance:

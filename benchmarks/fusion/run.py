@@ -20,8 +20,8 @@ from avalign.fusion import family, list_fusions
 from avalign.processes import for_each
 from avalign.reports import model_name
 from avalign.tasks import WEIGHTS_NAME, Recognizer, load_model
-from avalign.train import LoopPlan, Telling, choose_device, train_speech
-from avalign.train.plans import TrainingPlan
+from avalign.train import LoopPlan, TrainingCallbacks, choose_device, train_speech
+from avalign.train.plans import RecognizerPlan
 from benchmarks.fusion.aligners import align_scenes, alignment_errors
 from benchmarks.fusion.cells import Cell, cell_path, is_done, summary_line
 from benchmarks.fusion.encoded import check_streams, encode_scenes, encode_training
@@ -201,7 +201,7 @@ def _train_encoders(options: argparse.Namespace) -> Path:
     console.print(f"training encoders for {options.encoder_epochs} epochs ...")
     tell = _teller("% of the encoders' training")
     plan = replace(
-        TrainingPlan(),
+        RecognizerPlan(),
         width=_ENCODER_WIDTH,
         loop=LoopPlan(epochs=options.encoder_epochs),
         device=options.device,
@@ -215,7 +215,7 @@ def _train_encoders(options: argparse.Namespace) -> Path:
         overwrite=True,
         cache_dir=options.cache,
         jobs=options.jobs,
-        telling=Telling(progress=lambda share: tell(int(100 * share), 100)),
+        telling=TrainingCallbacks(progress=lambda share: tell(int(100 * share), 100)),
     )
     return folder
 

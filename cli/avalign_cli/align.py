@@ -184,7 +184,7 @@ def align(
             with screen.progress(f"Writing {planned}") as progress:
                 report = verbs.retime(aligned, planned, overwrite=overwrite, progress=progress)
     except AvalignError as error:
-        screen.data(to_json(verbs.align_failed(report, error)))
+        screen.data(to_json(verbs.align_error_report(report, error)))
         raise
     screen.data(to_json(report))
     screen.result(_line(report, planned if dry_run else None))

@@ -67,7 +67,7 @@ def check(
     One line per file. A file that cannot be read never stops the rest.
     """
     from avalign.reports import SyncReport
-    from avalign.verbs import check_many, failed
+    from avalign.verbs import check_many
     from avalign_cli import text
     from avalign_cli.inputs import expand, no_media_in, told_left_out
 
@@ -79,7 +79,10 @@ def check(
         raise typer.BadParameter("the list on stdin is empty", param_hint="PATH")
     folders = [file for file in files if os.path.isdir(file)]
     reports = chain(
-        (failed(SyncReport(path, "error", tolerance), no_media_in(path)) for path in folders),
+        (
+            error_report(SyncReport(path, "error", tolerance), no_media_in(path))
+            for path in folders
+        ),
         check_many(
             [file for file in files if file not in folders],
             tolerance=tolerance,

@@ -10,7 +10,7 @@ from avalign_cli import options
 from avalign_cli.ui import Screen, confusion_lines, counted
 
 if TYPE_CHECKING:
-    from avalign.tasks import Calibration, ConditionScore
+    from avalign.tasks import AnswerLimits, ConditionScore
     from avalign.train import Evaluation
 
 __all__ = ["EXAMPLES", "evaluate"]
@@ -178,7 +178,7 @@ def _details(condition: "ConditionScore") -> list[str]:
     return lines
 
 
-def _calibration(calibration: "Calibration") -> list[str]:
+def _calibration(calibration: "AnswerLimits") -> list[str]:
     return [
         *(
             f"calibrated, {name}: {100 * limit.believed:.0f} % of these clips are believed, "

@@ -13,8 +13,8 @@ from avalign_cli import options
 from avalign_cli.ui import Screen, confusion_lines
 
 if TYPE_CHECKING:
-    from avalign.train import Telling
-    from avalign.train.plans import TrainingPlan
+    from avalign.train import TrainingCallbacks
+    from avalign.train.plans import RecognizerPlan
 
 __all__ = ["EMOTION_EXAMPLES", "SPEECH_EXAMPLES", "train_emotion", "train_speech"]
 
@@ -262,14 +262,14 @@ def _plan(
     device: str,
     tensorboard: bool,
     **loop: object,
-) -> "TrainingPlan":
+) -> "RecognizerPlan":
     """Make a plan of the options that were given; the others keep their defaults."""
     from avalign.errors import ParameterError
     from avalign.train import emotion_plan, emotion_streams, known_streams
-    from avalign.train.plans import TrainingPlan
+    from avalign.train.plans import RecognizerPlan
 
     is_emotion = task == "emotion"
-    make: Callable[..., TrainingPlan] = emotion_plan if is_emotion else TrainingPlan
+    make: Callable[..., RecognizerPlan] = emotion_plan if is_emotion else RecognizerPlan
     known = emotion_streams() if is_emotion else known_streams()
     names = options.comma_separated(streams, "stream", f"choose from {', '.join(known)}")
     for name in names:
@@ -286,8 +286,8 @@ def _plan(
     return replace(plan, loop=replace(plan.loop, **given))
 
 
-def _telling(screen: Screen, progress: Any) -> "Telling":
-    from avalign.train import Telling
+def _telling(screen: Screen, progress: Any) -> "TrainingCallbacks":
+    from avalign.train import TrainingCallbacks
 
     def report(row: Mapping[str, float]) -> None:
         # The mean of error rates over the conditions, by which the epoch is chosen.
@@ -297,4 +297,4 @@ def _telling(screen: Screen, progress: Any) -> "Telling":
             f"{row['seconds']:.0f} s"
         )
 
-    return Telling(progress, report, begin=lambda name: screen.note(f"{name}:"))
+    return TrainingCallbacks(progress, report, begin=lambda name: screen.note(f"{name}:"))

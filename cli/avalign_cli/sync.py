@@ -141,7 +141,7 @@ def sync(
                 progress=progress,
             )
     except AvalignError as error:
-        screen.data(to_json(verbs.failed(report, error)))
+        screen.data(to_json(verbs.error_report(report, error)))
         raise
     in_place = report.verdict == "in_sync" and audio is None
     can_write = output is not None or not is_streams_file(video)

@@ -37,7 +37,7 @@ def train_space(
     quiet: options.Quiet = False,
 ) -> int:
     """Fit the shared space of sound and lips; needs torch."""
-    from avalign.train import TrainingPlan
+    from avalign.train import SpacePlan
     from avalign.train import train_space as fit
 
     screen = Screen(quiet=quiet)
@@ -46,7 +46,7 @@ def train_space(
         fit(
             data,
             output,
-            plan=TrainingPlan(seed=seed),
+            plan=SpacePlan(seed=seed),
             cache_dir=cache,
             overwrite=overwrite,
             jobs=jobs,

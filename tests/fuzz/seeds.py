@@ -256,7 +256,7 @@ def _weights(folder: Path, clip: bytes) -> Iterator[Seed]:
     from avalign.space import EncoderSettings, SpaceModel, SpaceSettings, build_space
     from avalign.space.model import expected_shapes
     from avalign.space.model import save_model as save_space
-    from avalign.tasks.calibration import Calibration, Limit, write_calibration
+    from avalign.tasks.calibration import AnswerLimits, Limit, write_calibration
     from avalign.tasks.models import Recognizer
     from avalign.tasks.settings import RecognizerSettings, StreamSettings
     from avalign.tasks.storage import save_model
@@ -305,7 +305,7 @@ def _weights(folder: Path, clip: bytes) -> Iterator[Seed]:
         )
         save_model(Recognizer(shape).eval(), target)
         limits = {"audio+lips": Limit(0.5, 0.9, 0.9)}
-        write_calibration(Calibration(limits, {"audio+lips": 0.5}), target)
+        write_calibration(AnswerLimits(limits, {"audio+lips": 0.5}), target)
         files = {path.name: path.read_bytes() for path in sorted(target.iterdir())}
         for victim in files:
             yield Seed("recognizer", victim, {**files, "talk.mp4": clip}, 2.0)
