@@ -13,7 +13,7 @@ import numpy as np
 from avalign.data import read_manifest
 from avalign.plots import plot_reliability
 from avalign.space import load_model
-from avalign.train import cross_validate, run_trials
+from avalign.train.space import cross_validate, run_trials
 from benchmarks.statistics import expected_calibration_error, reliability
 from benchmarks.sync import console
 from benchmarks.tables import SURE

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from avalign.data import read_manifest, speaker_folds
-from avalign.train import SpacePlan, fit_space, load_corpus_clips
+from avalign.train.space import SpacePlan, fit_space, load_corpus_clips
 from benchmarks.cases import SEARCH_S, Clip, Result, make_cases
 from benchmarks.estimators import avalign_estimator
 from benchmarks.own_lags import OwnLag

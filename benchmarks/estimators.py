@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from avalign.align import ClipAlignment, LagCalibration, align_streams
-from avalign.train import NEUTRAL
+from avalign.train.space import NEUTRAL
 from avalign.types import ClipStreams
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def baseline_estimator(space: Space) -> Estimator:
     Parameters
     ----------
     space : Space
-        Such as `avalign.train.baseline` fits.
+        Such as `avalign.train.space.baseline` fits.
 
     Returns
     -------

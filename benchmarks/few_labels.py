@@ -19,21 +19,23 @@ from rich.table import Table
 
 from avalign.data import Manifest, check_split, label_subset, read_manifest
 from avalign.errors import ParameterError
-from avalign.train import (
+from avalign.recognition import (
     Condition,
-    Corpus,
-    TrainingCallbacks,
     Utterance,
     class_metrics,
     condition_batches,
+    utterance_name,
+)
+from avalign.train.recognizer import (
+    Corpus,
+    RecognizerPlan,
+    TrainingCallbacks,
     emotion_plan,
     fit_emotion,
     labelled_utterances,
     settle_classes,
-    utterance_name,
     with_targets,
 )
-from avalign.train.plans import RecognizerPlan
 from benchmarks.results import write_rows
 
 __all__ = ["SHARES", "FewLabels", "run_few_labels"]

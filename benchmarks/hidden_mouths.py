@@ -27,7 +27,7 @@ from avalign.media import Frame, iter_frames, open_video_writer, probe, read_aud
 from avalign.processes import cores
 from avalign.reports import SyncReport
 from avalign.streams import extract, save_streams
-from avalign.train import logistic_regression
+from avalign.train.space import logistic_regression
 from avalign.types import AudioStream
 from avalign.vision import (
     ANALYSED_SIDE,

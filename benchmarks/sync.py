@@ -63,7 +63,7 @@ def make_estimator(name: str, manifest: Manifest, *, cache: Path | None = None) 
     """
     if name == "avalign":
         return avalign_estimator()
-    from avalign.train import BaselinePlan, train_baseline
+    from avalign.train.space import BaselinePlan, train_baseline
 
     plan = BaselinePlan(kernel=name == "kernel-cca")
     with console.status(f"fitting {name}"):

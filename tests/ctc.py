@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from avalign.tasks.alphabet import Alphabet
+from avalign.recognition.ctc.alphabet import Alphabet
 
 
 def rows_of(path: str, alphabet: Alphabet, sure: float = 0.9) -> np.ndarray:

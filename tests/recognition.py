@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from avalign.tasks.alphabet import Alphabet
-from avalign.tasks.settings import RecognizerSettings, StreamSettings
-from avalign.train.utterances import Utterance
+from avalign.recognition.ctc.alphabet import Alphabet
+from avalign.recognition.material.utterances import Utterance
+from avalign.recognition.model.settings import RecognizerSettings, StreamSettings
 from avalign.types import AudioStream, FeatureStream
 
 ALPHABET = Alphabet(" abc")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avalign.errors import ParameterError
-from avalign.tasks.alphabet import ENGLISH, Alphabet
+from avalign.recognition.ctc.alphabet import ENGLISH, Alphabet
 
 
 def test_zero_is_the_blank_and_characters_count_from_one():

@@ -12,14 +12,14 @@ from avalign.errors import NoFaceError, ParameterError
 from avalign.space.cca import CCA
 from avalign.space.frames import FrameSpace, lip_frames, lip_measures, sound_frames
 from avalign.space.kernel_cca import KernelCCA
-from avalign.train import baseline
-from avalign.train.baseline import (
+from avalign.train.space import baseline
+from avalign.train.space.baseline import (
     BaselinePlan,
     baseline_clip,
     fit_baseline,
     train_baseline,
 )
-from avalign.train.own_lag import own_lag_s
+from avalign.train.space.own_lag import own_lag_s
 from avalign.types import ClipStreams, FeatureStream, LipStream
 from benchmarks import sync
 from benchmarks.estimators import baseline_estimator

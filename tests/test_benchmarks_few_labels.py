@@ -10,9 +10,9 @@ torch = pytest.importorskip("torch")
 from recognition import STREAMS, utterance  # noqa: E402
 
 from avalign.errors import ParameterError  # noqa: E402
-from avalign.train import emotion  # noqa: E402
-from avalign.train.disturb import CLEAN  # noqa: E402
-from avalign.train.plans import LoopPlan, RecognizerPlan  # noqa: E402
+from avalign.recognition.material.augmentation import CLEAN  # noqa: E402
+from avalign.train.recognizer import emotion  # noqa: E402
+from avalign.train.recognizer.plans import LoopPlan, RecognizerPlan  # noqa: E402
 from benchmarks import few_labels  # noqa: E402
 from benchmarks.__main__ import main  # noqa: E402
 

@@ -12,12 +12,12 @@ import torch
 from planted import lips as still_face
 
 from avalign.fusion.ranks import read_ranks
+from avalign.recognition.ctc.alphabet import ENGLISH
+from avalign.recognition.ctc.grammar import GRID
+from avalign.recognition.material.utterances import Utterance
+from avalign.recognition.model.recognizer import Recognizer
+from avalign.recognition.model.settings import RecognizerSettings, StreamSettings
 from avalign.streams.extraction import sound_features
-from avalign.tasks.alphabet import ENGLISH
-from avalign.tasks.grammar import GRID
-from avalign.tasks.models import Recognizer
-from avalign.tasks.settings import RecognizerSettings, StreamSettings
-from avalign.train.utterances import Utterance
 from avalign.types import AudioStream, ClipStreams, FeatureStream
 from benchmarks.fusion.aligners import align_scenes, find_warp
 from benchmarks.fusion.cells import read_cells

@@ -11,8 +11,8 @@ import pytest
 from avalign.audio import log_mel, mfcc
 from avalign.audio.mel import MfccSettings
 from avalign.errors import MissingDependencyError, ParameterError
-from avalign.tasks import bulk_features
-from avalign.tasks.bulk_features import features_in_bulk
+from avalign.recognition.material import bulk_features
+from avalign.recognition.material.bulk_features import features_in_bulk
 from avalign.types import AudioStream
 
 torch = pytest.importorskip("torch")

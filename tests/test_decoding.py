@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avalign.errors import NoAnswerError, ParameterError
-from avalign.tasks.alphabet import ENGLISH, Alphabet
-from avalign.tasks.decoding import beam_decode, greedy_decode
-from avalign.tasks.grammar import GRID, Grammar, Slot, grammar_decode
+from avalign.recognition.ctc.alphabet import ENGLISH, Alphabet
+from avalign.recognition.ctc.decoding import beam_decode, greedy_decode
+from avalign.recognition.ctc.grammar import GRID, Grammar, Slot, grammar_decode
 
 AB = Alphabet("ab ")
 SMALL = Grammar((Slot("first", ("ab", "b")), Slot("second", ("a", "bb"))))

@@ -20,7 +20,7 @@ def tidy_up(number, frame):
 
 signal.signal(signal.SIGTERM, tidy_up)
 signal.signal(signal.SIGINT, tidy_up)
-from avalign.train.distributed import processes
+from avalign.train.recognizer.distributed import processes
 
 with processes("cpu"):
     print("joined")

@@ -13,14 +13,14 @@ from recognition import ALPHABET, LABELS, settings, utterance  # noqa: E402
 
 from avalign.data.manifest import read_manifest  # noqa: E402
 from avalign.errors import MediaError, ParameterError  # noqa: E402
-from avalign.tasks.calibration import read_calibration  # noqa: E402
-from avalign.tasks.models import Recognizer  # noqa: E402
-from avalign.tasks.storage import save_model  # noqa: E402
-from avalign.train import calibrate as calibration  # noqa: E402
-from avalign.train import cases as asking  # noqa: E402
-from avalign.train import evaluation  # noqa: E402
-from avalign.train.conditions import Condition  # noqa: E402
-from avalign.train.utterances import Skipped  # noqa: E402
+from avalign.recognition.evaluation import cases as asking  # noqa: E402
+from avalign.recognition.evaluation import evaluating as evaluation  # noqa: E402
+from avalign.recognition.evaluation import limit_fitting as calibration  # noqa: E402
+from avalign.recognition.evaluation.conditions import Condition  # noqa: E402
+from avalign.recognition.evaluation.limits import read_calibration  # noqa: E402
+from avalign.recognition.material.utterances import Skipped  # noqa: E402
+from avalign.recognition.model.files import save_model  # noqa: E402
+from avalign.recognition.model.recognizer import Recognizer  # noqa: E402
 
 TEXTS = ("ab", "ca", "b", "cab")
 

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avalign.errors import MissingDependencyError, NoAnswerError, ParameterError
-from avalign.tasks.alphabet import ENGLISH, Alphabet
-from avalign.tasks.forced_alignment import (
+from avalign.recognition.ctc.alphabet import ENGLISH, Alphabet
+from avalign.recognition.ctc.forced_alignment import (
     WordTiming,
     align_transcript,
     aligned_path,
     fit_word_timing,
 )
-from avalign.tasks.graph import MAX_CELLS, GraphBuilder, best_path
+from avalign.recognition.ctc.graph import MAX_CELLS, GraphBuilder, best_path
 from avalign.transcript import Transcript, Word
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from avalign.errors import MissingDependencyError, ParameterError
-from avalign.tasks.metrics import (
+from avalign.recognition.metrics import (
     classification_metrics,
     fusion_gain,
     lag_errors,

@@ -71,22 +71,22 @@ def write_recogniser(path, overwrite):
     pytest.importorskip("torch")
     from recognition import settings
 
-    from avalign.tasks.models import Recognizer
-    from avalign.tasks.storage import save_model
+    from avalign.recognition.model.files import save_model
+    from avalign.recognition.model.recognizer import Recognizer
 
     save_model(Recognizer(settings()), path.parent, overwrite=overwrite)
 
 
 def write_limits(path, overwrite):
     pytest.importorskip("torch")
-    from avalign.tasks.calibration import AnswerLimits, write_calibration
+    from avalign.recognition.evaluation.limits import AnswerLimits, write_calibration
 
     (path.parent / "model.safetensors").write_bytes(b"weights")
     write_calibration(AnswerLimits(), path.parent)
 
 
 def write_curves(path, overwrite):
-    from avalign.train.curves import write_curves
+    from avalign.train.recognizer.curves import write_curves
 
     write_curves(path, [{"epoch": 1.0}])
 

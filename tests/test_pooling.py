@@ -10,11 +10,11 @@ torch = pytest.importorskip("torch")
 from recognition import LABELS, settings  # noqa: E402
 
 from avalign.errors import MediaError  # noqa: E402
-from avalign.tasks.models import Recognizer  # noqa: E402
-from avalign.tasks.pooling import StatisticsPooling  # noqa: E402
-from avalign.tasks.settings import StreamSettings  # noqa: E402
-from avalign.tasks.storage import load_model, save_model  # noqa: E402
-from avalign.train.plans import RecognizerPlan, emotion_plan  # noqa: E402
+from avalign.recognition.model.files import load_model, save_model  # noqa: E402
+from avalign.recognition.model.pooling import StatisticsPooling  # noqa: E402
+from avalign.recognition.model.recognizer import Recognizer  # noqa: E402
+from avalign.recognition.model.settings import StreamSettings  # noqa: E402
+from avalign.train.recognizer.plans import RecognizerPlan, emotion_plan  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -159,7 +159,7 @@ def test_a_level_that_no_stream_is_centred_by_is_learnt_at_once(fusion):
 def test_a_model_from_before_statistics_is_read_as_it_was(tmp_path):
     from safetensors.torch import load_file, save_file
 
-    from avalign.tasks.settings import settings_digest
+    from avalign.recognition.model.settings import settings_digest
 
     model = emotion_model(statistics=False)
     save_model(model, tmp_path)

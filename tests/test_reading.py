@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from avalign.errors import MediaError, ParameterError
-from avalign.tasks import GRID, RecognizerSettings, StreamSettings, WordTiming
-from avalign.tasks.alphabet import ENGLISH
-from avalign.tasks.calibration import (
+from avalign.recognition import GRID, RecognizerSettings, StreamSettings, WordTiming
+from avalign.recognition.ctc.alphabet import ENGLISH
+from avalign.recognition.evaluation.limits import (
     AnswerLimits,
     Limit,
     fit_limit,
     read_calibration,
     write_calibration,
 )
-from avalign.tasks.evaluation import score_classes, score_speech, score_values
-from avalign.tasks.reading import CtcOutput, SpeechReader, model_grammar
+from avalign.recognition.evaluation.scores import score_classes, score_speech, score_values
+from avalign.recognition.reader import CtcOutput, SpeechReader, model_grammar
 from avalign.transcript import Transcript, Word
 
 

@@ -13,10 +13,10 @@ from avalign.errors import NoFaceError, ParameterError
 from avalign.plots import recognition as recognition_plot
 from avalign.plots.figures import new_figure
 from avalign.plots.recognition import draw_emotion
-from avalign.tasks import Recognizer, save_model
-from avalign.tasks.answer import Emotion, RecognitionReport
-from avalign.tasks.calibration import AnswerLimits, Limit
-from avalign.tasks.recognition import recognize
+from avalign.recognition import Recognizer, save_model
+from avalign.recognition.evaluation.limits import AnswerLimits, Limit
+from avalign.recognition.recognizing import recognize
+from avalign.recognition.report import Emotion, RecognitionReport
 from avalign.transcript import Transcript, Word
 
 

@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from avalign.errors import MediaError, ParameterError  # noqa: E402
 from avalign.fusion import list_fusions  # noqa: E402
-from avalign.tasks.encoders import Standardisation  # noqa: E402
-from avalign.tasks.models import Recognizer  # noqa: E402
-from avalign.tasks.settings import RecognizerSettings, StreamSettings  # noqa: E402
-from avalign.tasks.storage import load_model, save_model  # noqa: E402
+from avalign.recognition.model.encoders import Standardisation  # noqa: E402
+from avalign.recognition.model.files import load_model, save_model  # noqa: E402
+from avalign.recognition.model.recognizer import Recognizer  # noqa: E402
+from avalign.recognition.model.settings import RecognizerSettings, StreamSettings  # noqa: E402
 
 FULL = {"labels": ("calm", "sad"), "values": ("valence",), "vocabulary": ("ab", "c")}
 

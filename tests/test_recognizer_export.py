@@ -13,8 +13,8 @@ pytestmark = pytest.mark.slow
 from recognition import LABELS, settings  # noqa: E402
 
 from avalign.errors import MediaError, ParameterError  # noqa: E402
-from avalign.tasks.export import export_model  # noqa: E402
-from avalign.tasks.models import Recognizer  # noqa: E402
+from avalign.recognition.model.export import export_model  # noqa: E402
+from avalign.recognition.model.recognizer import Recognizer  # noqa: E402
 
 
 @pytest.fixture(scope="module")

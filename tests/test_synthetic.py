@@ -35,9 +35,9 @@ from avalign.errors import (
     NoAudioError,
     ParameterError,
 )
+from avalign.recognition.ctc.grammar import GRID
 from avalign.streams.extraction import sound_features
 from avalign.streams.files import save_streams
-from avalign.tasks.grammar import GRID
 from avalign.vision.lips import eye_distance
 
 OPENING, WIDTH, CORNERS = (MOVEMENTS.index(name) for name in ("opening", "width", "corners"))
@@ -454,9 +454,9 @@ def test_emotion_from_sentences_to_confusion_matrix(tmp_path):
     labels dealt at random: a third is chance.
     """
     torch = pytest.importorskip("torch")
-    from avalign.train.emotion import train_emotion
-    from avalign.train.evaluation import evaluate
-    from avalign.train.plans import LoopPlan, emotion_plan
+    from avalign.recognition.evaluation.evaluating import evaluate
+    from avalign.train.recognizer.emotion import train_emotion
+    from avalign.train.recognizer.plans import LoopPlan, emotion_plan
 
     torch.set_num_threads(1)
     plan = CorpusPlan(sentences=2, speakers=10, emotions=("anger", "happy", "sad"), seed=2)

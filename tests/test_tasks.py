@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import avalign.tasks
+import avalign.recognition
 
 DECODE_AND_SCORE = """
 import sys
 import numpy as np
-from avalign.tasks import Alphabet, align_transcript, beam_decode, lag_errors
+from avalign.recognition import Alphabet, align_transcript, beam_decode, lag_errors
 from avalign.transcript import transcript_stream
 emitted = np.log(np.full((4, 3), 1 / 3))
 words = align_transcript(emitted, np.arange(4), "a b", Alphabet("ab"))
@@ -24,16 +24,16 @@ print(*sorted({"torch", "jiwer", "mediapipe", "librosa"} & sys.modules.keys()))
 
 
 def test_type_checkers_see_every_public_name_and_no_other():
-    stub = Path(avalign.tasks.__file__).with_suffix(".pyi")
+    stub = Path(avalign.recognition.__file__).with_suffix(".pyi")
     names = [
         alias.asname for node in ast.parse(stub.read_text("utf-8")).body for alias in node.names
     ]
-    assert sorted(names) == avalign.tasks.__all__
+    assert sorted(names) == avalign.recognition.__all__
 
 
 def test_every_public_name_is_there():
-    for name in avalign.tasks.__all__:
-        assert getattr(avalign.tasks, name) is not None
+    for name in avalign.recognition.__all__:
+        assert getattr(avalign.recognition, name) is not None
 
 
 def test_decoding_and_scoring_load_nothing_heavy():

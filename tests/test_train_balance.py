@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from avalign.errors import ParameterError
 from avalign.fusion import build_fusion
-from avalign.train.balance import balance_report, unimodal_losses
+from avalign.train.recognizer.balance import balance_report, unimodal_losses
 
 DIMS = {"audio": 6, "lips": 5}
 

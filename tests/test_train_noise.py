@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from avalign.errors import ParameterError
-from avalign.train.noise import Babble, RecordedNoise, WhiteNoise, mix_at_snr
+from avalign.recognition.material.noise import Babble, RecordedNoise, WhiteNoise, mix_at_snr
 
 TIME_S = np.arange(16_000) / 16_000
 

@@ -21,16 +21,21 @@ from training import LOOP, corpus, run  # noqa: E402
 
 from avalign.errors import MediaError, NoAnswerError, ParameterError  # noqa: E402
 from avalign.fusion import family, list_fusions  # noqa: E402
-from avalign.tasks.models import Answers, Recognizer  # noqa: E402
-from avalign.tasks.storage import load_model  # noqa: E402
-from avalign.train.batches import BatchSource, make_batch  # noqa: E402
-from avalign.train.conditions import Condition, condition_batches  # noqa: E402
-from avalign.train.disturb import CLEAN, UtteranceAugmentation  # noqa: E402
-from avalign.train.noise import WhiteNoise, mix_at_snr  # noqa: E402
-from avalign.train.objective import LossWeights, Objective, task_losses  # noqa: E402
-from avalign.train.plans import LoopPlan, RecognizerPlan, TrainingCallbacks, known_streams  # noqa: E402
-from avalign.train.run_folder import RUN_FILES, run_folder  # noqa: E402
-from avalign.train.utterances import aligned_sequence, word_rows  # noqa: E402
+from avalign.recognition.evaluation.conditions import Condition, condition_batches  # noqa: E402
+from avalign.recognition.material.augmentation import CLEAN, UtteranceAugmentation  # noqa: E402
+from avalign.recognition.material.batches import BatchSource, make_batch  # noqa: E402
+from avalign.recognition.material.noise import WhiteNoise, mix_at_snr  # noqa: E402
+from avalign.recognition.material.utterances import aligned_sequence, word_rows  # noqa: E402
+from avalign.recognition.model.files import load_model  # noqa: E402
+from avalign.recognition.model.recognizer import Answers, Recognizer  # noqa: E402
+from avalign.train.recognizer.objective import LossWeights, Objective, task_losses  # noqa: E402
+from avalign.train.recognizer.plans import (  # noqa: E402
+    LoopPlan,
+    RecognizerPlan,
+    TrainingCallbacks,
+    known_streams,
+)
+from avalign.train.recognizer.run_folder import RUN_FILES, run_folder  # noqa: E402
 from avalign.transcript import Transcript, Word, transcript_stream  # noqa: E402
 from avalign.types import TimeWarp  # noqa: E402
 

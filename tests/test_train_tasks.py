@@ -17,12 +17,12 @@ from avalign_cli.main import main  # noqa: E402
 from recognition import LABELS, STREAMS, utterance  # noqa: E402
 
 from avalign.errors import ParameterError  # noqa: E402
-from avalign.tasks.alphabet import Alphabet  # noqa: E402
-from avalign.tasks.calibration import read_calibration  # noqa: E402
-from avalign.tasks.storage import load_model  # noqa: E402
-from avalign.train import emotion, folds, speech  # noqa: E402
-from avalign.train.plans import LoopPlan, RecognizerPlan, emotion_plan  # noqa: E402
-from avalign.train.utterances import Skipped  # noqa: E402
+from avalign.recognition.ctc.alphabet import Alphabet  # noqa: E402
+from avalign.recognition.evaluation.limits import read_calibration  # noqa: E402
+from avalign.recognition.material.utterances import Skipped  # noqa: E402
+from avalign.recognition.model.files import load_model  # noqa: E402
+from avalign.train.recognizer import emotion, folds, speech  # noqa: E402
+from avalign.train.recognizer.plans import LoopPlan, RecognizerPlan, emotion_plan  # noqa: E402
 
 PLAN = RecognizerPlan(
     fusion="early",

@@ -149,14 +149,14 @@ def test_streams_with_odd_numbers_end_in_one_line(tmp_path, capsys, field, value
 
 def _recogniser(path):
     pytest.importorskip("torch")
-    from avalign.tasks.storage import load_model
+    from avalign.recognition.model.files import load_model
 
     load_model(path.parent)
 
 
 def _limits(path):
     pytest.importorskip("torch")
-    from avalign.tasks.calibration import read_calibration
+    from avalign.recognition.evaluation.limits import read_calibration
 
     read_calibration(path.parent)
 

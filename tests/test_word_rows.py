@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avalign.errors import NoAnswerError, ParameterError
-from avalign.tasks.alphabet import ENGLISH
-from avalign.tasks.grammar import GRID, grammar_decode
-from avalign.tasks.word_rows import WordRows, align_word_rows
+from avalign.recognition.ctc.alphabet import ENGLISH
+from avalign.recognition.ctc.grammar import GRID, grammar_decode
+from avalign.recognition.ctc.word_rows import WordRows, align_word_rows
 from avalign.transcript import Transcript, Word
 
 PLACE = {word: column for column, word in enumerate(GRID.vocabulary, start=1)}

@@ -13,13 +13,13 @@ from pathlib import Path
 import torch
 from recognition import LABELS, STREAMS, settings, utterance
 
-from avalign.train.conditions import Condition
-from avalign.train.disturb import CLEAN, UtteranceAugmentation
-from avalign.train.plans import LoopPlan, RecognizerPlan, TrainingCallbacks
-from avalign.train.recognizer import Corpus, train_recognizer
-from avalign.train.run_folder import run_folder
-from avalign.train.scores import EmotionTest, SpeechTest
-from avalign.train.voices import training_noises
+from avalign.recognition.evaluation.conditions import Condition
+from avalign.recognition.evaluation.dev_scores import EmotionTest, SpeechTest
+from avalign.recognition.material.augmentation import CLEAN, UtteranceAugmentation
+from avalign.recognition.material.voices import training_noises
+from avalign.train.recognizer.plans import LoopPlan, RecognizerPlan, TrainingCallbacks
+from avalign.train.recognizer.run_folder import run_folder
+from avalign.train.recognizer.training import Corpus, train_recognizer
 
 LOOP = LoopPlan(
     epochs=2,
@@ -74,7 +74,7 @@ def run(folder, *, augmentation=None, loop=LOOP, data=None, telling=None, task=N
         test,
         plan,
         Path(folder),
-        training_noises(data.train, plan),
+        training_noises(data.train, plan.voices, plan.recordings),
         resume=resume,
         telling=telling,
     )

@@ -74,11 +74,11 @@ print(assign_voices(evidence))
         "Transcript alignment: CTC forced alignment",
         "The text is known, and the time of each word is wanted.",
         "L. Kürzinger et al., SPECOM 2020",
-        "avalign.tasks.forced_alignment:align_transcript",
+        "avalign.recognition.ctc.forced_alignment:align_transcript",
         """\
 import numpy as np
-from avalign.tasks.alphabet import Alphabet
-from avalign.tasks.forced_alignment import align_transcript
+from avalign.recognition.ctc.alphabet import Alphabet
+from avalign.recognition.ctc.forced_alignment import align_transcript
 
 emitted = np.full((6, 3), 0.05)  # blank, a, b
 emitted[np.arange(6), [0, 1, 0, 0, 2, 0]] = 0.9

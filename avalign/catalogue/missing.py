@@ -51,11 +51,11 @@ print(fused.sequence.shape)
         "Modality imbalance: losses alone, gradient ratio",
         "Fusion is no better than its best stream, and you wonder whether the others learn.",
         "W. Wang, D. Tran and M. Feiszli, CVPR 2020; X. Peng et al., CVPR 2022",
-        "avalign.train.balance:balance_report",
+        "avalign.train.recognizer.balance:balance_report",
         """\
 import torch
 from avalign.fusion import build_fusion
-from avalign.train.balance import balance_report
+from avalign.train.recognizer.balance import balance_report
 
 dims = {"audio": 39, "lips": 120}
 fusion, head = build_fusion("early", dims=dims, out_dim=32), torch.nn.Linear(32, 2)

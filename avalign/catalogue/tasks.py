@@ -6,8 +6,8 @@ __all__ = ["METHODS"]
 
 _RECOGNISER = """\
 import torch
-from avalign.tasks.models import Recognizer
-from avalign.tasks.settings import RecognizerSettings, StreamSettings
+from avalign.recognition.model.recognizer import Recognizer
+from avalign.recognition.model.settings import RecognizerSettings, StreamSettings
 
 widths = {columns}
 streams = {{name: StreamSettings(name, width) for name, width in widths.items()}}
@@ -26,11 +26,11 @@ METHODS = (
         "Words from sound and lips; a grammar makes a small vocabulary robust.",
         "A. Graves et al., ICML 2006; M. Cooke et al., Journal of the Acoustical Society of "
         "America 120(5), 2006 (GRID)",
-        "avalign.tasks.grammar:grammar_decode",
+        "avalign.recognition.ctc.grammar:grammar_decode",
         """\
 import numpy as np
-from avalign.tasks.alphabet import Alphabet
-from avalign.tasks.grammar import grammar_decode
+from avalign.recognition.ctc.alphabet import Alphabet
+from avalign.recognition.ctc.grammar import grammar_decode
 
 alphabet = Alphabet("abcdefghijklmnopqrstuvwxyz ")
 noise = np.random.default_rng(0).normal(size=(75, alphabet.size))
@@ -46,7 +46,7 @@ print(" ".join(word.text for word in found.transcript.words))
         "Emotion of acted or natural speech; splits keep actors apart.",
         "S. R. Livingstone and F. A. Russo, PLoS ONE 13(5), 2018 (RAVDESS); H. Cao et al., "
         "IEEE Transactions on Affective Computing 5(4), 2014 (CREMA-D)",
-        "avalign.tasks.models:Recognizer",
+        "avalign.recognition.model.recognizer:Recognizer",
         _RECOGNISER.format(columns=_TWO, heads='labels=("calm", "happy", "sad")')
         + "print(model(batch).answers)\n",
     ),
@@ -67,10 +67,10 @@ print(" ".join(word.text for word in found.transcript.words))
         "How good a shared space is: whether the right clip comes up first.",
         "C. D. Manning, P. Raghavan and H. Schütze, Introduction to Information Retrieval, "
         "2008, chapter 8",
-        "avalign.tasks.metrics:retrieval_metrics",
+        "avalign.recognition.metrics:retrieval_metrics",
         """\
 import numpy as np
-from avalign.tasks.metrics import retrieval_metrics
+from avalign.recognition.metrics import retrieval_metrics
 
 scores = np.eye(5) + 0.1 * np.random.default_rng(0).normal(size=(5, 5))
 print(retrieval_metrics(scores))
@@ -82,11 +82,11 @@ print(retrieval_metrics(scores))
         "Multi-task loss",
         "Words and emotion of the same clips, from one model.",
         "R. Caruana, Machine Learning 28, 1997",
-        "avalign.train.objective:Objective",
+        "avalign.train.recognizer.objective:Objective",
         """\
-from avalign.tasks.models import Recognizer
-from avalign.tasks.settings import RecognizerSettings, StreamSettings
-from avalign.train.objective import LossWeights, Objective
+from avalign.recognition.model.recognizer import Recognizer
+from avalign.recognition.model.settings import RecognizerSettings, StreamSettings
+from avalign.train.recognizer.objective import LossWeights, Objective
 
 streams = {"audio": StreamSettings("mfcc", 39), "lips": StreamSettings("lips", 120)}
 settings = RecognizerSettings(streams, width=16, characters="ab ", labels=("calm", "happy"))
@@ -118,9 +118,9 @@ for share in (0.01, 0.1, 1.0):
         "Quality of alignment and fusion",
         "What alignment is worth to fusion, and fusion to the task.",
         "avalign, benchmarks/README.md",
-        "avalign.tasks.metrics:fusion_gain",
+        "avalign.recognition.metrics:fusion_gain",
         """\
-from avalign.tasks.metrics import fusion_gain, recovery_ratio
+from avalign.recognition.metrics import fusion_gain, recovery_ratio
 
 print(fusion_gain(0.08, [0.10, 0.35]))  # error of both together, and of each alone
 print(recovery_ratio(0.50, 0.12, 0.10))  # misaligned, aligned, aligned by the truth
@@ -151,9 +151,9 @@ with tempfile.TemporaryDirectory() as folder:
         "Training on several GPUs and machines",
         "One GPU is too slow; start the same command through torchrun.",
         "S. Li et al., VLDB 2020",
-        "avalign.train.distributed:processes",
+        "avalign.train.recognizer.distributed:processes",
         """\
-from avalign.train.distributed import processes
+from avalign.train.recognizer.distributed import processes
 
 with processes("cpu") as group:
     print(group)

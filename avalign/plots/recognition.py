@@ -14,7 +14,7 @@ from avalign.plots.figures import FAINT, INK, LIPS, SOUND, in_own_style, new_fig
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from avalign.tasks import Emotion, RecognitionReport, Trace
+    from avalign.recognition import Emotion, RecognitionReport, Trace
     from avalign.transcript import Transcript
 
 __all__ = ["draw_emotion", "plot_recognition"]

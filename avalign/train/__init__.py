@@ -1,5 +1,1 @@
-"""Training loops; everything here needs torch."""
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+"""Training: of the shared space, and of recognisers; everything here needs torch."""

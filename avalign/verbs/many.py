@@ -13,7 +13,7 @@ from typing import Any
 from avalign.errors import ParameterError
 from avalign.processes import cores, for_each, interrupts_held
 from avalign.reports import SyncReport, Tolerance
-from avalign.verbs import check, check_options
+from avalign.verbs.measuring import check, check_options, error_report
 
 __all__ = ["check_many"]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from avalign.tasks import Alphabet, WordRows, grammar_decode, greedy_decode, model_grammar
-from avalign.tasks.metrics import speech_errors
+from avalign.recognition import Alphabet, WordRows, grammar_decode, greedy_decode, model_grammar
+from avalign.recognition.metrics import speech_errors
 from benchmarks.fusion.encoded import EncodedScene
 
 if TYPE_CHECKING:
     from avalign.fusion import FusionOutput
-    from avalign.tasks import RecognizerSettings
+    from avalign.recognition import RecognizerSettings
     from benchmarks.fusion.cells import Cell
     from benchmarks.fusion.fused_reader import FusedReader
     from benchmarks.fusion.plan import Scene

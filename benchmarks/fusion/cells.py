@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avalign.tasks import RecognizerSettings
+from avalign.recognition import RecognizerSettings
 from benchmarks.fusion.encoded import STREAMS
 from benchmarks.fusion.plan import BASELINES, PRIMARY, Plan, Scene
 

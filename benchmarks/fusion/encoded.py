@@ -16,11 +16,11 @@ from torch import Tensor
 from avalign.errors import ParameterError
 from avalign.files import atomic_output
 from avalign.fusion import AlignedBatch, collate
-from avalign.tasks import Recognizer
-from avalign.train import (
+from avalign.recognition import (
     CLEAN,
     Batch,
     BatchSource,
+    Recognizer,
     UtteranceAugmentation,
     aligned_sequence,
     heard_features,

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from avalign.fusion import FusionOutput, ModalityDropout, build_fusion
-from avalign.tasks.heads import Answers
-from avalign.train import task_losses
+from avalign.recognition import Answers
+from avalign.train.recognizer import task_losses
 from benchmarks.fusion.encoded import TrainingRows
 from benchmarks.fusion.plan import BASELINES
 
 if TYPE_CHECKING:
-    from avalign.tasks import RecognizerSettings
+    from avalign.recognition import RecognizerSettings
     from benchmarks.fusion.cells import Cell
 
 __all__ = ["FusedReader", "train_reader"]

@@ -12,18 +12,19 @@ from numpy.typing import NDArray
 
 from avalign.data import Manifest, load_clips, read_manifest
 from avalign.errors import ParameterError
-from avalign.tasks import Alphabet, Recognizer
-from avalign.train import (
+from avalign.recognition import (
     TEST_VOICES,
+    Alphabet,
     Case,
     Noise,
+    Recognizer,
     Utterance,
     load_cases,
     mix_at_snr,
     training_babble,
     training_noises,
 )
-from avalign.train.plans import RecognizerPlan
+from avalign.train.recognizer import RecognizerPlan
 from avalign.types import AudioStream, ClipStreams, FeatureStream, TimeWarp
 from benchmarks.fusion.plan import planted_warp
 
@@ -225,7 +226,7 @@ def make_material(
         clips.append(TestClip(utterance, streams, noise, int(random.integers(2**31))))
     if not clips:
         raise ParameterError("no clip to test on has sound, a face and words")
-    return Material(train, training_noises(train, RecognizerPlan()), clips)
+    return Material(train, training_noises(train, RecognizerPlan().voices), clips)
 
 
 def _with_targets(case: Case, alphabet: Alphabet, vocabulary: Sequence[str]) -> Utterance:

@@ -18,10 +18,15 @@ from avalign.errors import ParameterError
 from avalign.files import atomic_output
 from avalign.fusion import family, list_fusions
 from avalign.processes import for_each
+from avalign.recognition import WEIGHTS_NAME, Recognizer, load_model
 from avalign.reports import model_name
-from avalign.tasks import WEIGHTS_NAME, Recognizer, load_model
-from avalign.train import LoopPlan, TrainingCallbacks, choose_device, train_speech
-from avalign.train.plans import RecognizerPlan
+from avalign.train.recognizer import (
+    LoopPlan,
+    RecognizerPlan,
+    TrainingCallbacks,
+    choose_device,
+    train_speech,
+)
 from benchmarks.fusion.aligners import align_scenes, alignment_errors
 from benchmarks.fusion.cells import Cell, cell_path, is_done, summary_line
 from benchmarks.fusion.encoded import check_streams, encode_scenes, encode_training

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avalign.tasks.metrics import recovery_ratio
+from avalign.recognition.metrics import recovery_ratio
 from benchmarks.fusion.plan import Scene
 
 __all__ = ["Number", "Scores", "number", "recovery"]

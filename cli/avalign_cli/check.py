@@ -67,7 +67,7 @@ def check(
     One line per file. A file that cannot be read never stops the rest.
     """
     from avalign.reports import SyncReport
-    from avalign.verbs import check_many
+    from avalign.verbs import check_many, error_report
     from avalign_cli import text
     from avalign_cli.inputs import expand, no_media_in, told_left_out
 

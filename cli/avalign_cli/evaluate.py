@@ -10,8 +10,7 @@ from avalign_cli import options
 from avalign_cli.ui import Screen, confusion_lines, counted
 
 if TYPE_CHECKING:
-    from avalign.tasks import AnswerLimits, ConditionScore
-    from avalign.train import Evaluation
+    from avalign.recognition import AnswerLimits, ConditionScore, Evaluation
 
 __all__ = ["EXAMPLES", "evaluate"]
 
@@ -86,7 +85,7 @@ def evaluate(
 ) -> int:
     """Score a recogniser on clips that it has not learnt from."""
     from avalign.files import check_target
-    from avalign.train import evaluate as score
+    from avalign.recognition import evaluate as score
 
     screen = Screen(json, quiet)
     levels = _levels(noise, snr)

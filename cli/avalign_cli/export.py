@@ -43,7 +43,7 @@ def export(
     from avalign.files import check_target
 
     check_target((), output, overwrite=overwrite, suffix=".onnx")
-    from avalign.tasks import export_model, load_model, model_files, settings_path
+    from avalign.recognition import export_model, load_model, model_files, settings_path
 
     beside = (settings_path(output).name,)
     check_target(model_files(model), output, beside=beside, overwrite=overwrite)

@@ -13,8 +13,7 @@ from avalign_cli import options
 from avalign_cli.ui import Screen, confusion_lines
 
 if TYPE_CHECKING:
-    from avalign.train import TrainingCallbacks
-    from avalign.train.plans import RecognizerPlan
+    from avalign.train.recognizer import RecognizerPlan, TrainingCallbacks
 
 __all__ = ["EMOTION_EXAMPLES", "SPEECH_EXAMPLES", "train_emotion", "train_speech"]
 
@@ -116,7 +115,7 @@ def train_speech(
     quiet: options.Quiet = False,
 ) -> int:
     """Fit a recogniser of speech to clips with transcripts; needs torch."""
-    from avalign.train import train_speech as fit
+    from avalign.train.recognizer import train_speech as fit
 
     screen = _screen(quiet)
     plan = _plan(
@@ -191,8 +190,8 @@ def train_emotion(
 ) -> int:
     """Fit a recogniser of emotion to clips with labels; needs torch."""
     from avalign.errors import ParameterError
-    from avalign.train import cross_validate_emotion
-    from avalign.train import train_emotion as fit
+    from avalign.train.recognizer import cross_validate_emotion
+    from avalign.train.recognizer import train_emotion as fit
 
     screen = _screen(quiet)
     plan = _plan(
@@ -265,8 +264,12 @@ def _plan(
 ) -> "RecognizerPlan":
     """Make a plan of the options that were given; the others keep their defaults."""
     from avalign.errors import ParameterError
-    from avalign.train import emotion_plan, emotion_streams, known_streams
-    from avalign.train.plans import RecognizerPlan
+    from avalign.train.recognizer import (
+        RecognizerPlan,
+        emotion_plan,
+        emotion_streams,
+        known_streams,
+    )
 
     is_emotion = task == "emotion"
     make: Callable[..., RecognizerPlan] = emotion_plan if is_emotion else RecognizerPlan
@@ -287,7 +290,7 @@ def _plan(
 
 
 def _telling(screen: Screen, progress: Any) -> "TrainingCallbacks":
-    from avalign.train import TrainingCallbacks
+    from avalign.train.recognizer import TrainingCallbacks
 
     def report(row: Mapping[str, float]) -> None:
         # The mean of error rates over the conditions, by which the epoch is chosen.

@@ -9,7 +9,7 @@ from avalign_cli import options
 from avalign_cli.ui import Screen
 
 if TYPE_CHECKING:
-    from avalign.tasks import RecognitionReport
+    from avalign.recognition import RecognitionReport
 
 __all__ = ["EXAMPLES", "recognize"]
 
@@ -69,7 +69,7 @@ def recognize(
     from json import dumps
 
     from avalign.errors import AvalignError
-    from avalign.tasks import RecognitionReport
+    from avalign.recognition import RecognitionReport
 
     screen = Screen(json, quiet)
 
@@ -79,7 +79,7 @@ def recognize(
     try:
         sources = [source for source in (video, audio, transcript) if source is not None]
         _check_outputs(sources, plot, srt, overwrite)
-        from avalign.tasks import recognize as answer
+        from avalign.recognition import recognize as answer
         from avalign.transcript import read_transcript
 
         words = None if transcript is None else read_transcript(transcript)

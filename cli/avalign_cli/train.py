@@ -37,8 +37,8 @@ def train_space(
     quiet: options.Quiet = False,
 ) -> int:
     """Fit the shared space of sound and lips; needs torch."""
-    from avalign.train import SpacePlan
-    from avalign.train import train_space as fit
+    from avalign.train.space import SpacePlan
+    from avalign.train.space import train_space as fit
 
     screen = Screen(quiet=quiet)
     left_out: list[str] = []

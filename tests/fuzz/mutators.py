@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from avalign.tasks.settings import settings_digest
+from avalign.recognition.model.settings import settings_digest
 
 from .layouts import layout_of, mended
 from .seeds import Seed

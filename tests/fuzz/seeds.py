@@ -253,13 +253,13 @@ def _weights(folder: Path, clip: bytes) -> Iterator[Seed]:
     import torch
 
     from avalign.align.confidence import load_calibration
+    from avalign.recognition.evaluation.limits import AnswerLimits, Limit, write_calibration
+    from avalign.recognition.model.files import save_model
+    from avalign.recognition.model.recognizer import Recognizer
+    from avalign.recognition.model.settings import RecognizerSettings, StreamSettings
     from avalign.space import EncoderSettings, SpaceModel, SpaceSettings, build_space
     from avalign.space.model import expected_shapes
     from avalign.space.model import save_model as save_space
-    from avalign.tasks.calibration import AnswerLimits, Limit, write_calibration
-    from avalign.tasks.models import Recognizer
-    from avalign.tasks.settings import RecognizerSettings, StreamSettings
-    from avalign.tasks.storage import save_model
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

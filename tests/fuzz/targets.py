@@ -116,7 +116,7 @@ def estimator(path: Path, random: Random) -> list[Path]:
 
 
 def recognizer(path: Path, random: Random) -> list[Path]:
-    from avalign.tasks.recognition import recognize
+    from avalign.recognition.recognizing import recognize
 
     report = recognize(path.with_name("talk.mp4"), path.parent, jobs=1, device="cpu")
     json.dumps(report.as_dict(), allow_nan=False)

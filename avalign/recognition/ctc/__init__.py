@@ -1,0 +1,1 @@
+"""From what a CTC model emits to words with times."""

@@ -1,0 +1,1 @@
+"""How good a recogniser is, and when to believe it."""

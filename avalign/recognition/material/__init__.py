@@ -1,0 +1,1 @@
+"""What recognisers are trained and tested on: features, utterances, noise."""

@@ -1,0 +1,1 @@
+"""The recogniser: encoders, any fusion, heads, and its files."""

@@ -1,0 +1,16 @@
+from .distributed import choose_device as choose_device
+from .emotion import fit_emotion as fit_emotion
+from .emotion import labelled_utterances as labelled_utterances
+from .emotion import settle_classes as settle_classes
+from .emotion import train_emotion as train_emotion
+from .emotion import with_targets as with_targets
+from .folds import cross_validate_emotion as cross_validate_emotion
+from .objective import task_losses as task_losses
+from .plans import LoopPlan as LoopPlan
+from .plans import RecognizerPlan as RecognizerPlan
+from .plans import TrainingCallbacks as TrainingCallbacks
+from .plans import emotion_plan as emotion_plan
+from .plans import emotion_streams as emotion_streams
+from .plans import known_streams as known_streams
+from .speech import train_speech as train_speech
+from .training import Corpus as Corpus
