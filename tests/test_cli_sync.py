@@ -144,7 +144,7 @@ def test_outputs_that_make_no_sense_are_told_before_measuring(
         raise AssertionError("measured all the same")
 
     monkeypatch.setattr("avalign.verbs.measure", fail)
-    monkeypatch.setattr("avalign.avalign.extract", fail)
+    monkeypatch.setattr("avalign.streams.extract", fail)
     assert main(arguments) == 2
     assert words in capsys.readouterr().err
     assert sorted(here.iterdir()) == before
