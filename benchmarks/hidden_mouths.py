@@ -28,9 +28,8 @@ from avalign.processes import cores
 from avalign.reports import SyncReport
 from avalign.streams import extract, save_streams
 from avalign.train.space import logistic_regression
-from avalign.types import AudioStream
+from avalign.types import ANALYSED_SIDE, AudioStream
 from avalign.vision import (
-    ANALYSED_SIDE,
     MOUTH_WEIGHTS,
     RIGID,
     FaceFinder,

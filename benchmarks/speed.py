@@ -187,7 +187,7 @@ def _cropped(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 
 def _measure_speed(video: Path, name: str, folder: Path) -> Speed:
-    from avalign.streams import sound_features
+    from avalign.streams import mfcc_and_speech
     from avalign.vision import lip_streams
 
     size, bar = SIZES[name]
@@ -199,7 +199,7 @@ def _measure_speed(video: Path, name: str, folder: Path) -> Speed:
         start_up_s = _seconds(lambda: _avalign("--version"))
         decode_s = _seconds(lambda: sum(1 for _ in iter_frames(clip, max_side=1280)))
         lips_s = _seconds(lambda: lip_streams(clip))
-        sound_s = _seconds(lambda: sound_features(iter_audio(clip)))
+        sound_s = _seconds(lambda: mfcc_and_speech(iter_audio(clip)))
     return Speed(
         name,
         SPEED_LENGTH_S,

@@ -13,7 +13,7 @@ from avalign.align.warp import choose_model, fit_warp, weighted_quantile
 from avalign.audio import place_audio, stretch_audio
 from avalign.errors import NoAnswerError, ParameterError
 from avalign.media import read_audio
-from avalign.streams.extraction import sound_features
+from avalign.streams.extraction import mfcc_and_speech
 from avalign.types import AudioStream, FeatureStream, TimeWarp
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -27,7 +27,7 @@ def speech():
 
 @cache
 def mfcc_of_speech():
-    return sound_features(iter([speech()]))[0]
+    return mfcc_and_speech(iter([speech()]))[0]
 
 
 def played(audio, other_s):
@@ -46,7 +46,7 @@ def wandering(reference_s):
 
 
 def mfcc(audio):
-    return sound_features(iter([audio]))[0]
+    return mfcc_and_speech(iter([audio]))[0]
 
 
 def errors_ms(alignment, other_s):

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from avalign.audio.features import LONGEST_STEP_S, MfccSettings, Sound, log_mel
+from avalign.audio.features import LONGEST_STEP_S, AnyAudio, MfccSettings, log_mel
 from avalign.audio.mel import dct_basis, mel_edges_hz
 from avalign.errors import ParameterError
 from avalign.types import FeatureStream, runs
@@ -53,7 +53,7 @@ STRUCTURE_STEP_DB = (3.3, 0.5)
 
 
 def speech_activity(
-    audio: Sound | FeatureStream, settings: MfccSettings | None = None
+    audio: AnyAudio | FeatureStream, settings: MfccSettings | None = None
 ) -> FeatureStream:
     """Tell, for every row, how likely somebody speaks.
 

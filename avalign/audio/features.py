@@ -27,10 +27,10 @@ from avalign.types import AudioStream, FeatureStream, runs
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Engine", "MfccSettings", "Sound", "log_mel", "mfcc"]
+__all__ = ["AnyAudio", "Engine", "MfccSettings", "log_mel", "mfcc"]
 
 Engine = Literal["avalign", "librosa"]
-Sound: TypeAlias = AudioStream | Iterable[AudioStream]
+AnyAudio: TypeAlias = AudioStream | Iterable[AudioStream]
 
 POWER_FLOOR = 1e-10  # -100 dB, the `amin` of librosa.power_to_db
 DELTA_ROWS = 9
@@ -42,7 +42,7 @@ FRAMES_PER_CHUNK = 1024
 
 
 def log_mel(
-    audio: Sound, settings: MfccSettings | None = None, *, engine: Engine = "avalign"
+    audio: AnyAudio, settings: MfccSettings | None = None, *, engine: Engine = "avalign"
 ) -> FeatureStream:
     """Log-mel spectrogram in decibels.
 
@@ -96,7 +96,7 @@ def log_mel(
 
 
 def mfcc(
-    audio: Sound | FeatureStream,
+    audio: AnyAudio | FeatureStream,
     settings: MfccSettings | None = None,
     *,
     deltas: int = 0,

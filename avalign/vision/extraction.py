@@ -16,7 +16,8 @@ import numpy as np
 from avalign.errors import ParameterError
 from avalign.media import Frame, as_clip, check_picture_track, iter_frames
 from avalign.processes import cores
-from avalign.vision.lips import ANALYSED_SIDE, eye_distance, lip_stream
+from avalign.types import ANALYSED_SIDE, eye_distance
+from avalign.vision.lips import lip_stream
 from avalign.vision.tracker import FaceTracker
 from avalign.vision.tracks import Span, join_spans
 
