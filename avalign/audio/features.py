@@ -261,11 +261,9 @@ def _deltas(
 
 
 def _delta(values: NDArray[np.float64], order: int) -> NDArray[np.float64]:
-    """Derive, per row, the polynomial of that order fitted to nine rows.
-
-    Such a polynomial has the same derivative everywhere, so the rows at either end
-    repeat the first and the last full fit.
-    """
+    """Derive, per row, the polynomial of that order fitted to nine rows."""
+    # Its highest derivative is the same everywhere: the ends repeat the first and last full
+    # fit.
     if len(values) < DELTA_ROWS:
         raise ParameterError(
             f"deltas need {DELTA_ROWS} rows; the sound gives {len(values)}",

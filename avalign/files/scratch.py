@@ -160,10 +160,8 @@ def _sweep_one(scratch: Path, ours: bool) -> None:
 
 
 def _clear(scratch: Path) -> None:
-    """Remove a scratch folder; an old result that nothing took the place of comes back.
-
-    Where it cannot come back, the folder stays, for it is the only one.
-    """
+    """Remove a scratch folder; an old result that nothing took the place of comes back."""
+    # Where it cannot come back, the folder stays, for it is the only one.
     for kept in (scratch / OLD).iterdir() if (scratch / OLD).is_dir() else ():
         if not is_there(scratch.parent / kept.name):
             os.rename(kept, scratch.parent / kept.name)

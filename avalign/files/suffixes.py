@@ -43,16 +43,7 @@ WRITTEN_MARKS = (".synced", ".aligned")
 
 @dataclass(frozen=True, slots=True)
 class FolderFiles:
-    """What was found in a folder.
-
-    Parameters
-    ----------
-    paths : list of str
-        The files that are meant, sorted; each begins with the name of the folder.
-    left_out : Counter of str
-        How many other files there are, by why they are not meant, in words that follow a
-        number.
-    """
+    """Files of a folder: those that are meant, sorted, and how many others, by why not."""
 
     paths: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)

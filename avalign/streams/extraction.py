@@ -179,11 +179,9 @@ def mfcc_and_speech(blocks: Iterator[AudioStream]) -> tuple[FeatureStream, Featu
 def _audio_beside(
     path: AnyPath, source: AudioSource
 ) -> Iterator[Future[tuple[FeatureStream, FeatureStream]]]:
-    """Read the sound in a thread while the caller reads the picture.
-
-    FFmpeg and NumPy leave the interpreter free for most of the time, so the
-    sound costs next to nothing. The thread ends early if the caller fails.
-    """
+    """Read the audio in a thread while the caller reads the video."""
+    # FFmpeg and NumPy leave the interpreter free for most of the time, so this costs next to
+    # nothing. The thread ends early if the caller fails.
     from avalign.media import iter_audio
 
     blocks = iter_audio(path, track=source.track, channel=source.channel)

@@ -38,10 +38,9 @@ def has_codec(track: AudioTrack) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AudioContent:
-    """What the first minute of a sound track holds, channel by channel.
+    """What the first minute of an audio track holds, channel by channel."""
 
-    `alike` tells that all channels hold the same, so that they were not looked into.
-    """
+    # `alike`: all channels hold the same, so they were not looked into.
 
     speech_s: float
     by_channel: tuple[float, ...]

@@ -155,22 +155,8 @@ def _merge(found: list[Detection]) -> list[Detection]:
 
 
 def tiles(height: int, width: int, side: int, step: float) -> list[tuple[int, int, int]]:
-    """Return (left, top, side) of squares that cover the picture.
-
-    Parameters
-    ----------
-    height, width : int
-        The picture in pixels.
-    side : int
-        Of a square, at least; one that is nearly the whole picture becomes the whole.
-    step : float
-        Most between two neighbours, in sides.
-
-    Returns
-    -------
-    list of tuple of int
-        Squares may reach beyond the picture where it is smaller than they are.
-    """
+    """Return (left, top, side) of squares that cover the frame, at most `step` sides apart."""
+    # Squares may reach beyond a frame that is smaller; one that is nearly the whole becomes it.
     side = max(side, round(SMALLEST_SHARE * max(height, width)))
     if max(height, width) < SQUARE_ASPECT * side:
         return [(0, 0, max(height, width))]

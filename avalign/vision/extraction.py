@@ -166,11 +166,10 @@ def _plan(start_s: float, duration_s: float) -> list[_Part]:
 
 
 class _Crew:
-    """Threads that share the parts of one clip.
+    """Threads that share the parts of one clip."""
 
-    MediaPipe and FFmpeg let go of Python's lock while they work, so threads use
-    the cores well and share the imports, which processes would not.
-    """
+    # MediaPipe and FFmpeg let go of Python's lock while they work, so threads use the cores
+    # well and share the imports, which processes would not.
 
     def __init__(
         self,

@@ -35,25 +35,8 @@ def lip_stream(
     analysed_size: tuple[int, int],
     picture_size: tuple[int, int],
 ) -> LipStream:
-    """Turn the track of one face into a stream with a row for every picture.
-
-    Parameters
-    ----------
-    track : Track
-        The face, in pixels of the analysed picture.
-    times_s : ndarray of shape (T,), float64
-        Presentation time of each picture of the clip.
-    cuts : list of int
-        Pictures before which there is a cut.
-    analysed_size, picture_size : tuple of int
-        Width and height of the picture as analysed and as shown.
-
-    Returns
-    -------
-    LipStream
-        ``track_id`` is 0. Where a row is not valid, ``values`` is 0, and
-        ``landmarks``, ``head_pose``, ``boxes`` and ``mouth_log_odds`` are NaN.
-    """
+    """Turn the track of one face into a stream with a row for every frame at `times_s` [T]."""
+    # Rows that are not valid are 0 in ``values`` and NaN in all else. ``track_id`` is 0.
     count = len(times_s)
     mesh = np.full((count, len(MESH_POINTS), 3), np.nan, np.float32)
     across, down = np.divide(picture_size, analysed_size)

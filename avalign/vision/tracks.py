@@ -25,23 +25,13 @@ RETURN_OVERLAP = 0.5
 
 @dataclass(slots=True)
 class Track:
-    """One face over some pictures, not necessarily without gaps.
-
-    Parameters
-    ----------
-    rows : list of int
-        Numbers of the pictures, increasing.
-    landmarks : list of ndarray of shape (P, 3), float32
-        Its mesh in each of them, in pixels of the analysed picture.
-    sure : bool
-        A detector was sure, at least once, that it is a face.
-    mouths : list of float
-        Log odds in each of them that the mouth is in view; NaN where it was not asked.
-    """
+    """One face over some frames, not necessarily without gaps."""
 
     rows: list[int] = field(default_factory=list)
+    # [P, 3] in pixels of the analysed frame.
     landmarks: list[NDArray[np.float32]] = field(default_factory=list)
-    sure: bool = False
+    sure: bool = False  # a detector was, at least once
+    # Log odds that the mouth is in view; NaN where it was not asked.
     mouths: list[float] = field(default_factory=list)
 
     @property
@@ -55,7 +45,7 @@ class Track:
         return box_of(self.landmarks[-1])
 
     def append(self, row: int, landmarks: NDArray[np.float32], mouth: float = np.nan) -> None:
-        """Add the next picture."""
+        """Add the next frame."""
         self.rows.append(row)
         self.landmarks.append(landmarks)
         self.mouths.append(mouth)
@@ -63,46 +53,18 @@ class Track:
 
 @dataclass(slots=True)
 class Span:
-    """What was seen in successive pictures.
-
-    Parameters
-    ----------
-    times_s : list of float
-        Presentation time of each picture.
-    tracks : list of Track
-        The faces; `Track.rows` counts from the first picture of the span.
-    cuts : list of int
-        Pictures before which there is a cut.
-    size : tuple of int
-        Width and height of the analysed pictures.
-    ends : tuple of ndarray
-        Thumbnails of the first and of the last picture.
-    """
+    """What was seen in successive frames."""
 
     times_s: list[float]
     tracks: list[Track]
-    cuts: list[int]
-    size: tuple[int, int]
+    cuts: list[int]  # frames before which there is a cut
+    size: tuple[int, int]  # width, height as analysed
+    # Thumbnails of the first and of the last frame.
     ends: tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def join_spans(spans: list[Span]) -> tuple[list[float], list[int], list[Track]]:
-    """Put successive spans together, and the tracks of each face.
-
-    Parameters
-    ----------
-    spans : list of Span
-        In order of time, all of one picture size.
-
-    Returns
-    -------
-    times_s : list of float
-        Presentation time of each picture.
-    cuts : list of int
-        Pictures before which there is a cut.
-    faces : list of Track
-        One track per face of which a detector was sure.
-    """
+    """Join successive spans: times, first frames of shots, one track per sure face."""
     times_s: list[float] = []
     cuts: list[int] = []
     pieces: list[Track] = []

@@ -57,17 +57,7 @@ Piece: TypeAlias = "tuple[float, int, NDArray[np.float32]]"
 
 
 def sound_stream(container: InputContainer, path: StrPath, track: int) -> av.AudioStream:
-    """Return sound track number `track` of an open file.
-
-    Raises
-    ------
-    NoAudioError
-        If there is no sound track at all.
-    ParameterError
-        If there are some, but not this one.
-    MediaError
-        If its codec is not known, or no sound is sampled at the rate it declares.
-    """
+    """Return audio track number `track` of an open file; refuse one that cannot be decoded."""
     streams = container.streams.audio
     check_track(path, len(streams), track)
     stream = streams[track]
@@ -109,32 +99,9 @@ def check_channel(path: StrPath, stream: av.AudioStream, channel: int | None) ->
 def placed(
     container: InputContainer, stream: av.AudioStream, samples_of: Samples
 ) -> Iterator[Piece]:
-    """Yield the sound of `stream` in pieces, without overlap between them.
-
-    Parameters
-    ----------
-    container : av.container.InputContainer
-        The open file.
-    stream : av.AudioStream
-        The track.
-    samples_of : callable
-        Turns a decoded frame into an array of shape (..., n), time last.
-
-    Yields
-    ------
-    start_s : float
-        Presentation time of the first sample of the piece: where the last one ended, or
-        more than a second later, where the track pauses.
-    rate_hz : int
-        Samples per second.
-    samples : ndarray of shape (..., n), float32
-        What `samples_of` made of the frame, or zeros in a shorter pause.
-
-    Raises
-    ------
-    MediaError
-        If most of it overlaps with what came before.
-    """
+    """Yield (start_s, rate_hz, samples [..., n]) in order of time, without overlap."""
+    # `samples_of` turns a decoded frame into an array whose last axis is time. A pause of up to
+    # LONGEST_FILLED_S is zeros; after a longer one the next piece starts later.
     clock = StreamClock(container, stream)
     next_s: float | None = None
     heard_s = left_out_s = 0.0
@@ -187,13 +154,7 @@ def runs(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
 
 
 def filled(pieces: Iterable[Piece], path: StrPath, stream: av.AudioStream) -> Iterator[Piece]:
-    """Yield the pieces of `placed` with silence in all gaps.
-
-    Raises
-    ------
-    MediaError
-        If the pauses come to hours.
-    """
+    """Yield pieces with silence in all gaps; refuse pauses that come to hours."""
     next_s, silence_s = math.nan, 0.0
     for start_s, rate, samples in pieces:
         if start_s - next_s > JITTER_S:
@@ -237,13 +198,9 @@ def resampled(
 
 
 def mono(frame: av.AudioFrame, channel: int | None = None) -> NDArray[np.float32]:
-    """Average the channels of a decoded frame to float32 of full scale 1, shape (n,).
-
-    Or take one of them, the last where a frame has fewer.
-
-    Of two channels that cancel each other out, as where one is wired the wrong way
-    round, the first is taken.
-    """
+    """Average the channels of a frame, or take one: float32 [n] of full scale 1."""
+    # A frame may have fewer channels than the track: then the last. Of two channels that cancel
+    # each other out, as where one is wired the wrong way round, the first is taken.
     values = deinterleaved(frame)
     if channel is not None:
         values = values[min(channel, len(values) - 1)][None]

@@ -62,25 +62,7 @@ _ATTACHED = (
 
 
 def open_input(path: StrPath) -> InputContainer:
-    """Open a media file for reading.
-
-    Parameters
-    ----------
-    path : str or PathLike
-        A regular file on this machine. It is taken literally: a URL, ``-`` or
-        a pattern such as ``a%03d.png`` names a file of just that name.
-
-    Returns
-    -------
-    av.container.InputContainer
-        The open container; close it, or use it in a ``with`` statement.
-
-    Raises
-    ------
-    MediaError
-        If the file is missing, not a regular file, empty, unreadable, or in no
-        format that avalign reads.
-    """
+    """Open a regular local file, whose name is no URL and no pattern, for reading."""
     file = local_file(path)
     try:
         container = av.open(
@@ -146,17 +128,7 @@ def picture_streams(container: InputContainer) -> list[av.VideoStream]:
 
 
 def picture_stream(container: InputContainer, path: StrPath, track: int) -> av.VideoStream:
-    """Return picture track number `track` of an open file.
-
-    Raises
-    ------
-    NoFaceError
-        If there is no picture track at all.
-    ParameterError
-        If there are some, but not this one.
-    MediaError
-        If its codec is not known, or the picture too large for any memory.
-    """
+    """Return video track number `track` of an open file; refuse one that cannot be decoded."""
     streams = picture_streams(container)
     check_picture_track(path, len(streams), track)
     if not has_decoder(streams[track]):

@@ -35,28 +35,14 @@ class StartTime(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container format as FFmpeg writes it.
-
-    Parameters
-    ----------
-    muxer : str
-        FFmpeg's name of it.
-    start_time : StartTime
-        How the start of a track is told.
-    options : dict of str to str
-        Options of the muxer.
-    has_chapters, has_tags : bool
-        Whether it can hold chapters, and tags such as a title.
-    pictures, sounds : frozenset of str or None
-        The codecs that can be read back from it with their times, where the
-        muxer takes others too; None: whatever the muxer takes.
-    """
+    """A container format as FFmpeg writes it."""
 
     muxer: str
     start_time: StartTime
     options: dict[str, str]
     has_chapters: bool = True
     has_tags: bool = True
+    # Codecs that can be read back with their times; None: whatever the muxer takes.
     pictures: frozenset[str] | None = None
     sounds: frozenset[str] | None = None
 

@@ -39,29 +39,9 @@ def add_encoded_stream(
     same_codec: bool,
     lossless: bool = False,
 ) -> av.AudioStream:
-    """Add a sound stream to `out` that is as like `template` as can be.
-
-    Parameters
-    ----------
-    out : av.container.OutputContainer
-        The file to write.
-    template : av.AudioStream
-        The sound to encode again.
-    same_codec : bool
-        Prefer the codec of `template` to the container's usual one.
-    lossless : bool
-        Prefer plain PCM to the container's usual codec, deep enough for `template`.
-
-    Returns
-    -------
-    av.AudioStream
-        A stream with an encoder that takes its rate and layout.
-
-    Raises
-    ------
-    MediaError
-        If FFmpeg has no encoder for it.
-    """
+    """Add an audio stream to `out` that is as like `template` as can be."""
+    # Prefers the codec of the template (`same_codec`), PCM deep enough for it (`lossless`), or
+    # the one that is usual in the container.
     usual, own = out.default_audio_codec, codec_name(template)
     names = [own] if same_codec else []
     if lossless:
@@ -91,27 +71,9 @@ def add_encoded_stream(
 def encoded_packets(
     path: StrPath, track: int, shift_s: float, out: av.AudioStream, *, trim_priming: bool
 ) -> Iterator[Packet[Stream]]:
-    """Decode a sound track, move it by `shift_s`, and encode it from time zero on.
-
-    Parameters
-    ----------
-    path : str or PathLike
-        The file the sound is in.
-    track : int
-        Which of its sound tracks.
-    shift_s : float
-        Seconds to move it by; positive: later.
-    out : av.AudioStream
-        The stream to encode for.
-    trim_priming : bool
-        Leave out as much sound as the encoder puts in front of it, for
-        containers that cannot tell players to skip that.
-
-    Yields
-    ------
-    Packet
-        Encoded packets, timestamps from zero on.
-    """
+    """Decode an audio track, move it by `shift_s`, and encode it from time zero on."""
+    # `trim_priming` leaves out as much as the encoder puts in front, for containers that cannot
+    # tell players to skip that.
     priming = _priming(out) if trim_priming else 0
     with open_channels(path, track=track) as sound:
         rate = sound.sample_rate_hz

@@ -21,22 +21,7 @@ FIRST_PACKETS = 100
 
 
 def check_picture_times(clip: MediaClip, target: Path, *, hides_pictures: bool) -> None:
-    """Refuse to copy pictures whose times would be lost.
-
-    Parameters
-    ----------
-    clip : MediaClip
-        The file that the pictures come from.
-    target : Path
-        The file to write.
-    hides_pictures : bool
-        Whether an edit list can hide pictures there that are only decoded from.
-
-    Raises
-    ------
-    MediaError
-        If the pictures have no times, or the container of `target` cannot tell them.
-    """
+    """Refuse to copy frames that have no times, or whose times `target` cannot hold."""
     for track in range(len(clip.video_tracks)):
         _check_track(clip, track, target, hides_pictures)
 

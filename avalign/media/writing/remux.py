@@ -62,40 +62,18 @@ PHONE_TAGS = ("com.apple.", "com.android.")
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """One sound track of the output.
-
-    Parameters
-    ----------
-    path : str or PathLike
-        The file it comes from.
-    track : int
-        Its position among the sound tracks there.
-    shift_s : float
-        Seconds to move it by; positive: later.
-    start_s : float
-        When it starts in that file.
-    encode : bool
-        Decode it and encode it again, in place of copying its packets.
-    """
+    """An audio track of the output, moved by `shift_s` (positive: later), copied or encoded."""
 
     path: StrPath
     track: int
     shift_s: float
-    start_s: float
+    start_s: float  # in its own file
     encode: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of the streams.
-
-    Parameters
-    ----------
-    encoded : bool
-        Some sound was encoded again.
-    notes : tuple of str
-        What could not be kept as it was, in words.
-    """
+    """Whether audio was encoded again, and what could not be kept, in words."""
 
     encoded: bool
     notes: tuple[str, ...]
@@ -108,33 +86,8 @@ def remux(
     temporary: Path,
     progress: Callable[[float], None] | None = None,
 ) -> Written:
-    """Write `source`, with `sounds` for its sound tracks, to `temporary`.
-
-    Parameters
-    ----------
-    source : str or PathLike
-        The file that everything but the sound comes from.
-    sounds : tuple of Sound
-        The sound tracks of the output, in order.
-    kind : Container
-        The container to write.
-    temporary : Path
-        Where to write.
-    progress : callable, optional
-        Called with the share done, from 0 to 1.
-
-    Returns
-    -------
-    Written
-        What became of the streams.
-
-    Raises
-    ------
-    OSError
-        If the system or the container refuses a write.
-    MediaError
-        If nothing of the picture can be read.
-    """
+    """Write `source`, with `sounds` for its audio tracks, to `temporary`."""
+    # OSError if the system or the container refuses a write.
     try:
         # What a muxer has against a codec tag or a data stream it tells only now.
         for keep_tags, keep_data in ((True, True), (False, True), (False, False)):

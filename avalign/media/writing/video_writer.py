@@ -82,19 +82,7 @@ def open_video_writer(
 
 
 class VideoWriter:
-    """Takes pictures and sound in the order of their times.
-
-    Parameters
-    ----------
-    container : av.container.OutputContainer
-        Where to write.
-    size : tuple of int
-        Width and height.
-    frame_rate : float
-        Pictures per second.
-    sample_rate_hz : int or None
-        Samples per second; None for a silent file.
-    """
+    """Takes frames and audio in the order of their times."""
 
     def __init__(
         self,
@@ -117,15 +105,7 @@ class VideoWriter:
         self._last_tick = -1
 
     def write_picture(self, image: NDArray[np.uint8], time_s: float) -> None:
-        """Add a picture.
-
-        Parameters
-        ----------
-        image : ndarray of shape (H, W, 3), uint8
-            RGB.
-        time_s : float
-            Presentation time; one before 0, or not after the last, is left out.
-        """
+        """Add an RGB frame, uint8 [H, W, 3], unless before 0 or not after the last."""
         tick = round(time_s / PICTURE_CLOCK)
         if tick <= self._last_tick:
             return
@@ -135,19 +115,7 @@ class VideoWriter:
         self._container.mux(self._picture.encode(frame))
 
     def write_sound(self, audio: AudioStream) -> None:
-        """Add sound.
-
-        Parameters
-        ----------
-        audio : AudioStream
-            Samples at the rate of the file, where the last block ended or later; what
-            lies before 0 is left out.
-
-        Raises
-        ------
-        ParameterError
-            If the file was opened without sound, or at another rate.
-        """
+        """Add audio at the file's rate, in order of time; what lies before 0 is left out."""
         if self._sound is None or audio.sample_rate_hz != self._sound.rate:
             raise ParameterError(f"no sound of {audio.sample_rate_hz} Hz is expected")
         first = round(audio.start_s * audio.sample_rate_hz)
