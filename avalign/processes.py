@@ -31,6 +31,7 @@ AHEAD = 16
 ENDING_S = 10.0
 # How often a process looks whether its parent is there.
 LOOK_EVERY_S = 2.0
+WAITING_S = 0.5
 
 _environment = threading.Lock()
 
@@ -58,6 +59,7 @@ def for_each(
     caller: str,
     name: Callable[[Item], str] = str,
     in_order: bool = False,
+    waiting: Callable[[], None] | None = None,
 ) -> Iterator[tuple[int, Result | Exception]]:
     """Call a function on each item, in processes; no item stops the rest.
 
@@ -81,6 +83,8 @@ def for_each(
         What an item is called in messages.
     in_order : bool
         Give outcomes in the order of the items; by default as they come.
+    waiting : callable, optional
+        Called every half second in which no outcome comes from a process.
 
     Yields
     ------
@@ -104,7 +108,8 @@ def for_each(
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         # This process was started to work, and imports the main script for it.
         raise SystemExit(UNGUARDED)
-    crew = _Crew(function, items, workers, caller, name, AHEAD * workers if in_order else None)
+    ahead = AHEAD * workers if in_order else None
+    crew = _Crew(function, items, workers, caller, name, ahead, waiting)
     try:
         yield from _ordered(crew) if in_order else crew.outcomes()
     except BaseException:
@@ -149,10 +154,11 @@ class _Crew:
         caller: str,
         name: Callable[[Any], str],
         ahead: int | None,
+        waiting: Callable[[], None] | None,
     ) -> None:
         self._function, self._items, self._name = function, items, name
         self._workers, self._caller = workers, caller
-        self._ahead = ahead
+        self._ahead, self._waiting = ahead, waiting
         self.told = 0
         self._next = 0
         self._crew: list[_Worker] = []
@@ -166,7 +172,11 @@ class _Crew:
         while self._left() or any(worker.number is not None for worker in self._crew):
             self._fill()
             yield from self._hand_out()
-            for pipe in connection.wait([worker.pipe for worker in self._crew]):
+            pipes = [worker.pipe for worker in self._crew]
+            ready = connection.wait(pipes, WAITING_S if self._waiting else None)
+            if self._waiting and not ready:
+                self._waiting()
+            for pipe in ready:
                 worker = next(one for one in self._crew if one.pipe is pipe)
                 yield from self._listen_to(worker)
 

@@ -8,7 +8,6 @@ the shares are measured beside it, each step alone.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from rich.table import Table
 from avalign.errors import AvalignError, MissingDependencyError
 from avalign.files import atomic_output
 from avalign.media import Frame, iter_audio, iter_frames, open_video_writer, read_audio
+from avalign.processes import cores
 from avalign.types import AudioStream
 
 FRAME_RATE = 25.0
@@ -118,7 +118,7 @@ def run_speed(video: Path, *, out: Path, memory: bool = False) -> None:
             measured = [_measure_speed(video, name, Path(folder)) for name in SIZES]
     _print(measured)
     out.mkdir(parents=True, exist_ok=True)
-    content = {"schema": 1, "cores": os.cpu_count(), "results": [asdict(m) for m in measured]}
+    content = {"schema": 1, "cores": cores(), "results": [asdict(m) for m in measured]}
     with atomic_output(out / ("memory.json" if memory else "speed.json"), True) as temporary:
         Path(temporary).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.errors import MissingDependencyError
+from avalign.errors import import_guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,11 +54,9 @@ def cepstrum(bands: NDArray[np.float32], n_mfcc: int, deltas: int) -> NDArray[np
 
 
 def _librosa() -> Any:
-    try:
+    with import_guard(
+        "librosa does not load",
+        'install it with `pip install librosa`, or leave engine="avalign"',
+    ):
         import librosa
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"librosa does not load: {error}",
-            'install it with `pip install librosa`, or leave engine="avalign"',
-        ) from error
     return librosa

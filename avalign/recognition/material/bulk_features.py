@@ -24,7 +24,7 @@ from avalign.audio import (
     mel_filters,
     mfcc,
 )
-from avalign.errors import MissingDependencyError, ParameterError
+from avalign.errors import MissingDependencyError, ParameterError, import_guard
 from avalign.processes import cores, for_each
 from avalign.types import AudioStream, FeatureStream
 
@@ -314,13 +314,8 @@ def _choose(engine: Engine, device: str | None) -> Engine:
 
 
 def _import_torchaudio() -> Any:
-    try:
+    with import_guard("torchaudio does not load", "choose engine='torch', which equals it"):
         import torchaudio
-    except (ImportError, OSError) as error:
-        # A torchaudio built for another torch raises OSError.
-        raise MissingDependencyError(
-            f"torchaudio does not load: {error}", "choose engine='torch', which equals it"
-        ) from error
     return torchaudio
 
 
