@@ -149,7 +149,7 @@ def make_clip(video: Path, target: Path, size: tuple[int, int], length_s: float)
             start_s = written / FRAME_RATE
             for image in islice(_steady(iter_frames(video)), n_pictures - written):
                 fitted = cv2.resize(_cropped(image, size), size, interpolation=cv2.INTER_AREA)
-                writer.write_picture(fitted.astype(np.uint8), written / FRAME_RATE)
+                writer.write_frame(fitted.astype(np.uint8), written / FRAME_RATE)
                 written += 1
             # As much sound as there were pictures, so that repetitions stay in step.
             shown_s = written / FRAME_RATE - start_s
@@ -157,7 +157,7 @@ def make_clip(video: Path, target: Path, size: tuple[int, int], length_s: float)
             first = max(0, round(audio.start_s * SAMPLE_RATE_HZ))
             heard = audio.samples[: max(0, len(samples) - first)]
             samples[first : first + len(heard)] = heard
-            writer.write_sound(AudioStream(samples, SAMPLE_RATE_HZ, start_s))
+            writer.write_audio(AudioStream(samples, SAMPLE_RATE_HZ, start_s))
 
 
 def _steady(frames: Iterator[Frame]) -> Iterator[NDArray[np.uint8]]:

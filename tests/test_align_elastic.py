@@ -226,8 +226,8 @@ def onsets_s(sound, rate):
     size = rate // 100
     level = np.convolve(np.abs(sound), np.ones(size) / size, mode="same")
     loud = np.flatnonzero(level > 0.25 * level.max())
-    runs = np.split(loud, np.flatnonzero(np.diff(loud) > rate // 20) + 1)
-    return np.array([run.mean() for run in runs]) / rate
+    split_at_pauses = np.split(loud, np.flatnonzero(np.diff(loud) > rate // 20) + 1)
+    return np.array([run.mean() for run in split_at_pauses]) / rate
 
 
 def test_stretched_sound_is_where_the_warp_says_and_keeps_its_pitch():

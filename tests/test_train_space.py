@@ -338,7 +338,7 @@ def test_too_few_trials_are_refused():
 
 def test_members_trained_side_by_side_equal_those_trained_in_turn():
     corpus = Corpus([planted_clip(seed) for seed in range(6)])
-    plan = small_plan(members=2, steps=10)
+    plan = small_plan(members=2, steps=60)
     told: list[float] = []
     here, beside = (train_members(corpus, plan, jobs, told.append) for jobs in (1, 2))
     assert told

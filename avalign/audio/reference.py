@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from avalign.audio.mel import MfccSettings
 
-__all__ = ["cepstrum", "log_mel_rows"]
+__all__ = ["cepstrum", "log_mel_frames"]
 
 
-def log_mel_rows(
+def log_mel_frames(
     blocks: Iterable[NDArray[np.float32]], settings: MfccSettings
 ) -> Iterator[NDArray[np.float32]]:
     """Yield one log-mel spectrogram by librosa, decibels [T, n_mels], of all blocks."""

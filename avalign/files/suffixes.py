@@ -88,18 +88,18 @@ def files_in(
     # Links come after all real folders, so that a file has its own name, not a link's.
     waiting, links = [os.fspath(folder)], list[str]()
     while waiting or links:
-        place = waiting.pop() if waiting else links.pop(0)
+        current = waiting.pop() if waiting else links.pop(0)
         try:
-            status = os.stat(place)
+            status = os.stat(current)
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
-            with os.scandir(place) as entries:
+            with os.scandir(current) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             if strict:
                 raise MediaError(
-                    f"{place} cannot be read: {error.strerror}", "check its permissions"
+                    f"{current} cannot be read: {error.strerror}", "check its permissions"
                 ) from error
             found.left_out["in folders that cannot be read"] += 1
             continue

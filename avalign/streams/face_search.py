@@ -42,11 +42,11 @@ def _sample_frames(clip: MediaClip, track: int) -> list[NDArray[np.uint8]]:
     from avalign.media import iter_frames
     from avalign.types import ANALYSED_SIDE
 
-    picture = clip.video_tracks[track]
-    length_s = min(picture.duration_s or clip.duration_s or LOOKED_AT_S, LOOKED_AT_S)
+    video = clip.video_tracks[track]
+    length_s = min(video.duration_s or clip.duration_s or LOOKED_AT_S, LOOKED_AT_S)
     images: list[NDArray[np.uint8]] = []
     for look in range(LOOKS):
-        start_s = picture.start_s + length_s * (look + 0.5) / LOOKS
+        start_s = video.start_s + length_s * (look + 0.5) / LOOKS
         try:
             frames = iter_frames(
                 clip.path, track=track, max_side=ANALYSED_SIDE, start_s=start_s

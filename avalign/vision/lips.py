@@ -40,16 +40,18 @@ def lip_stream(
     count = len(times_s)
     mesh = np.full((count, len(MESH_POINTS), 3), np.nan, np.float32)
     across, down = np.divide(picture_size, analysed_size)
-    mesh[track.rows] = np.array(track.landmarks) * np.array([across, down, across], np.float32)
+    mesh[track.indices] = np.array(track.landmarks) * np.array(
+        [across, down, across], np.float32
+    )
     valid = np.zeros(count, bool)
-    valid[track.rows] = True
+    valid[track.indices] = True
     _fill_short_gaps(mesh, valid, times_s, cuts)
 
     values = np.zeros((count, 3 * len(POINTS)), np.float32)
     pose = np.full((count, 3), np.nan, np.float32)
     boxes = np.full((count, 4), np.nan, np.float32)
-    mouth = np.full(count, np.nan, np.float32)
-    mouth[track.rows] = track.mouths
+    mouth_log_odds = np.full(count, np.nan, np.float32)
+    mouth_log_odds[track.indices] = track.mouth_log_odds
     seen = mesh[valid]
     values[valid] = to_layout(seen[:, RIGID], seen[:, POINTS])[0].reshape(len(seen), -1)
     pose[valid] = head_pose(seen[:, RIGID])
@@ -64,7 +66,7 @@ def lip_stream(
         boxes=boxes,
         track_id=0,
         picture_size=picture_size,
-        mouth_log_odds=mouth,
+        mouth_log_odds=mouth_log_odds,
     )
 
 

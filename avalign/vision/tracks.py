@@ -27,12 +27,12 @@ RETURN_OVERLAP = 0.5
 class Track:
     """One face over some frames, not necessarily without gaps."""
 
-    rows: list[int] = field(default_factory=list)
+    indices: list[int] = field(default_factory=list)
     # [P, 3] in pixels of the analysed frame.
     landmarks: list[NDArray[np.float32]] = field(default_factory=list)
     sure: bool = False  # a detector was, at least once
     # Log odds that the mouth is in view; NaN where it was not asked.
-    mouths: list[float] = field(default_factory=list)
+    mouth_log_odds: list[float] = field(default_factory=list)
 
     @property
     def first_box(self) -> NDArray[np.float32]:
@@ -44,11 +44,13 @@ class Track:
         """Left, top, right and bottom where the face was seen last."""
         return box_of(self.landmarks[-1])
 
-    def append(self, row: int, landmarks: NDArray[np.float32], mouth: float = np.nan) -> None:
+    def append(
+        self, index: int, landmarks: NDArray[np.float32], mouth_log_odds: float = np.nan
+    ) -> None:
         """Add the next frame."""
-        self.rows.append(row)
+        self.indices.append(index)
         self.landmarks.append(landmarks)
-        self.mouths.append(mouth)
+        self.mouth_log_odds.append(mouth_log_odds)
 
 
 @dataclass(slots=True)
@@ -73,13 +75,13 @@ def join_spans(spans: list[Span]) -> tuple[list[float], list[int], list[Track]]:
         offset = len(times_s)
         if previous is not None and difference(previous.ends[1], span.ends[0]) > CERTAIN_CUT:
             cuts.append(offset)
-        cuts += [offset + row for row in span.cuts]
+        cuts += [offset + index for index in span.cuts]
         for track in span.tracks:
-            rows = [offset + row for row in track.rows]
-            pieces.append(Track(rows, track.landmarks, track.sure, track.mouths))
+            indices = [offset + index for index in track.indices]
+            pieces.append(Track(indices, track.landmarks, track.sure, track.mouth_log_odds))
         times_s += span.times_s
         previous = span
-    faces = _link(sorted(pieces, key=lambda track: track.rows[0]), times_s, cuts)
+    faces = _link(sorted(pieces, key=lambda track: track.indices[0]), times_s, cuts)
     return times_s, cuts, [face for face in faces if face.sure]
 
 
@@ -90,10 +92,10 @@ def _link(pieces: list[Track], times_s: list[float], cuts: list[int]) -> list[Tr
     shot = shot.cumsum()
     faces: list[Track] = []
     for piece in pieces:
-        start = piece.rows[0]
+        start = piece.indices[0]
         best, best_margin = None, 0.0
         for face in faces:
-            end = face.rows[-1]
+            end = face.indices[-1]
             if end >= start:
                 continue
             soon = shot[end] == shot[start] and times_s[start] - times_s[end] <= REJOIN_WITHIN_S
@@ -104,8 +106,8 @@ def _link(pieces: list[Track], times_s: list[float], cuts: list[int]) -> list[Tr
         if best is None:
             faces.append(piece)
         else:
-            best.rows += piece.rows
+            best.indices += piece.indices
             best.landmarks += piece.landmarks
-            best.mouths += piece.mouths
+            best.mouth_log_odds += piece.mouth_log_odds
             best.sure |= piece.sure
     return faces

@@ -53,16 +53,16 @@ class _Numbered:
         self.name = str(file.name)
 
     def write(self, data: bytes) -> int:
-        return _told(self._file.write, data)
+        return _numbered(self._file.write, data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return _told(self._file.seek, offset, whence)
+        return _numbered(self._file.seek, offset, whence)
 
     def tell(self) -> int:
         return self._file.tell()
 
 
-def _told(call: Callable[..., int], *arguments: Any) -> int:
+def _numbered(call: Callable[..., int], *arguments: Any) -> int:
     try:
         return call(*arguments)
     except OSError as error:

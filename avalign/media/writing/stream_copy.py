@@ -27,11 +27,11 @@ __all__ = [
     "Route",
     "add_copied_stream",
     "add_cover",
+    "audio_route",
     "is_in_order",
     "origin_shift_s",
-    "routed",
+    "route_packets",
     "same_family",
-    "sound_route",
     "track_tags",
 ]
 
@@ -105,7 +105,7 @@ def same_family(container: InputContainer, kind: Container) -> bool:
     return kind.muxer in container.format.name.split(",")
 
 
-def routed(
+def route_packets(
     packets: Iterable[Packet[Stream]], routes: Mapping[int, Route]
 ) -> Iterator[Packet[Stream]]:
     """Yield those of `packets` that are to be written, with their new times."""
@@ -172,7 +172,7 @@ def origin_shift_s(container: InputContainer) -> Fraction:
     return -Fraction(time_origin_s(container))
 
 
-def sound_route(
+def audio_route(
     out: Stream,
     container: InputContainer,
     kind: Container,
