@@ -104,8 +104,7 @@ def import_guard(
     hint : str
         How to get it.
     also : tuple of type
-        What the import raises beside ImportError and OSError, the latter of a shared
-        library that is missing.
+        What it raises beside ImportError and, of a missing shared library, OSError.
 
     Yields
     ------

@@ -2,7 +2,7 @@
 
 Three cues must hold together, and the weakest decides:
 
-1. *Loudness*: the sound rises above a noise floor of its own, by a fair share of what it
+1. *Loudness*: the sound rises above a noise floor of its own, by a fair part of what it
    reaches within seconds. Each band's floor is its minimum over five seconds [1]_, so
    steady noise and hum are floor; a click is too short to rise.
 2. *Modulation*: the level moves, as syllables do. A tone or a fan switched on stays put.

@@ -225,9 +225,9 @@ def _chunks(
     step = FRAMES_PER_CHUNK * s.hop_length
     size = step - s.hop_length + s.n_fft
     half_frame = np.zeros(s.n_fft // 2, np.float32)
-    pending, held, heard = [half_frame], len(half_frame), False
+    pending, held, has_samples = [half_frame], len(half_frame), False
     for block in blocks:
-        heard |= len(block) > 0
+        has_samples |= len(block) > 0
         pending.append(block)
         held += len(block)
         if held < size:
@@ -238,7 +238,7 @@ def _chunks(
             buffer = buffer[step:]
         pending, held = [buffer], len(buffer)
     last = np.concatenate([*pending, half_frame])
-    while heard and len(last) >= s.n_fft:
+    while has_samples and len(last) >= s.n_fft:
         yield last[:size]
         last = last[step:]
 

@@ -114,10 +114,8 @@ def place_audio(
 
     Parameters
     ----------
-    blocks : iterator of ndarray of shape (C, n), float32
-        The sound, in blocks that follow each other.
-    sample_rate_hz : int
-        Samples per second.
+    blocks, sample_rate_hz
+        As for `stretch_audio`.
     start_s : float
         When its first sample is to be heard; to the nearest sample.
     duration_s : float

@@ -106,17 +106,13 @@ def read_text(path: StrPath, *, largest_bytes: int, hint: str | None = None) -> 
 
     Parameters
     ----------
-    path : str or PathLike
-        A regular file in UTF-8, with or without a byte-order mark.
-    largest_bytes : int
-        A larger file is refused.
-    hint : str, optional
-        What to do about a file that cannot be read.
+    path, largest_bytes, hint
+        As for `read_json`.
 
     Returns
     -------
     str
-        The text.
+        The text, without a byte-order mark.
 
     Raises
     ------

@@ -40,7 +40,7 @@ def transcript_stream(
         that the text joins.
     feature : {"characters", "words"}
         ``"characters"``: one column per character of ``a`` to ``z``, ``'`` and the digits
-        and one for all others, each character in its share of the word's time.
+        and one for all others, each character in its part of the word's time.
         ``"words"``: `dim` columns, a hashed bag of each word's letter groups: words that
         are spelt alike have similar rows, no vocabulary is needed, and the same word has
         the same row everywhere.

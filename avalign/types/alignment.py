@@ -189,7 +189,7 @@ class FaceAlignment:
     box : tuple of float
         Median left, top, right and bottom as fractions of the picture.
     coverage : float
-        Share of the pictures in which the face is usable.
+        Fraction of the frames in which the face is usable.
     alignment : Alignment or None
         None where the face is not usable at all.
     """

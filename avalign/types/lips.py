@@ -131,6 +131,6 @@ def coverage(stream: LipStream) -> float:
     Returns
     -------
     float
-        Share of the pictures, 0 to 1.
+        Fraction of the frames, 0 to 1.
     """
     return float(usable(stream).mean()) if len(stream) else 0.0

@@ -64,7 +64,7 @@ def lip_streams(
     jobs : int, optional
         Threads to work with; all cores if not given. The result is the same.
     progress : callable, optional
-        Called now and then, from the calling thread, with the share done.
+        Called now and then, from the calling thread, with the fraction done.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def lip_streams(
     check_video_track(clip.path, len(clip.video_tracks), track)
     video_track = clip.video_tracks[track]
     plan = _plan(video_track.start_s, video_track.duration_s or clip.duration_s or 0.0)
-    spans = _Crew(clip.path, track, max_faces, jobs or cores(), progress).analyse(plan)
+    spans = _PartPool(clip.path, track, max_faces, jobs or cores(), progress).analyse(plan)
     if not spans:
         return ()
     times_s, cuts, faces = join_spans(spans)
@@ -165,7 +165,7 @@ def _plan(start_s: float, duration_s: float) -> list[_Part]:
     ]
 
 
-class _Crew:
+class _PartPool:
     """Threads that share the parts of one clip."""
 
     # MediaPipe and FFmpeg let go of Python's lock while they work, so threads use the cores

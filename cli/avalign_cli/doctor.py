@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from avalign.processes import cores
+from avalign_cli.exit_codes import MISSING_DEPENDENCY
 from avalign_cli.ui import Screen
 
 __all__ = ["doctor"]
 
-MISSING_DEPENDENCY = 5
 
 # Module, and the package that brings it.
 NEEDED = {

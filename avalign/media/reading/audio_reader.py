@@ -95,18 +95,12 @@ def iter_audio(
 def read_audio(
     path: StrPath, *, track: int = 0, channel: int | None = None, rate_hz: int = 16000
 ) -> AudioStream:
-    """Read a whole sound track, with zeros in its gaps; see `iter_audio`.
+    """Read a whole sound track, with zeros in its gaps.
 
     Parameters
     ----------
-    path : str or PathLike
-        A local file.
-    track : int
-        Position among the sound tracks, from 0.
-    channel : int, optional
-        Take this channel alone, from 0; by default all are averaged.
-    rate_hz : int
-        Samples per second of the result.
+    path, track, channel, rate_hz
+        As for `iter_audio`.
 
     Returns
     -------
@@ -115,13 +109,8 @@ def read_audio(
 
     Raises
     ------
-    NoAudioError
-        If the file has no sound track.
-    ParameterError
-        If there are sound tracks, but not this one, or not this channel of it.
-    MediaError
-        If the file cannot be read, nothing of the track decodes, or it has far more
-        gaps than sound.
+    NoAudioError, ParameterError, MediaError
+        As `iter_audio`; the last also if the track has far more gaps than sound.
     """
     blocks = list(iter_audio(path, track=track, channel=channel, rate_hz=rate_hz))
     start_s = blocks[0].start_s

@@ -45,7 +45,7 @@ LONGEST_SILENCE_S = 2 * 3600.0
 LARGEST_FILL = 1 << 20
 # Other rates than these are not sampled sound, but a damaged header.
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 1_000_000
-# Two channels cancel out where their average has less than this share of the power of one.
+# Two channels cancel out where their average has less than this fraction of the power of one.
 CANCELLED = 1e-3
 # PyAV looks for a null pointer after the last plane of a frame. There is none
 # after the eighth: with eight or more channels it would read stray memory.

@@ -101,14 +101,12 @@ def open_channels(path: StrPath, *, track: int = 0, pace: float = 1.0) -> Iterat
 def iter_channels(
     path: StrPath, *, track: int = 0, rate_hz: int = 16000
 ) -> Iterator[NDArray[np.float32]]:
-    """Read a sound track with its channels apart; see `open_channels`.
+    """Read a sound track with its channels apart.
 
     Parameters
     ----------
-    path : str or PathLike
-        A local file.
-    track : int
-        Position among the sound tracks, from 0.
+    path, track
+        As for `open_channels`.
     rate_hz : int
         Samples per second of the result.
 

@@ -79,7 +79,7 @@ def shift_audio(
     overwrite : bool
         Replace `output` if it exists.
     progress : callable, optional
-        Called with the share done, from 0 to 1.
+        Called with the fraction done, from 0 to 1.
     verify : callable, optional
         Called with the path of the whole file before it becomes `output`. What
         it raises is passed on, and the file does not come to be.
