@@ -30,28 +30,14 @@ _REACH = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ElasticPath:
-    """Where each row of the reference lies in the other stream.
+    """Where each of the N rows of the reference lies in the other stream.
 
-    Parameters
-    ----------
-    path : ndarray of shape (K, 2), int32
-        Rows of the reference against rows of the other stream, where there are both.
-    times_s : ndarray of shape (N,), float64
-        The reference's clock.
-    lag_s : ndarray of shape (N,), float64
-        Time in the other stream minus time in the reference, finer than a row.
-    evidence : ndarray of shape (N,), float64
-        Inner product along the path; 0 where a stream has nothing.
-    most_evidence : ndarray of shape (N,), float64
-        What the inner product would be of rows of the same direction.
-    sharpness : ndarray of shape (N,), float64
-        How clearly the lag stands out against those beside it, at least 0.
-    passed_over : ndarray of shape (N,), bool
-        Rows of the reference that the other stream leaves out.
-    segment : ndarray of shape (N,), int64
-        Number of the stretch between jumps that a row lies in, from 0.
-    at_edge : bool
-        The path follows the edge of the band.
+    `path` holds rows of the reference against rows of the other, int32 [K, 2]. `lag_s` is time
+    in the other stream minus time in the reference, finer than a row; `evidence` the inner
+    product along the path (0 where a stream has nothing), `most_evidence` that of rows of the
+    same direction; `sharpness` how clearly the lag stands out. `passed_over` rows are left out
+    by the other stream; `segment` numbers the stretches between jumps. `at_edge`: the path
+    follows the edge of the band.
     """
 
     path: NDArray[np.int32]
@@ -75,33 +61,11 @@ def elastic_path(
     jump_cost: float,
     window_s: float,
 ) -> ElasticPath:
-    """Find the path of most evidence among those that stay in the band.
+    """Find the path of most evidence in the band ``centre_s +- band_s`` of lags.
 
-    Parameters
-    ----------
-    reference, other : FeatureStream
-        Embeddings on uniform clocks of the same rate; zeros where nothing is known.
-    centre_s : float
-        Lag in the middle of the band: time in `other` minus time in `reference`.
-    band_s : float
-        Half width of the band in seconds.
-    step_cost : float
-        Evidence that a step off the diagonal must be worth.
-    jump_cost : float
-        Evidence that a jump must be worth.
-    window_s : float
-        Length over which evidence is averaged to find the lag between rows.
-
-    Returns
-    -------
-    ElasticPath
-        The path, row by row.
-
-    Raises
-    ------
-    ParameterError
-        If a stream has fewer than two rows, the columns differ, or the band is not wider
-        than one row.
+    Embeddings lie on uniform clocks of one rate; zeros where nothing is known. Steps off the
+    diagonal and jumps cost evidence; over `window_s` evidence is averaged to find the lag
+    between rows.
     """
     # Importing Numba takes a while, and most commands do without.
     from avalign.dtw import path_with_jumps

@@ -152,37 +152,13 @@ def _rows_of_places(
 
 
 def match_log_odds(total: NDArray[np.float64], no_match: float) -> float:
-    """Weigh "sound and lips belong together, at some lag" against "they do not".
-
-    Parameters
-    ----------
-    total : ndarray of shape (L,), float64
-        Evidence for each lag; all lags are as likely beforehand.
-    no_match : float
-        Log prior odds of no match against all lags together.
-
-    Returns
-    -------
-    float
-        Log odds; above 0 where a match is likelier.
-    """
+    """Log odds that audio and lips belong together, from the evidence of all lags [L]."""
     top = float(total.max())
     return top + float(np.log(np.exp(total - top).mean())) - no_match
 
 
 def add_evidence(first: Evidence, second: Evidence) -> Evidence:
-    """Join the evidence of two tracks that are never seen together.
-
-    Parameters
-    ----------
-    first, second : Evidence
-        Evidence over the same range of lags.
-
-    Returns
-    -------
-    Evidence
-        All blocks in order of time, on the lags and rows of `first`.
-    """
+    """Join the evidence of two tracks that are never seen together, blocks in order of time."""
     # Tracks begin between rows of each other's clock: bring the second's lags over.
     place = np.interp(first.lags_s, second.lags_s, np.arange(len(second.lags_s)))
     left = np.minimum(place.astype(int), len(second.lags_s) - 2)

@@ -26,19 +26,7 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 
 
 def median_box(lips: LipStream) -> NDArray[np.float64]:
-    """Find where a face mostly is.
-
-    Parameters
-    ----------
-    lips : LipStream
-        The face.
-
-    Returns
-    -------
-    ndarray of shape (4,), float64
-        Median left, top, right and bottom as fractions of the picture; 0 for a face
-        that is never seen.
-    """
+    """Median box of a face: left, top, right, bottom as fractions of the frame, else 0."""
     boxes = lips.boxes[lips.valid].astype(np.float64)
     return np.median(boxes, axis=0) if len(boxes) else np.zeros(4)
 
@@ -51,16 +39,6 @@ def name_places(faces: Sequence[LipStream]) -> tuple[str, ...]:
     side by side, "second from the left". Faces that are never seen together, as before
     and after a cut, may share a place, and are then told apart by when they appear:
     "centre, from 12.4 s".
-
-    Parameters
-    ----------
-    faces : sequence of LipStream
-        The faces of a clip.
-
-    Returns
-    -------
-    tuple of str
-        One name per face; no two are equal.
     """
     boxes = [median_box(face) for face in faces]
     names = [""] * len(faces)

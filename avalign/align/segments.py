@@ -1,10 +1,9 @@
 """Segment graphs: stretches of speech matched with stretches of a moving mouth.
 
 Each stream becomes a chain of segments, a small graph whose nodes are segments and whose
-edges are the times between them. Two such graphs are matched in the order of time so that
+edges are the times between them. Two graphs are matched in the order of time so that
 matched segments are alike in length and lie alike far apart; segments without a partner
-cost a fixed price. Far coarser than rows, this tells which stretch belongs to which even
-where the streams are minutes apart.
+cost a fixed price. This works even where the streams are minutes apart.
 """
 
 from __future__ import annotations

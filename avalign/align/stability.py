@@ -54,20 +54,10 @@ _MOST_BLOCKS = 120
 
 @dataclass(frozen=True, slots=True)
 class LagChange:
-    """How the lag of a clip changes.
+    """How the lag of a clip changes: kind ``"jump"`` or ``"drift"``.
 
-    Parameters
-    ----------
-    kind : str
-        ``"jump"`` or ``"drift"``.
-    lags_s : tuple of float
-        The lag before and after a jump, or at the beginning and at the end of a drift.
-    at_s : float
-        Picture time of the jump; of a drift, the middle of the clip.
-    span_s : tuple of float
-        Picture time at which the clip begins and ends.
-    gain : float
-        Log evidence for the change against one lag.
+    `lags_s` are the lag before and after a jump, or at both ends of a drift; `at_s` the picture
+    time of the jump, or the middle of the clip; `gain` the log evidence against one lag.
     """
 
     kind: str
@@ -95,21 +85,7 @@ class LagChange:
 
 
 def find_lag_change(evidence: Evidence, zero_lag_s: float) -> LagChange | None:
-    """Find how the lag changes over a clip, if it does beyond doubt.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Evidence per block and lag.
-    zero_lag_s : float
-        Lag that the model shows for clips in sync; taken off.
-
-    Returns
-    -------
-    LagChange or None
-        The likelier of a jump and a drift; None where one lag will do, or the clip is
-        shorter than 7 s.
-    """
+    """The likelier of a jump and a drift; None where one lag will do, or under 7 s."""
     values, times_s = _condensed(evidence)
     if len(values) < 4 or values.shape[1] < 7 or times_s[-1] - times_s[0] < _SHORTEST_S:
         return None
@@ -125,22 +101,10 @@ def find_lag_change(evidence: Evidence, zero_lag_s: float) -> LagChange | None:
 def with_lag_change(
     alignment: Alignment, change: LagChange, times_s: NDArray[np.float64]
 ) -> Alignment:
-    """Claim no more for one lag than is true of it where the lag changes.
+    """Lower the confidence and widen the interval of one lag where the lag changes.
 
-    Parameters
-    ----------
-    alignment : Alignment
-        The best single lag.
-    change : LagChange
-        What was found instead.
-    times_s : ndarray of shape (B,), float64
-        Picture times at which the lips are seen.
-
-    Returns
-    -------
-    Alignment
-        Its confidence is multiplied by the fraction of the time for which the lag is
-        close, and its interval holds every lag of the clip.
+    The confidence is multiplied by the fraction of `times_s`, the times at which lips are seen,
+    for which the lag is close; the interval holds every lag of the clip.
     """
     lags_s = change.lag_at(times_s)
     close = np.abs(lags_s - alignment.audio_lag_s) <= CLOSE_S
@@ -154,20 +118,7 @@ def with_lag_change(
 
 
 def quarter_lags_s(evidence: Evidence, zero_lag_s: float) -> tuple[float | None, ...]:
-    """Measure the lag of each quarter of a clip by itself.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Evidence per block and lag.
-    zero_lag_s : float
-        Lag that the model shows for clips in sync; taken off.
-
-    Returns
-    -------
-    tuple of float or None
-        In seconds; None where a quarter does not show one lag clearly.
-    """
+    """Lag of each quarter of a clip by itself, None where it does not show one clearly."""
     lags_s = evidence.lags_s - zero_lag_s
     found: list[float | None] = []
     for rows in quarters(evidence.times_s, evidence.used):

@@ -44,31 +44,15 @@ def fit_warp(
     *,
     smoothing_s: float,
 ) -> TimeWarp:
-    """Fit a warp to a lag per row.
+    """Fit a warp to a lag per row; its pace stays between half and twice the reference's.
 
-    Parameters
-    ----------
-    times_s : ndarray of shape (N,), float64
-        The reference's clock, evenly spaced.
-    lag_s : ndarray of shape (N,), float64
-        Time in the other recording minus time in the reference.
-    weights : ndarray of shape (N,), float64
-        How far each row is to be trusted, at least 0.
-    model : {"rigid", "drift", "piecewise", "elastic"}
-        One lag, a straight line, or a smooth curve; without jumps, piecewise is a line.
-    smoothing_s : float
-        Waves of the lag of this length keep half of their height; shorter ones vanish.
+    `lag_s` [N] is time in the other recording minus time in the reference; `weights` [N] say
+    how far to trust each row. Waves of length `smoothing_s` keep half of their height, shorter
+    ones vanish. Without jumps, piecewise is a line.
 
-    Returns
-    -------
-    TimeWarp
-        Never slower than half, never faster than twice the reference's pace.
-
-    References
-    ----------
-    .. [1] E. T. Whittaker, "On a new method of graduation", Proceedings of the Edinburgh
-       Mathematical Society 41, 1922.
-    .. [2] P. H. C. Eilers, "A perfect smoother", Analytical Chemistry 75 (14), 2003.
+    Source: E. T. Whittaker, "On a new method of graduation", Proceedings of the Edinburgh
+    Mathematical Society 41, 1922; P. H. C. Eilers, "A perfect smoother", Analytical Chemistry
+    75 (14), 2003.
     """
     ends = np.array([0, len(times_s) - 1])
     if model == "rigid":
@@ -94,24 +78,10 @@ def fit_pieces(
     smoothing_s: float,
     tolerance_s: float,
 ) -> TimeWarp:
-    """Fit a warp that jumps between pieces, and nowhere else.
+    """Fit a warp that jumps between pieces (indices of rows, in order), and nowhere else.
 
-    Parameters
-    ----------
-    times_s, lag_s, weights : ndarray of shape (N,), float64
-        As for `fit_warp`.
-    pieces : sequence of ndarray of int
-        Rows between jumps, in order; rows in none of them have no counterpart.
-    model : {"rigid", "drift", "piecewise", "elastic"}
-        What each piece is; piecewise takes one lag where that fits, and else a line. One
-        lag or one line for everything leaves no room for jumps.
-    smoothing_s, tolerance_s : float
-        As for `fit_warp` and `choose_model`.
-
-    Returns
-    -------
-    TimeWarp
-        Its jumps lie between the pieces.
+    Piecewise takes one lag for a piece where that fits, and else a line. One lag or one line
+    for everything leaves no room for jumps.
     """
     if model in ("rigid", "drift") or len(pieces) == 1:
         rows = np.concatenate(list(pieces))
@@ -156,20 +126,9 @@ def choose_model(
     *,
     tolerance_s: float,
 ) -> Literal["rigid", "drift", "elastic"]:
-    """Choose the simplest model without jumps that explains the lags.
+    """The simplest model without jumps that explains the lags.
 
-    Parameters
-    ----------
-    times_s, lag_s, weights : ndarray of shape (N,), float64
-        As for `fit_warp`.
-    tolerance_s : float
-        Nine rows in ten, by weight, must lie within this much of the model, in each
-        quarter of the time.
-
-    Returns
-    -------
-    {"rigid", "drift", "elastic"}
-        The model.
+    Nine rows in ten, by weight, lie within `tolerance_s` of it in each quarter of the time.
     """
     lag = weighted_quantile(lag_s, weights, 0.5)
     if _furthest(lag_s - lag, weights) <= tolerance_s:
@@ -196,20 +155,7 @@ def _furthest(off_s: NDArray[np.float64], weights: NDArray[np.float64]) -> float
 def weighted_quantile(
     values: NDArray[np.float64], weights: NDArray[np.float64], share: float
 ) -> float:
-    """Find the value below which a share of the weight lies.
-
-    Parameters
-    ----------
-    values, weights : ndarray of shape (N,), float64
-        Numbers and what they weigh; where all weigh nothing, all weigh the same.
-    share : float
-        From 0 to 1.
-
-    Returns
-    -------
-    float
-        One of the values.
-    """
+    """Value below which a fraction of the weight lies; weights of 0 alone count the same."""
     order = np.argsort(values, kind="stable")
     mass = np.cumsum(weights[order] if weights.any() else np.ones(len(values)))
     place = int(np.searchsorted(mass, share * mass[-1]))

@@ -19,7 +19,7 @@ __all__ = ["Fusion", "FusionInput", "FusionOutput", "fused"]
 
 @dataclass(frozen=True)
 class FusionInput:
-    """What a family is handed: checked, complete, ordered by name, clean.
+    """What a family is given: streams that are checked, complete, ordered by name and clean.
 
     Parameters
     ----------
@@ -83,22 +83,7 @@ def fused(
     attention: dict[str, Tensor] | None = None,
     aux_losses: dict[str, Tensor] | None = None,
 ) -> FusionOutput:
-    """Finish a family's answer: zero what is masked, and pool what is not.
-
-    Parameters
-    ----------
-    sequence : Tensor of shape (B, T, out_dim)
-        Fused rows.
-    mask : Tensor of shape (B, T), bool
-        True where they count.
-    weights, attention, aux_losses : dict of str to Tensor, optional
-        As in `FusionOutput`.
-
-    Returns
-    -------
-    FusionOutput
-        The answer; `pooled` is the mean of the valid rows.
-    """
+    """Zero what is masked of a family's rows (B, T, out_dim), and pool the rest by its mean."""
     sequence = zero_masked(sequence, mask)
     return FusionOutput(
         sequence,
@@ -113,7 +98,9 @@ def fused(
 class Fusion(nn.Module, ABC):
     """Base of all families: checks and cleans what comes in, once for all of them.
 
-    A family implements `fuse`, in a file of its own, and has one line in the registry.
+    A family implements `fuse`, in a file of its own, and has one line in the registry. Most
+    families also take ``dropout : float``, the fraction of hidden values that is dropped in
+    training (0 by default).
 
     Parameters
     ----------

@@ -19,17 +19,7 @@ RANKS_NAME = "ranks.json"
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """The place of one family.
-
-    Parameters
-    ----------
-    place, of : int
-        Which place, from 1, among how many.
-    error, low, high : float
-        Word error rate in percent, and the ends of its 95 % interval.
-    test : str
-        What it was measured on, in a few words.
-    """
+    """The place of one family: word error rate in percent with its 95 % interval."""
 
     place: int
     of: int

@@ -1,8 +1,7 @@
 """Frames that a linear or kernel CCA can compare, and the space it makes of them.
 
-What a convolutional encoder learns is laid down by hand here: ten measures of the lips,
-band-passed, with their velocity and a little context; MFCCs with the context that
-articulation takes.
+The features are made by hand: ten measures of the lips, band-passed, with their velocity
+and a little context; MFCCs with the context that articulation takes.
 """
 
 from __future__ import annotations
@@ -43,19 +42,10 @@ _LEFT, _LOWER, _RIGHT, _UPPER = 0, 5, 10, 15
 
 
 def lip_measures(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Measure the opening and the shape of the mouth.
+    """Measure the mouth in rows of a lip stream: float32 [T, 123] to [T, 10].
 
-    Parameters
-    ----------
-    values : ndarray of shape (T, 123), float32
-        Rows of a lip stream.
-
-    Returns
-    -------
-    ndarray of shape (T, 10), float32
-        Outer and inner height, outer and inner width, outer and inner area, height of
-        the chin, protrusion, heights of the upper and the lower lip; in units of the
-        lip stream.
+    Outer and inner height, outer and inner width, outer and inner area, height of the chin,
+    protrusion, heights of the upper and the lower lip; in units of the lip stream.
     """
     points = values.reshape(len(values), 41, 3)
     outer, inner, chin = points[:, :20], points[:, 20:40], points[:, 40]

@@ -44,18 +44,7 @@ _ROUNDING_S = 1e-6
 class Grid:
     """Rows on a uniform clock, without those of long gaps.
 
-    Parameters
-    ----------
-    values : ndarray of shape (T, D), float32
-        Interpolated rows; 0 where not valid.
-    valid : ndarray of shape (T,), bool
-        Rows that count.
-    places : ndarray of shape (T,), int64
-        Number of each row on the clock, from 0, increasing.
-    start_s : float
-        Time of place 0.
-    rate_hz : float
-        Places per second.
+    `places` are the indices of the rows on the clock, which starts at `start_s`.
     """
 
     values: NDArray[np.float32]
@@ -70,40 +59,14 @@ class Grid:
 
 
 def require_mfcc(stream: FeatureStream, columns: int) -> None:
-    """Refuse a stream of sound with fewer columns than a space reads.
-
-    Parameters
-    ----------
-    stream : FeatureStream
-        What was given.
-    columns : int
-        Columns that are read.
-
-    Raises
-    ------
-    ParameterError
-        If there are fewer.
-    """
+    """Refuse a stream of audio with fewer columns than a space reads."""
     shape = stream.values.shape
     if len(shape) != 2 or shape[1] < columns:
         raise ParameterError(f"the MFCC stream has shape {shape}, not (T, {columns}) or wider")
 
 
 def require_lips(stream: FeatureStream, columns: int = LIP_COLUMNS) -> None:
-    """Refuse a stream that does not hold lip points.
-
-    Parameters
-    ----------
-    stream : FeatureStream
-        What was given.
-    columns : int, optional
-        Columns that are read.
-
-    Raises
-    ------
-    ParameterError
-        If it has another number of columns.
-    """
+    """Refuse a stream that does not hold lip points."""
     shape = stream.values.shape
     if len(shape) != 2 or shape[1] != columns:
         raise ParameterError(f"the lip stream has shape {shape}, not (T, {columns})")
@@ -152,20 +115,8 @@ def to_uniform(
 def on_grid(stream: FeatureStream, rate_hz: float, stride: int = 1) -> Grid:
     """Interpolate a stream linearly onto a uniform clock, and leave out its long gaps.
 
-    Parameters
-    ----------
-    stream : FeatureStream
-        Rows at any times.
-    rate_hz : float
-        Rows per second wanted.
-    stride : int, optional
-        Each part between gaps begins at a multiple of it, so that it can be thinned out.
-
-    Returns
-    -------
-    Grid
-        The rows of `to_uniform` less those that are more than a second or so from any
-        valid row of the stream.
+    As `to_uniform`, less the rows that are more than a second or so from any valid row.
+    Each part between gaps begins at a multiple of `stride`, so that it can be thinned out.
     """
     times_s = stream.times_s[stream.valid]
     if len(times_s) == 0:
@@ -292,26 +243,7 @@ def uniform_stream(
     rate_hz: float,
     kind: str,
 ) -> FeatureStream:
-    """Give rows on a uniform clock their times, the inverse of `to_uniform`.
-
-    Parameters
-    ----------
-    values : ndarray of shape (T, D), float32
-        Rows on a uniform clock.
-    valid : ndarray of shape (T,), bool
-        Rows that count.
-    start_s : float
-        Time of the first row.
-    rate_hz : float
-        Rows per second.
-    kind : str
-        What the rows are.
-
-    Returns
-    -------
-    FeatureStream
-        The stream.
-    """
+    """Give rows [T, D] on a uniform clock their times, the inverse of `to_uniform`."""
     times_s = start_s + np.arange(len(values)) / rate_hz
     return FeatureStream(values, times_s, valid, kind)
 

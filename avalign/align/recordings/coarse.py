@@ -38,26 +38,9 @@ _CERTAIN_SCORE = 6.0
 def best_pace(
     reference: FeatureStream, other: FeatureStream, max_lag_s: float
 ) -> tuple[float, LagCurve]:
-    """Find the pace of a recording at which one lag stands out most.
+    """Find the pace, one of `PACES`, at which one lag stands out most, and its lags.
 
-    Parameters
-    ----------
-    reference, other : FeatureStream
-        Embeddings on uniform clocks of the same rate.
-    max_lag_s : float
-        As for `lag_curve`.
-
-    Returns
-    -------
-    pace : float
-        Seconds of `other` per second of `reference`, one of `PACES`.
-    curve : LagCurve
-        The lags of `other` as `played_at` that pace.
-
-    Raises
-    ------
-    NoAnswerError
-        If no lag makes them overlap.
+    The pace is in seconds of `other` per second of `reference`.
     """
     curves = ((pace, lag_curve(reference, played_at(other, pace), max_lag_s)) for pace in PACES)
     return max(curves, key=lambda found: float(found[1].score.max()))
@@ -71,26 +54,11 @@ def lag_band(
     reach_s: float,
     widest_s: float,
 ) -> tuple[float, float]:
-    """Find which lags a path may have to reach, from pieces of the reference.
+    """Find the least and the largest lag that a path may have to reach, from pieces.
 
     Where something long was put in or left out, the rest lies at a lag that no path around
-    the best lag of the whole would meet.
-
-    Parameters
-    ----------
-    reference, other : FeatureStream
-        Embeddings on uniform clocks of the same rate.
-    centre_s : float
-        The best lag of the whole.
-    reach_s : float
-        How far the lag may wander around what is found.
-    widest_s : float
-        Lags further from `centre_s` than this are not considered.
-
-    Returns
-    -------
-    tuple of float
-        The least and the largest lag of the band.
+    the best lag of the whole, `centre_s`, would meet. `reach_s` is how far the lag may wander
+    around what is found; lags further than `widest_s` from the centre are not considered.
     """
     period = float(reference.times_s[1] - reference.times_s[0])
     length = max(round(_PIECE_S / period), -(-2 * len(reference) // _MOST_PIECES))
@@ -112,20 +80,7 @@ def lag_band(
 
 
 def played_at(stream: FeatureStream, pace: float) -> FeatureStream:
-    """Read a stream off at another pace, between its rows.
-
-    Parameters
-    ----------
-    stream : FeatureStream
-        Rows on a uniform clock.
-    pace : float
-        Seconds of the stream per second of the result.
-
-    Returns
-    -------
-    FeatureStream
-        The same rate and, at time t, what the stream has at ``pace * t``.
-    """
+    """Resample a stream: at time t, what it has at ``pace * t``."""
     if pace == 1.0:
         return stream
     period = float(stream.times_s[1] - stream.times_s[0])
@@ -144,24 +99,8 @@ def played_at(stream: FeatureStream, pace: float) -> FeatureStream:
 def lag_curve(reference: FeatureStream, other: FeatureStream, max_lag_s: float) -> LagCurve:
     """Sum the evidence along every diagonal at once, by the fast Fourier transform.
 
-    Parameters
-    ----------
-    reference, other : FeatureStream
-        Embeddings on uniform clocks of the same rate.
-    max_lag_s : float
-        Search lags of plus and minus this much; infinity searches all with an overlap.
-
-    Returns
-    -------
-    LagCurve
-        Score of each lag: the evidence beyond what unrelated rows give, in standard
-        deviations of an even scatter; the highest is the best lag. The posterior takes
-        the scores for those of normal deviates.
-
-    Raises
-    ------
-    NoAnswerError
-        If none of these lags makes them overlap.
+    Each lag scores the evidence beyond what unrelated rows give, in standard deviations of an
+    even scatter; the posterior takes the scores for those of normal deviates.
     """
     a, b = reference.values, other.values
     size = 1 << (len(a) + len(b) - 2).bit_length()

@@ -45,20 +45,7 @@ def level_db(mfcc: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def sound_beside_lips(mfcc: FeatureStream, model: SpaceModel | None = None) -> FeatureStream:
-    """Map a sound to the shared space, where lips in sync with it have the same times.
-
-    Parameters
-    ----------
-    mfcc : FeatureStream
-        The sound.
-    model : SpaceModel, optional
-        Shared space; default the shipped one.
-
-    Returns
-    -------
-    FeatureStream
-        ``"embedding"`` rows; inner products with those of lips are log evidence.
-    """
+    """Map MFCC to the shared space, where lips in sync with them have the same times."""
     model = load_model() if model is None else model
     sound = model.embed_audio(mfcc)
     # The model hears clips in sync at this lag; taking it off makes them meet at 0.
@@ -67,23 +54,10 @@ def sound_beside_lips(mfcc: FeatureStream, model: SpaceModel | None = None) -> F
 
 
 def sound_embedding(mfcc: FeatureStream, model: SpaceModel | None = None) -> FeatureStream:
-    """Map a sound to where two recordings of the same words lie close together.
+    """Map MFCC to where two recordings of the same words lie close together.
 
     Half of the inner product is the cosine of the rows in the shared space, half that of
-    the MFCC; both are centred.
-
-    Parameters
-    ----------
-    mfcc : FeatureStream
-        The sound.
-    model : SpaceModel, optional
-        Shared space; default the shipped one.
-
-    Returns
-    -------
-    FeatureStream
-        ``"embedding"`` rows of length 1, shorter in pauses; rows that are not valid are
-        zeros.
+    the MFCC; both are centred. Rows are of length 1, shorter in pauses; 0 where not valid.
     """
     model = load_model() if model is None else model
     settings = model.settings

@@ -233,18 +233,7 @@ def exchange_other(
 
 
 def check_length(stream: FeatureStream) -> None:
-    """Refuse a stream that is too short to decide anything.
-
-    Parameters
-    ----------
-    stream : FeatureStream
-        Rows on a uniform clock.
-
-    Raises
-    ------
-    NoAnswerError
-        If its valid rows last less than `SHORTEST_S`.
-    """
+    """Raise NoAnswerError if the valid rows of a stream last less than `SHORTEST_S`."""
     period = float(np.diff(stream.times_s[:2]).sum())
     if np.count_nonzero(stream.valid) * period < SHORTEST_S:
         raise NoAnswerError(

@@ -27,16 +27,9 @@ _FEWEST_ROWS = 25.0
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How much of each quarter of the time a path explains.
+    """Fraction explained of each quarter of the time, NaN where there is next to nothing.
 
-    Parameters
-    ----------
-    quarters : tuple of float
-        Fraction of what there is to explain, 0..1; NaN where there is next to nothing.
-    worst : float
-        The least of them; 1 where no quarter can be judged.
-    worst_s : tuple of float
-        Where that quarter begins and ends.
+    `worst` is the least of them, 1 where no quarter can be judged; `worst_s` its time span.
     """
 
     quarters: tuple[float, ...]
@@ -47,20 +40,7 @@ class Fit:
 def quarters(
     times_s: NDArray[np.float64], counted: NDArray[np.bool_]
 ) -> tuple[NDArray[np.intp], ...]:
-    """Cut rows into quarters of the time from the first that counts to the last.
-
-    Parameters
-    ----------
-    times_s : ndarray of shape (N,), float64
-        When each row is.
-    counted : ndarray of shape (N,), bool
-        Rows that count.
-
-    Returns
-    -------
-    tuple of ndarray of int
-        The rows of each quarter that count; empty ones where none do.
-    """
+    """Indices of the counted rows in each quarter of the time from the first to the last."""
     rows = np.flatnonzero(counted)
     if not len(rows):
         return (rows,) * QUARTERS
@@ -79,21 +59,8 @@ def whole_fit(
 ) -> Fit:
     """Find the quarter of the time in which least of the evidence is beyond chance.
 
-    Parameters
-    ----------
-    times_s : ndarray of shape (N,), float64
-        Evenly spaced.
-    evidence, by_chance : ndarray of shape (N,), float64
-        Evidence of each row along the path, and along a path that can only fit by chance.
-    weights : ndarray of shape (N,), float64
-        Most evidence that a row could show; 0 where there is nothing to judge.
-    stretch_s : float
-        Length over which evidence is averaged before it is held against chance.
-
-    Returns
-    -------
-    Fit
-        By quarters of the time in which there is something to judge.
+    `evidence` [N] lies along the path, `by_chance` [N] along one that can only fit by chance;
+    `weights` [N] are the most evidence that a row could show. Averaged over `stretch_s`.
     """
     period = float(times_s[1] - times_s[0])
     span = max(1, round(stretch_s / period))

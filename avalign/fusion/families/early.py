@@ -28,14 +28,8 @@ class EarlyFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     hidden : int, optional
         Width of the hidden layer; `out_dim` by default.
-    dropout : float
-        Share of hidden values to drop in training.
 
     References
     ----------

@@ -30,13 +30,6 @@ class GatedMultimodalUnit(Fusion):
     When to use: a light unit that chooses between streams, feature by feature; streams
     should be normalised.
 
-    Parameters
-    ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
-
     References
     ----------
     J. Arevalo et al., "Gated multimodal units for information fusion", ICLR workshop 2017,

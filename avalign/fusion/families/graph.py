@@ -25,17 +25,10 @@ __all__ = ["GraphFusion", "MessagePassing"]
 class MessagePassing(nn.Module):
     """One round of messages on the grid of instants and streams.
 
-    A node is a row of a stream. It hears the mean of its neighbours under each of three
-    relations, each with a matrix of its own, beside itself: rows before it in its stream,
-    rows after it, and the other streams at its instant. Nodes that are masked say nothing.
-    No adjacency matrix is ever made, so that a round is linear in time.
-
-    Parameters
-    ----------
-    dim : int
-        Width of the nodes.
-    reach : int
-        How many rows before and after are neighbours.
+    A node is a row of a stream. Beside itself it gets the mean of its neighbours under each
+    of three relations, each with a matrix of its own: up to `reach` rows before it in its
+    stream, as many after it, and the other streams at its instant. Nodes that are masked
+    send nothing. Without an adjacency matrix, a round is linear in time.
     """
 
     def __init__(self, dim: int, reach: int) -> None:
@@ -47,20 +40,7 @@ class MessagePassing(nn.Module):
         self.across = nn.Linear(dim, dim, bias=False)
 
     def forward(self, nodes: Tensor, mask: Tensor) -> Tensor:
-        """Send and receive.
-
-        Parameters
-        ----------
-        nodes : Tensor of shape (B, T, S, dim)
-            Rows of S streams.
-        mask : Tensor of shape (B, T, S), bool
-            True where there is a node.
-
-        Returns
-        -------
-        Tensor of shape (B, T, S, dim)
-            What each node has heard, zeros where there is none.
-        """
+        """Send and receive: nodes (B, T, S, dim) and their mask (B, T, S) to new nodes."""
         nodes = zero_masked(nodes, mask)
         there = mask[..., None].to(nodes.dtype)
         # The number of messages goes along as one more column.
@@ -87,16 +67,10 @@ class GraphFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     layers : int
         Rounds of messages.
     reach : int
         How many rows before and after a node are its neighbours.
-    dropout : float
-        Share of values to drop in training.
 
     References
     ----------

@@ -36,14 +36,8 @@ class HybridFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     hidden : int, optional
         Width of all hidden layers; `out_dim` by default.
-    dropout : float
-        Share of hidden values to drop in training.
 
     References
     ----------

@@ -41,8 +41,8 @@ class LateFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
+    dims, dropout
+        As in `Fusion`.
     out_dim : int
         Width of the predictions, such as the number of classes.
     given_predictions : bool
@@ -50,8 +50,6 @@ class LateFusion(Fusion):
         before; all of them are `out_dim` wide, and no network is put before them.
     hidden : int, optional
         Width of the hidden layer of each stream's network; `out_dim` by default.
-    dropout : float
-        Share of hidden values to drop in training.
 
     Raises
     ------
@@ -84,20 +82,7 @@ class LateFusion(Fusion):
         )
 
     def predictions(self, inputs: FusionInput) -> tuple[Tensor, Tensor]:
-        """Predict from each stream alone.
-
-        Parameters
-        ----------
-        inputs : FusionInput
-            Checked streams.
-
-        Returns
-        -------
-        values : Tensor of shape (B, T, S, out_dim)
-            Predictions; zeros where a stream is missing.
-        mask : Tensor of shape (B, T, S), bool
-            True where it is there.
-        """
+        """Predict from each stream alone: values (B, T, S, out_dim), mask (B, T, S)."""
         streams = inputs.streams
         if self.heads is not None:
             streams = self.heads(streams, inputs.masks)

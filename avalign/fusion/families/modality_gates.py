@@ -35,14 +35,8 @@ class ModalityGatesFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     hidden : int, optional
         Width of the hidden layers; `out_dim` by default.
-    dropout : float
-        Share of hidden values to drop in training.
 
     References
     ----------

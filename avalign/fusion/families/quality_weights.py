@@ -44,10 +44,6 @@ class QualityWeightsFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     quality_scales : mapping of str to (float, float), optional
         Ordinary quality of a stream, and the change of it that matters, such as
         ``{"audio": (10.0, 10.0)}`` for an SNR in dB or ``{"lips": (0.5, 0.25)}`` for a
@@ -57,8 +53,6 @@ class QualityWeightsFusion(Fusion):
         Rows around a row in which energy and roughness are averaged; odd.
     hidden : int, optional
         Width of the hidden layers; `out_dim` by default.
-    dropout : float
-        Share of hidden values to drop in training.
 
     Raises
     ------
@@ -144,8 +138,7 @@ class QualityWeightsFusion(Fusion):
 def _signs_of_noise(rows: Tensor, mask: Tensor, window: int) -> Tensor:
     """Logarithms of energy and roughness around each row, (B, T, 2).
 
-    Roughness is the mean square of the difference to the row before, where both are
-    valid.
+    Roughness is the mean square of the difference to the row before, if both are valid.
     """
     dtype = rows.dtype
     # Squares overflow in half precision.

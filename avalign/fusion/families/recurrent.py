@@ -35,10 +35,6 @@ class RecurrentFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     cell : {"lstm", "gru"}
         Kind of recurrence.
     hidden : int, optional
@@ -47,8 +43,6 @@ class RecurrentFusion(Fusion):
         Recurrent layers in each direction.
     bidirectional : bool
         Run backwards in time, too.
-    dropout : float
-        Share of values to drop before and between layers, in training.
 
     Raises
     ------
@@ -106,7 +100,7 @@ class RecurrentFusion(Fusion):
 
 
 def _places(mask: Tensor, *, backwards: bool) -> Tensor:
-    """Place (B, T) of each row when valid rows come first, in order of their time.
+    """Index (B, T) of each row when valid rows come first, in order of their time.
 
     A permutation without sorting: valid rows are counted off, the others follow.
     """

@@ -29,18 +29,12 @@ class TwoStreamFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     hidden : int, optional
         Width of the networks; `out_dim` by default.
     layers : int
         Convolutions over time in each network.
     kernel : int
         Rows each of them looks at; odd.
-    dropout : float
-        Share of values to drop in training.
 
     References
     ----------

@@ -258,25 +258,7 @@ class MultimodalAutoencoder(TorchEstimator):
     def impute(
         self, audio: ArrayLike | None = None, lips: ArrayLike | None = None
     ) -> NDArray[Any]:
-        """Make the stream that is missing.
-
-        Parameters
-        ----------
-        audio : array-like of shape (N, DA), optional
-            Sound; gives lips.
-        lips : array-like of shape (N, DL), optional
-            Lips; give sound.
-
-        Returns
-        -------
-        ndarray of shape (N, D), float32
-            The other stream.
-
-        Raises
-        ------
-        ParameterError
-            If not exactly one was given, or `transform` would raise.
-        """
+        """Make the missing stream, float32 [N, D], from the one that is given."""
         rows = self._checked_as_fitted({"audio": audio, "lips": lips})
         if len(rows) > 1:
             raise ParameterError("both streams were given: none is missing", "give one of them")
@@ -284,25 +266,7 @@ class MultimodalAutoencoder(TorchEstimator):
         return self._cross(stream, given)
 
     def represent(self, audio: ArrayLike, lips: ArrayLike) -> NDArray[Any]:
-        """Find the code of both streams together.
-
-        Parameters
-        ----------
-        audio : array-like of shape (N, DA)
-            Sound.
-        lips : array-like of shape (N, DL)
-            The lips that occurred with it.
-
-        Returns
-        -------
-        ndarray of shape (N, components), float32
-            Codes.
-
-        Raises
-        ------
-        ParameterError
-            As `transform`.
-        """
+        """Find the code of both streams together: float32 [N, components]."""
         rows = self._checked_as_fitted({"audio": audio, "lips": lips})
         self._clips(rows, None)
         return self._map(
@@ -386,27 +350,7 @@ class MultimodalVAE(MultimodalAutoencoder):
     def sample(
         self, audio: ArrayLike | None = None, lips: ArrayLike | None = None, *, seed: int = 0
     ) -> NDArray[Any]:
-        """Draw the stream that is missing from what the other says about it.
-
-        Parameters
-        ----------
-        audio : array-like of shape (N, DA), optional
-            Sound; gives lips.
-        lips : array-like of shape (N, DL), optional
-            Lips; give sound.
-        seed : int, optional
-            Same seed, same draw.
-
-        Returns
-        -------
-        ndarray of shape (N, D), float32
-            The other stream, without the noise of single rows.
-
-        Raises
-        ------
-        ParameterError
-            As `impute`.
-        """
+        """Draw the missing stream, float32 [N, D], without the noise of single rows."""
         rows = self._checked_as_fitted({"audio": audio, "lips": lips})
         if len(rows) > 1:
             raise ParameterError("both streams were given: none is missing", "give one of them")

@@ -133,20 +133,7 @@ class KernelCanonicalSpace(CanonicalSpace):
 
 
 def canonical_arrays(x_columns: int, y_columns: int, components: int) -> dict[str, Shape]:
-    """Say which arrays a fitted CCA holds.
-
-    Parameters
-    ----------
-    x_columns, y_columns : int
-        Columns it was fitted on.
-    components : int
-        Canonical pairs.
-
-    Returns
-    -------
-    dict of str to tuple
-        Type and shape by name.
-    """
+    """Type and shape by name of the arrays that a fitted CCA holds."""
     return {
         "x_mean": (np.float64, (x_columns,)),
         "x_weights": (np.float64, (x_columns, components)),

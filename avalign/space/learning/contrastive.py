@@ -102,19 +102,7 @@ class ContrastiveSpace(TorchEstimator):
 
     @classmethod
     def shipped(cls) -> Self:
-        """Take the space that `avalign sync` ships.
-
-        Returns
-        -------
-        ContrastiveSpace
-            Fitted: 13 MFCCs, 100 rows per second, and 123 columns of lips, 50 rows per
-            second.
-
-        Raises
-        ------
-        InstallationError
-            If its weights are missing or damaged.
-        """
+        """Take the space that `avalign sync` ships: MFCCs at 100 Hz, lips at 50 Hz."""
         return cls.from_model(
             load_model(),
             negatives="shifts",
@@ -128,20 +116,7 @@ class ContrastiveSpace(TorchEstimator):
 
     @classmethod
     def from_model(cls, model: SpaceModel, **parameters: Any) -> Self:
-        """Make an estimator of a model that was trained otherwise.
-
-        Parameters
-        ----------
-        model : SpaceModel
-            The model, such as `avalign.space.load_model` loads.
-        **parameters : object
-            Settings of training, should it be fitted again.
-
-        Returns
-        -------
-        ContrastiveSpace
-            Fitted.
-        """
+        """Make a fitted estimator of a model that was trained otherwise."""
         estimator = cls(settings=model.settings, **parameters)
         settings = model.settings
         estimator.columns_ = {"audio": settings.audio_columns, "lips": settings.lip_columns}

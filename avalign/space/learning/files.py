@@ -38,22 +38,7 @@ Estimator = TypeVar("Estimator", bound="SpaceEstimator")
 def write_estimator(
     estimator: SpaceEstimator, folder: Path | str, *, overwrite: bool = False
 ) -> None:
-    """Write a fitted estimator to a folder that appears whole or not at all.
-
-    Parameters
-    ----------
-    estimator : SpaceEstimator
-        What to write.
-    folder : path-like
-        The folder to make.
-    overwrite : bool, optional
-        Replace a folder that this function wrote.
-
-    Raises
-    ------
-    MediaError
-        If the folder exists or cannot be written.
-    """
+    """Write a fitted estimator to a folder that appears whole or not at all."""
     from safetensors.numpy import save
 
     settings = {
@@ -73,46 +58,12 @@ def write_estimator(
 
 
 def read_name(folder: Path | str) -> str:
-    """Tell which estimator a folder holds.
-
-    Parameters
-    ----------
-    folder : path-like
-        A folder written by `write_estimator`.
-
-    Returns
-    -------
-    str
-        Its name, as `list_spaces` lists it.
-
-    Raises
-    ------
-    MediaError
-        If the folder is missing or damaged.
-    """
+    """Name of the estimator that a folder holds, as `list_spaces` lists it."""
     return str(_read_settings(Path(folder))["estimator"])
 
 
 def read_estimator(kind: type[Estimator], folder: Path | str) -> Estimator:
-    """Load an estimator.
-
-    Parameters
-    ----------
-    kind : type
-        Class it has to be of.
-    folder : path-like
-        A folder written by `write_estimator`.
-
-    Returns
-    -------
-    SpaceEstimator
-        The estimator, fitted.
-
-    Raises
-    ------
-    MediaError
-        If the folder is missing, damaged, or holds something else.
-    """
+    """Load an estimator of a class from a folder; MediaError if it holds something else."""
     folder = Path(folder)
     settings = _read_settings(folder)
     found = settings["estimator"]

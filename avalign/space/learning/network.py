@@ -33,13 +33,7 @@ __all__ = [
 
 
 class Standardiser(nn.Module):
-    """Brings the columns of a stream to mean 0 and deviation 1, and back.
-
-    Parameters
-    ----------
-    columns : int
-        Columns of the stream.
-    """
+    """Brings the columns of a stream to mean 0 and deviation 1, and back."""
 
     mean: Tensor
     scale: Tensor
@@ -66,22 +60,7 @@ class Standardiser(nn.Module):
 
 
 def perceptron(columns: int, hidden: Sequence[int], out: int) -> nn.Sequential:
-    """Build a multilayer perceptron with GELU between its layers.
-
-    Parameters
-    ----------
-    columns : int
-        Width of the input.
-    hidden : sequence of int
-        Widths of the hidden layers; none makes it a linear map.
-    out : int
-        Width of the output.
-
-    Returns
-    -------
-    nn.Sequential
-        Maps (..., columns) to (..., out).
-    """
+    """Build a multilayer perceptron with GELU between layers; linear without hidden ones."""
     widths = [columns, *hidden]
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
@@ -92,22 +71,7 @@ def perceptron(columns: int, hidden: Sequence[int], out: int) -> nn.Sequential:
 def stream_encoders(
     columns: Mapping[str, int], hidden: Sequence[int], out: int
 ) -> nn.ModuleDict:
-    """Build a standardiser and a perceptron for each stream.
-
-    Parameters
-    ----------
-    columns : mapping of str to int
-        Columns of each stream.
-    hidden : sequence of int
-        Widths of the hidden layers.
-    out : int
-        Width of the output.
-
-    Returns
-    -------
-    nn.ModuleDict
-        By stream, an nn.Sequential that begins with a `Standardiser`.
-    """
+    """Build a standardiser and a perceptron for each stream."""
     return nn.ModuleDict(
         {
             stream: nn.Sequential(Standardiser(width), *perceptron(width, hidden, out))
@@ -117,19 +81,7 @@ def stream_encoders(
 
 
 class Encoder(nn.Module):
-    """A stack of dilated convolutions over time, then a linear map.
-
-    Parameters
-    ----------
-    columns : int
-        Columns of the input, the validity column included.
-    settings : EncoderSettings
-        Kernels, dilations and stride.
-    channels, dimensions : int
-        Width of the hidden layers and of the output.
-    dropout : float
-        Share of hidden activations dropped in training.
-    """
+    """A stack of dilated convolutions over time, then a linear map."""
 
     def __init__(
         self,

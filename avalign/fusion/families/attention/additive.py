@@ -29,14 +29,8 @@ class AdditiveAttentionFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     hidden : int, optional
         Width of the scoring networks; `out_dim` by default.
-    dropout : float
-        Share of encoded values to drop in training.
 
     References
     ----------

@@ -25,19 +25,7 @@ __all__ = ["BottleneckLayer", "BottleneckTransformerFusion"]
 
 
 class BottleneckLayer(nn.Module):
-    """One block for each stream, all of which may see some shared rows beside their own.
-
-    Parameters
-    ----------
-    streams : int
-        How many streams there are.
-    dim : int
-        Width of the rows.
-    heads : int
-        Heads of attention.
-    dropout : float
-        Share of values to drop in training.
-    """
+    """One block for each stream, all of which may see some shared rows beside their own."""
 
     def __init__(self, streams: int, dim: int, heads: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -53,27 +41,10 @@ class BottleneckLayer(nn.Module):
         *,
         need_weights: bool = False,
     ) -> tuple[list[Tensor], Tensor, list[Tensor | None]]:
-        """Let each stream see itself and the shared rows.
+        """Let each stream (B, T, dim) see itself and the shared rows (B, N, dim).
 
-        Parameters
-        ----------
-        rows : sequence of Tensor of shape (B, T, dim)
-            Rows of each stream.
-        masks : sequence of Tensor of shape (B, T), bool
-            Their masks.
-        shared : Tensor of shape (B, N, dim)
-            Shared rows.
-        need_weights : bool
-            Return attention weights too.
-
-        Returns
-        -------
-        rows : list of Tensor of shape (B, T, dim)
-            New rows of each stream.
-        shared : Tensor of shape (B, N, dim)
-            Mean of what the streams that are there made of the shared rows.
-        weights : list of Tensor of shape (B, heads, T + N, T + N) or None
-            For each stream, if they were asked for.
+        Gives the new rows of each stream, the mean of what the streams that are there made of
+        the shared rows, and the maps (B, heads, T + N, T + N), None where not asked for.
         """
         told, opinions, maps = [], [], []
         always = torch.ones_like(shared[..., 0], dtype=torch.bool)
@@ -106,24 +77,14 @@ class BottleneckTransformerFusion(UnalignedFusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows; a multiple of `heads`.
     heads : int
-        Heads of attention.
+        Heads of attention, a divisor of `out_dim`.
     layers : int
         Transformer blocks of each stream.
     bottleneck : int
         Shared rows.
     fuse_from : int
         Blocks of each stream before the bottleneck begins; at most ``layers - 2``.
-    target : str, optional
-        Stream on whose clock the fused rows are; by default the first by name.
-    rates_hz : mapping of str to float, optional
-        Rows per second of each stream; by default all are alike.
-    dropout : float
-        Share of values and attention weights to drop in training.
 
     References
     ----------

@@ -35,16 +35,10 @@ class CoAttentionFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows; a multiple of `heads`.
     heads : int
-        Heads of attention.
+        Heads of attention, a divisor of `out_dim`.
     layers : int
         How often the streams attend to each other.
-    dropout : float
-        Share of values and attention weights to drop in training.
 
     References
     ----------

@@ -42,14 +42,8 @@ class CrossAttentionFusion(UnalignedFusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows; a multiple of `heads`.
-    target : str, optional
-        Stream that asks, on whose clock the answer is; by default the first by name.
     heads : int
-        Heads of attention.
+        Heads of attention, a divisor of `out_dim`.
     layers : int
         How often the target asks.
     window : float, optional
@@ -57,10 +51,6 @@ class CrossAttentionFusion(UnalignedFusion):
         default attention reaches everywhere.
     hard_window : bool
         Forbid what is farther than `window`, instead of making it less likely.
-    rates_hz : mapping of str to float, optional
-        Rows per second of each stream; by default all are alike.
-    dropout : float
-        Share of values and attention weights to drop in training.
 
     References
     ----------

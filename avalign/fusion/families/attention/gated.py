@@ -29,22 +29,7 @@ __all__ = ["GatedCrossAttention", "GatedCrossAttentionFusion"]
 
 
 class GatedCrossAttention(nn.Module):
-    """Cross-attention and feed-forward, each behind a tanh gate; at first the identity.
-
-    Parameters
-    ----------
-    dim : int
-        Width of the rows and of the memories.
-    heads : int
-        Heads of attention.
-    dropout : float
-        Share of values and attention weights to drop in training.
-
-    Attributes
-    ----------
-    attention_gate, feed_forward_gate : Parameter of shape ()
-        0 at first; ``tanh`` of them multiplies what is added.
-    """
+    """Cross-attention and feed-forward, each behind a tanh gate that is 0 at first."""
 
     def __init__(self, dim: int, heads: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -56,24 +41,7 @@ class GatedCrossAttention(nn.Module):
     def forward(
         self, rows: Tensor, memories: Sequence[Memory], *, need_weights: bool = False
     ) -> tuple[Tensor, list[Tensor | None]]:
-        """Let the memories in.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (B, Q, dim)
-            Rows that ask.
-        memories : sequence of Memory
-            Whom they ask.
-        need_weights : bool
-            Return attention weights too.
-
-        Returns
-        -------
-        rows : Tensor of shape (B, Q, dim)
-            New rows; the same ones while the gates are 0.
-        weights : list of Tensor of shape (B, heads, Q, K) or None
-            For each memory, if they were asked for.
-        """
+        """Add the memories to rows (B, Q, dim); beside the new rows, a map for each memory."""
         answers, weights = self.cross(rows, memories, need_weights=need_weights)
         rows = rows + self.attention_gate.tanh() * answers
         return rows + self.feed_forward_gate.tanh() * self.feed_forward(rows), weights
@@ -93,20 +61,10 @@ class GatedCrossAttentionFusion(UnalignedFusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows; a multiple of `heads`.
-    target : str, optional
-        Stream that asks, on whose clock the answer is; by default the first by name.
     heads : int
-        Heads of attention.
+        Heads of attention, a divisor of `out_dim`.
     layers : int
         Layers of the target, each behind a gated cross-attention.
-    rates_hz : mapping of str to float, optional
-        Rows per second of each stream; by default all are alike.
-    dropout : float
-        Share of values and attention weights to drop in training.
 
     References
     ----------

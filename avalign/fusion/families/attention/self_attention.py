@@ -33,16 +33,10 @@ class SelfAttentionFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows; a multiple of `heads`.
     heads : int
-        Heads of attention.
+        Heads of attention, a divisor of `out_dim`.
     layers : int
         Transformer blocks.
-    dropout : float
-        Share of values and attention weights to drop in training.
 
     References
     ----------
