@@ -92,28 +92,28 @@ def elastic_path(
     window = _slice_with_zeros(other.values, first, rows + 2 * half)
 
     found = path_with_jumps(a, window, step_cost=step_cost, jump_cost=jump_cost)
-    kept = ~found.passed_over
+    matched = ~found.passed_over
     # A new stretch begins with columns that are passed over, and after rows that are.
-    begins = np.concatenate([[False], found.passed_over[:-1] & kept[1:]])
+    begins = np.concatenate([[False], found.passed_over[:-1] & matched[1:]])
     begins[found.jumps] = True
     segment = np.cumsum(begins)
     columns = found.columns
     offsets, sharpness = np.zeros(rows), np.zeros(rows)
     for number in range(int(segment[-1]) + 1):
-        inside = np.flatnonzero((segment == number) & kept)
+        inside = np.flatnonzero((segment == number) & matched)
         offsets[inside], sharpness[inside] = _between_rows(
             a[inside], window, columns[inside], round(window_s / period)
         )
     nearest = np.rint(columns).astype(np.intp)
-    evidence = np.where(kept, np.einsum("ij,ij->i", a, window[nearest]), 0.0)
+    evidence = np.where(matched, np.einsum("ij,ij->i", a, window[nearest]), 0.0)
     lengths = (np.linalg.norm(each, axis=1) for each in (a, window[nearest]))
-    most_evidence = np.where(kept, np.prod(list(lengths), axis=0), 0.0).astype(np.float64)
+    most_evidence = np.where(matched, np.prod(list(lengths), axis=0), 0.0).astype(np.float64)
     lag_s = lead_s + period * (columns + offsets - np.arange(rows) + first)
     exists = (found.path[:, 1] + first >= 0) & (found.path[:, 1] + first < len(other))
     path = found.path[exists] + np.array([0, first], np.int32)
     band = columns - np.arange(rows)
     at_edge = (band <= 0) | (band >= 2 * half)
-    there = kept & (columns + first >= 0) & (columns + first < len(other))
+    there = matched & (columns + first >= 0) & (columns + first < len(other))
     return ElasticPath(
         path.astype(np.int32),
         reference.times_s,

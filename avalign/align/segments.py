@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from avalign.types import LipStream
 
-__all__ = ["Segment", "active_segments", "match_segments", "mouth_movement"]
+__all__ = ["Segment", "active_segments", "lip_movement", "match_segments"]
 
 # Segments that may be passed over between two matched ones, on either side.
 _MOST_SKIPPED = 5
@@ -100,7 +100,7 @@ def active_segments(
     return tuple(each for each in found if each.duration_s >= shortest_s)
 
 
-def mouth_movement(lips: LipStream) -> FeatureStream:
+def lip_movement(lips: LipStream) -> FeatureStream:
     """Measure how much the mouth opens and closes nearby.
 
     Parameters
@@ -187,13 +187,13 @@ def match_segments(
         return ()
     left_over = np.arange(rows)[::-1, None] + np.arange(columns)[::-1]
     total = best + unmatched_cost * left_over
-    i, j = (int(place) for place in np.unravel_index(np.argmin(total), total.shape))
+    i, j = (int(index) for index in np.unravel_index(np.argmin(total), total.shape))
     if total[i, j] >= unmatched_cost * (rows + columns):
         return ()  # nothing is alike
     matched = []
     while i >= 0:
         matched.append((i, j))
-        i, j = (int(place) for place in came_from[i, j])
+        i, j = (int(index) for index in came_from[i, j])
     return tuple(reversed(matched))
 
 

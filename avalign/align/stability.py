@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.align.lag import CLOSE_S, sub_row_peak
+from avalign.align.lag import CLOSE_S, sub_frame_peak
 from avalign.align.recordings.whole import quarters
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class LagChange:
 
 
 def find_lag_change(evidence: Evidence, zero_lag_s: float) -> LagChange | None:
-    """The likelier of a jump and a drift; None where one lag will do, or under 7 s."""
+    """Find the likelier of a jump and a drift; None where one lag will do, or under 7 s."""
     values, times_s = _condensed(evidence)
     if len(values) < 4 or values.shape[1] < 7 or times_s[-1] - times_s[0] < _SHORTEST_S:
         return None
@@ -124,7 +124,7 @@ def quarter_lags_s(evidence: Evidence, zero_lag_s: float) -> tuple[float | None,
     for rows in quarters(evidence.times_s, evidence.used):
         total = evidence.values[rows].sum(axis=0)
         best = int(np.argmax(total))
-        lag_s = sub_row_peak(lags_s, total, best)
+        lag_s = sub_frame_peak(lags_s, total, best)
         likelihood = np.exp(total - total[best])
         close = float(likelihood[np.abs(lags_s - lag_s) <= CLOSE_S].sum() / likelihood.sum())
         clear = total[best] >= _LEAST_OF_A_PART and close >= 1.0 - _REST_OF_A_QUARTER
@@ -163,30 +163,30 @@ def _jump(
     allowed = inside & large & fits & (gain >= wanted)
     if not allowed.any():
         return None
-    place = int(np.argmax(np.where(allowed, gain, -np.inf)))
-    parts = before[place], after[place]
+    index = int(np.argmax(np.where(allowed, gain, -np.inf)))
+    parts = before[index], after[index]
     first_s, last_s = (
-        sub_row_peak(lags_s, part, int(best))
-        for part, best in zip(parts, lags[:, place], strict=True)
+        sub_frame_peak(lags_s, part, int(best))
+        for part, best in zip(parts, lags[:, index], strict=True)
     )
-    return LagChange("jump", (first_s, last_s), float(at_s[place]), span_s, float(gain[place]))
+    return LagChange("jump", (first_s, last_s), float(at_s[index]), span_s, float(gain[index]))
 
 
 def _drift(
     values: NDArray[np.float64], times_s: NDArray[np.float64], lags_s: NDArray[np.float64]
 ) -> LagChange | None:
     """Find the straight line of lags with most evidence."""
-    places = np.arange(0, len(lags_s) - 1 + 1e-9, 1 / _FINE)
-    fine = _between(values, places)
-    fine_s = np.interp(places, np.arange(len(lags_s)), lags_s)
+    positions = np.arange(0, len(lags_s) - 1 + 1e-9, 1 / _FINE)
+    fine = _between(values, positions)
+    fine_s = np.interp(positions, np.arange(len(lags_s)), lags_s)
     step_s = float(fine_s[1] - fine_s[0])
     one = float(fine.sum(axis=0).max())
     middle_s = (times_s[0] + times_s[-1]) / 2
-    share = (times_s - middle_s) / (times_s[-1] - times_s[0])
+    fraction = (times_s - middle_s) / (times_s[-1] - times_s[0])
     best: tuple[float, float, float] = (-np.inf, 0.0, 0.0)
     count = round(_MOST_DRIFT_S / _DRIFT_STEP_S)
     for change_s in _DRIFT_STEP_S * np.arange(-count, count + 1):
-        moves = np.rint(change_s * share / step_s).astype(int)
+        moves = np.rint(change_s * fraction / step_s).astype(int)
         most = int(np.abs(moves).max())
         if 2 * most >= len(fine_s):
             continue
@@ -209,10 +209,12 @@ def _drift(
     )
 
 
-def _between(values: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+def _between(
+    values: NDArray[np.float64], positions: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Cubic interpolation (Catmull and Rom 1974) of every row."""
-    left = np.minimum(places.astype(int), values.shape[1] - 2)
-    x = places - left
+    left = np.minimum(positions.astype(int), values.shape[1] - 2)
+    x = positions - left
     padded = np.pad(values, ((0, 0), (1, 1)), mode="edge")
     a, b, c, d = (padded[:, left + offset] for offset in range(4))
     result: NDArray[np.float64] = b + 0.5 * x * (

@@ -126,7 +126,7 @@ def choose_model(
     *,
     tolerance_s: float,
 ) -> Literal["rigid", "drift", "elastic"]:
-    """The simplest model without jumps that explains the lags.
+    """Choose the simplest model without jumps that explains the lags.
 
     Nine rows in ten, by weight, lie within `tolerance_s` of it in each quarter of the time.
     """
@@ -153,13 +153,13 @@ def _furthest(off_s: NDArray[np.float64], weights: NDArray[np.float64]) -> float
 
 
 def weighted_quantile(
-    values: NDArray[np.float64], weights: NDArray[np.float64], share: float
+    values: NDArray[np.float64], weights: NDArray[np.float64], fraction: float
 ) -> float:
     """Value below which a fraction of the weight lies; weights of 0 alone count the same."""
     order = np.argsort(values, kind="stable")
     mass = np.cumsum(weights[order] if weights.any() else np.ones(len(values)))
-    place = int(np.searchsorted(mass, share * mass[-1]))
-    return float(values[order[min(place, len(values) - 1)]])
+    index = int(np.searchsorted(mass, fraction * mass[-1]))
+    return float(values[order[min(index, len(values) - 1)]])
 
 
 def _straight_line(
@@ -204,8 +204,8 @@ def _smooth(
 def _second_difference_products(count: int) -> tuple[NDArray[np.float64], ...]:
     """Diagonals 0, 1 and 2 of D'D, where D takes second differences."""
     main, beside = np.zeros(count), np.zeros(count - 1)
-    for place, weight in enumerate((1.0, 4.0, 1.0)):
-        main[place : place + count - 2] += weight
+    for index, weight in enumerate((1.0, 4.0, 1.0)):
+        main[index : index + count - 2] += weight
     beside[: count - 2] -= 2.0
     beside[1:] -= 2.0
     return main, beside, np.ones(count - 2)

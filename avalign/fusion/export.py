@@ -69,12 +69,12 @@ def export_fusion(
     device = next(fusion.parameters(), torch.empty(0)).device
     # Streams of families that can do without alignment may differ in length.
     times = [
-        torch.export.Dim("time" if fusion.aligned else f"time_{place}")
-        for place in range(len(fusion.names))
+        torch.export.Dim("time" if fusion.aligned else f"time_{index}")
+        for index in range(len(fusion.names))
     ]
     lengths = [
-        _EXAMPLE_ROWS if fusion.aligned else _EXAMPLE_ROWS + place
-        for place in range(len(times))
+        _EXAMPLE_ROWS if fusion.aligned else _EXAMPLE_ROWS + index
+        for index in range(len(times))
     ]
     example = (
         *(

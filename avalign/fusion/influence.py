@@ -1,4 +1,4 @@
-"""What each stream does for an answer: its share, and what swapping it changes."""
+"""What each stream does for an answer: its part in it, and what swapping it changes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def contributions(
     *,
     empty: float | Tensor = 0.0,
 ) -> Contributions:
-    """Share the score among the streams by exact Shapley values.
+    """Divide the score among the streams by exact Shapley values.
 
     The value of a stream is what it adds to the score when it joins, averaged over all
     orders in which the streams can join. Every subset is scored; a stream that is left
@@ -67,7 +67,7 @@ def contributions(
         As `Fusion.forward` takes them.
     empty : float or Tensor of shape (B,), optional
         Score of knowing nothing, which no fusion can be asked for: such as the logarithm
-        of a class's share of the training data.
+        of a class's fraction of the training data.
 
     Returns
     -------
@@ -97,12 +97,12 @@ def contributions(
     worth: dict[frozenset[str], NDArray[np.float64]] = {}
     for size in range(len(names) + 1):
         for members in combinations(names, size):
-            asked = np.zeros(items, bool)
+            wanted = np.zeros(items, bool)
             for name in members:
-                asked |= there[name]
+                wanted |= there[name]
             value = nothing.copy()
-            if asked.any():
-                value[asked] = score_items(score, _only(batch, members), asked)
+            if wanted.any():
+                value[wanted] = score_items(score, _only(batch, members), wanted)
             worth[frozenset(members)] = value
 
     values = {name: np.zeros(items) for name in names}

@@ -53,7 +53,7 @@ class FusionOutput:
     pooled : Tensor of shape (B, out_dim)
         One vector per item: the mean of its valid rows, unless the family says otherwise.
     weights : dict of str to Tensor of shape (B,) or (B, T)
-        Share of each stream, where the family has such shares: they sum to 1 over the
+        Weight of each stream, where the family has such weights: they sum to 1 over the
         streams, and are 0 where a stream is missing.
     attention : dict of str to Tensor
         Attention maps (B, heads, Q, K) by name; empty unless they were asked for.

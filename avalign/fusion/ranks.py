@@ -47,11 +47,11 @@ def read_ranks() -> Mapping[str, Rank]:
     file = resources.files("avalign.fusion") / RANKS_NAME
     if not file.is_file():
         return MappingProxyType({})
-    told = json.loads(file.read_text(encoding="utf-8"))
-    families = told["families"]
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    families = stored["families"]
     return MappingProxyType(
         {
-            name: Rank(of=len(families), test=told["test"], **found)
+            name: Rank(of=len(families), test=stored["test"], **found)
             for name, found in families.items()
         }
     )

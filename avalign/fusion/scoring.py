@@ -46,9 +46,9 @@ def complete(streams: Tensors, masks: Tensors | None, present: Tensors | None) -
     return values, flags, there
 
 
-def score_items(score: Score, batch: Batch, asked: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Score the items of a batch that `asked` (bool [B]) names: float64, one for each."""
-    chosen = torch.from_numpy(np.flatnonzero(asked))
+def score_items(score: Score, batch: Batch, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Score the items of a batch that `wanted` (bool [B]) names: float64, one for each."""
+    chosen = torch.from_numpy(np.flatnonzero(wanted))
     values, flags, there = (
         {name: tensor[chosen.to(tensor.device)] for name, tensor in part.items()}
         for part in batch

@@ -2,11 +2,11 @@ from .cca import CCA as CCA
 from .cca import checked_rows as checked_rows
 from .frames import AUDIO_RATE_HZ as AUDIO_RATE_HZ
 from .frames import FrameSpace as FrameSpace
+from .frames import audio_frames as audio_frames
 from .frames import lip_frames as lip_frames
-from .frames import sound_frames as sound_frames
-from .grid import grid_places as grid_places
+from .grid import frames_at as frames_at
+from .grid import grid_indices as grid_indices
 from .grid import normalise as normalise
-from .grid import rows_at as rows_at
 from .grid import to_uniform as to_uniform
 from .grid import without_gaps as without_gaps
 from .kernel_cca import KernelCCA as KernelCCA

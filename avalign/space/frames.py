@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from avalign.space.cca import CCA
 
-__all__ = ["FrameSpace", "lip_frames", "lip_measures", "sound_frames"]
+__all__ = ["FrameSpace", "audio_frames", "lip_frames", "lip_measures"]
 
 RATE_HZ = 50.0
 AUDIO_RATE_HZ = 100.0
 MFCC_COLUMNS = 13
 # Rows on either side: 80 ms of lips, every 40 ms; 240 ms of sound, every 60 ms.
 LIP_CONTEXT = range(-4, 5, 2)
-SOUND_CONTEXT = range(-24, 25, 6)
+AUDIO_CONTEXT = range(-24, 25, 6)
 # Faster than this lips do not move; slower, it is the face that changes.
 BAND_HZ = (0.5, 10.0)
 # Brings velocities to the scale of the measures, so that shrinkage treats them alike.
@@ -108,7 +108,7 @@ def lip_frames(lips: FeatureStream, usable: NDArray[np.bool_] | None = None) -> 
     return _frames(rows, valid, start_s, LIP_CONTEXT, RATE_HZ)
 
 
-def sound_frames(mfcc: FeatureStream) -> FeatureStream:
+def audio_frames(mfcc: FeatureStream) -> FeatureStream:
     """Turn an MFCC stream into frames: 13 standardised coefficients in +-240 ms.
 
     Parameters
@@ -129,7 +129,7 @@ def sound_frames(mfcc: FeatureStream) -> FeatureStream:
     require_mfcc(mfcc, MFCC_COLUMNS)
     values, valid, start_s = to_uniform(mfcc, AUDIO_RATE_HZ)
     rows = _standardise(values[:, :MFCC_COLUMNS], valid)
-    return _frames(rows, valid, start_s, SOUND_CONTEXT, AUDIO_RATE_HZ)
+    return _frames(rows, valid, start_s, AUDIO_CONTEXT, AUDIO_RATE_HZ)
 
 
 def _bridge(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -159,9 +159,9 @@ def _standardise(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArr
     """Centre and scale each column over its valid rows; the others become 0."""
     if not valid.any():
         return np.zeros_like(values)
-    kept = values[valid]
-    scale = kept.std(axis=0) + np.float32(1e-6)
-    return np.where(valid[:, None], (values - kept.mean(axis=0)) / scale, np.float32(0))
+    used = values[valid]
+    scale = used.std(axis=0) + np.float32(1e-6)
+    return np.where(valid[:, None], (values - used.mean(axis=0)) / scale, np.float32(0))
 
 
 def _frames(
@@ -172,8 +172,8 @@ def _frames(
     rate_hz: float,
 ) -> FeatureStream:
     """Put the rows around each row beside it; beyond the ends, the ends."""
-    places = np.arange(len(rows))
-    around = [rows[np.clip(places + step, 0, len(rows) - 1)] for step in context]
+    indices = np.arange(len(rows))
+    around = [rows[np.clip(indices + step, 0, len(rows) - 1)] for step in context]
     values = np.concatenate(around, axis=1) * valid[:, None]
     return uniform_stream(values, valid, start_s, rate_hz, "frames")
 
@@ -201,7 +201,7 @@ class FrameSpace(Space):
     no_match: float = 0.0
 
     def embed_audio(self, mfcc: FeatureStream) -> FeatureStream:  # noqa: D102 (as in `Space`)
-        frames = sound_frames(mfcc)
+        frames = audio_frames(mfcc)
         every = slice(None, None, round(AUDIO_RATE_HZ / RATE_HZ))
         scores = self.model.transform(X=frames.values[every])
         return _embedding(scores, frames, every)

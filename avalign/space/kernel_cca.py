@@ -44,7 +44,7 @@ class KernelCCA(CCA):
         Inverse width of the kernel; by default 1 over eight times the total variance
         of X, a kernel of exp(-1/4) between rows as far apart as they are on average.
     regularisation : float
-        Share by which each covariance is shrunk; see `CCA`.
+        Fraction by which each covariance is shrunk; see `CCA`.
     seed : int
         Same seed, same features.
 

@@ -78,14 +78,16 @@ class SpaceModel(Space):
             round(settings.normalisation_s * settings.audio_rate_hz),
             self.weights["audio_scale"],
             settings.prior_rows_audio,
-            grid.places,
+            grid.indices,
         )
-        every = grid.places % settings.audio.stride == 0
-        kept = grid.valid[every]
-        encoded = self._encode(rows, grid, "audio") * kept[:, None, None]
-        mask = np.broadcast_to(kept[:, None, None], (*encoded.shape[:2], 1))
-        places = grid.places[every] // settings.audio.stride
-        return self._stream(np.concatenate([encoded, mask], axis=2), kept, grid.start_s, places)
+        every = grid.indices % settings.audio.stride == 0
+        usable = grid.valid[every]
+        encoded = self._encode(rows, grid, "audio") * usable[:, None, None]
+        mask = np.broadcast_to(usable[:, None, None], (*encoded.shape[:2], 1))
+        indices = grid.indices[every] // settings.audio.stride
+        return self._stream(
+            np.concatenate([encoded, mask], axis=2), usable, grid.start_s, indices
+        )
 
     def embed_lips(  # noqa: D102 (as in `Space`)
         self, lips: FeatureStream, usable: NDArray[np.bool_] | None = None
@@ -103,14 +105,14 @@ class SpaceModel(Space):
             round(settings.normalisation_s * settings.rate_hz),
             self.weights["lip_scale"],
             settings.prior_rows_lips,
-            grid.places,
+            grid.indices,
         )
         encoded = self._encode(rows, grid, "lips") * valid[:, None, None]
         mask = np.broadcast_to(valid[:, None, None], (*encoded.shape[:2], 1))
         # The bias of one encoder meets the mask of the other.
         paired = np.concatenate([encoded[..., :-1], mask, encoded[..., -1:]], axis=2)
         scale = self.weights["score_scale"] / settings.members
-        return self._stream(paired * scale[:, None], valid, grid.start_s, grid.places)
+        return self._stream(paired * scale[:, None], valid, grid.start_s, grid.indices)
 
     def _encode(
         self,
@@ -147,10 +149,10 @@ class SpaceModel(Space):
         values: NDArray[np.float32],
         valid: NDArray[np.bool_],
         start_s: float,
-        places: NDArray[np.int64],
+        indices: NDArray[np.int64],
     ) -> FeatureStream:
         flat = values.reshape(len(values), -1).astype(np.float32)
-        times_s = start_s + places / self.settings.rate_hz
+        times_s = start_s + indices / self.settings.rate_hz
         return FeatureStream(flat, times_s, valid, "embedding")
 
 

@@ -21,7 +21,7 @@ __all__ = ["FrozenEncoder"]
 
 # Encoders drop or pad a few rows at the ends; a wrong rate misses by more.
 _SLACK_ROWS = 8
-_SLACK_SHARE = 0.02
+_SLACK_FRACTION = 0.02
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -92,7 +92,7 @@ class FrozenEncoder:
                 )
             return FeatureStream(values, source.times_s, source.valid, self.kind)
         expected = duration_s * self.rate_hz
-        if abs(len(values) - expected) > _SLACK_ROWS + _SLACK_SHARE * expected:
+        if abs(len(values) - expected) > _SLACK_ROWS + _SLACK_FRACTION * expected:
             raise ParameterError(
                 f"the encoder gave {len(values)} rows for {duration_s:.2f} s, "
                 f"not {expected:.0f}",

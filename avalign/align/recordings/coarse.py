@@ -84,15 +84,15 @@ def played_at(stream: FeatureStream, pace: float) -> FeatureStream:
     if pace == 1.0:
         return stream
     period = float(stream.times_s[1] - stream.times_s[0])
-    places = np.arange(int((len(stream) - 1) / pace) + 1) * pace
-    before = np.minimum(places.astype(np.intp), len(stream) - 2)
-    share = (places - before)[:, None].astype(np.float32)
-    values = (1 - share) * stream.values[before] + share * stream.values[before + 1]
+    positions = np.arange(int((len(stream) - 1) / pace) + 1) * pace
+    before = np.minimum(positions.astype(np.intp), len(stream) - 2)
+    fraction = (positions - before)[:, None].astype(np.float32)
+    values = (1 - fraction) * stream.values[before] + fraction * stream.values[before + 1]
     return replace(
         stream,
         values=values,
-        times_s=stream.times_s[0] / pace + period * np.arange(len(places)),
-        valid=stream.valid[np.rint(places).astype(np.intp)],
+        times_s=stream.times_s[0] / pace + period * np.arange(len(positions)),
+        valid=stream.valid[np.rint(positions).astype(np.intp)],
     )
 
 
@@ -109,9 +109,13 @@ def lag_curve(reference: FeatureStream, other: FeatureStream, max_lag_s: float) 
     lags_s = float(other.times_s[0] - reference.times_s[0]) + period * shifts
 
     total = _correlation(a, b, size)[shifts]
-    seen, heard = (stream.valid[:, None].astype(np.float32) for stream in (reference, other))
-    overlap = np.maximum(_correlation(seen, heard, size)[shifts], 0.0)
-    typical = a.sum(axis=0) @ b.sum(axis=0) / max(seen.sum() * heard.sum(), 1.0)
+    reference_valid, other_valid = (
+        stream.valid[:, None].astype(np.float32) for stream in (reference, other)
+    )
+    overlap = np.maximum(_correlation(reference_valid, other_valid, size)[shifts], 0.0)
+    typical = (
+        a.sum(axis=0) @ b.sum(axis=0) / max(reference_valid.sum() * other_valid.sum(), 1.0)
+    )
     spread = np.hanning(max(1, round(_SPREAD_S / period)) + 2)
     beyond = np.convolve(
         total - typical * overlap, spread / np.linalg.norm(spread), mode="same"

@@ -28,9 +28,9 @@ def low_rank(
     root_a, whitening_a = _root(a)
     root_b, whitening_b = _root(b)
     left, scales, right = np.linalg.svd(root_a.T @ root_b, full_matrices=False)
-    kept = np.sqrt(scales[:rank])
-    map_a = whitening_a @ (left[:, : len(kept)] * kept)
-    map_b = whitening_b @ (right[: len(kept)].T * kept)
+    used = np.sqrt(scales[:rank])
+    map_a = whitening_a @ (left[:, : len(used)] * used)
+    map_b = whitening_b @ (right[: len(used)].T * used)
     return a @ map_a.astype(np.float32), b @ map_b.astype(np.float32)
 
 
@@ -41,6 +41,6 @@ def _root(rows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.fl
     """
     wide = rows.astype(np.float64)
     powers, directions = np.linalg.eigh(wide.T @ wide)
-    kept = powers > 1e-10 * max(float(powers.max(initial=0.0)), 1e-300)
-    scales = np.sqrt(powers[kept])
-    return directions[:, kept] * scales, directions[:, kept] / scales
+    used = powers > 1e-10 * max(float(powers.max(initial=0.0)), 1e-300)
+    scales = np.sqrt(powers[used])
+    return directions[:, used] * scales, directions[:, used] / scales

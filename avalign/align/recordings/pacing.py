@@ -130,8 +130,8 @@ def align_pair(
     )
     lags_s = (warp.to_other(found.times_s) - found.times_s)[~found.passed_over]
     low_s, middle_s, high_s = (
-        weighted_quantile(lags_s, weights[~found.passed_over], share)
-        for share in (0.025, 0.5, 0.975)
+        weighted_quantile(lags_s, weights[~found.passed_over], fraction)
+        for fraction in (0.025, 0.5, 0.975)
     )
     return Alignment(
         audio_lag_s=middle_s,
@@ -232,9 +232,9 @@ def _path(
 
 def _pieces(found: ElasticPath) -> tuple[NDArray[np.intp], ...]:
     """Rows between jumps, without those that are passed over."""
-    kept = ~found.passed_over
+    matched = ~found.passed_over
     pieces = [
-        np.flatnonzero(kept & (found.segment == number))
+        np.flatnonzero(matched & (found.segment == number))
         for number in range(int(found.segment[-1]) + 1)
     ]
     long = tuple(rows for rows in pieces if len(rows) >= _SHORTEST_PIECE)

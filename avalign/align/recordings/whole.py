@@ -40,7 +40,7 @@ class Fit:
 def quarters(
     times_s: NDArray[np.float64], counted: NDArray[np.bool_]
 ) -> tuple[NDArray[np.intp], ...]:
-    """Indices of the counted rows in each quarter of the time from the first to the last."""
+    """Cut time from the first to the last counted row into quarters: indices of their rows."""
     rows = np.flatnonzero(counted)
     if not len(rows):
         return (rows,) * QUARTERS
@@ -78,18 +78,18 @@ def whole_fit(
     fits[judged] = level >= usual + _LEAST_OF_GOOD * max(good - usual, 0.0)
     parts = quarters(times_s, judged)
     full = float(np.quantile(weights[judged], 0.9))
-    shares = tuple(
+    fractions = tuple(
         float(np.average(fits[rows], weights=weights[rows]))
         if weights[rows].sum() >= _FEWEST_ROWS * full
         else float("nan")
         for rows in parts
     )
-    known = [number for number, share in enumerate(shares) if share == share]
+    known = [number for number, fraction in enumerate(fractions) if fraction == fraction]
     if not known:
-        return Fit(shares, 1.0, (float(times_s[0]), float(times_s[-1])))
-    worst = min(known, key=lambda number: shares[number])
+        return Fit(fractions, 1.0, (float(times_s[0]), float(times_s[-1])))
+    worst = min(known, key=lambda number: fractions[number])
     ends = parts[worst][[0, -1]]
-    return Fit(shares, shares[worst], (float(times_s[ends[0]]), float(times_s[ends[1]])))
+    return Fit(fractions, fractions[worst], (float(times_s[ends[0]]), float(times_s[ends[1]])))
 
 
 def _sums(values: NDArray[np.float64], span: int) -> NDArray[np.float64]:

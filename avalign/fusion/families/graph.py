@@ -45,13 +45,13 @@ class MessagePassing(nn.Module):
         there = mask[..., None].to(nodes.dtype)
         # The number of messages goes along as one more column.
         sent = torch.cat([nodes, there], dim=-1)
-        heard = (
+        received = (
             self.own(nodes)
             + self.past(_mean(_before(sent, self.reach)))
             + self.future(_mean(_before(sent.flip(1), self.reach).flip(1)))
             + self.across(_mean(sent.sum(dim=2, keepdim=True) - sent))
         )
-        return zero_masked(heard, mask)
+        return zero_masked(received, mask)
 
 
 class GraphFusion(Fusion):
@@ -59,7 +59,7 @@ class GraphFusion(Fusion):
 
     Nodes are the rows of all streams; edges join neighbours in time within a stream, and
     simultaneous rows of different streams. After the rounds of messages, the nodes of an
-    instant are joined by additive attention, whose shares are the `weights`.
+    instant are joined by additive attention, whose weights are the `weights`.
 
     When to use: streams are aligned, what matters is close in time, and rows are often
     missing: a node hears whichever neighbours there are. Linear in time, so fit for long
@@ -105,13 +105,13 @@ class GraphFusion(Fusion):
         encoded = self.encoders(inputs.streams, inputs.masks)
         nodes, there = stack_streams(encoded, inputs.masks)
         for messages, norm in zip(self.rounds, self.norms, strict=True):
-            heard = functional.gelu(messages(norm(nodes), there))
-            nodes = nodes + self.dropout(heard)
-        sequence, shares = self.over_streams(nodes, there)
+            received = functional.gelu(messages(norm(nodes), there))
+            nodes = nodes + self.dropout(received)
+        sequence, stream_weights = self.over_streams(nodes, there)
         return fused(
             sequence,
             any_valid(inputs.masks),
-            weights=dict(zip(self.names, shares.unbind(dim=-1), strict=True)),
+            weights=dict(zip(self.names, stream_weights.unbind(dim=-1), strict=True)),
         )
 
 

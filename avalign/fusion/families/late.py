@@ -15,7 +15,7 @@ from avalign.fusion.layers.encoders import StreamHeads
 from avalign.fusion.layers.masking import (
     any_valid,
     by_name,
-    equal_shares,
+    equal_weights,
     masked_softmax,
     stack_streams,
     weighted_sum,
@@ -106,11 +106,11 @@ class LateAverageFusion(LateFusion):
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Average over the streams."""
         values, mask = self.predictions(inputs)
-        shares = equal_shares(mask)
+        stream_weights = equal_weights(mask)
         return fused(
-            weighted_sum(values, shares),
+            weighted_sum(values, stream_weights),
             any_valid(inputs.masks),
-            weights=by_name(self.names, shares),
+            weights=by_name(self.names, stream_weights),
         )
 
 
@@ -171,11 +171,11 @@ class LateWeightedFusion(LateFusion):
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Average over the streams by their weights."""
         values, mask = self.predictions(inputs)
-        shares = masked_softmax(self.logits.expand_as(mask), mask)
+        stream_weights = masked_softmax(self.logits.expand_as(mask), mask)
         return fused(
-            weighted_sum(values, shares),
+            weighted_sum(values, stream_weights),
             any_valid(inputs.masks),
-            weights=by_name(self.names, shares),
+            weights=by_name(self.names, stream_weights),
         )
 
 
@@ -205,12 +205,12 @@ class LateVotingFusion(LateFusion):
         probabilities = torch.softmax(values, dim=-1)
         cast = functional.one_hot(probabilities.argmax(dim=-1), self.out_dim)
         votes = cast + probabilities - probabilities.detach()
-        shares = equal_shares(mask)
+        stream_weights = equal_weights(mask)
         counted = weighted_sum(votes, mask.to(votes.dtype))
         return fused(
-            counted + 0.5 * weighted_sum(probabilities, shares),
+            counted + 0.5 * weighted_sum(probabilities, stream_weights),
             any_valid(inputs.masks),
-            weights=by_name(self.names, shares),
+            weights=by_name(self.names, stream_weights),
         )
 
 

@@ -64,9 +64,9 @@ class ModalityGatesFusion(Fusion):
         """Add the experts up by the gate."""
         values, mask = stack_streams(self.experts(inputs.streams, inputs.masks), inputs.masks)
         seen = torch.cat(list(self.seen(inputs.streams, inputs.masks).values()), dim=-1)
-        shares = masked_softmax(self.gate(seen), mask)
+        stream_weights = masked_softmax(self.gate(seen), mask)
         return fused(
-            weighted_sum(values, shares),
+            weighted_sum(values, stream_weights),
             any_valid(inputs.masks),
-            weights=by_name(self.names, shares),
+            weights=by_name(self.names, stream_weights),
         )

@@ -114,11 +114,11 @@ class QualityWeightsFusion(Fusion):
         }
         judged = torch.cat(list(self.judges(signs, inputs.masks).values()), dim=-1)
         logits = judged + functional.softplus(self.slopes) * self._measured(inputs)
-        shares = masked_softmax(logits, mask)
+        stream_weights = masked_softmax(logits, mask)
         return fused(
-            weighted_sum(values, shares),
+            weighted_sum(values, stream_weights),
             any_valid(inputs.masks),
-            weights=by_name(self.names, shares),
+            weights=by_name(self.names, stream_weights),
         )
 
     def _measured(self, inputs: FusionInput) -> Tensor:

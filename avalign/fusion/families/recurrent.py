@@ -93,13 +93,13 @@ class RecurrentFusion(Fusion):
         there = torch.stack(list(inputs.masks.values()), dim=-1).to(encoded[0].dtype)
         rows = torch.cat([*encoded, there], dim=-1)
         states = [
-            _run(network, rows, _places(mask, backwards=bool(number)))
+            _run(network, rows, _time_order(mask, backwards=bool(number)))
             for number, network in enumerate(self.directions)
         ]
         return fused(self.output(torch.cat(states, dim=-1)), mask)
 
 
-def _places(mask: Tensor, *, backwards: bool) -> Tensor:
+def _time_order(mask: Tensor, *, backwards: bool) -> Tensor:
     """Index (B, T) of each row when valid rows come first, in order of their time.
 
     A permutation without sorting: valid rows are counted off, the others follow.
@@ -110,9 +110,9 @@ def _places(mask: Tensor, *, backwards: bool) -> Tensor:
     return torch.where(mask, n_valid - valid if backwards else valid - 1, others)
 
 
-def _run(network: nn.Module, rows: Tensor, places: Tensor) -> Tensor:
+def _run(network: nn.Module, rows: Tensor, order: Tensor) -> Tensor:
     """Run over rows in the order of their places; the states are in the rows' order."""
-    index = places[..., None]
+    index = order[..., None]
     ordered = torch.zeros_like(rows).scatter(1, index.expand_as(rows), rows)
     assert isinstance(network, nn.RNNBase)  # a ModuleList forgets it
     states = run_recurrent(network, ordered)

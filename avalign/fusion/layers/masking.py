@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "any_valid",
     "by_name",
-    "equal_shares",
+    "equal_weights",
     "lengths_to_mask",
     "mask_to_lengths",
     "masked_mean",
@@ -122,20 +122,20 @@ def masked_softmax(scores: Tensor, mask: Tensor, dim: int = -1) -> Tensor:
     """Softmax over the valid entries; 0 where masked, and where an axis has no valid entry."""
     # The lowest finite number instead of -inf: a softmax over -inf alone is NaN.
     lowest = torch.finfo(scores.dtype).min
-    shares = torch.softmax(scores.masked_fill(~mask, lowest), dim=dim)
-    return shares.masked_fill(~mask, 0.0)
+    weights = torch.softmax(scores.masked_fill(~mask, lowest), dim=dim)
+    return weights.masked_fill(~mask, 0.0)
 
 
-def equal_shares(mask: Tensor) -> Tensor:
+def equal_weights(mask: Tensor) -> Tensor:
     """Equal weights (..., S) of what is valid; they sum to 1, or to 0 where nothing is."""
     return mask.float() / mask.sum(dim=-1, keepdim=True).clamp(min=1)
 
 
-def weighted_sum(values: Tensor, shares: Tensor) -> Tensor:
+def weighted_sum(values: Tensor, weights: Tensor) -> Tensor:
     """Add streams (B, T, S, D) up by their weights (B, T, S)."""
-    return (values * shares[..., None]).sum(dim=2)
+    return (values * weights[..., None]).sum(dim=2)
 
 
-def by_name(names: Iterable[str], shares: Tensor) -> dict[str, Tensor]:
+def by_name(names: Iterable[str], weights: Tensor) -> dict[str, Tensor]:
     """Name the weights (..., S) of streams, in the order of the last axis."""
-    return dict(zip(names, shares.unbind(dim=-1), strict=True))
+    return dict(zip(names, weights.unbind(dim=-1), strict=True))

@@ -61,11 +61,11 @@ class CrossAttention(nn.Module):
         """Attend from rows (B, Q, dim); beside the answers, a map (B, heads, Q, K) each."""
         if not memories:
             return torch.zeros_like(rows), []
-        asked = self.query_norm(rows)
+        queries = self.query_norm(rows)
         answers, weights = zip(
             *(
                 self.attention(
-                    asked,
+                    queries,
                     self.memory_norm(memory.rows),
                     key_mask=memory.mask,
                     bias=memory.bias,
@@ -95,7 +95,7 @@ class TransformerBlock(nn.Module):
     def forward(
         self, rows: Tensor, mask: Tensor, *, need_weights: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """New rows (B, T, dim), undefined where masked, and a map (B, heads, T, T) or None."""
+        """Give new rows (B, T, dim), undefined where masked, and a map (B, heads, T, T)."""
         seen, weights = self.attention(
             self.norm(rows), key_mask=mask, need_weights=need_weights
         )

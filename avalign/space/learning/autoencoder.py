@@ -114,8 +114,8 @@ class AutoencoderNetwork(nn.Module):
             if masks is not None and name in masks:
                 there = masks[name]
             rows = torch.where(there[..., None], standardisers[name](rows), 0.0)
-            share = self._evidence(self.encoders[name](rows)) * there[..., None]
-            total = share if total is None else total + share
+            part = self._evidence(self.encoders[name](rows)) * there[..., None]
+            total = part if total is None else total + part
         if total is None:
             raise ParameterError("no stream was given", f"give one of {list(standardisers)}")
         # What the prior adds: a standard normal expert, or nothing at all.
@@ -230,7 +230,7 @@ class MultimodalAutoencoder(TorchEstimator):
     `transform` gives the code of each stream alone, `represent` that of both together,
     and `impute` makes the stream that is missing.
 
-    `score` is the share of variance that is explained when each stream is made from the
+    `score` is the fraction of variance that is explained when each stream is made from the
     other alone: 0 for the mean of the training data, 1 for the truth.
 
     Parameters
@@ -270,7 +270,7 @@ class MultimodalAutoencoder(TorchEstimator):
         rows = self._checked_as_fitted({"audio": audio, "lips": lips})
         self._clips(rows, None)
         return self._map(
-            lambda sound, mouth: self.network_.encode({"audio": sound, "lips": mouth})[0],
+            lambda a, b: self.network_.encode({"audio": a, "lips": b})[0],
             rows["audio"],
             rows["lips"],
         )
@@ -301,14 +301,14 @@ class MultimodalAutoencoder(TorchEstimator):
         return self._map(lambda batch: self.network_.encode({stream: batch})[0], rows)
 
     def _score(self, audio: Rows, lips: Rows, clips: Clips) -> float:
-        shares = []
+        explained = []
         for stream, given, missing in (("audio", audio, lips), ("lips", lips, audio)):
             other = "lips" if stream == "audio" else "audio"
             scale: Any = self.network_.standardisers[other]
             mean, deviation = scale.mean.cpu().numpy(), scale.scale.cpu().numpy()
             predicted = self._cross(stream, given)
-            shares.append(explained_variance(predicted, missing, mean, deviation))
-        return (shares[0] + shares[1]) / 2
+            explained.append(explained_variance(predicted, missing, mean, deviation))
+        return (explained[0] + explained[1]) / 2
 
 
 @dataclass(eq=False, kw_only=True)

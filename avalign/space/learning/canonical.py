@@ -34,7 +34,7 @@ class CanonicalSpace(SpaceEstimator):
     components : int
         Canonical pairs to keep.
     regularisation : float
-        Share by which covariances are shrunk; see `avalign.space.cca.CCA`.
+        Fraction by which covariances are shrunk; see `avalign.space.cca.CCA`.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class KernelCanonicalSpace(CanonicalSpace):
     components : int
         Canonical pairs to keep.
     regularisation : float
-        Share by which covariances are shrunk.
+        Fraction by which covariances are shrunk.
     features : int
         Random Fourier features; more approximate the kernel better.
     gamma : float, optional

@@ -53,7 +53,7 @@ class ContrastiveSpace(TorchEstimator):
     ``settings.audio.stride``. Each clip is normalised by itself.
 
     `score` is the retrieval accuracy of windows: clips are cut into windows that do not
-    overlap, and the share of sounds whose own lips, and of lips whose own sound, come
+    overlap, and the fraction of sounds whose own lips, and of lips whose own sound, come
     first among all windows is returned.
 
     Parameters
@@ -72,7 +72,7 @@ class ContrastiveSpace(TorchEstimator):
     temperature : float
         What inner products are divided by at first; it is learnt.
     dropout : float
-        Share of hidden activations dropped in training.
+        Fraction of hidden activations dropped in training.
 
     Attributes
     ----------
@@ -184,11 +184,11 @@ class ContrastiveSpace(TorchEstimator):
         self, network: Any, streams: Mapping[str, Tensor], clips: Clips
     ) -> Objective:
         stride = self._rows_of_audio()
-        sound = [slice(stride * clip.start, stride * clip.stop) for clip in clips]
+        audio_clips = [slice(stride * clip.start, stride * clip.stop) for clip in clips]
         components, lip_scale = _components(
             _centred(streams["lips"], clips), self._settings().lip_components
         )
-        audio_scale = _centred(streams["audio"], sound).std(dim=0, correction=0)
+        audio_scale = _centred(streams["audio"], audio_clips).std(dim=0, correction=0)
         for member in network:
             member.lip_components.copy_(components)
             member.lip_scale.copy_(lip_scale)
@@ -295,9 +295,9 @@ class _Windows:
         """Cut windows whose sound is late by some rows, for `SpaceNetwork.embed`."""
         first, end = self.bounds[units].unbind(dim=1)
         rows = self.stride * (self.index[units, 0] - lags)[:, None] + self.ticks
-        heard = (rows >= first[:, None]) & (rows < end[:, None])
-        audio = self.audio[torch.where(heard, rows, first[:, None])]
-        return audio, heard, self.lips[self.index[units]], self.inside[units]
+        audible = (rows >= first[:, None]) & (rows < end[:, None])
+        audio = self.audio[torch.where(audible, rows, first[:, None])]
+        return audio, audible, self.lips[self.index[units]], self.inside[units]
 
 
 def _centred(rows: Tensor, clips: Clips) -> Tensor:

@@ -40,7 +40,7 @@ class JointSpace(TorchEstimator):
     per clip, the mean embedding of each clip with those of other clips, and `transform`
     gives one row per clip, in the order of `groups`.
 
-    `score` is the retrieval accuracy: the share of sounds whose own lips, and of lips
+    `score` is the retrieval accuracy: the fraction of sounds whose own lips, and of lips
     whose own sound, come first among all rows (per clip: all clips).
 
     Parameters

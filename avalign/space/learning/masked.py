@@ -73,7 +73,7 @@ class MaskedSpace(TorchEstimator):
     represents each stream with the other hidden, `represent` both together, and `impute`
     makes the stream that is missing.
 
-    `score` is the share of the variance of hidden frames that is explained: 0 for the
+    `score` is the fraction of the variance of hidden frames that is explained: 0 for the
     mean of the training data, 1 for the truth. What is hidden follows from `seed`.
 
     Parameters
@@ -85,11 +85,11 @@ class MaskedSpace(TorchEstimator):
     window : int
         Rows that are seen together in training.
     hidden_share : float
-        Share of the frames of each stream that is hidden, at most.
+        Fraction of the frames of each stream that is hidden, at most.
     run : int
         Frames that are hidden together; odd.
     hidden_streams : float
-        Share of the windows in which one stream is hidden as a whole.
+        Fraction of the windows in which one stream is hidden as a whole.
 
     References
     ----------
@@ -218,7 +218,7 @@ class MaskedSpace(TorchEstimator):
         hidden = {name: torch.cat([each[name][0] for each in drawn]) for name in _STREAMS}
         rows = {"audio": audio, "lips": lips}
         represented = self._represent(rows, clips, hidden)
-        shares = []
+        explained = []
         for name in _STREAMS:
             chosen = hidden[name].cpu().numpy()
             if chosen.any():
@@ -227,9 +227,9 @@ class MaskedSpace(TorchEstimator):
                 predicted = self._map(
                     lambda batch, name=name: self._predict(batch, name), represented[chosen]
                 )
-                shares.append(
+                explained.append(
                     explained_variance(predicted, rows[name][chosen], mean, deviation)
                 )
-        if not shares:
+        if not explained:
             raise ParameterError("too few rows to hide any of them", "give more rows")
-        return float(np.mean(shares))
+        return float(np.mean(explained))

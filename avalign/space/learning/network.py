@@ -133,7 +133,7 @@ class SpaceNetwork(nn.Module):
     audio_scale : ndarray of shape (C,)
         Standard deviation of the MFCCs in the training data.
     dropout : float, optional
-        Share of hidden activations dropped in training.
+        Fraction of hidden activations dropped in training.
     score_scale : float, optional
         Initial factor on the inner product.
     """
@@ -185,9 +185,9 @@ class SpaceNetwork(nn.Module):
             Embeddings whose inner product is the log evidence of a pair.
         """
         settings = self.settings
-        kept = mfcc_valid[:, :: settings.audio.stride, None].float()
+        audible = mfcc_valid[:, :: settings.audio.stride, None].float()
         rows = _normalise(mfcc, mfcc_valid, self.audio_scale, settings.prior_rows_audio)
-        sound = self.audio(rows) * kept
+        embedded_audio = self.audio(rows) * audible
         seen = lips_valid[..., None].float()
         rows = _normalise(
             lips @ self.lip_components, lips_valid, self.lip_scale, settings.prior_rows_lips
@@ -195,7 +195,7 @@ class SpaceNetwork(nn.Module):
         shape = self.lips(rows) * seen
         scale = self.log_score_scale.exp()
         return (
-            torch.cat([sound, kept], dim=2),
+            torch.cat([embedded_audio, audible], dim=2),
             torch.cat([shape[..., :-1], seen, shape[..., -1:]], dim=2) * scale,
         )
 

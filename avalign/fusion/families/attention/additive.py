@@ -58,9 +58,11 @@ class AdditiveAttentionFusion(Fusion):
         """Weigh streams, then rows."""
         encoded = self.encoders(inputs.streams, inputs.masks)
         values, there = stack_streams(encoded, inputs.masks)
-        rows, shares = self.over_streams(values, there, masked_mean(values, there, dim=2))
+        rows, stream_weights = self.over_streams(
+            values, there, masked_mean(values, there, dim=2)
+        )
         mask = any_valid(inputs.masks)
-        weights = dict(zip(self.names, shares.unbind(dim=-1), strict=True))
+        weights = dict(zip(self.names, stream_weights.unbind(dim=-1), strict=True))
         answer = fused(rows, mask, weights=weights)
         pooled, _ = self.over_time(answer.sequence, mask)
         return replace(answer, pooled=pooled)

@@ -46,7 +46,7 @@ class BottleneckLayer(nn.Module):
         Gives the new rows of each stream, the mean of what the streams that are there made of
         the shared rows, and the maps (B, heads, T + N, T + N), None where not asked for.
         """
-        told, opinions, maps = [], [], []
+        outputs, opinions, maps = [], [], []
         always = torch.ones_like(shared[..., 0], dtype=torch.bool)
         for own, mask, block in zip(rows, masks, self.blocks, strict=True):
             seen, weights = block(
@@ -54,12 +54,12 @@ class BottleneckLayer(nn.Module):
                 torch.cat([mask, always], dim=1),
                 need_weights=need_weights,
             )
-            told.append(seen[:, : own.shape[1]])
+            outputs.append(seen[:, : own.shape[1]])
             opinions.append(seen[:, own.shape[1] :])
             maps.append(weights)
         there = torch.stack([mask.any(dim=1) for mask in masks], dim=1)
         agreed = masked_mean(torch.stack(opinions, dim=1), there[:, :, None], dim=1)
-        return told, agreed, maps
+        return outputs, agreed, maps
 
 
 class BottleneckTransformerFusion(UnalignedFusion):
@@ -67,7 +67,7 @@ class BottleneckTransformerFusion(UnalignedFusion):
 
     In each fusing layer every stream attends to itself and to the bottleneck; what the
     streams make of the bottleneck is averaged over those that are there. The rows of an
-    instant are joined on the clock of the target by additive attention, whose shares are
+    instant are joined on the clock of the target by additive attention, whose weights are
     the `weights`. ``attention["lips"]`` holds the map of one stream; its last `bottleneck`
     rows and columns are the shared ones.
 
@@ -130,7 +130,7 @@ class BottleneckTransformerFusion(UnalignedFusion):
         encoded = self.encoders(inputs.streams, inputs.masks)
         masks = list(inputs.masks.values())
         rows = [
-            own(self.with_places(name, encoded[name]), inputs.masks[name])[0]
+            own(self.add_positions(name, encoded[name]), inputs.masks[name])[0]
             for name, own in zip(self.names, self.own, strict=True)
         ]
         shared = self.bottleneck.to(rows[0].dtype).repeat(rows[0].shape[0], 1, 1)
@@ -145,10 +145,10 @@ class BottleneckTransformerFusion(UnalignedFusion):
         }
         there = self.masks_on_target_clock(inputs)
         values, valid = stack_streams(nearest, there)
-        sequence, shares = self.over_streams(self.norm(values), valid)
+        sequence, stream_weights = self.over_streams(self.norm(values), valid)
         return fused(
             sequence,
             any_valid(there),
-            weights=dict(zip(self.names, shares.unbind(dim=-1), strict=True)),
+            weights=dict(zip(self.names, stream_weights.unbind(dim=-1), strict=True)),
             attention=maps.together(),
         )

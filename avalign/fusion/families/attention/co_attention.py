@@ -61,7 +61,7 @@ class CoAttentionFusion(Fusion):
     ) -> None:
         super().__init__(dims, out_dim)
         self.encoders = StreamEncoders(self.dims, out_dim, dropout=dropout)
-        self.places = PositionalEncoding()
+        self.positions = PositionalEncoding()
         self.cross = nn.ModuleList(
             CrossAttention(out_dim, heads, dropout=dropout)
             for _ in range(checked_count(layers, "layers"))
@@ -74,7 +74,7 @@ class CoAttentionFusion(Fusion):
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Attend both ways, then average."""
         encoded = self.encoders(inputs.streams, inputs.masks)
-        rows = {name: self.places(values) for name, values in encoded.items()}
+        rows = {name: self.positions(values) for name, values in encoded.items()}
         maps = AttentionMaps()
         for cross, feed_forward in zip(self.cross, self.feed_forward, strict=True):
             # All streams see what the others were before this layer.

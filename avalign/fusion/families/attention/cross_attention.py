@@ -95,10 +95,10 @@ class CrossAttentionFusion(UnalignedFusion):
         rows = torch.where(
             inputs.masks[self.target][..., None], encoded[self.target], self.missing
         )
-        rows = self.with_places(self.target, rows)
+        rows = self.add_positions(self.target, rows)
         memories = [
             Memory(
-                self.with_places(name, encoded[name]),
+                self.add_positions(name, encoded[name]),
                 inputs.masks[name],
                 self._bias(name, inputs),
             )

@@ -101,9 +101,9 @@ class GatedCrossAttentionFusion(UnalignedFusion):
         rows = torch.where(
             inputs.masks[self.target][..., None], encoded[self.target], self.missing
         )
-        rows = self.with_places(self.target, rows)
+        rows = self.add_positions(self.target, rows)
         memories = [
-            Memory(self.with_places(name, encoded[name]), inputs.masks[name])
+            Memory(self.add_positions(name, encoded[name]), inputs.masks[name])
             for name in self.sources
         ]
         maps = AttentionMaps()

@@ -110,13 +110,13 @@ class MultimodalTransformerFusion(UnalignedFusion):
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Adapt every stream to the others, then concatenate."""
         encoded = self.encoders(inputs.streams, inputs.masks)
-        placed = {name: self.with_places(name, rows) for name, rows in encoded.items()}
+        positioned = {name: self.add_positions(name, rows) for name, rows in encoded.items()}
         maps = AttentionMaps()
         adapted: dict[str, list[Tensor]] = {name: [] for name in self.names}
         for (asks, answers), crossmodal in zip(self.directions, self.crossmodal, strict=True):
             rows, weights = crossmodal(
-                placed[asks],
-                Memory(placed[answers], inputs.masks[answers]),
+                positioned[asks],
+                Memory(positioned[answers], inputs.masks[answers]),
                 need_weights=inputs.need_weights,
             )
             adapted[asks].append(rows)
@@ -126,7 +126,7 @@ class MultimodalTransformerFusion(UnalignedFusion):
         for name, join, over_time in zip(self.names, self.join, self.over_time, strict=True):
             mask = inputs.masks[name]
             # A stream that is alone has nothing to be adapted to.
-            rows = join(torch.cat(adapted[name] or [placed[name]], dim=-1))
+            rows = join(torch.cat(adapted[name] or [positioned[name]], dim=-1))
             rows, weights = over_time(rows, mask, need_weights=inputs.need_weights)
             maps.add(f"{name}->{name}", *weights)
             parts.append(self.on_target_clock(name, zero_masked(rows, mask), inputs))

@@ -81,14 +81,14 @@ class UnalignedFusion(Fusion):
         return {name: float(rates_hz[name]) for name in self.names}
 
     def times(self, name: str, rows: Tensor) -> Tensor:
-        """Times of the rows of a stream: float32 (T,), in seconds, or rows without rates."""
+        """Compute the times of a stream's rows: float32 (T,), seconds; rows without rates."""
         numbers = torch.arange(rows.shape[1], device=rows.device, dtype=torch.float32)
         return numbers / self.rates_hz[name]
 
-    def with_places(self, name: str, rows: Tensor) -> Tensor:
+    def add_positions(self, name: str, rows: Tensor) -> Tensor:
         """Add to each row (B, T, D) its place in time, counted in rows of the target."""
-        places = self.times(name, rows) * self.rates_hz[self.target]
-        return rows + positional_encoding(places, rows.shape[2]).to(rows.dtype)
+        positions = self.times(name, rows) * self.rates_hz[self.target]
+        return rows + positional_encoding(positions, rows.shape[2]).to(rows.dtype)
 
     def on_target_clock(self, name: str, rows: Tensor, inputs: FusionInput) -> Tensor:
         """Take the row nearest in time to each row of the target; zeros beyond the end."""
@@ -105,6 +105,6 @@ class UnalignedFusion(Fusion):
 
     def _nearest(self, name: str, rows: Tensor, inputs: FusionInput) -> tuple[Tensor, Tensor]:
         """Find the row nearest to each row of the target, and whether there is one."""
-        places = self.times(self.target, inputs.streams[self.target]) * self.rates_hz[name]
-        index = (places + 0.5).long()
+        positions = self.times(self.target, inputs.streams[self.target]) * self.rates_hz[name]
+        index = (positions + 0.5).long()
         return index.clamp(max=rows.shape[1] - 1), index < rows.shape[1]
