@@ -30,7 +30,7 @@ def space_entry(space: SpaceMethod) -> Method:
         space.title,
         space.when,
         space.source,
-        f"avalign.space.learning.{space.home}",
+        space.home,
         _SNIPPET.format(name=space.name, settings=settings),
     )
 

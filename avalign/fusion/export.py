@@ -63,7 +63,8 @@ def export_fusion(
     >>> import onnxruntime  # doctest: +SKIP
     >>> export_fusion(fusion, "fusion.onnx")  # doctest: +SKIP
     >>> session = onnxruntime.InferenceSession("fusion.onnx")  # doctest: +SKIP
-    >>> feed = {"audio": audio, "audio_mask": heard, "lips": lips, "lips_mask": seen}
+    >>> feed = {"audio": audio, "audio_mask": audio_mask}  # doctest: +SKIP
+    >>> feed |= {"lips": lips, "lips_mask": lips_mask}  # doctest: +SKIP
     >>> sequence, mask, pooled = session.run(None, feed)  # doctest: +SKIP
     """
     device = next(fusion.parameters(), torch.empty(0)).device

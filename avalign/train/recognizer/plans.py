@@ -27,8 +27,6 @@ __all__ = [
 ]
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
-# Rows of the table of methods that combine decisions, not features.
-LATE_ROWS = ("F2", "F3", "F4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +227,7 @@ class RecognizerPlan:
             "width": self.width,
             "dropout": self.dropout,
             "statistics": self.statistics,
-            "context": family(self.fusion).row not in LATE_ROWS,
+            "context": family(self.fusion).combines == "features",
         }
 
 
