@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from avalign.align import MATCH_CONFIDENCE, align_pair, lag_map, pair_audio, pair_lips
-from avalign.align.recordings.coarse import played_at
+from avalign.align.recordings.coarse import resample_at_pace
 from avalign.align.warp import choose_model, fit_warp, weighted_quantile
 from avalign.audio import place_audio, stretch_audio
 from avalign.errors import NoAnswerError, ParameterError
@@ -130,7 +130,7 @@ def test_film_at_the_pace_of_television_is_drift():
 def test_a_stream_at_another_pace_keeps_its_clock():
     rows = np.arange(100, dtype=np.float32)[:, None]
     stream = FeatureStream(rows, 3.0 + np.arange(100) / 50, np.ones(100, bool), "embedding")
-    paced = played_at(stream, 1.25)
+    paced = resample_at_pace(stream, 1.25)
     assert np.diff(paced.times_s) == pytest.approx(1 / 50)
     assert 1.25 * paced.times_s == pytest.approx(3.0 + paced.values[:, 0] / 50)
     assert paced.times_s[-1] * 1.25 == pytest.approx(stream.times_s[-1], abs=1 / 50)

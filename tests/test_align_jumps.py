@@ -8,7 +8,7 @@ from test_align_elastic import mfcc, mfcc_of_speech, speech
 
 from avalign.align import MATCH_CONFIDENCE, align_pair, pair_audio, residuals_s
 from avalign.align.recordings.coarse import lag_band
-from avalign.align.recordings.whole import whole_fit
+from avalign.align.recordings.whole import fit_quarters
 from avalign.audio import stretch_audio
 from avalign.dtw.general.jumps import path_with_jumps
 from avalign.types import FeatureStream, TimeWarp
@@ -126,10 +126,10 @@ def test_the_quarter_that_fits_least_speaks_for_the_whole():
     times_s, ones = np.arange(1000) / 50, np.ones(1000)
     rng = np.random.default_rng(0)
     evidence, by_chance = 0.8 + rng.normal(0, 0.1, 1000), rng.normal(0, 0.1, 1000)
-    fit = whole_fit(times_s, evidence, by_chance, ones, stretch_s=1.0)
+    fit = fit_quarters(times_s, evidence, by_chance, ones, stretch_s=1.0)
     assert fit.worst == 1.0
     evidence[760:880] = by_chance[:120]
-    fit = whole_fit(times_s, evidence, by_chance, ones, stretch_s=1.0)
+    fit = fit_quarters(times_s, evidence, by_chance, ones, stretch_s=1.0)
     assert fit.worst == pytest.approx(1 - 120 / 250, abs=0.1)
     assert fit.worst_s == pytest.approx((15.0, 20.0), abs=0.1)
 

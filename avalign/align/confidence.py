@@ -1,4 +1,4 @@
-"""From a posterior to a confidence that means what it says, and an interval to match."""
+"""From a posterior to a calibrated confidence, and an interval to match."""
 
 from __future__ import annotations
 

@@ -30,11 +30,11 @@ CLOSE_S = 0.040
 LAG_FRACTION = 0.2
 # The curve is interpolated to this step before quantiles are read off it.
 FINE_STEP_S = 0.002
-# Probability that a file is in sync, before anything is heard.
+# Probability that a file is in sync, before any evidence.
 _IN_SYNC_PRIOR = 0.5
 # What counts as in sync there.
 _IN_SYNC_S = 0.045
-# The calibration has met pictures that last for up to this long.
+# The calibration was made on frames that last for up to this long.
 _CALIBRATED_FRAME_PERIOD_S = 0.05
 
 

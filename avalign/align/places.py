@@ -43,7 +43,7 @@ def name_places(faces: Sequence[LipStream]) -> tuple[str, ...]:
     boxes = [median_box(face) for face in faces]
     names = [""] * len(faces)
     company_of = [0] * len(faces)
-    for company, members in enumerate(_companies(faces)):
+    for company, members in enumerate(_group_faces(faces)):
         words = _words([boxes[number] for number in members])
         for number, word in zip(members, words, strict=True):
             names[number], company_of[number] = word, company
@@ -63,7 +63,7 @@ def name_places(faces: Sequence[LipStream]) -> tuple[str, ...]:
     )
 
 
-def _companies(faces: Sequence[LipStream]) -> list[list[int]]:
+def _group_faces(faces: Sequence[LipStream]) -> list[list[int]]:
     """Group faces that share a picture with one another, directly or through others."""
     companies: list[tuple[list[int], NDArray[np.float64]]] = []
     for number, face in enumerate(faces):
@@ -87,7 +87,7 @@ def _words(boxes: Sequence[NDArray[np.float64]]) -> list[str]:
     columns = {side: _rows(boxes, members) for side, members in by_side.items()}
     for side, rows in columns.items():
         if len(rows) not in _LEVELS or any(len(row) > 1 for row in rows):
-            return _counted(boxes)
+            return _count_from_left(boxes)
         for level, (number,) in zip(_LEVELS[len(rows)], rows, strict=True):
             sides[number] = f"{level} {side}".strip()
     return sides
@@ -102,7 +102,7 @@ def _middle(box: NDArray[np.float64]) -> float:
     return float(box[0] + box[2]) / 2
 
 
-def _counted(boxes: Sequence[NDArray[np.float64]]) -> list[str]:
+def _count_from_left(boxes: Sequence[NDArray[np.float64]]) -> list[str]:
     """Count faces from the left, row by row."""
     rows = _rows(boxes, range(len(boxes)))
     names = [""] * len(boxes)

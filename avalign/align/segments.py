@@ -119,9 +119,9 @@ def lip_movement(lips: LipStream) -> FeatureStream:
     opening = np.where(lips.valid, opening, 0.0)
     begin = np.searchsorted(lips.times_s, lips.times_s - _MOVEMENT_SPAN_S / 2, "left")
     end = np.searchsorted(lips.times_s, lips.times_s + _MOVEMENT_SPAN_S / 2, "right")
-    counts = _windowed(lips.valid.astype(np.float64), begin, end)
-    mean = _windowed(opening, begin, end) / np.maximum(counts, 1.0)
-    square = _windowed(np.square(opening), begin, end) / np.maximum(counts, 1.0)
+    counts = _slide_windows(lips.valid.astype(np.float64), begin, end)
+    mean = _slide_windows(opening, begin, end) / np.maximum(counts, 1.0)
+    square = _slide_windows(np.square(opening), begin, end) / np.maximum(counts, 1.0)
     spread = np.sqrt(np.maximum(square - mean**2, 0.0))
     usual = float(np.sqrt(np.mean(spread[lips.valid] ** 2))) if lips.valid.any() else 0.0
     values = (spread / max(usual, 1e-9))[:, None].astype(np.float32)
@@ -197,7 +197,7 @@ def match_segments(
     return tuple(reversed(matched))
 
 
-def _windowed(
+def _slide_windows(
     values: NDArray[np.float64], begin: NDArray[np.intp], end: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     sums = np.concatenate([[0.0], np.cumsum(values)])

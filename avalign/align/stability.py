@@ -46,7 +46,7 @@ _MOST_DRIFT_S = 0.2
 _DRIFT_STEP_S = 0.010
 # A quarter's lag is told where all but this of its posterior lies close to it.
 _REST_OF_A_QUARTER = 0.01
-# Rows of the evidence between two lags are read off this finely.
+# Evidence is interpolated this finely between two lags.
 _FINE = 4
 # Evidence is summed to so many blocks at most; none is then longer than 1 % of the clip.
 _MOST_BLOCKS = 120
@@ -86,7 +86,7 @@ class LagChange:
 
 def find_lag_change(evidence: Evidence, zero_lag_s: float) -> LagChange | None:
     """Find the likelier of a jump and a drift; None where one lag will do, or under 7 s."""
-    values, times_s = _condensed(evidence)
+    values, times_s = _condense(evidence)
     if len(values) < 4 or values.shape[1] < 7 or times_s[-1] - times_s[0] < _SHORTEST_S:
         return None
     lags_s = evidence.lags_s - zero_lag_s
@@ -132,7 +132,7 @@ def quarter_lags_s(evidence: Evidence, zero_lag_s: float) -> tuple[float | None,
     return tuple(found)
 
 
-def _condensed(evidence: Evidence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _condense(evidence: Evidence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum neighbouring blocks, so that a long clip takes no longer than a short one."""
     values, times_s = evidence.values, evidence.times_s
     if len(values) <= _MOST_BLOCKS:

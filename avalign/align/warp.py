@@ -32,7 +32,7 @@ KNOT_S = 0.1
 _SMALLEST_S = 0.0005
 # The least that a clock goes on between two knots.
 _LEAST_STEP_S = 1e-4
-# Rounds of reweighting that take the pull from rows far off the line.
+# Rounds of reweighting, so that rows far off the line count little.
 _ROUNDS = 8
 
 
@@ -65,7 +65,7 @@ def fit_warp(
     period = float(times_s[1] - times_s[0])
     curve = _smooth(lag_s, weights, smoothing_s / period)
     knots = np.unique(np.append(np.arange(0, len(times_s), round(KNOT_S / period)), ends))
-    return _bounded(times_s[knots], times_s[knots] + curve[knots])
+    return _limit_pace(times_s[knots], times_s[knots] + curve[knots])
 
 
 def fit_pieces(
@@ -92,10 +92,10 @@ def fit_pieces(
     for rows in pieces:
         part = times_s[rows], lag_s[rows], weights[rows]
         straight: Model = choose_model(*part, tolerance_s=tolerance_s)
-        # Where lines were asked for, lines there are.
+        # Piecewise is never elastic: a piece that no line fits gets a line all the same.
         own = model if model != "piecewise" or straight == "elastic" else straight
         warp = fit_warp(*part, own, smoothing_s=smoothing_s)
-        later = _from(warp, fitted[-1].other_s[-1] + _LEAST_STEP_S) if fitted else warp
+        later = _drop_before(warp, fitted[-1].other_s[-1] + _LEAST_STEP_S) if fitted else warp
         if later is not None:
             fitted.append(later)
     ends = np.cumsum([len(warp.reference_s) for warp in fitted]) - 1
@@ -106,8 +106,8 @@ def fit_pieces(
     )
 
 
-def _from(warp: TimeWarp, other_s: float) -> TimeWarp | None:
-    """Leave out what a warp says of the other clock before a time, which was given away."""
+def _drop_before(warp: TimeWarp, other_s: float) -> TimeWarp | None:
+    """Drop the part of a warp before a time on the other clock, which another piece has."""
     if warp.other_s[0] >= other_s:
         return warp
     if warp.other_s[-1] <= other_s:
@@ -131,19 +131,19 @@ def choose_model(
     Nine rows in ten, by weight, lie within `tolerance_s` of it in each quarter of the time.
     """
     lag = weighted_quantile(lag_s, weights, 0.5)
-    if _furthest(lag_s - lag, weights) <= tolerance_s:
+    if _largest_deviation(lag_s - lag, weights) <= tolerance_s:
         return "rigid"
     line = _straight_line(times_s, lag_s, weights)
     drift = abs(float(line[-1] - line[0])) / float(times_s[-1] - times_s[0])
-    if drift <= MOST_DRIFT and _furthest(lag_s - line, weights) <= tolerance_s:
+    if drift <= MOST_DRIFT and _largest_deviation(lag_s - line, weights) <= tolerance_s:
         return "drift"
     return "elastic"
 
 
-def _furthest(off_s: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+def _largest_deviation(off_s: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
     """Find what nine rows in ten keep within, in the quarter that is furthest off."""
     parts = zip(np.array_split(np.abs(off_s), 4), np.array_split(weights, 4), strict=True)
-    # A quarter that weighs next to nothing is not asked.
+    # A quarter that weighs next to nothing does not count.
     enough = 0.02 * float(weights.sum())
     return max(
         weighted_quantile(off, weight, 0.9)
@@ -191,7 +191,7 @@ def _smooth(
     # A wave of this length loses half its height where all rows weigh 1.
     stiffness = (wave_rows / (2 * np.pi)) ** 4
     typical = float(weights[weights > 0].mean()) if weights.any() else 1.0
-    # A little weight everywhere carries the curve through what says nothing.
+    # A little weight everywhere carries the curve through rows without weight.
     pull = np.maximum(weights / typical, 1e-3)
     second = np.zeros((3, count))
     for shift, products in enumerate(_second_difference_products(count)):
@@ -211,7 +211,7 @@ def _second_difference_products(count: int) -> tuple[NDArray[np.float64], ...]:
     return main, beside, np.ones(count - 2)
 
 
-def _bounded(reference_s: NDArray[np.float64], other_s: NDArray[np.float64]) -> TimeWarp:
+def _limit_pace(reference_s: NDArray[np.float64], other_s: NDArray[np.float64]) -> TimeWarp:
     """Hold the pace within its bounds, and the middle of the curve where it is."""
     steps = np.diff(reference_s)
     paces = np.clip(np.diff(other_s) / steps, SLOWEST, FASTEST)

@@ -1,4 +1,4 @@
-"""What is told of one method."""
+"""An entry of the catalogue."""
 
 from __future__ import annotations
 

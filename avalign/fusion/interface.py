@@ -14,7 +14,7 @@ from avalign.errors import ParameterError
 from avalign.fusion.layers.checks import check_shapes, check_values
 from avalign.fusion.layers.masking import masked_mean, zero_masked
 
-__all__ = ["Fusion", "FusionInput", "FusionOutput", "fused"]
+__all__ = ["Fusion", "FusionInput", "FusionOutput", "make_output"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class FusionInput:
 
 @dataclass(frozen=True)
 class FusionOutput:
-    """One stream made of many.
+    """The fused stream.
 
     Parameters
     ----------
@@ -69,13 +69,13 @@ class FusionOutput:
     aux_losses: dict[str, Tensor] = field(default_factory=dict)
 
 
-# Lets torch.export and ONNX look inside the answer.
+# Lets torch.export and ONNX take the output apart.
 torch.export.register_dataclass(
     FusionOutput, serialized_type_name="avalign.fusion.FusionOutput"
 )
 
 
-def fused(
+def make_output(
     sequence: Tensor,
     mask: Tensor,
     *,
@@ -144,7 +144,7 @@ class Fusion(nn.Module, ABC):
 
     @abstractmethod
     def fuse(self, inputs: FusionInput) -> FusionOutput:
-        """Fuse clean streams; what a family is.
+        """Fuse clean streams; each family implements this.
 
         Parameters
         ----------
@@ -154,7 +154,7 @@ class Fusion(nn.Module, ABC):
         Returns
         -------
         FusionOutput
-            Usually made by `fused`.
+            Usually made by `make_output`.
         """
 
     def forward(

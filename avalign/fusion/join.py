@@ -73,9 +73,9 @@ def from_alignment(
         If there is no stream, a name comes twice, a row that counts is not finite, the
         alignment is not one lag and has no warp, or rate or span cannot be used.
     """
-    warp = _warp(alignment)
-    on_audio = _named("audio", audio_stream, with_audio)
-    on_video = _named("lips", lip_stream, with_picture)
+    warp = _find_warp(alignment)
+    on_audio = _name_streams("audio", audio_stream, with_audio)
+    on_video = _name_streams("lips", lip_stream, with_picture)
     if both := sorted(on_audio.keys() & on_video.keys()):
         raise ParameterError(
             f"the name {both[0]!r} comes twice", "give each stream its own name"
@@ -145,7 +145,7 @@ def path_warp(
             )
     knots = np.column_stack([clock[steps[:, at]] for at, clock in enumerate(clocks)])
     for column in (0, 1):
-        knots = _mean_of_equals(knots, column)
+        knots = _average_equals(knots, column)
     return TimeWarp(knots[:, 0], knots[:, 1])
 
 
@@ -279,7 +279,7 @@ def bucket_batches(
     order = np.arange(len(sizes)) if generator is None else generator.permutation(len(sizes))
     batches: list[list[int]] = []
     for item in order[np.argsort(sizes[order], kind="stable")]:
-        # Lengths increase, so that the newcomer is the longest of its batch.
+        # Lengths increase, so that each clip is the longest of its batch so far.
         filled = len(batches[-1]) + 1 if batches else 1
         if (
             not batches
@@ -292,7 +292,7 @@ def bucket_batches(
     return [np.array(batches[index], np.intp) for index in shuffled]
 
 
-def _warp(alignment: Alignment | TimeWarp | None) -> TimeWarp:
+def _find_warp(alignment: Alignment | TimeWarp | None) -> TimeWarp:
     """Find the map from the picture's clock to the audio's."""
     if isinstance(alignment, TimeWarp):
         return alignment
@@ -308,7 +308,7 @@ def _warp(alignment: Alignment | TimeWarp | None) -> TimeWarp:
     return TimeWarp(np.zeros(1), np.array([lag_s]))
 
 
-def _named(
+def _name_streams(
     name: str, stream: FeatureStream | None, further: Mapping[str, FeatureStream] | None
 ) -> dict[str, FeatureStream]:
     named = {} if stream is None else {name: stream}
@@ -368,7 +368,7 @@ def _ends_s(stream: FeatureStream) -> NDArray[np.float64]:
     return stream.times_s[stream.valid][[0, -1]] if stream.valid.any() else np.zeros(0)
 
 
-def _mean_of_equals(knots: NDArray[np.float64], column: int) -> NDArray[np.float64]:
+def _average_equals(knots: NDArray[np.float64], column: int) -> NDArray[np.float64]:
     """Average the knots that are equal in a sorted column."""
     _, first, count = np.unique(knots[:, column], return_index=True, return_counts=True)
     sums = np.add.reduceat(knots, first, axis=0)

@@ -19,7 +19,7 @@ __all__ = ["AttentionLag", "attention_lag"]
 
 # The interval leaves out this fraction of the weight at either end.
 _TAIL = 0.025
-# Less than this beyond even attention is rounding, and points nowhere.
+# Less than this beyond even attention is rounding error.
 _EVEN = 1e-5
 
 
@@ -129,14 +129,14 @@ def attention_lag(
     concentration = np.zeros(items)
     curve = np.zeros((items, len(lags_s)))
     for item in range(items):
-        fraction, even = _fractions(weights[item].mean(axis=0), used[item])
+        fraction, even = _attention_fractions(weights[item].mean(axis=0), used[item])
         excess = fraction - even
         concentration[item] = np.maximum(excess, 0).sum()
-        curve[item] = _binned(bins, excess, len(lags_s))
+        curve[item] = _sum_by_bin(bins, excess, len(lags_s))
         if not fraction.any() or (method == "mode" and concentration[item] < _EVEN):
             continue
-        mass = _binned(bins, fraction, len(lags_s))
-        moment = _binned(bins, fraction * cell_lag_s, len(lags_s))
+        mass = _sum_by_bin(bins, fraction, len(lags_s))
+        moment = _sum_by_bin(bins, fraction * cell_lag_s, len(lags_s))
         if method == "mean":
             lag[item] = moment.sum() / mass.sum()
         else:
@@ -150,13 +150,13 @@ def attention_lag(
     return AttentionLag(lag, interval, concentration, lags_s, curve)
 
 
-def _fractions(
+def _attention_fractions(
     weights: NDArray[np.float64], used: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Attention over the cells that count, and even attention over them; each sums to 1."""
     seen = np.where(used, weights, 0.0)
     totals = seen.sum(axis=1, keepdims=True)
-    # A row that attends to nothing, as one without keys, has no vote.
+    # A row that attends to nothing, as one without keys, does not count.
     rows = np.count_nonzero(totals)
     counts = np.where(totals > 0, used.sum(axis=1, keepdims=True), 0)
     fraction = np.divide(seen, totals * rows, out=np.zeros_like(seen), where=totals > 0)
@@ -164,7 +164,7 @@ def _fractions(
     return fraction, even
 
 
-def _binned(
+def _sum_by_bin(
     bins: NDArray[np.int64], votes: NDArray[np.float64], count: int
 ) -> NDArray[np.float64]:
     """Sum the votes of all cells by the bin of their lag."""

@@ -4,11 +4,11 @@ from .frames import AUDIO_RATE_HZ as AUDIO_RATE_HZ
 from .frames import FrameSpace as FrameSpace
 from .frames import audio_frames as audio_frames
 from .frames import lip_frames as lip_frames
+from .grid import fill_gaps as fill_gaps
 from .grid import frames_at as frames_at
 from .grid import grid_indices as grid_indices
 from .grid import normalise as normalise
 from .grid import to_uniform as to_uniform
-from .grid import without_gaps as without_gaps
 from .kernel_cca import KernelCCA as KernelCCA
 from .learning.autoencoder import AutoencoderNetwork as AutoencoderNetwork
 from .learning.canonical import CanonicalSpace as CanonicalSpace

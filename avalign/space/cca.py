@@ -105,7 +105,7 @@ class CCA:
                 f"the rows span {pairs} canonical pairs, not {self.n_components}",
                 "lower n_components, or give more rows or columns",
             )
-        # The identity has no cross-covariance: shrinking towards it takes from all pairs.
+        # The identity has no cross-covariance: shrinking towards it lowers all correlations.
         whitened = (1.0 - self.regularisation) * (x_whitening.T @ xy @ y_whitening)
         turn_x, correlations, turn_y = np.linalg.svd(whitened, full_matrices=False)
         used = slice(self.n_components)

@@ -30,14 +30,14 @@ MFCC_COLUMNS = 13
 # Rows on either side: 80 ms of lips, every 40 ms; 240 ms of sound, every 60 ms.
 LIP_CONTEXT = range(-4, 5, 2)
 AUDIO_CONTEXT = range(-24, 25, 6)
-# Faster than this lips do not move; slower, it is the face that changes.
+# Lips move no faster than the upper edge; below the lower one it is the face that changes.
 BAND_HZ = (0.5, 10.0)
 # Brings velocities to the scale of the measures, so that shrinkage treats them alike.
 VELOCITY_ROWS = 3.0
-# A pair that agrees better than this on the training data would drown all others.
+# A pair that agrees better than this on the training data would outweigh all others.
 LARGEST_CORRELATION = 0.95
 
-# Places in a ring of 20 lip points: corner, middle of the lower lip, corner, of the upper.
+# Indices in a ring of 20 lip points: corner, middle of the lower lip, corner, of the upper.
 _LEFT, _LOWER, _RIGHT, _UPPER = 0, 5, 10, 15
 
 
@@ -105,7 +105,7 @@ def lip_frames(lips: FeatureStream, usable: NDArray[np.bool_] | None = None) -> 
     moves = _standardise(_band_pass(_bridge(values, valid)), valid)
     velocity = np.gradient(moves, axis=0) if len(moves) > 1 else np.zeros_like(moves)
     rows = np.concatenate([moves, VELOCITY_ROWS * velocity], axis=1)
-    return _frames(rows, valid, start_s, LIP_CONTEXT, RATE_HZ)
+    return _add_context(rows, valid, start_s, LIP_CONTEXT, RATE_HZ)
 
 
 def audio_frames(mfcc: FeatureStream) -> FeatureStream:
@@ -129,11 +129,11 @@ def audio_frames(mfcc: FeatureStream) -> FeatureStream:
     require_mfcc(mfcc, MFCC_COLUMNS)
     values, valid, start_s = to_uniform(mfcc, AUDIO_RATE_HZ)
     rows = _standardise(values[:, :MFCC_COLUMNS], valid)
-    return _frames(rows, valid, start_s, AUDIO_CONTEXT, AUDIO_RATE_HZ)
+    return _add_context(rows, valid, start_s, AUDIO_CONTEXT, AUDIO_RATE_HZ)
 
 
 def _bridge(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Draw straight lines over rows that are not valid, lest a filter ring there."""
+    """Draw straight lines over rows that are not valid, so that no filter rings there."""
     if valid.all():
         return values
     rows = np.arange(len(values))
@@ -164,7 +164,7 @@ def _standardise(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArr
     return np.where(valid[:, None], (values - used.mean(axis=0)) / scale, np.float32(0))
 
 
-def _frames(
+def _add_context(
     rows: NDArray[np.float32],
     valid: NDArray[np.bool_],
     start_s: float,

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 __all__ = [
     "LIP_COLUMNS",
     "Grid",
+    "fill_gaps",
     "frames_at",
     "grid_indices",
     "normalise",
-    "on_grid",
     "require_lips",
     "require_mfcc",
+    "to_grid",
     "to_uniform",
     "uniform_stream",
-    "without_gaps",
 ]
 
 # The 40 lip points and the chin, three coordinates each.
@@ -101,7 +101,7 @@ def to_uniform(
     NoAnswerError
         If next to nothing but gaps would be laid out.
     """
-    grid = on_grid(stream, rate_hz)
+    grid = to_grid(stream, rate_hz)
     count = int(grid.indices[-1]) + 1 if len(grid.indices) else 0
     if count == len(grid.indices):
         return grid.values, grid.valid, grid.start_s
@@ -112,7 +112,7 @@ def to_uniform(
     return values, valid, grid.start_s
 
 
-def on_grid(stream: FeatureStream, rate_hz: float, stride: int = 1) -> Grid:
+def to_grid(stream: FeatureStream, rate_hz: float, stride: int = 1) -> Grid:
     """Interpolate a stream linearly onto a uniform clock, and leave out its long gaps.
 
     As `to_uniform`, less the rows that are more than a second or so from any valid row.
@@ -158,7 +158,7 @@ def grid_indices(stream: FeatureStream) -> tuple[NDArray[np.int64], float]:
     return np.rint(elapsed).astype(np.int64), period_s
 
 
-def without_gaps(stream: FeatureStream) -> FeatureStream:
+def fill_gaps(stream: FeatureStream) -> FeatureStream:
     """Lay out the gaps of a stream on a uniform clock as rows that are not valid.
 
     Parameters

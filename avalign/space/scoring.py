@@ -1,4 +1,4 @@
-"""How well two sides of a shared space agree, in numbers."""
+"""Scores of how well two sides of a shared space agree."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _ROWS_AT_ONCE = 1024
 
 def retrieval_accuracy(audio: Rows, lips: Rows) -> float:
     """Fraction of rows [N, D] whose partner fits best, in both directions; a tie is a miss."""
-    return (_found(audio, lips) + _found(lips, audio)) / 2
+    return (_hit_rate(audio, lips) + _hit_rate(lips, audio)) / 2
 
 
-def _found(queries: Rows, answers: Rows) -> float:
+def _hit_rate(queries: Rows, answers: Rows) -> float:
     hits = 0
     for start in range(0, len(queries), _ROWS_AT_ONCE):
         products = queries[start : start + _ROWS_AT_ONCE] @ answers.T

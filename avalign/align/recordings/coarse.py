@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from avalign.types import FeatureStream
 
-__all__ = ["best_pace", "lag_band", "lag_curve", "played_at"]
+__all__ = ["best_pace", "lag_band", "lag_curve", "resample_at_pace"]
 
 # Film at the pace of television, and powers of it down to 3/4 and up to 4/3; 1 comes first.
 PACES = tuple((25 / 24) ** power for power in sorted(range(-7, 8), key=abs))
@@ -42,7 +42,9 @@ def best_pace(
 
     The pace is in seconds of `other` per second of `reference`.
     """
-    curves = ((pace, lag_curve(reference, played_at(other, pace), max_lag_s)) for pace in PACES)
+    curves = (
+        (pace, lag_curve(reference, resample_at_pace(other, pace), max_lag_s)) for pace in PACES
+    )
     return max(curves, key=lambda found: float(found[1].score.max()))
 
 
@@ -79,7 +81,7 @@ def lag_band(
     return min(lags_s) - reach_s, max(lags_s) + reach_s
 
 
-def played_at(stream: FeatureStream, pace: float) -> FeatureStream:
+def resample_at_pace(stream: FeatureStream, pace: float) -> FeatureStream:
     """Resample a stream: at time t, what it has at ``pace * t``."""
     if pace == 1.0:
         return stream

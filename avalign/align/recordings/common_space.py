@@ -23,7 +23,7 @@ __all__ = ["embed_to_match_audio", "embed_to_match_lips", "level_db"]
 _PRIOR_ROWS = 50.0
 # Decibels below the louder rows, 1 in 10, from which rows weigh less, and least.
 _SOFT_DB, _SOFTEST_DB = 8.0, 20.0
-# All pauses are alike: that two of them meet says little.
+# All pauses are alike: that two of them match says little.
 _LEAST_WEIGHT = 0.2
 
 
@@ -48,7 +48,7 @@ def embed_to_match_lips(mfcc: FeatureStream, model: SpaceModel | None = None) ->
     """Map MFCC to the shared space, where lips in sync with them have the same times."""
     model = load_model() if model is None else model
     embedded = model.embed_audio(mfcc)
-    # The model hears clips in sync at this lag; taking it off makes them meet at 0.
+    # The model shows this lag for clips in sync; taking it off puts them at 0.
     times_s = embedded.times_s - model.settings.zero_lag_s
     return FeatureStream(embedded.values, times_s, embedded.valid, embedded.kind)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from avalign.align.recordings.common_space import embed_to_match_audio, embed_to_match_lips
 from avalign.errors import NoAnswerError
-from avalign.space import load_model, without_gaps
+from avalign.space import fill_gaps, load_model
 from avalign.types import FeatureStream
 
 if TYPE_CHECKING:
@@ -164,9 +164,7 @@ def pair_audio(
     """
     for stream in (reference, other):
         check_length(stream)
-    one, two = (
-        without_gaps(embed_to_match_audio(stream, space)) for stream in (reference, other)
-    )
+    one, two = (fill_gaps(embed_to_match_audio(stream, space)) for stream in (reference, other))
     return EmbeddedPair(one, two, _AUDIO)
 
 
@@ -202,8 +200,8 @@ def pair_lips(
     """
     check_length(other)
     model = load_model() if space is None else space
-    embedded_lips = without_gaps(model.embed_lips(lips, usable))
-    return EmbeddedPair(embedded_lips, without_gaps(embed_to_match_lips(other, model)), _LIPS)
+    embedded_lips = fill_gaps(model.embed_lips(lips, usable))
+    return EmbeddedPair(embedded_lips, fill_gaps(embed_to_match_lips(other, model)), _LIPS)
 
 
 def exchange_other(
@@ -231,7 +229,7 @@ def exchange_other(
         If a recording is shorter than a second, or holds next to nothing but gaps.
     """
     check_length(other)
-    return replace(pair, other=without_gaps(pair.kind.embed(other, space)))
+    return replace(pair, other=fill_gaps(pair.kind.embed(other, space)))
 
 
 def check_length(stream: FeatureStream) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["QUARTERS", "Fit", "quarters", "whole_fit"]
+__all__ = ["QUARTERS", "Fit", "fit_quarters", "quarters"]
 
 QUARTERS = 4
 # A stretch fits if it reaches so far from chance to what good stretches of the pair reach.
@@ -49,7 +49,7 @@ def quarters(
     return tuple(np.split(rows, cuts))
 
 
-def whole_fit(
+def fit_quarters(
     times_s: NDArray[np.float64],
     evidence: NDArray[np.float64],
     by_chance: NDArray[np.float64],

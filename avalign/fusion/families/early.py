@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.masking import any_valid
 from avalign.fusion.layers.options import checked_dropout, checked_width
 
@@ -59,4 +59,6 @@ class EarlyFusion(Fusion):
         """Concatenate and transform."""
         values = list(inputs.streams.values())
         there = torch.stack(list(inputs.masks.values()), dim=-1).to(values[0].dtype)
-        return fused(self.network(torch.cat([*values, there], dim=-1)), any_valid(inputs.masks))
+        return make_output(
+            self.network(torch.cat([*values, there], dim=-1)), any_valid(inputs.masks)
+        )

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.attention import AdditiveAttention
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid, stack_streams, zero_masked
@@ -43,7 +43,7 @@ class MessagePassing(nn.Module):
         """Send and receive: nodes (B, T, S, dim) and their mask (B, T, S) to new nodes."""
         nodes = zero_masked(nodes, mask)
         there = mask[..., None].to(nodes.dtype)
-        # The number of messages goes along as one more column.
+        # The number of messages is summed as one more column.
         sent = torch.cat([nodes, there], dim=-1)
         received = (
             self.own(nodes)
@@ -108,7 +108,7 @@ class GraphFusion(Fusion):
             received = functional.gelu(messages(norm(nodes), there))
             nodes = nodes + self.dropout(received)
         sequence, stream_weights = self.over_streams(nodes, there)
-        return fused(
+        return make_output(
             sequence,
             any_valid(inputs.masks),
             weights=dict(zip(self.names, stream_weights.unbind(dim=-1), strict=True)),

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from avalign.fusion.families.early import EarlyFusion
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamHeads
 from avalign.fusion.layers.masking import (
     any_valid,
@@ -67,7 +67,7 @@ class HybridFusion(Fusion):
         available = torch.cat([there, mask[..., None]], dim=2)
         stream_weights = masked_softmax(self.logits.expand_as(available), available)
         own, common = stream_weights[..., :-1], stream_weights[..., -1:]
-        return fused(
+        return make_output(
             weighted_sum(predictions, stream_weights),
             mask,
             weights=by_name(self.names, own + common * equal_weights(there)),

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from avalign.errors import ParameterError
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamHeads
 from avalign.fusion.layers.masking import (
     any_valid,
@@ -81,7 +81,7 @@ class LateFusion(Fusion):
             else StreamHeads(dims, out_dim, hidden=hidden, dropout=dropout)
         )
 
-    def predictions(self, inputs: FusionInput) -> tuple[Tensor, Tensor]:
+    def predict(self, inputs: FusionInput) -> tuple[Tensor, Tensor]:
         """Predict from each stream alone: values (B, T, S, out_dim), mask (B, T, S)."""
         streams = inputs.streams
         if self.heads is not None:
@@ -105,9 +105,9 @@ class LateAverageFusion(LateFusion):
 
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Average over the streams."""
-        values, mask = self.predictions(inputs)
+        values, mask = self.predict(inputs)
         stream_weights = equal_weights(mask)
-        return fused(
+        return make_output(
             weighted_sum(values, stream_weights),
             any_valid(inputs.masks),
             weights=by_name(self.names, stream_weights),
@@ -170,9 +170,9 @@ class LateWeightedFusion(LateFusion):
 
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Average over the streams by their weights."""
-        values, mask = self.predictions(inputs)
+        values, mask = self.predict(inputs)
         stream_weights = masked_softmax(self.logits.expand_as(mask), mask)
-        return fused(
+        return make_output(
             weighted_sum(values, stream_weights),
             any_valid(inputs.masks),
             weights=by_name(self.names, stream_weights),
@@ -201,13 +201,13 @@ class LateVotingFusion(LateFusion):
 
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Count the votes."""
-        values, mask = self.predictions(inputs)
+        values, mask = self.predict(inputs)
         probabilities = torch.softmax(values, dim=-1)
         cast = functional.one_hot(probabilities.argmax(dim=-1), self.out_dim)
         votes = cast + probabilities - probabilities.detach()
         stream_weights = equal_weights(mask)
         counted = weighted_sum(votes, mask.to(votes.dtype))
-        return fused(
+        return make_output(
             counted + 0.5 * weighted_sum(probabilities, stream_weights),
             any_valid(inputs.masks),
             weights=by_name(self.names, stream_weights),
@@ -255,6 +255,6 @@ class LateStackingFusion(LateFusion):
 
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Combine by the second network."""
-        values, mask = self.predictions(inputs)
+        values, mask = self.predict(inputs)
         seen = torch.cat([values.flatten(2), mask.to(values.dtype)], dim=-1)
-        return fused(self.combine(seen), any_valid(inputs.masks))
+        return make_output(self.combine(seen), any_valid(inputs.masks))

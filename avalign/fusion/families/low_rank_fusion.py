@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from avalign.fusion.families.tensor_fusion import TensorFusion, augmented
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid
 from avalign.fusion.layers.options import checked_count
@@ -75,9 +75,9 @@ class LowRankFusion(Fusion):
             for rows, factor in zip(encoded.values(), self.factors, strict=True)
         ]
         product = reduce(torch.mul, parts)
-        return fused(product.sum(dim=-3) + self.bias, any_valid(inputs.masks))
+        return make_output(product.sum(dim=-3) + self.bias, any_valid(inputs.masks))
 
-    def rebuilt_weight(self) -> Tensor:
+    def rebuild_weight(self) -> Tensor:
         """Weight that tensor fusion would have: (out_dim, (stream_dim + 1) ** streams)."""
         product = reduce(
             lambda left, right: (left[:, :, None] * right[:, None]).flatten(1, 2), self.factors
@@ -89,6 +89,6 @@ class LowRankFusion(Fusion):
         twin = TensorFusion(self.dims, self.out_dim, stream_dim=self.stream_dim)
         twin.encoders.load_state_dict(self.encoders.state_dict())
         with torch.no_grad():
-            twin.output.weight.copy_(self.rebuilt_weight())
+            twin.output.weight.copy_(self.rebuild_weight())
             twin.output.bias.copy_(self.bias)
         return twin.to(self.bias).train(self.training)

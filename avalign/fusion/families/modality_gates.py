@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders, StreamHeads
 from avalign.fusion.layers.masking import (
     any_valid,
@@ -65,7 +65,7 @@ class ModalityGatesFusion(Fusion):
         values, mask = stack_streams(self.experts(inputs.streams, inputs.masks), inputs.masks)
         seen = torch.cat(list(self.seen(inputs.streams, inputs.masks).values()), dim=-1)
         stream_weights = masked_softmax(self.gate(seen), mask)
-        return fused(
+        return make_output(
             weighted_sum(values, stream_weights),
             any_valid(inputs.masks),
             weights=by_name(self.names, stream_weights),

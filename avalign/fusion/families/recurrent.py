@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from avalign.errors import ParameterError
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid
 from avalign.fusion.layers.onnx_recurrence import run_recurrent
@@ -96,7 +96,7 @@ class RecurrentFusion(Fusion):
             _run(network, rows, _time_order(mask, backwards=bool(number)))
             for number, network in enumerate(self.directions)
         ]
-        return fused(self.output(torch.cat(states, dim=-1)), mask)
+        return make_output(self.output(torch.cat(states, dim=-1)), mask)
 
 
 def _time_order(mask: Tensor, *, backwards: bool) -> Tensor:
@@ -111,9 +111,9 @@ def _time_order(mask: Tensor, *, backwards: bool) -> Tensor:
 
 
 def _run(network: nn.Module, rows: Tensor, order: Tensor) -> Tensor:
-    """Run over rows in the order of their places; the states are in the rows' order."""
+    """Run over rows in the given order; the states come back in the rows' own order."""
     index = order[..., None]
     ordered = torch.zeros_like(rows).scatter(1, index.expand_as(rows), rows)
-    assert isinstance(network, nn.RNNBase)  # a ModuleList forgets it
+    assert isinstance(network, nn.RNNBase)  # a ModuleList loses the type
     states = run_recurrent(network, ordered)
     return states.gather(1, index.expand_as(states))

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from avalign.errors import ParameterError
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid
 from avalign.fusion.layers.options import checked_count
@@ -87,7 +87,7 @@ class TensorFusion(Fusion):
         self.output = nn.Linear(columns, out_dim)
 
     def fuse(self, inputs: FusionInput) -> FusionOutput:
-        """Multiply everything with everything."""
+        """Take the outer product and map it linearly."""
         encoded = self.encoders(inputs.streams, inputs.masks)
         product = augmented_outer_product(list(encoded.values()))
-        return fused(self.output(product), any_valid(inputs.masks))
+        return make_output(self.output(product), any_valid(inputs.masks))

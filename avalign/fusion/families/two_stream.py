@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders, TemporalEncoder
 from avalign.fusion.layers.masking import any_valid
 from avalign.fusion.layers.options import checked_width
@@ -69,4 +69,6 @@ class TwoStreamFusion(Fusion):
             for name, network in zip(self.names, self.networks, strict=True)
         ]
         there = torch.stack(list(inputs.masks.values()), dim=-1).to(found[0].dtype)
-        return fused(self.join(torch.cat([*found, there], dim=-1)), any_valid(inputs.masks))
+        return make_output(
+            self.join(torch.cat([*found, there], dim=-1)), any_valid(inputs.masks)
+        )

@@ -1,4 +1,4 @@
-"""Multi-head attention for every family that attends: one place, one set of masks."""
+"""Multi-head attention for every family that attends: one implementation, one set of masks."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def attend(
     allowed = _allowed(key_mask, bias)
     mask = None
     if allowed is not None:
-        # What the backends do with a query without any key differs. Here it may look
-        # at everything, and its answer is thrown away.
+        # Backends differ on a query without any key: here it attends to everything, and its
+        # result is discarded.
         has_key = allowed.any(dim=-1, keepdim=True)
         mask = allowed | ~has_key
         if bias is not None:

@@ -1,4 +1,4 @@
-"""Checks of what a fusion is handed, so that every family names what is wrong alike."""
+"""Checks of what a fusion is given: the same messages for every family."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def check_values(
     """Check that valid rows are finite and that every item has a stream."""
     there = torch.stack([mask.any(dim=1) for mask in masks.values()]).any(dim=0)
     tensors = [*streams.values(), *quality.values()]
-    # One question to the device, not one for each tensor.
+    # One synchronisation with the device, not one for each tensor.
     if torch.stack([there.all(), *(values.isfinite().all() for values in tensors)]).all():
         return
     for name, values in streams.items():

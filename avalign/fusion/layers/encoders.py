@@ -1,4 +1,4 @@
-"""What families put in front of the fusion itself: projections and places in time."""
+"""What families put in front of the fusion itself: projections and positions in time."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class TemporalEncoder(nn.Module):
     def forward(self, rows: Tensor, mask: Tensor) -> Tensor:
         """Encode rows (B, T, dim); zeros where the mask (B, T) is False."""
         for norm, convolution in zip(self.norms, self.convolutions, strict=True):
-            # Zeros in masked rows look to a convolution like the end of the sequence.
+            # To a convolution, zeros in masked rows are like the end of the sequence.
             clean = zero_masked(norm(rows), mask)
             new = nn.functional.gelu(convolution(clean.transpose(1, 2)).transpose(1, 2))
             rows = rows + self.dropout(new)
@@ -129,6 +129,6 @@ class PositionalEncoding(nn.Module):
     """Add `positional_encoding` of the row number to rows; any length, no parameters."""
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Add to each row (B, T, D) its place."""
+        """Add the encoding of its position to each row (B, T, D)."""
         positions = torch.arange(rows.shape[1], device=rows.device)
         return rows + positional_encoding(positions, rows.shape[2]).to(rows.dtype)

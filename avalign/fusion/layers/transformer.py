@@ -124,7 +124,7 @@ class Transformer(nn.Module):
 
 
 class AttentionMaps:
-    """Gathers attention weights by name while layers go by."""
+    """Attention weights by name, gathered layer by layer."""
 
     def __init__(self) -> None:
         self._layers: dict[str, list[Tensor]] = {}
@@ -135,6 +135,6 @@ class AttentionMaps:
             if weights is not None:
                 self._layers.setdefault(name, []).append(weights)
 
-    def together(self) -> dict[str, Tensor]:
+    def merge_layers(self) -> dict[str, Tensor]:
         """Put the heads of all layers side by side: (B, layers * heads, Q, K) by name."""
         return {name: torch.cat(maps, dim=1) for name, maps in self._layers.items()}

@@ -185,10 +185,12 @@ class ContrastiveSpace(TorchEstimator):
     ) -> Objective:
         stride = self._rows_of_audio()
         audio_clips = [slice(stride * clip.start, stride * clip.stop) for clip in clips]
-        components, lip_scale = _components(
-            _centred(streams["lips"], clips), self._settings().lip_components
+        components, lip_scale = _principal_components(
+            _subtract_clip_means(streams["lips"], clips), self._settings().lip_components
         )
-        audio_scale = _centred(streams["audio"], audio_clips).std(dim=0, correction=0)
+        audio_scale = _subtract_clip_means(streams["audio"], audio_clips).std(
+            dim=0, correction=0
+        )
         for member in network:
             member.lip_components.copy_(components)
             member.lip_scale.copy_(lip_scale)
@@ -300,12 +302,12 @@ class _Windows:
         return audio, audible, self.lips[self.index[units]], self.inside[units]
 
 
-def _centred(rows: Tensor, clips: Clips) -> Tensor:
+def _subtract_clip_means(rows: Tensor, clips: Clips) -> Tensor:
     """Take the mean of its clip off each row."""
     return torch.cat([rows[clip] - rows[clip].mean(dim=0) for clip in clips])
 
 
-def _components(moves: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
+def _principal_components(moves: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
     """Principal components of rows, best first, and the deviation along each."""
     variances, directions = torch.linalg.eigh(moves.double().T @ moves.double() / len(moves))
     components = directions.flip(1)[:, :wanted]

@@ -28,7 +28,7 @@ _FORMAT = 1
 _LARGEST_ARRAYS_BYTES = 1024 * 1024 * 1024
 _LARGEST_SETTINGS_BYTES = 1024 * 1024
 _MOST_COLUMNS = 65_536
-# Products of what no estimator learns overflow.
+# Products of absurd sizes overflow.
 _LARGEST_VALUE = 1e15
 _HINT = "name a folder written by an estimator's save"
 
@@ -53,7 +53,7 @@ def write_estimator(
         folder, overwrite, replaceable=_is_estimator, kind="a saved estimator"
     ) as built:
         (built / ARRAYS_FILE).write_bytes(save(arrays))
-        text = json.dumps(settings, indent=2, default=_plain) + "\n"
+        text = json.dumps(settings, indent=2, default=_to_json_value) + "\n"
         (built / SETTINGS_FILE).write_text(text, encoding="utf-8")
 
 
@@ -89,7 +89,7 @@ def _is_estimator(folder: Path) -> bool:
     return SETTINGS_FILE in names and names <= {SETTINGS_FILE, ARRAYS_FILE}
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     """Turn numbers of NumPy, and groups of settings, into what JSON knows."""
     if isinstance(value, np.generic):
         return value.item()

@@ -99,12 +99,12 @@ def lag_contrast(
     lags = torch.arange(-reach, reach + 1, device=matched.device).float()
     offset = lags - lag_rows[:, None]
     target = torch.softmax(-0.5 * (offset / tolerance_rows) ** 2, dim=1)
-    found = _with_no_match(matched, no_match)
-    rejected = _with_no_match(foreign, no_match)
+    found = _log_posterior(matched, no_match)
+    rejected = _log_posterior(foreign, no_match)
     return -(target * found[:, :-1]).sum(dim=1).mean() - rejected[:, -1].mean()
 
 
-def _with_no_match(scores: Tensor, no_match: Tensor) -> Tensor:
+def _log_posterior(scores: Tensor, no_match: Tensor) -> Tensor:
     """Log posterior of every lag and, last, of no match."""
     null = no_match + math.log(scores.shape[1])
     return torch.log_softmax(torch.cat([scores, null.expand(len(scores), 1)], dim=1), dim=1)
@@ -113,7 +113,7 @@ def _with_no_match(scores: Tensor, no_match: Tensor) -> Tensor:
 def distance(first: Tensor, second: Tensor, metric: Metric = "euclidean") -> Tensor:
     """Distance of rows (..., D): the length of their difference, or one minus their cosine."""
     if metric == "euclidean":
-        # The root has no gradient at 0: keep a hair's breadth away from it.
+        # The root has no gradient at 0: stay slightly above it.
         squared = (first - second).square().sum(dim=-1)
         return squared.clamp(min=torch.finfo(squared.dtype).tiny).sqrt()
     if metric == "cosine":
@@ -246,7 +246,7 @@ def correlation_loss(
     G. Andrew, R. Arora, J. Bilmes and K. Livescu, "Deep canonical correlation analysis",
     ICML 2013.
     """
-    # Covariances are inverted: single precision does not carry that.
+    # Covariances are inverted: single precision is not enough for that.
     sides = [side.double() - side.double().mean(dim=0) for side in (first, second)]
     across = sides[0].T @ sides[1] / len(first)
     for number, side in enumerate(sides):

@@ -1,4 +1,4 @@
-"""What sound and lips share, and what each has to itself."""
+"""Shared and private representations of audio and lips."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def train(
 
 
 def _batches(units: int, batch: int | None) -> Iterator[Tensor]:
-    """Draw batches for ever."""
+    """Draw batches without end."""
     if batch is None or batch >= units:
         while True:
             yield torch.arange(units)
@@ -180,7 +180,7 @@ class TorchEstimator(SpaceEstimator):
         return {name: each.cpu().numpy() for name, each in self.network_.state_dict().items()}
 
     def expected_arrays(self) -> dict[str, Shape]:  # noqa: D102 (as in `SpaceEstimator`)
-        # On this device tensors have shapes and no memory, whatever a file asks for.
+        # On the meta device tensors have shapes and no memory, whatever a file asks for.
         with torch.device("meta"):
             state = self._build(self.columns_).state_dict()
         return {name: (np.float32, tuple(each.shape)) for name, each in state.items()}

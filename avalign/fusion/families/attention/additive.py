@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.attention import AdditiveAttention
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid, masked_mean, stack_streams
@@ -63,6 +63,6 @@ class AdditiveAttentionFusion(Fusion):
         )
         mask = any_valid(inputs.masks)
         weights = dict(zip(self.names, stream_weights.unbind(dim=-1), strict=True))
-        answer = fused(rows, mask, weights=weights)
+        answer = make_output(rows, mask, weights=weights)
         pooled, _ = self.over_time(answer.sequence, mask)
         return replace(answer, pooled=pooled)

@@ -1,4 +1,4 @@
-"""The bottleneck transformer (MBT): streams speak to each other through a few rows only."""
+"""The bottleneck transformer (MBT): streams exchange information through a few rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from avalign.errors import ParameterError
 from avalign.fusion.families.attention.unaligned import UnalignedFusion
-from avalign.fusion.interface import FusionInput, FusionOutput, fused
+from avalign.fusion.interface import FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.attention import AdditiveAttention
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid, masked_mean, stack_streams
@@ -46,7 +46,7 @@ class BottleneckLayer(nn.Module):
         Gives the new rows of each stream, the mean of what the streams that are there made of
         the shared rows, and the maps (B, heads, T + N, T + N), None where not asked for.
         """
-        outputs, opinions, maps = [], [], []
+        outputs, updates, maps = [], [], []
         always = torch.ones_like(shared[..., 0], dtype=torch.bool)
         for own, mask, block in zip(rows, masks, self.blocks, strict=True):
             seen, weights = block(
@@ -55,11 +55,11 @@ class BottleneckLayer(nn.Module):
                 need_weights=need_weights,
             )
             outputs.append(seen[:, : own.shape[1]])
-            opinions.append(seen[:, own.shape[1] :])
+            updates.append(seen[:, own.shape[1] :])
             maps.append(weights)
         there = torch.stack([mask.any(dim=1) for mask in masks], dim=1)
-        agreed = masked_mean(torch.stack(opinions, dim=1), there[:, :, None], dim=1)
-        return outputs, agreed, maps
+        mean_update = masked_mean(torch.stack(updates, dim=1), there[:, :, None], dim=1)
+        return outputs, mean_update, maps
 
 
 class BottleneckTransformerFusion(UnalignedFusion):
@@ -146,9 +146,9 @@ class BottleneckTransformerFusion(UnalignedFusion):
         there = self.masks_on_target_clock(inputs)
         values, valid = stack_streams(nearest, there)
         sequence, stream_weights = self.over_streams(self.norm(values), valid)
-        return fused(
+        return make_output(
             sequence,
             any_valid(there),
             weights=dict(zip(self.names, stream_weights.unbind(dim=-1), strict=True)),
-            attention=maps.together(),
+            attention=maps.merge_layers(),
         )

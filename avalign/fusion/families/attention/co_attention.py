@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import PositionalEncoding, StreamEncoders
 from avalign.fusion.layers.masking import any_valid, masked_mean, stack_streams
 from avalign.fusion.layers.options import checked_count
@@ -89,8 +89,8 @@ class CoAttentionFusion(Fusion):
                 attended = own.rows + answers
                 rows[name] = attended + feed_forward(attended)
         values, there = stack_streams(rows, inputs.masks)
-        return fused(
+        return make_output(
             self.norm(masked_mean(values, there, dim=2)),
             any_valid(inputs.masks),
-            attention=maps.together(),
+            attention=maps.merge_layers(),
         )

@@ -1,4 +1,4 @@
-"""Gated cross-attention: other streams are let in by gates that begin closed."""
+"""Gated cross-attention: other streams pass gates that begin closed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from avalign.fusion.families.attention.unaligned import UnalignedFusion
-from avalign.fusion.interface import FusionInput, FusionOutput, fused
+from avalign.fusion.interface import FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid
 from avalign.fusion.layers.options import checked_count
@@ -48,10 +48,10 @@ class GatedCrossAttention(nn.Module):
 
 
 class GatedCrossAttentionFusion(UnalignedFusion):
-    """Flamingo's way: between the layers of the target's own model, gates let others in.
+    """Flamingo: gated cross-attention between the layers of the target's own model.
 
-    Each layer lets the target ask the other streams through a gated cross-attention, and
-    then look at itself. At initialisation the gates are closed, and the others have no
+    In each layer the target attends to the other streams through a gated cross-attention,
+    and then to itself. At initialisation the gates are closed, and the others have no
     influence whatever. Streams may differ in length and rate. Where the target is missing,
     a learnt row asks in its place. Maps are named ``attention["lips->audio"]``, who asks
     first.
@@ -96,7 +96,7 @@ class GatedCrossAttentionFusion(UnalignedFusion):
         self.norm = nn.LayerNorm(out_dim)
 
     def fuse(self, inputs: FusionInput) -> FusionOutput:
-        """Alternate between asking the others and looking at oneself."""
+        """Alternate between gated cross-attention and self-attention."""
         encoded = self.encoders(inputs.streams, inputs.masks)
         rows = torch.where(
             inputs.masks[self.target][..., None], encoded[self.target], self.missing
@@ -111,11 +111,11 @@ class GatedCrossAttentionFusion(UnalignedFusion):
             rows, weights = gated(rows, memories, need_weights=inputs.need_weights)
             for name, layer in zip(self.sources, weights, strict=True):
                 maps.add(f"{self.target}->{name}", layer)
-            # Only true rows of the target are seen, so that others change nothing at first.
+            # Only valid rows of the target are seen, so that others change nothing at first.
             rows, layer = own(rows, inputs.masks[self.target], need_weights=inputs.need_weights)
             maps.add(f"{self.target}->{self.target}", layer)
-        return fused(
+        return make_output(
             self.norm(rows),
             any_valid(self.masks_on_target_clock(inputs)),
-            attention=maps.together(),
+            attention=maps.merge_layers(),
         )

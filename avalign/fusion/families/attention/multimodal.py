@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from avalign.fusion.families.attention.unaligned import UnalignedFusion
-from avalign.fusion.interface import FusionInput, FusionOutput, fused
+from avalign.fusion.interface import FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid, zero_masked
 from avalign.fusion.layers.options import checked_count
@@ -130,8 +130,8 @@ class MultimodalTransformerFusion(UnalignedFusion):
             rows, weights = over_time(rows, mask, need_weights=inputs.need_weights)
             maps.add(f"{name}->{name}", *weights)
             parts.append(self.on_target_clock(name, zero_masked(rows, mask), inputs))
-        return fused(
+        return make_output(
             self.output(self.norm(torch.cat(parts, dim=-1))),
             any_valid(self.masks_on_target_clock(inputs)),
-            attention=maps.together(),
+            attention=maps.merge_layers(),
         )

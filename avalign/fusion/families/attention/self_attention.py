@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.attention import AdditiveAttention
 from avalign.fusion.layers.encoders import PositionalEncoding, StreamEncoders
 from avalign.fusion.layers.masking import any_valid, stack_streams
@@ -77,9 +77,9 @@ class SelfAttentionFusion(Fusion):
             dict(zip(self.names, by_stream, strict=True)), inputs.masks
         )
         sequence, stream_weights = self.over_streams(values, there)
-        return fused(
+        return make_output(
             sequence,
             any_valid(inputs.masks),
             weights=dict(zip(self.names, stream_weights.unbind(dim=-1), strict=True)),
-            attention=maps.together(),
+            attention=maps.merge_layers(),
         )

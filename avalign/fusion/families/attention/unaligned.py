@@ -1,4 +1,4 @@
-"""Base of the families that find out themselves which rows of the streams belong together."""
+"""Base of the families that attend over time, so that streams need not be aligned."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class UnalignedFusion(Fusion):
         return numbers / self.rates_hz[name]
 
     def add_positions(self, name: str, rows: Tensor) -> Tensor:
-        """Add to each row (B, T, D) its place in time, counted in rows of the target."""
+        """Add the encoding of its time, in rows of the target, to each row (B, T, D)."""
         positions = self.times(name, rows) * self.rates_hz[self.target]
         return rows + positional_encoding(positions, rows.shape[2]).to(rows.dtype)
 
