@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from avalign.fusion.interface import Fusion
 
-__all__ = ["FAMILIES", "Family", "build_fusion", "family", "list_fusions"]
+__all__ = ["FAMILIES", "Family", "build_fusion", "find_family", "list_fusions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ def list_fusions() -> tuple[str, ...]:
     return tuple(entry.name for entry in FAMILIES)
 
 
-def family(name: str) -> Family:
+def find_family(name: str) -> Family:
     """Look a family up.
 
     Parameters
@@ -279,7 +279,7 @@ def build_fusion(name: str, dims: Mapping[str, int], out_dim: int, **options: ob
     >>> from avalign.fusion import build_fusion
     >>> fusion = build_fusion("early", dims={"audio": 39, "lips": 120}, out_dim=128)
     """
-    built: type[Fusion] = family(name).load()
+    built: type[Fusion] = find_family(name).load()
     known = [
         key for key in inspect.signature(built).parameters if key not in ("dims", "out_dim")
     ]

@@ -21,9 +21,9 @@ from .learning.network import to_model as to_model
 from .learning.registry import SPACES as SPACES
 from .learning.registry import SpaceMethod as SpaceMethod
 from .learning.registry import build_space as build_space
+from .learning.registry import find_space as find_space
 from .learning.registry import list_spaces as list_spaces
 from .learning.registry import load_space as load_space
-from .learning.registry import space_method as space_method
 from .model import SHIPPED_WEIGHTS as SHIPPED_WEIGHTS
 from .model import SpaceModel as SpaceModel
 from .model import blame_installation as blame_installation

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from avalign.space.learning.estimator import SpaceEstimator
 
-__all__ = ["SPACES", "SpaceMethod", "build_space", "list_spaces", "load_space", "space_method"]
+__all__ = ["SPACES", "SpaceMethod", "build_space", "find_space", "list_spaces", "load_space"]
 
 
 class SpaceMethod(MethodEntry):
@@ -146,7 +146,7 @@ def list_spaces() -> tuple[str, ...]:
     return tuple(each.name for each in SPACES)
 
 
-def space_method(name: str) -> SpaceMethod:
+def find_space(name: str) -> SpaceMethod:
     """Look up one way to learn a shared space.
 
     Parameters
@@ -194,7 +194,7 @@ def build_space(name: str, **parameters: Any) -> SpaceEstimator:
     MissingDependencyError
         If it needs torch, which is missing.
     """
-    return space_method(name).load()().set_params(**parameters)
+    return find_space(name).load()().set_params(**parameters)
 
 
 def load_space(folder: Path | str) -> SpaceEstimator:
@@ -220,7 +220,7 @@ def load_space(folder: Path | str) -> SpaceEstimator:
     from avalign.space.learning.files import read_name
 
     try:
-        method = space_method(read_name(folder))
+        method = find_space(read_name(folder))
     except ParameterError as error:
         raise MediaError(f"{folder}: {error.message}", error.hint) from None
     return method.load().load(folder)

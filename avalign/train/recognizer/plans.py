@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from avalign.errors import ParameterError
-from avalign.fusion import family
+from avalign.fusion import find_family
 from avalign.recognition import StreamSettings, UtteranceAugmentation
 from avalign.train.recognizer.distributed import choose_device
 from avalign.train.recognizer.objective import LossWeights
@@ -209,7 +209,7 @@ class RecognizerPlan:
         ParameterError
             If there is no such fusion or device.
         """
-        family(self.fusion)
+        find_family(self.fusion)
         choose_device(self.device)
 
     def shape(self) -> dict[str, Any]:
@@ -227,7 +227,7 @@ class RecognizerPlan:
             "width": self.width,
             "dropout": self.dropout,
             "statistics": self.statistics,
-            "context": family(self.fusion).combines == "features",
+            "context": find_family(self.fusion).combines == "features",
         }
 
 
