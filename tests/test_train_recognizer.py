@@ -20,7 +20,7 @@ from safetensors.torch import load_file  # noqa: E402
 from training import LOOP, corpus, run  # noqa: E402
 
 from avalign.errors import MediaError, NoAnswerError, ParameterError  # noqa: E402
-from avalign.fusion import family, list_fusions  # noqa: E402
+from avalign.fusion import find_family, list_fusions  # noqa: E402
 from avalign.recognition.evaluation.conditions import Condition, condition_batches  # noqa: E402
 from avalign.recognition.material.augmentation import CLEAN, UtteranceAugmentation  # noqa: E402
 from avalign.recognition.material.batches import BatchSource, make_batch  # noqa: E402
@@ -309,7 +309,8 @@ def test_the_rate_rises_and_falls():
 @pytest.mark.parametrize("name", list_fusions())
 def test_late_fusion_stays_late(name):
     """Nothing that joins rows of the streams comes after a combination of decisions."""
-    is_late = family(name).row in ("F2", "F3", "F4")
+    is_late = name.startswith("late_")
+    assert (find_family(name).combines == "decisions") is is_late
     assert RecognizerPlan(fusion=name).shape()["context"] is not is_late
 
 
