@@ -12,8 +12,10 @@ from .rows import TRANSCRIPT_SUFFIXES as TRANSCRIPT_SUFFIXES
 from .splits import BY_SENTENCE as BY_SENTENCE
 from .splits import check_split as check_split
 from .splits import fold_split as fold_split
+from .splits import held_out as held_out
 from .splits import leaked_speakers as leaked_speakers
 from .splits import leave_one_speaker_out as leave_one_speaker_out
+from .splits import read_split as read_split
 from .splits import sentence_split as sentence_split
 from .splits import speaker_folds as speaker_folds
 from .splits import speaker_split as speaker_split

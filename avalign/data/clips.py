@@ -43,13 +43,7 @@ UNREADABLE = (
 
 
 def default_cache_dir() -> Path:
-    """Name the folder for extracted clips.
-
-    Returns
-    -------
-    Path
-        ``avalign/clips`` in the user's cache folder (``XDG_CACHE_HOME`` or ``~/.cache``).
-    """
+    """Name the folder for extracted clips: ``avalign/clips`` in the user's cache folder."""
     return (
         Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avalign" / "clips"
     )
@@ -124,21 +118,11 @@ def load_clip(
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What became of one file.
+    """What became of one file."""
 
-    Parameters
-    ----------
-    row : ManifestRow
-        The first row that names the file.
-    was_kept : bool
-        It was extracted before.
-    error : AvalignError or None
-        Why it could not be extracted.
-    """
-
-    row: ManifestRow
-    was_kept: bool
-    error: AvalignError | None
+    row: ManifestRow  # the first that names the file
+    was_kept: bool  # extracted before
+    error: AvalignError | None  # why it could not be extracted
 
 
 @dataclass(frozen=True, slots=True)

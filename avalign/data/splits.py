@@ -327,18 +327,7 @@ def speaker_folds(
 
 
 def sentence_key(row: ManifestRow) -> str:
-    """Say which sentence a row holds; one whose words nobody states is its own.
-
-    Parameters
-    ----------
-    row : ManifestRow
-        The row.
-
-    Returns
-    -------
-    str
-        Its words without regard to case and blanks, or its file.
-    """
+    """Return the words of a row without regard to case and blanks, or its file."""
     return " ".join(row.text.casefold().split()) or f"\0{row.path}\0{row.start_s}"
 
 

@@ -139,22 +139,11 @@ def _read_parquet(table: Path) -> tuple[list[str], Rows]:
 
 @dataclass(frozen=True, slots=True)
 class _ParquetPlan:
-    """How to read a table so that no part of it takes much memory.
+    """How to read a table so that no part of it takes much memory."""
 
-    Parameters
-    ----------
-    columns : list of str
-        The columns that are read. Lists and the like are left out: a row of them may hold
-        any number of values.
-    texts : list of str
-        Those that are read as what different texts they hold, and which each row has.
-    batch_rows : int
-        Rows that are read at once.
-    """
-
-    columns: list[str]
-    texts: list[str]
-    batch_rows: int
+    columns: list[str]  # without lists and the like, which may be any length
+    texts: list[str]  # read as dictionaries
+    batch_rows: int  # read at once
 
 
 def _plan_parquet(table: Path, file: Any) -> _ParquetPlan:

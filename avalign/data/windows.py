@@ -120,44 +120,13 @@ def cut_window(
 
 
 def cut_clip(clip: SourceClip, *, start_s: float, length_s: float) -> SourceClip:
-    """Cut a span out of a clip, samples and all, as if it were a file of its own.
-
-    Parameters
-    ----------
-    clip : SourceClip
-        Where the span is cut from.
-    start_s, length_s : float
-        The span, on the clock of the clip.
-
-    Returns
-    -------
-    SourceClip
-        The span; its clock starts at 0.
-
-    Raises
-    ------
-    ParameterError
-        If the length is not positive, or a number is not finite.
-    """
+    """Cut a span out of a clip, samples and all, as if it were a file of its own."""
     streams = cut_window(clip, start_s=start_s, length_s=length_s)
     return SourceClip(streams, cut_audio(clip.audio, start_s=start_s, length_s=length_s))
 
 
 def cut_audio(audio: AudioStream, *, start_s: float, length_s: float) -> AudioStream:
-    """Cut samples; the clock of the result starts at the cut.
-
-    Parameters
-    ----------
-    audio : AudioStream
-        The sound of a clip.
-    start_s, length_s : float
-        The span to cut, on the clock of the clip; it may reach beyond the sound.
-
-    Returns
-    -------
-    AudioStream
-        The samples that lie in the span; ``start_s`` is exact to a fraction of a sample.
-    """
+    """Cut samples; the clock starts at the cut, exact to a fraction of a sample."""
     rate_hz = audio.sample_rate_hz
     place = (start_s - audio.start_s) * rate_hz
     edge = EDGE_S * rate_hz
@@ -167,20 +136,7 @@ def cut_audio(audio: AudioStream, *, start_s: float, length_s: float) -> AudioSt
 
 
 def cut_lips(lips: LipStream, *, start_s: float, length_s: float) -> LipStream:
-    """Cut the pictures of a span; the clock of the result starts at the cut.
-
-    Parameters
-    ----------
-    lips : LipStream
-        One face of a clip.
-    start_s, length_s : float
-        The span to cut, on the clock of the clip.
-
-    Returns
-    -------
-    LipStream
-        The rows in [start_s, start_s + length_s), possibly none.
-    """
+    """Cut the frames in [start_s, start_s + length_s); the clock starts at the cut."""
     ends_s = start_s - EDGE_S, start_s + length_s - EDGE_S
     cut = take_lips(lips, slice(*np.searchsorted(lips.times_s, ends_s)))
     return replace(cut, times_s=cut.times_s - start_s)
@@ -236,22 +192,7 @@ def picture_span_s(streams: ClipStreams) -> tuple[float, float]:
 def face_share(
     streams: ClipStreams, starts_s: NDArray[np.float64], length_s: float
 ) -> NDArray[np.float64]:
-    """Share of the pictures of each window that show a usable face, whichever it is.
-
-    Parameters
-    ----------
-    streams : ClipStreams
-        The clip.
-    starts_s : ndarray of shape (W,), float64
-        Where the windows start.
-    length_s : float
-        How long they are.
-
-    Returns
-    -------
-    ndarray of shape (W,), float64
-        From 0 to 1.
-    """
+    """Compute the fraction of each window's frames that show a usable face: float64 [W]."""
     usable_s = [lips.times_s[lips.valid] for lips in streams.lips]
     if not usable_s:
         return np.zeros(len(starts_s))
@@ -264,22 +205,7 @@ def face_share(
 def speech_share(
     streams: ClipStreams, starts_s: NDArray[np.float64], length_s: float
 ) -> NDArray[np.float64]:
-    """Share of each window in which the sound at its place is speech.
-
-    Parameters
-    ----------
-    streams : ClipStreams
-        The clip.
-    starts_s : ndarray of shape (W,), float64
-        Where the windows start.
-    length_s : float
-        How long they are.
-
-    Returns
-    -------
-    ndarray of shape (W,), float64
-        From 0 to 1.
-    """
+    """Compute the fraction of each window in which its audio is speech: float64 [W]."""
     speech = streams.speech
     if len(speech) < 2:
         return np.zeros(len(starts_s))

@@ -41,17 +41,7 @@ OUTER, INNER = slice(0, 20), slice(20, 40)
 
 
 class Canvas:
-    """Draws one frame after the other: picture above, strip below.
-
-    Parameters
-    ----------
-    report : SyncReport
-        The answer about the video.
-    streams : ClipStreams
-        The streams it was measured on.
-    picture_size : tuple of int
-        Width and height of the pictures that will come.
-    """
+    """Draws one frame after the other: picture above, strip below."""
 
     def __init__(
         self, report: SyncReport, streams: ClipStreams, picture_size: tuple[int, int]
@@ -70,20 +60,7 @@ class Canvas:
         self._strip = _Strip(report, streams, (self.size[0], self.size[1] - height))
 
     def draw(self, image: NDArray[np.uint8], time_s: float) -> NDArray[np.uint8]:
-        """Draw the frame of an instant.
-
-        Parameters
-        ----------
-        image : ndarray of shape (H, W, 3), uint8
-            RGB.
-        time_s : float
-            Presentation time.
-
-        Returns
-        -------
-        ndarray of shape (H', W', 3), uint8
-            RGB, of `size`.
-        """
+        """Draw an RGB image uint8 [H, W, 3] at an instant: uint8 [H', W', 3], of `size`."""
         import cv2
 
         width, height = self._picture

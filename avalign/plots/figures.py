@@ -48,18 +48,8 @@ def require_matplotlib() -> None:
 def in_own_style(draw: Callable[Arguments, None]) -> Callable[Arguments, None]:
     """Let a function draw the same whatever settings of matplotlib are in force.
 
-    It reads ``matplotlibrc`` in the current directory, whoever put it there, which may
-    start LaTeX. And what stands between two ``$`` in a name is no formula.
-
-    Parameters
-    ----------
-    draw : callable
-        Draws, and writes what it drew.
-
-    Returns
-    -------
-    callable
-        The same in matplotlib's own style.
+    Matplotlib reads ``matplotlibrc`` in the current directory, whoever put it there, which may
+    start LaTeX; and what stands between two ``$`` in a name is no formula.
     """
 
     @wraps(draw)

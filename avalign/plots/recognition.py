@@ -147,17 +147,7 @@ def _draw_words(
 
 
 def draw_emotion(axes: Any, emotion: Emotion, span_s: tuple[float, float]) -> None:
-    """Draw the probabilities of the classes over time, and of the whole clip.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Where to.
-    emotion : Emotion
-        What was recognised.
-    span_s : tuple of float
-        First and last second of the clip.
-    """
+    """Draw the probabilities of the classes over time, and of the whole clip."""
     axes.set_title(
         "Probabilities in windows of 2 s; the whole clip at the right",
         loc="left",

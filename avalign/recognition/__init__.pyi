@@ -39,6 +39,7 @@ from .material.augmentation import CLEAN as CLEAN
 from .material.augmentation import UtteranceAugmentation as UtteranceAugmentation
 from .material.batches import Batch as Batch
 from .material.batches import BatchSource as BatchSource
+from .material.bulk_features import features_in_bulk as features_in_bulk
 from .material.features import FEATURES as FEATURES
 from .material.features import RATE_HZ as RATE_HZ
 from .material.features import audio_features_batch as audio_features_batch

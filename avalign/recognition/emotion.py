@@ -30,20 +30,7 @@ _WINDOWS_AT_ONCE = 32
 
 
 def answer_emotion(report: RecognitionReport, asked: ClipPrediction) -> RecognitionReport:
-    """Tell the classes, of the whole and over time; abstain where none is likely enough.
-
-    Parameters
-    ----------
-    report : RecognitionReport
-        What is known so far.
-    asked : ClipPrediction
-        The clip, and what a model with classes told of it.
-
-    Returns
-    -------
-    RecognitionReport
-        With the probabilities.
-    """
+    """Give the classes, of the whole and over time; abstain where none is likely enough."""
     model, calibration = asked.model, asked.calibration
     labels = model.settings.labels
     assert asked.told.answers.logits is not None

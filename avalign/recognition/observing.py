@@ -39,26 +39,12 @@ _TEXT_STEP_S = 0.02
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipInputs:
-    """What there is of one file for a model to read.
+    """What there is of one file for a model to read."""
 
-    Parameters
-    ----------
-    sequence : AlignedSequence
-        The streams on one clock, the picture's.
-    warp : TimeWarp
-        From the picture's clock to the sound's.
-    audio_lag_ms : float or None
-        The measured lag; None where there is no reliable answer.
-    lag_repaired : bool
-        Whether the sound was moved by it.
-    notes : tuple of str
-        What to know besides.
-    """
-
-    sequence: AlignedSequence
-    warp: TimeWarp
-    audio_lag_ms: float | None
-    lag_repaired: bool
+    sequence: AlignedSequence  # on the picture's clock
+    warp: TimeWarp  # from the picture's clock to the audio's
+    audio_lag_ms: float | None  # None where there is no reliable answer
+    lag_repaired: bool  # whether the audio was moved by it
     notes: tuple[str, ...]
 
 
@@ -87,46 +73,8 @@ def observe(
 ) -> ClipInputs:
     """Read a file, measure its lag, and put its streams on one clock.
 
-    Parameters
-    ----------
-    path : path-like
-        A video, or a sound.
-    settings : RecognizerSettings
-        What the model reads.
-    streams : sequence of str
-        Which of them to give it; all that the file has by default.
-    transcript : Transcript, optional
-        The words with their times, for a model that reads text.
-    audio : path-like, optional
-        A separate file that holds the sound.
-    video_track : int, optional
-        Which picture track, from 0; by default the first that shows a face.
-    audio_track : int, optional
-        Which sound track, from 0; by default the first with speech.
-    channel : int, optional
-        Which channel of the sound, from 0; by default all are averaged, or the one with
-        speech is taken where others hold something else.
-    max_lag_s : float
-        Largest lag to search for.
-    jobs : int, optional
-        Cores to spread the picture over.
-    progress : callable, optional
-        Called with the fraction done, 0 to 1.
-
-    Returns
-    -------
-    ClipInputs
-        The rows. Where the lag is reliably known, at least 40 ms, and its 95 % interval
-        does not hold 0, the sound is moved by it; else the clocks are trusted.
-
-    Raises
-    ------
-    NoAudioError, NoFaceError
-        If nothing is there that the model reads.
-    ParameterError
-        If a stream is none of the model's, or the file is too long.
-    MediaError
-        If a file cannot be read.
+    The arguments are those of `recognize`. The audio is moved by a lag that is reliable, at
+    least 40 ms, and whose 95 % interval does not hold 0; else the clocks are trusted.
     """
     for name in streams:
         if name not in settings.streams:

@@ -51,20 +51,13 @@ class CtcOutput:
 class Transcription:
     """What was read in one clip.
 
-    Parameters
-    ----------
-    free : Transcript
-        The most probable characters, whatever they spell.
-    sentence : Transcript or None
-        The best sentence of the model's grammar; None where it has none, or none fits.
-    misfit : float
-        How little the speech is what the model has learnt. With a grammar: the share of
-        characters in which the sentence differs from what was read freely; infinite where
-        no sentence fits at all. Without: the share of the characters read that belong to
-        words the model has never heard.
+    `misfit` is the fraction of characters in which the sentence differs from what was read
+    freely (infinite where none fits); without a grammar, the fraction of the characters read
+    that belong to words outside the vocabulary.
     """
 
-    free: Transcript
+    free: Transcript  # the most probable characters, whatever they spell
+    # the best of the grammar; None where there is none, or none fits
     sentence: Transcript | None
     misfit: float
 
@@ -232,10 +225,10 @@ class SpeechReader:
 
 
 def _difference(one: str, other: str) -> float:
-    """Characters to insert, delete or replace, as a share of the longer text.
+    """Return the edits of characters as a fraction of the longer text.
 
-    Unlike the score of the sentence, it depends neither on how long the silence around
-    it is, nor on the rows in which a model happens to write its characters.
+    Unlike the score of the sentence, it depends neither on the silence around it, nor on the
+    rows in which a model happens to write its characters.
     """
     row = list(range(len(other) + 1))
     for place, character in enumerate(one, start=1):

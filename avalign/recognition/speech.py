@@ -35,27 +35,7 @@ MOST_TRANSCRIPT_MISFIT = 0.4
 def answer_speech(
     report: RecognitionReport, asked: ClipPrediction, transcript: Transcript | None
 ) -> RecognitionReport:
-    """Read the words, or time those that are known; abstain outside the vocabulary.
-
-    Parameters
-    ----------
-    report : RecognitionReport
-        What is known so far.
-    asked : ClipPrediction
-        The clip, and what a model with a speech head told of it.
-    transcript : Transcript or None
-        The words that are said, where they are known.
-
-    Returns
-    -------
-    RecognitionReport
-        With the words, or why there are none.
-
-    Raises
-    ------
-    NoAnswerError
-        If the transcript cannot be said in so short a time.
-    """
+    """Read the words, or time those that are known; abstain outside the vocabulary."""
     model, calibration = asked.model, asked.calibration
     reader = SpeechReader(model.settings, calibration.timing)
     rows = _spoken_rows(asked)
@@ -125,21 +105,7 @@ def _from_zero(transcript: Transcript) -> Transcript:
 
 
 def speech_score(model: Recognizer, text: str) -> Score:
-    """Make the score by which streams are compared on a text.
-
-    Parameters
-    ----------
-    model : Recognizer
-        A model with a speech head.
-    text : str
-        What was read, as the model spells it.
-
-    Returns
-    -------
-    callable
-        Takes streams, masks and presence of a batch; gives the log-probability of the text
-        per character, of each item.
-    """
+    """Make a score of streams: log-probability of `text` per character, for each item."""
     tokens = torch.from_numpy(Alphabet(model.settings.characters).encode(text))
 
     def score(

@@ -134,18 +134,7 @@ def _row(path: Path, votes: dict[str, str], labels: str) -> ManifestRow:
 
 
 def crema_d_tables(folder: Path) -> list[Path]:
-    """Find the tables of votes.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the corpus was unpacked.
-
-    Returns
-    -------
-    list of Path
-        The files that `read_crema_d` reads.
-    """
+    """Find the tables of votes that `read_crema_d` reads."""
     names = SUMMARY_TABLE, VOTES_TABLE
     return [path for path in find_files(folder, {".csv"}) if path.name in names]
 

@@ -67,18 +67,7 @@ def read_meld(folder: str | os.PathLike[str], *, labels: str = "emotion") -> Man
 
 
 def meld_tables(folder: Path) -> list[Path]:
-    """Find the tables of utterances.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the corpus was unpacked.
-
-    Returns
-    -------
-    list of Path
-        The files that `read_meld` reads.
-    """
+    """Find the tables of utterances that `read_meld` reads."""
     return [path for path in find_files(folder, {".csv"}) if _split_of(path.stem)]
 
 

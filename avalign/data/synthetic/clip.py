@@ -81,28 +81,14 @@ class Disturbance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SyntheticClip:
-    """A clip, and all that is known of it.
-
-    Parameters
-    ----------
-    source : SourceClip
-        Streams and samples, as of any clip.
-    phones : tuple of Phone
-        What is said, with the times at which it is heard.
-    heard, seen : Transcript
-        The words on the clock of the sound, and on that of the picture.
-    warp : TimeWarp
-        From the picture's clock to that of the sound.
-    dropped_s : ndarray of shape (D,), float64
-        Times of the pictures that are missing.
-    """
+    """A clip, and all that is known of it."""
 
     source: SourceClip
-    phones: tuple[Phone, ...]
-    heard: Transcript
-    seen: Transcript
-    warp: TimeWarp
-    dropped_s: NDArray[np.float64]
+    phones: tuple[Phone, ...]  # timed by the audio
+    heard: Transcript  # on the audio's clock
+    seen: Transcript  # on the picture's clock
+    warp: TimeWarp  # from the picture's clock to the audio's
+    dropped_s: NDArray[np.float64]  # float64 [D], times of missing frames
 
 
 def render_clip(
@@ -115,35 +101,7 @@ def render_clip(
     strength: float = 1.0,
     disturbance: Disturbance | None = None,
 ) -> SyntheticClip:
-    """Put a face to a spoken sentence.
-
-    Parameters
-    ----------
-    spoken : Spoken
-        The sentence, as the speaker's voice says it in this emotion.
-    speaker : Speaker
-        Who says it.
-    name : str
-        What the streams say they were made from.
-    seed : int or list of int
-        Decides all that is random here; same seed, same clip.
-    emotion : str
-        One of `avalign.data.synthetic.emotions.EMOTIONS`.
-    strength : float
-        How strongly it shows, 0 to 1.
-    disturbance : Disturbance, optional
-        Lag, warp and losses.
-
-    Returns
-    -------
-    SyntheticClip
-        The sound is as it was spoken; lag and warp move the picture.
-
-    Raises
-    ------
-    ParameterError
-        If the emotion is unknown.
-    """
+    """Put a face to a spoken sentence; lag and warp move the picture, never the audio."""
     if emotion not in EMOTIONS:
         raise ParameterError(
             f"the emotion {emotion!r} is unknown", f"choose among {', '.join(EMOTIONS)}"

@@ -31,23 +31,7 @@ SUFFIXES = tuple(ENDINGS.values())
 
 
 def write_clip(clip: SyntheticClip, stem: Path, facts: Mapping[str, object]) -> dict[str, Path]:
-    """Write the files of a clip side by side.
-
-    Parameters
-    ----------
-    clip : SyntheticClip
-        What to write.
-    stem : Path
-        Folder and name, to which the endings are added. The folder is made.
-    facts : mapping of str to object
-        What else is true of the clip; JSON values.
-
-    Returns
-    -------
-    dict of str to Path
-        ``"streams"``; ``"sound"``, 16 bits at 16 kHz; ``"words"``, as they are seen, in the
-        form of GRID; and ``"truth"``, everything that is known, as JSON.
-    """
+    """Write streams, 16-bit WAV, words as they are seen, and the truth as JSON."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = {kind: stem.with_name(stem.name + ending) for kind, ending in ENDINGS.items()}
     save_streams(clip.source.streams, paths["streams"])

@@ -40,20 +40,7 @@ PAUSE_S, SETTLING_S = 0.2, 0.12
 def mouth_movements(
     phones: Sequence[Phone], times_s: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Move a mouth as the phones ask.
-
-    Parameters
-    ----------
-    phones : sequence of Phone
-        What is said.
-    times_s : ndarray of shape (T,), float64
-        Instants on the clock of the phones.
-
-    Returns
-    -------
-    ndarray of shape (T, 6)
-        See `avalign.data.synthetic.visemes.MOVEMENTS`; the corners stay where they are.
-    """
+    """Move a mouth by the phones: [T, 6], see `MOVEMENTS`; the corners stay where they are."""
     spans = [*_spoken_spans(phones), *_resting_spans(phones)]
     begin_s, end_s = (np.array([span[side] for span in spans]) for side in (0, 1))
     targets = np.array([_target(viseme) for _, _, viseme in spans])

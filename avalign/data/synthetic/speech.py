@@ -42,57 +42,27 @@ SAID_AS = {"a": "[[eI]]"}
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How espeak-ng is to speak.
+    """How espeak-ng is to speak."""
 
-    Parameters
-    ----------
-    name : str
-        A voice of espeak-ng, with a variant, such as ``"en+m3"``.
-    words_per_minute : float
-        80 to 450.
-    pitch, pitch_range : float
-        0 to 100; 50 is the voice's own.
-    volume : float
-        0 to 200; 100 is the voice's own.
-    """
-
-    name: str = "en"
-    words_per_minute: float = 150.0
-    pitch: float = 50.0
-    pitch_range: float = 50.0
-    volume: float = 100.0
+    name: str = "en"  # with a variant, such as "en+m3"
+    words_per_minute: float = 150.0  # 80 to 450
+    pitch: float = 50.0  # 0 to 100; 50 is the voice's own
+    pitch_range: float = 50.0  # 0 to 100; 50 is the voice's own
+    volume: float = 100.0  # 0 to 200; 100 is the voice's own
 
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """One phone, and when it is heard.
+    """One phone, and its span in the audio; a stop begins with its closure."""
 
-    Parameters
-    ----------
-    symbol : str
-        IPA, without marks of stress and length; `SILENCE` for a pause.
-    start_s, end_s : float
-        Times in the sound. A stop begins with its closure.
-    """
-
-    symbol: str
+    symbol: str  # IPA without stress and length; `SILENCE` for a pause
     start_s: float
     end_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A sentence as it was said.
-
-    Parameters
-    ----------
-    audio : AudioStream
-        The sound at 16 kHz.
-    phones : tuple of Phone
-        What is heard, without a gap, from the first sound to the last.
-    words : tuple of Word
-        The words with their times.
-    """
+    """A sentence as it was said, at 16 kHz; its phones have no gaps."""
 
     audio: AudioStream
     phones: tuple[Phone, ...]
@@ -100,29 +70,7 @@ class Spoken:
 
 
 def speak(text: str, voice: Voice | None = None) -> Spoken:
-    """Let espeak-ng say a sentence.
-
-    Parameters
-    ----------
-    text : str
-        Words of letters, with a blank between any two.
-    voice : Voice, optional
-        How to say it.
-
-    Returns
-    -------
-    Spoken
-        The same for the same text, voice and version of espeak-ng.
-
-    Raises
-    ------
-    MissingDependencyError
-        If libespeak-ng is not installed.
-    ParameterError
-        If there is nothing to say, it is not made of words, or the voice is unknown.
-    AvalignError
-        If espeak-ng fails.
-    """
+    """Let espeak-ng say words of letters; the result depends on text, voice and version."""
     voice = voice or Voice()
     words = text.split()
     if not words or not all(word.isalpha() for word in words):
@@ -188,7 +136,6 @@ def _phones(
     """Make spans of events, each of which marks where a phone begins to sound.
 
     A stop begins to sound with its burst, so the silence before it is its closure.
-
     Returns the phones, and the number of the word of each.
     """
     loud = np.flatnonzero(np.abs(samples) > QUIET * np.abs(samples).max())

@@ -79,24 +79,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What a model tells of one case.
-
-    Parameters
-    ----------
-    case : Case
-        The case.
-    speech : CtcOutput or None
-        Of a model with a speech head.
-    probabilities : ndarray of shape (labels,) or None
-        Of a model with a classifier.
-    values : ndarray of shape (values,) or None
-        Of a model with a regression.
-    """
+    """What a model gives for one case: from each head that it has."""
 
     case: Case
     speech: CtcOutput | None
-    probabilities: np.ndarray[Any, np.dtype[np.float64]] | None
-    values: np.ndarray[Any, np.dtype[np.float64]] | None
+    probabilities: np.ndarray[Any, np.dtype[np.float64]] | None  # float64 [labels]
+    values: np.ndarray[Any, np.dtype[np.float64]] | None  # float64 [values]
 
 
 def load_cases(
@@ -165,24 +153,7 @@ def load_cases(
 def ask(
     model: Recognizer, cases: Sequence[Case], condition: Condition, *, seed: int = 0
 ) -> Iterator[Prediction]:
-    """Ask a model about all cases in one condition.
-
-    Parameters
-    ----------
-    model : Recognizer
-        The model, in ``eval`` mode.
-    cases : sequence of Case
-        The clips.
-    condition : Condition
-        Which streams are given, and the noise.
-    seed : int
-        Same seed, same noise.
-
-    Yields
-    ------
-    Prediction
-        One for each case that has any of the streams.
-    """
+    """Run a model in ``eval`` mode on the cases that have any stream of the condition."""
     device = next(model.parameters()).device
     by_name = {case.utterance.name: case for case in cases}
     utterances = [case.utterance for case in cases]

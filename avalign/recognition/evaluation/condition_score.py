@@ -37,31 +37,7 @@ def condition_score(
     *,
     seed: int,
 ) -> ConditionScore:
-    """Score a model in one condition.
-
-    Parameters
-    ----------
-    model : Recognizer
-        The model.
-    told : sequence of Prediction
-        What it told of each clip.
-    condition : Condition
-        Which streams it was given.
-    noise : str or None
-        Name of the noise.
-    seed : int
-        Of the resampling.
-
-    Returns
-    -------
-    ConditionScore
-        Scores of all that the model answers and the clips know.
-
-    Raises
-    ------
-    ParameterError
-        If no clip has the streams, or a value is no number.
-    """
+    """Score all that the model answers and the clips know, in one condition."""
     if not told:
         raise ParameterError(
             f"no clip has the streams {', '.join(condition.streams)}", "name others"

@@ -144,20 +144,7 @@ class EmotionTest:
 
 
 def greedy_texts(model: Recognizer, batch: Batch) -> list[str]:
-    """Read a batch with the most probable character of each row.
-
-    Parameters
-    ----------
-    model : Recognizer
-        A model with a speech head.
-    batch : Batch
-        The batch.
-
-    Returns
-    -------
-    list of str
-        One text per utterance.
-    """
+    """Read a batch with the most probable character of each row: one text per utterance."""
     alphabet = Alphabet(model.settings.characters)
     inputs = batch.inputs.to(next(model.parameters()).device)
     told = model(inputs.streams, inputs.masks, inputs.present)

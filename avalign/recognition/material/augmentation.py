@@ -131,26 +131,7 @@ def disturb_sound(
     random: np.random.Generator,
     done: float = 1.0,
 ) -> AudioStream | None:
-    """Mix noise in, and change the level.
-
-    Parameters
-    ----------
-    utterance : Utterance
-        The utterance.
-    augmentation : UtteranceAugmentation
-        How far to go.
-    noises : sequence of Noise
-        Kinds of noise; one that is in it twice is drawn twice as often.
-    random : Generator
-        Source of chance.
-    done : float
-        Share of the epochs that are over.
-
-    Returns
-    -------
-    AudioStream or None
-        Its sound; None where it has none.
-    """
+    """Mix noise into the audio and change its level; `done` is the fraction of epochs over."""
     sound = utterance.sound
     if sound is None:
         return None
@@ -171,28 +152,7 @@ def disturb_rows(
     augmentation: UtteranceAugmentation,
     random: np.random.Generator,
 ) -> tuple[AlignedSequence, float]:
-    """Move the clocks, disturb rows and lose them.
-
-    Parameters
-    ----------
-    utterance : Utterance
-        The utterance.
-    heard : mapping of str to FeatureStream
-        Features of its sound.
-    settings : RecognizerSettings
-        What the model reads.
-    augmentation : UtteranceAugmentation
-        How far to go.
-    random : Generator
-        Source of chance.
-
-    Returns
-    -------
-    sequence : AlignedSequence
-        What is left of its streams.
-    speed : float
-        How much faster it runs.
-    """
+    """Move the clocks, disturb rows and lose them; return the streams and their speed."""
     speed = 1.0 + random.uniform(-augmentation.speed, augmentation.speed)
     sequence = aligned_sequence(
         utterance,
@@ -225,24 +185,7 @@ def disturb_rows(
 def mask_spans(
     length: int, count: int, longest: int, random: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Draw spans at random places.
-
-    Parameters
-    ----------
-    length : int
-        Rows in all.
-    count : int
-        Spans to draw; they may overlap.
-    longest : int
-        Most rows of a span; lengths from 0 to this are equally likely.
-    random : Generator
-        Source of chance.
-
-    Returns
-    -------
-    ndarray of shape (length,), bool
-        True inside a span.
-    """
+    """Draw `count` spans of 0 to `longest` rows: bool [length], True inside."""
     inside = np.zeros(length, bool)
     for _ in range(count):
         rows = int(random.integers(0, longest + 1))
@@ -258,26 +201,7 @@ def move_points(
     jitter: float,
     random: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """Send points through one random linear map, and let each tremble.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (T, 3 * P), float32
-        x, y and z of points, such as lip points.
-    valid : ndarray of shape (T,), bool
-        Rows that count; the others stay as they are.
-    affine : float
-        Deviation of each entry of the map from the identity.
-    jitter : float
-        Largest deviation of the noise on each coordinate; the deviation itself is drawn.
-    random : Generator
-        Source of chance.
-
-    Returns
-    -------
-    ndarray of shape (T, 3 * P), float32
-        New rows.
-    """
+    """Send points float32 [T, 3 * P] through one random linear map, and add noise to each."""
     if affine == 0.0 and jitter == 0.0:
         return rows
     linear = np.eye(_AXES) + affine * random.standard_normal((_AXES, _AXES))

@@ -224,24 +224,7 @@ def make_batch(
     settings: RecognizerSettings,
     speeds: Sequence[float] | None = None,
 ) -> Batch:
-    """Pad sequences and their targets.
-
-    Parameters
-    ----------
-    utterances : sequence of Utterance
-        Whose targets.
-    sequences : sequence of AlignedSequence
-        Their streams.
-    settings : RecognizerSettings
-        What the model reads and gives.
-    speeds : sequence of float, optional
-        How much faster each sequence runs than its utterance; 1 by default.
-
-    Returns
-    -------
-    Batch
-        The batch.
-    """
+    """Pad sequences and their targets; `speeds` are relative to the utterances."""
     columns = {name: stream.columns for name, stream in settings.streams.items()}
     longest = max(len(one.tokens) for one in utterances)
     tokens = torch.zeros(len(utterances), longest, dtype=torch.int64)

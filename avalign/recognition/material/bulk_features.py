@@ -103,26 +103,9 @@ def features_in_bulk(
 def log_mel_batch(
     samples: torch.Tensor, settings: MfccSettings | None = None, *, engine: Engine = "torch"
 ) -> torch.Tensor:
-    """Log-mel bands of a batch of sounds, on whichever device it is.
+    """Compute log-mel bands in dB, [B, N] -> float32 [B, 1 + N // hop, n_mels].
 
-    Parameters
-    ----------
-    samples : Tensor of shape (B, N)
-        Samples; sounds that are shorter end in zeros.
-    settings : MfccSettings, optional
-        As for `avalign.audio.log_mel`.
-    engine : {"torch", "torchaudio"}
-        Whose spectrogram.
-
-    Returns
-    -------
-    Tensor of shape (B, 1 + N // hop, n_mels), float32
-        Decibels. Of a sound with n samples, the first 1 + n // hop rows are its own.
-
-    Raises
-    ------
-    MissingDependencyError
-        If torchaudio is asked for and does not load.
+    Shorter clips end in zeros; of n samples, the first 1 + n // hop rows count.
     """
     import torch
 
@@ -139,20 +122,7 @@ def log_mel_batch(
 
 
 def mfcc_batch(bands: torch.Tensor, settings: MfccSettings | None = None) -> torch.Tensor:
-    """Mel-frequency cepstral coefficients of log-mel bands.
-
-    Parameters
-    ----------
-    bands : Tensor of shape (..., n_mels)
-        The result of `log_mel_batch`.
-    settings : MfccSettings, optional
-        As for `avalign.audio.mfcc`.
-
-    Returns
-    -------
-    Tensor of shape (..., n_mfcc), float64
-        Coefficients.
-    """
+    """Compute MFCC of the bands of `log_mel_batch`: float64 [..., n_mfcc]."""
     import torch
 
     settings = settings or MfccSettings()

@@ -34,18 +34,10 @@ RATE_HZ = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A kind of row that a model may read.
+    """A kind of row that a model may read."""
 
-    Parameters
-    ----------
-    source : str
-        What it is computed from: ``"sound"``, ``"face"`` or ``"text"``.
-    columns : int
-        Numbers in a row.
-    """
-
-    source: str
-    columns: int
+    source: str  # "sound", "face" or "text"
+    columns: int  # numbers in a row
 
 
 FEATURES: Mapping[str, Feature] = {
@@ -57,27 +49,10 @@ FEATURES: Mapping[str, Feature] = {
 
 
 def audio_features(audio: AudioStream, kind: str = "mfcc") -> FeatureStream:
-    """Compute the rows of a sound.
+    """Compute 39 columns of MFCC with deltas, or 80 of log-mel in dB (two rows side by side).
 
-    Parameters
-    ----------
-    audio : AudioStream
-        Sound at 16 kHz; 80 ms or longer for ``"mfcc"``.
-    kind : {"mfcc", "log_mel"}
-        ``"mfcc"``: 13 coefficients with first and second derivatives. ``"log_mel"``: 40
-        bands in dB, two rows side by side, so that a clock of 50 rows per second misses
-        none of them.
-
-    Returns
-    -------
-    FeatureStream
-        39 or 80 columns, 100 rows per second.
-
-    Raises
-    ------
-    ParameterError
-        If the sound is too short, at another rate, or not finite, or there is no such
-        kind.
+    100 rows per second, from audio at 16 kHz. Two rows of log-mel together, so that a clock
+    of 50 rows per second misses none.
     """
     if kind == "mfcc":
         return mfcc(audio, deltas=2)
@@ -132,19 +107,7 @@ def _unknown(kind: str) -> ParameterError:
 
 
 def lip_features(lips: LipStream) -> FeatureStream:
-    """Make rows of normalised lip points, valid where they can be read.
-
-    Parameters
-    ----------
-    lips : LipStream
-        One face.
-
-    Returns
-    -------
-    FeatureStream
-        123 columns, one row per picture; not valid where the face is lost, small or
-        turned away.
-    """
+    """Make 123 columns of normalised lip points, valid where they can be read."""
     readable = usable(lips)
     values = np.where(readable[:, None], lips.values, np.float32(0))
     return FeatureStream(values, lips.times_s, readable, "lips")

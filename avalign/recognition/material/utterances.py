@@ -239,22 +239,9 @@ def heard_features(
 def word_rows(
     utterance: Utterance, times_s: NDArray[np.float64], speed: float = 1.0
 ) -> NDArray[np.int64]:
-    """Say which word is said in each row.
+    """Find the word of each row: int64 [T], from 1.
 
-    Parameters
-    ----------
-    utterance : Utterance
-        Whose words.
-    times_s : ndarray of shape (T,), float64
-        Clock of an `aligned_sequence`.
-    speed : float
-        The speed it was given.
-
-    Returns
-    -------
-    ndarray of shape (T,), int64
-        Number of the word, from 1; 0 in silence; -1 everywhere where nobody says when
-        the words are said.
+    0 in silence; -1 everywhere where no times of words are known.
     """
     if utterance.words is None:
         return np.full(len(times_s), NO_LABEL)

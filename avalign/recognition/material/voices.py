@@ -102,29 +102,7 @@ def training_babble(
 
 
 def noise_by_name(noise: str | os.PathLike[str], manifest: Manifest, *, seed: int = 0) -> Noise:
-    """Make the noise to test in.
-
-    Parameters
-    ----------
-    noise : str or path-like
-        ``"babble"``, ``"white"``, or a file.
-    manifest : Manifest
-        Its rows of the split ``train`` are the voices of the babble.
-    seed : int
-        Which of them, where there are many.
-
-    Returns
-    -------
-    Noise
-        The noise.
-
-    Raises
-    ------
-    ParameterError
-        If there are no two training clips with sound, or the file is silent.
-    MediaError, NoAudioError
-        If a file cannot be read.
-    """
+    """Make ``"babble"`` of the training rows, ``"white"`` noise, or noise from a file."""
     if noise == "white":
         return WhiteNoise()
     if noise != "babble":

@@ -340,20 +340,7 @@ def labelled_utterances(
 
 
 def permuted(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
-    """Deal the classes of utterances anew, at random: a control that must learn nothing.
-
-    Parameters
-    ----------
-    utterances : sequence of Utterance
-        With their classes.
-    seed : int
-        Same seed, same deal.
-
-    Returns
-    -------
-    list of Utterance
-        The same, each with the class of one of them.
-    """
+    """Permute the classes of utterances at random: a control that must learn nothing."""
     order = np.random.default_rng(seed).permutation(len(utterances))
     return [
         replace(one, label=utterances[int(other)].label)

@@ -40,15 +40,7 @@ FOLDS_NAME = "folds.json"
 
 @dataclass(frozen=True, slots=True)
 class CrossValidation:
-    """What leaving actors out in turn told.
-
-    Parameters
-    ----------
-    pooled : ClassificationMetrics
-        Over the answers of all folds together.
-    folds : list of ClassificationMetrics
-        One per fold.
-    """
+    """Metrics of all folds' answers pooled, and of each fold."""
 
     pooled: ClassificationMetrics
     folds: list[ClassificationMetrics]

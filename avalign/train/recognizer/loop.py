@@ -46,24 +46,12 @@ class Batches(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a run.
-
-    Parameters
-    ----------
-    model : Recognizer
-        The weights of the best epoch.
-    best_epoch : int
-        Which one that was, from 0.
-    best_score : float
-        Its score on dev; lower is better.
-    curves : list of dict of str to float
-        One row per epoch, as in the CSV file.
-    """
+    """The model of the best epoch, and the curves of the run."""
 
     model: Recognizer
-    best_epoch: int
-    best_score: float
-    curves: list[dict[str, float]]
+    best_epoch: int  # from 0
+    best_score: float  # on dev; lower is better
+    curves: list[dict[str, float]]  # one row per epoch, as in the CSV file
 
 
 def train(
@@ -80,49 +68,10 @@ def train(
     progress: Callable[[float], None] | None = None,
     report: Callable[[Mapping[str, float]], None] | None = None,
 ) -> Result:
-    """Train until the score on dev no longer falls.
+    """Train until the ``"score"`` of `test` on dev no longer falls.
 
-    Parameters
-    ----------
-    objective : Objective
-        Model and loss, on the processes' device.
-    batches : Batches
-        What to learn from.
-    test : callable
-        Tests the model on dev; of the numbers it returns, ``"score"`` is made small.
-    plan : LoopPlan
-        How to train.
-    folder : Path
-        Where model, checkpoint and curves go; see `avalign.train.recognizer.run_folder`.
-    processes : Processes
-        Who trains.
-    run : mapping
-        What makes the run this one: settings and data. A checkpoint of another is
-        refused.
-    resume : bool
-        Go on from the checkpoint in the folder, if there is one.
-    tensorboard : bool
-        Write the curves for TensorBoard, too.
-    progress : callable, optional
-        Told the share of the steps that is done.
-    report : callable, optional
-        Told the numbers of each epoch.
-
-    Returns
-    -------
-    Result
-        The best model and the curves.
-
-    Raises
-    ------
-    NoAnswerError
-        If the loss or its gradient is not finite; the last checkpoint stays.
-    MediaError
-        If a file cannot be written, or the checkpoint cannot be read.
-    ParameterError
-        If the checkpoint is of another run.
-    MissingDependencyError
-        If TensorBoard is wanted and not installed.
+    `run` tells settings and data: a checkpoint of another run is refused. Raises NoAnswerError
+    where loss or gradient are not finite; the last checkpoint stays.
     """
     return _Trainer(
         objective, batches, test, plan, folder, processes, run, tensorboard, progress, report

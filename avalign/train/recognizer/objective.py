@@ -140,7 +140,7 @@ def task_losses(
 
 
 def _shares(target: Tensor, n_words: int) -> Tensor:
-    """Weight rows (B, T) so that those of each word sum to the same, and all of them to 1.
+    """Weight rows [B, T] so that those of each word sum to the same, and all of them to 1.
 
     A letter lasts a tenth of a second and silence a second or two: by rows alone, letters
     would hardly count.

@@ -60,27 +60,7 @@ class Corpus:
 def read_parts(
     path: str | os.PathLike[str], *, by_sentence: bool = False
 ) -> tuple[Manifest, Manifest]:
-    """Read the parts ``train`` and ``dev`` of a manifest, and refuse leaks.
-
-    Parameters
-    ----------
-    path : path-like
-        The manifest.
-    by_sentence : bool
-        Declare that the split is by sentence: speakers may be in both parts.
-
-    Returns
-    -------
-    train, dev : Manifest
-        Their rows.
-
-    Raises
-    ------
-    ParameterError
-        If a part is empty, or a speaker is in both without a declaration.
-    MediaError
-        If the manifest cannot be read.
-    """
+    """Read the parts ``train`` and ``dev`` of a manifest, and refuse leaks."""
     manifest = read_manifest(path)
     if by_sentence:
         declared = tuple(replace(row, split_by=BY_SENTENCE) for row in manifest.rows)
@@ -96,18 +76,7 @@ def read_parts(
 
 
 def refuse_leaks(train: Manifest, dev: Manifest) -> None:
-    """Refuse rows that share speakers without a declared split by sentence.
-
-    Parameters
-    ----------
-    train, dev : Manifest
-        The rows that will be used.
-
-    Raises
-    ------
-    ParameterError
-        If a speaker is in both.
-    """
+    """Refuse rows that share speakers without a declared split by sentence."""
     check_split(Manifest(train.path, (*train.rows, *dev.rows)))
 
 
@@ -124,41 +93,7 @@ def train_recognizer(
     finish: Callable[[Recognizer], None] | None = None,
     telling: TrainingCallbacks | None = None,
 ) -> Result:
-    """Train a recogniser and write its folder.
-
-    Parameters
-    ----------
-    task : str
-        What it is called in ``run.json``.
-    settings : RecognizerSettings
-        Its shape.
-    corpus : Corpus
-        What to learn from.
-    test : callable
-        Tests a model on dev; see `avalign.train.recognizer.loop.train`.
-    plan : RecognizerPlan
-        How to learn.
-    folder : Path
-        Where to; see `avalign.train.recognizer.run_folder`.
-    noises : sequence of Noise
-        See `avalign.recognition.material.voices.training_noises`.
-    resume : bool
-        Go on with the run in the folder.
-    finish : callable, optional
-        Called with the best model once it is written, by the process that writes.
-    telling : TrainingCallbacks, optional
-        Whom to tell.
-
-    Returns
-    -------
-    Result
-        The model and the curves.
-
-    Raises
-    ------
-    AvalignError
-        As `avalign.train.recognizer.loop.train`.
-    """
+    """Train a recogniser and write its folder; `finish` gets the best model once written."""
     telling = telling or TrainingCallbacks()
     run = {
         "task": task,

@@ -24,52 +24,21 @@ _MOST_VOICES = 6
 
 @dataclass(frozen=True, slots=True)
 class WindowAugmentation:
-    """How far windows are disturbed; the ranges are drawn from evenly.
+    """How far windows are disturbed; the ranges are drawn from evenly."""
 
-    Parameters
-    ----------
-    largest_lag_s : float
-        Lags are drawn from plus and minus this.
-    speed : float
-        Sound and picture run faster or slower together, by up to exp(speed).
-    vocal_tract : float
-        The mel axis is stretched by up to this share (vocal tract length
-        perturbation, Jaitly and Hinton 2013).
-    noise_share : float
-        Share of the windows with noise of random colour.
-    noise_range_db : float
-        The noise lies up to this far below the loud parts of the speech.
-    babble_share : float
-        Share of the windows in which others speak as well, one to six at a time.
-    babble_range_db : float
-        Together they are up to this much softer than the speech.
-    echo_share : float
-        Share of the windows with reverberation.
-    mirror_share : float
-        Share of the windows in which left and right are exchanged.
-    affine : float
-        Deviation of a random linear map of the lip points: other faces and poses.
-    jitter : float
-        Largest deviation of noise on each lip point, in eye distances.
-    low_rate_share : float
-        Share of the windows whose picture rate is lowered to 15 to 33 per second.
-    lost_share : float
-        Share of the windows in which the face is lost for a while.
-    """
-
-    largest_lag_s: float = 0.8
-    speed: float = 0.12
-    vocal_tract: float = 0.2
-    noise_share: float = 0.5
-    noise_range_db: float = 30.0
-    babble_share: float = 0.3
-    babble_range_db: float = 20.0
-    echo_share: float = 0.2
-    mirror_share: float = 0.5
-    affine: float = 0.05
-    jitter: float = 0.010
-    low_rate_share: float = 0.3
-    lost_share: float = 0.2
+    largest_lag_s: float = 0.8  # lags of plus and minus this
+    speed: float = 0.12  # audio and picture together, by up to exp(speed)
+    vocal_tract: float = 0.2  # stretches the mel axis (Jaitly and Hinton 2013)
+    noise_share: float = 0.5  # of the windows, with noise of random colour
+    noise_range_db: float = 30.0  # below the loud parts of the speech
+    babble_share: float = 0.3  # of the windows, with one to six other voices
+    babble_range_db: float = 20.0  # together, below the speech
+    echo_share: float = 0.2  # of the windows, with reverberation
+    mirror_share: float = 0.5  # of the windows, left and right exchanged
+    affine: float = 0.05  # deviation of a linear map of the lip points: faces, poses
+    jitter: float = 0.010  # most noise on a lip point, in eye distances
+    low_rate_share: float = 0.3  # of the windows, at 15 to 33 pictures per second
+    lost_share: float = 0.2  # of the windows, with the face lost for a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,29 +75,10 @@ def draw_batch(
     augmentation: WindowAugmentation,
     random: np.random.Generator,
 ) -> Batch:
-    """Draw windows with lags, as files of that length would hold them.
+    """Draw at most `count` windows of `length` lip rows, with lags.
 
-    Parameters
-    ----------
-    corpus : Corpus
-        Where from.
-    probabilities : ndarray of shape (clips,)
-        Chance of each clip to be drawn.
-    count : int
-        Windows to draw; those without speech or face are left out of the result.
-    length : int
-        Rows of lips in a window.
-    own_lag_rows : ndarray of shape (clips,)
-        Lag that each clip has by itself, in rows of the lips.
-    augmentation : WindowAugmentation
-        How to disturb them.
-    random : Generator
-        Source of chance.
-
-    Returns
-    -------
-    Batch
-        At most `count` windows.
+    `probabilities` and `own_lag_rows` (in lip rows) are float64 [clips]. Windows without speech
+    or face are left out.
     """
     drawn = random.choice(len(corpus.clips), count, p=probabilities)
     speed = np.exp(random.uniform(-augmentation.speed, augmentation.speed, count))

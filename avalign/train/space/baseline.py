@@ -70,27 +70,13 @@ class BaselinePlan:
 
 @dataclass(frozen=True, slots=True)
 class BaselineClip:
-    """The sound and the largest face of one clip.
-
-    Parameters
-    ----------
-    speaker : str
-        Who speaks.
-    weight : float
-        How much each of its rows counts.
-    mfcc : FeatureStream
-        The sound.
-    lips : LipStream
-        The face.
-    seen : ndarray of shape (T,), bool
-        Rows of `lips` that can be used.
-    """
+    """The audio and the largest face of one clip."""
 
     speaker: str
-    weight: float
+    weight: float  # of each of its rows
     mfcc: FeatureStream
     lips: LipStream
-    seen: NDArray[np.bool_]
+    seen: NDArray[np.bool_]  # bool [T], rows of `lips` that can be used
 
 
 def train_baseline(
@@ -150,22 +136,7 @@ def _draw(rows: Iterable[ManifestRow], plan: BaselinePlan) -> list[ManifestRow]:
 
 
 def baseline_clip(streams: ClipStreams, speaker: str, weight: float) -> BaselineClip | None:
-    """Take what the baseline learns from out of a clip.
-
-    Parameters
-    ----------
-    streams : ClipStreams
-        The clip.
-    speaker : str
-        Who speaks.
-    weight : float
-        How much each of its rows is to count.
-
-    Returns
-    -------
-    BaselineClip or None
-        None if there is no sound or too little of a face.
-    """
+    """Take what the baseline learns from out of a clip; None without audio or enough face."""
     if not streams.lips or not streams.mfcc.valid.any():
         return None
     face = streams.lips[0]
@@ -177,25 +148,7 @@ def baseline_clip(streams: ClipStreams, speaker: str, weight: float) -> Baseline
 
 
 def fit_baseline(clips: Sequence[BaselineClip], plan: BaselinePlan | None = None) -> FrameSpace:
-    """Fit the space and the clips' own lags in turn.
-
-    Parameters
-    ----------
-    clips : sequence of BaselineClip
-        What to learn from.
-    plan : BaselinePlan, optional
-        How to fit.
-
-    Returns
-    -------
-    FrameSpace
-        The space, with its zero where the speakers are on average.
-
-    Raises
-    ------
-    ParameterError
-        If there are no clips, or too few rows.
-    """
+    """Fit the space and the clips' own lags in turn; its zero is the mean of the speakers."""
     if not clips:
         raise ParameterError(
             "no clip to learn from", "give the manifest rows with split=train and role=in_sync"

@@ -28,40 +28,17 @@ _SHORTEST_S = 0.8
 
 @dataclass(frozen=True, slots=True)
 class TrainingClip:
-    """One face and its sound, on clocks that start together.
-
-    Parameters
-    ----------
-    name : str
-        The clip.
-    speaker : str
-        Who speaks; speakers share the draws evenly, up to a root of what they say.
-    group : str
-        ``"natural"``, ``"read"`` (many speakers, one sentence each) or ``"mass"``
-        (very many sentences of one speaker).
-    anchors : bool
-        The clip is known to be near sync and takes part in the zero of lags.
-    log_mel : ndarray of shape (2 * T, 40), float32
-        Log-mel bands, 100 rows per second.
-    heard : ndarray of shape (2 * T,), bool
-        Rows of `log_mel` that exist.
-    speech : ndarray of shape (2 * T,), float32
-        Probability of speech.
-    lips : ndarray of shape (T, 123), float32
-        Normalised lip points, 50 rows per second.
-    seen : ndarray of shape (T,), bool
-        Rows of `lips` that can be used.
-    """
+    """One face and its audio, on clocks that start together."""
 
     name: str
-    speaker: str
-    group: str
-    anchors: bool
-    log_mel: NDArray[np.float32]
-    heard: NDArray[np.bool_]
-    speech: NDArray[np.float32]
-    lips: NDArray[np.float32]
-    seen: NDArray[np.bool_]
+    speaker: str  # speakers are drawn evenly, up to a root of what they say
+    group: str  # "natural", "read" (one sentence each) or "mass" (one speaker)
+    anchors: bool  # near sync: takes part in the zero of lags
+    log_mel: NDArray[np.float32]  # float32 [2 * T, 40], 100 rows per second
+    heard: NDArray[np.bool_]  # bool [2 * T], rows of `log_mel` that exist
+    speech: NDArray[np.float32]  # float32 [2 * T], probability
+    lips: NDArray[np.float32]  # float32 [T, 123], 50 rows per second
+    seen: NDArray[np.bool_]  # bool [T], rows of `lips` that can be used
 
     def __len__(self) -> int:
         return len(self.lips)
@@ -70,22 +47,7 @@ class TrainingClip:
 def training_clip(
     clip: SourceClip, name: str, speaker: str, group: str, *, anchors: bool
 ) -> TrainingClip | None:
-    """Put a clip's largest face and its sound on common clocks.
-
-    Parameters
-    ----------
-    clip : SourceClip
-        Streams and samples.
-    name, speaker, group : str
-        As in `TrainingClip`.
-    anchors : bool
-        As in `TrainingClip`.
-
-    Returns
-    -------
-    TrainingClip or None
-        None if there is no face or too little of it.
-    """
+    """Put a clip's largest face and its audio on common clocks; None with too little face."""
     if not clip.streams.lips or len(clip.audio.samples) < clip.audio.sample_rate_hz // 10:
         return None
     face = clip.streams.lips[0]

@@ -118,44 +118,14 @@ class SpacePlan:
 def train_members(
     corpus: Corpus, plan: SpacePlan, jobs: int, progress: Callable[[float], None]
 ) -> list[SpaceNetwork]:
-    """Train all members, some of them side by side.
-
-    Parameters
-    ----------
-    corpus : Corpus
-        What to learn from.
-    plan : SpacePlan
-        How to learn.
-    jobs : int
-        Members trained at a time, each on one core. The result does not depend on it.
-    progress : callable
-        Called with the fraction done, 0 to 1.
-
-    Returns
-    -------
-    list of SpaceNetwork
-        One per member.
-    """
+    """Train all members, `jobs` at a time on one core each; the result is the same."""
     if jobs == 1:
         return _train_here(corpus, plan, progress)
     return _train_in_pool(corpus, plan, jobs, progress)
 
 
 def clip_own_lag_s(model: SpaceModel, clip: TrainingClip) -> float:
-    """Lag a clip has by itself, as a model sees it.
-
-    Parameters
-    ----------
-    model : SpaceModel
-        The model.
-    clip : TrainingClip
-        The clip.
-
-    Returns
-    -------
-    float
-        As of `own_lag_s`.
-    """
+    """Measure the lag of a clip by itself, as `own_lag_s` does."""
     basis = _mfcc_basis(model.settings.audio_columns)
     times_s = np.arange(len(clip.heard)) / model.settings.audio_rate_hz
     mfcc = FeatureStream(clip.log_mel @ basis, times_s, clip.heard, "mfcc")
@@ -164,20 +134,7 @@ def clip_own_lag_s(model: SpaceModel, clip: TrainingClip) -> float:
 
 
 def anchored_mean(clips: Sequence[TrainingClip], lags_s: NDArray[np.float64]) -> float:
-    """Mean lag of the clips that anchor the zero, every speaker counting once.
-
-    Parameters
-    ----------
-    clips : sequence of TrainingClip
-        The clips.
-    lags_s : ndarray of shape (clips,), float64
-        Their own lags.
-
-    Returns
-    -------
-    float
-        The mean in seconds; 0 if no clip anchors.
-    """
+    """Average the lags float64 [clips] of those that anchor, by speaker; 0 s if none does."""
     anchors = [number for number, clip in enumerate(clips) if clip.anchors]
     return speaker_balanced_mean([clips[number].speaker for number in anchors], lags_s[anchors])
 
