@@ -16,7 +16,7 @@ def test_the_options_reach_the_training(monkeypatch, capsys):
         for name in ("a.mp4", "b.mp4"):
             settings["left_out"](f"{name}: is empty")
 
-    monkeypatch.setattr("avalign.train.space.training.train_space", fit)
+    monkeypatch.setattr("avalign.train.space.train_space", fit)
     arguments = ["--data", "m.csv", "--output", "o.safetensors", "--seed", "3", "--cache", "c"]
     assert main(["train", "space", *arguments, "-j", "2"]) == 0
     told = capsys.readouterr()
@@ -31,7 +31,7 @@ def test_without_torch_it_exits_5(monkeypatch, capsys):
     def fit(manifest, output, **settings):
         raise MissingDependencyError("training needs torch", "pip install 'avalign[torch]'")
 
-    monkeypatch.setattr("avalign.train.space.training.train_space", fit)
+    monkeypatch.setattr("avalign.train.space.train_space", fit)
     assert main(["train", "space", "--data", "m.csv", "-o", "o.safetensors"]) == 5
     assert "avalign[torch]" in capsys.readouterr().err
 

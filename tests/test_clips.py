@@ -35,7 +35,7 @@ def extracted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         calls.append(Path(path))
         return real(path, **settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(extraction, "extract", counted)
+    monkeypatch.setattr("avalign.streams.extract", counted)
     return calls
 
 
@@ -76,24 +76,6 @@ def test_a_damaged_cache_is_as_good_as_none(
     assert len(extracted) == 2
     clips.load_clip(video, cache_dir=tmp_path / "cache")
     assert len(extracted) == 2
-
-
-@pytest.mark.parametrize(
-    ("module", "counts"), [("vision/a.py", True), ("media/remux.py", False)]
-)
-def test_the_code_hash_follows_the_code_that_extracts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, counts: bool
-) -> None:
-    (tmp_path / module).parent.mkdir()
-    monkeypatch.setattr(clips.resources, "files", lambda package: tmp_path)
-    hashes = []
-    for text in ("x = 1", "x = 2", "x = 1"):
-        (tmp_path / module).write_text(text)
-        clips._code_hash.cache_clear()
-        hashes.append(clips._code_hash())
-    clips._code_hash.cache_clear()
-    assert hashes[0] == hashes[2]
-    assert (hashes[0] != hashes[1]) is counts
 
 
 def test_a_cache_that_cannot_be_made_is_named(tmp_path: Path, video: Path) -> None:

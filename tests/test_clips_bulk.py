@@ -44,7 +44,7 @@ def extracted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         calls.append(Path(path).name)
         return real(path, **settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(extraction, "extract", counted)
+    monkeypatch.setattr("avalign.streams.extract", counted)
     return calls
 
 
@@ -81,7 +81,7 @@ def test_bad_files_do_not_stop_the_rest(
             raise RuntimeError("who could know")
         return real(path, **settings)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(extraction, "extract", extract)
+    monkeypatch.setattr("avalign.streams.extract", extract)
     loaded = list(clips.load_clips([*bad, *rows], cache_dir=tmp_path / "cache", jobs=1))
     errors = [one.error for one in loaded]
     assert [type(error) for error in errors[:3]] == [NoAudioError, MediaError, MediaError]

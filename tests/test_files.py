@@ -11,6 +11,7 @@ import pytest
 
 from avalign.errors import MediaError, ParameterError
 from avalign.files import atomic as files
+from avalign.files import scratch
 from avalign.files.atomic import atomic_folder, atomic_output, atomic_outputs
 from avalign.files.scratch import scratch_folder
 from avalign.files.targets import check_target
@@ -181,7 +182,7 @@ def test_folders_of_others_and_links_are_no_place_for_a_folder(tmp_path):
 WRITER = """
     import sys, time
     from pathlib import Path
-    from avalign.files.atomic import atomic_folder, atomic_output, scratch_folder
+    from avalign.files import atomic_folder, atomic_output, scratch_folder
     target = Path(sys.argv[2])
     with {"file": atomic_output, "folder": atomic_folder}[sys.argv[1]](target) as built:
         (built if sys.argv[1] == "file" else built / "weights").write_text("half")
@@ -215,7 +216,7 @@ def kill(process):
 
 
 def write(target):
-    files._swept_at_s.clear()  # as a new process
+    scratch._swept_at_s.clear()  # as a new process
     with atomic_output(target, overwrite=True) as temporary:
         temporary.write_text("whole")
 
@@ -269,10 +270,11 @@ def test_many_write_into_a_folder_at_once_and_sweep_nothing_of_each_other(tmp_pa
     code = """
         import sys
         from pathlib import Path
-        from avalign import files
+        from avalign.files import atomic as files
+        from avalign.files import scratch
         folder, name = Path(sys.argv[1]), sys.argv[2]
         for number in range(150):
-            files._swept_at_s.clear()
+            scratch._swept_at_s.clear()
             with files.atomic_output(folder / f"{name}-{number}") as temporary:
                 temporary.write_text("whole")
     """
