@@ -27,7 +27,7 @@ from avalign.data.synthetic.mouth import mouth_movements
 from avalign.data.synthetic.sentences import draw_sentences
 from avalign.data.synthetic.speakers import Speaker, draw_speakers
 from avalign.data.synthetic.speech import Phone, Voice, speak
-from avalign.data.synthetic.visemes import MOVEMENTS, VISEMES, visemes_of
+from avalign.data.synthetic.visemes import MOVEMENTS, VISEMES, find_visemes
 from avalign.data.words import row_transcript
 from avalign.errors import (
     MediaError,
@@ -179,8 +179,8 @@ def test_a_mouth_rests_where_nothing_is_said():
 
 
 def test_diphthongs_have_two_targets_and_foreign_phones_one():
-    assert len(visemes_of("aɪ")) == 2
-    assert len(visemes_of("ǃ")) == 1
+    assert len(find_visemes("aɪ")) == 2
+    assert len(find_visemes("ǃ")) == 1
     assert {character for phone in all_phones() for character in phone.symbol} <= {*VISEMES}
 
 

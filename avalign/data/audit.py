@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from avalign.data.findings import Audit, Finding, Part
 from avalign.data.manifest import Manifest, ManifestRow
-from avalign.data.splits import BY_SENTENCE, BY_SPEAKER, leaked_speakers, sentence_key
+from avalign.data.splits import BY_SENTENCE, BY_SPEAKER, find_leaked_speakers, sentence_key
 from avalign.data.words import row_transcript
 from avalign.errors import AvalignError, ParameterError
 from avalign.processes import cores
@@ -218,7 +218,7 @@ def _check_split(manifest: Manifest) -> Iterator[Finding]:
     if len(rows) < len(manifest):
         n_without = len(manifest) - len(rows)
         yield Finding("split", False, "rows", f"{n_without} are in no part of the split")
-    for speaker, parts in leaked_speakers(manifest).items():
+    for speaker, parts in find_leaked_speakers(manifest).items():
         problem = f"this speaker is in {' and '.join(parts)}; is split_by={BY_SENTENCE} meant?"
         yield Finding("split", True, speaker, problem)
     n_nameless = sum(not row.speaker for row in rows)

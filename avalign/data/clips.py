@@ -95,7 +95,7 @@ def load_clip(
                 "name the file with the sound, too, in a manifest in the column 'audio'",
             )
         return SourceClip(load_streams(sources[0]), read_audio(sources[1]))
-    kept_streams, kept_audio = _kept_as(*sources, cache_dir)
+    kept_streams, kept_audio = _cache_paths(*sources, cache_dir)
     # A damaged or half-written file in the cache is as good as none.
     with contextlib.suppress(AvalignError, *UNREADABLE):
         return SourceClip(load_streams(kept_streams), _load_audio(kept_audio))
@@ -121,7 +121,7 @@ class Extracted:
     """What became of one file."""
 
     row: ManifestRow  # the first that names the file
-    was_kept: bool  # extracted before
+    was_cached: bool  # extracted before
     error: AvalignError | None  # why it could not be extracted
 
 
@@ -237,7 +237,7 @@ def _extract(
     jobs: int,
     progress: Callable[[float], None],
 ) -> Iterator[Extracted]:
-    kept = {sources for sources in files if _is_kept(*sources, folder)}
+    kept = {sources for sources in files if _is_cached(*sources, folder)}
     for sources in kept:
         yield Extracted(files[sources], True, None)
     progress(len(kept) / max(1, len(files)))
@@ -276,18 +276,18 @@ def _span(clip: SourceClip, row: ManifestRow) -> SourceClip:
     return cut_clip(clip, start_s=start_s, length_s=end_s - start_s)
 
 
-def _is_kept(path: Path, audio: Path | None, folder: Path) -> bool:
+def _is_cached(path: Path, audio: Path | None, folder: Path) -> bool:
     from avalign.streams import is_streams_file
 
     if is_streams_file(path):
         return True  # somebody has extracted it
     try:
-        return all(kept.exists() for kept in _kept_as(path, audio, folder))
+        return all(kept.exists() for kept in _cache_paths(path, audio, folder))
     except AvalignError:
         return False  # what cannot be read is told by who tries to extract it
 
 
-def _kept_as(
+def _cache_paths(
     path: Path, audio: Path | None, cache_dir: str | os.PathLike[str] | None
 ) -> tuple[Path, Path]:
     """Name the files that hold the streams and the sound of a clip."""

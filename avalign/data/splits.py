@@ -23,9 +23,9 @@ __all__ = [
     "BY_SENTENCE",
     "BY_SPEAKER",
     "check_split",
+    "find_leaked_speakers",
     "fold_split",
     "held_out",
-    "leaked_speakers",
     "leave_one_speaker_out",
     "read_split",
     "sentence_key",
@@ -241,14 +241,14 @@ def check_split(manifest: Manifest) -> None:
                 f"{manifest.name_of(row)} is split by {row.split_by!r}",
                 f"write {BY_SPEAKER!r} or {BY_SENTENCE!r} in the column 'split_by'",
             )
-    for speaker, parts in leaked_speakers(manifest).items():
+    for speaker, parts in find_leaked_speakers(manifest).items():
         raise ParameterError(
             f"the speaker {speaker!r} is in {' and '.join(parts)}",
             f"keep each speaker in one part, or declare split_by={BY_SENTENCE}",
         )
 
 
-def leaked_speakers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
+def find_leaked_speakers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
     """Find the speakers that are on several sides of a split without a declaration.
 
     Parameters

@@ -25,11 +25,11 @@ __all__ = [
     "cut_clip",
     "cut_lips",
     "cut_window",
-    "face_share",
-    "picture_span_s",
-    "speech_share",
+    "face_fraction",
+    "speech_fraction",
     "take_lips",
     "usable_starts",
+    "video_span_s",
 ]
 
 # A picture or sample this close to the edge of a window counts as on it.
@@ -169,7 +169,7 @@ def take_lips(lips: LipStream, rows: slice | NDArray[np.intp] | NDArray[np.bool_
     )
 
 
-def picture_span_s(streams: ClipStreams) -> tuple[float, float]:
+def video_span_s(streams: ClipStreams) -> tuple[float, float]:
     """Find from when to when a clip shows any face.
 
     Parameters
@@ -189,7 +189,7 @@ def picture_span_s(streams: ClipStreams) -> tuple[float, float]:
     return float(min(times_s[0] for times_s in seen)), float(end_s)
 
 
-def face_share(
+def face_fraction(
     streams: ClipStreams, starts_s: NDArray[np.float64], length_s: float
 ) -> NDArray[np.float64]:
     """Compute the fraction of each window's frames that show a usable face: float64 [W]."""
@@ -202,7 +202,7 @@ def face_share(
     return np.minimum(_count(shown_s, starts_s, length_s) / pictures, 1.0)
 
 
-def speech_share(
+def speech_fraction(
     streams: ClipStreams, starts_s: NDArray[np.float64], length_s: float
 ) -> NDArray[np.float64]:
     """Compute the fraction of each window in which its audio is speech: float64 [W]."""
@@ -242,11 +242,11 @@ def usable_starts(
     ndarray of shape (W,), float64
         Starts, increasing; empty if the clip holds no such window.
     """
-    first_s, end_s = picture_span_s(streams)
+    first_s, end_s = video_span_s(streams)
     n_places = int(np.floor((end_s - first_s - length_s) / step_s + EDGE_S)) + 1
     starts_s = first_s + np.arange(max(0, n_places)) * step_s
-    seen = face_share(streams, starts_s, length_s) >= min_face - EDGE_S
-    spoken = speech_share(streams, starts_s, length_s) >= min_speech - EDGE_S
+    seen = face_fraction(streams, starts_s, length_s) >= min_face - EDGE_S
+    spoken = speech_fraction(streams, starts_s, length_s) >= min_speech - EDGE_S
     return starts_s[seen & spoken]
 
 

@@ -63,7 +63,7 @@ def plot_recognition(
         _draw_values(top, report.values)
     else:
         _draw_words(top, report.transcript, report.trace, span_s)
-    _draw_shares(middle, report.trace, span_s)
+    _draw_fractions(middle, report.trace, span_s)
     _draw_contributions(right, report)
     save_png(figure, path, overwrite)
 
@@ -156,14 +156,14 @@ def draw_emotion(axes: Any, emotion: Emotion, span_s: tuple[float, float]) -> No
     )
     ranked = sorted(emotion.probabilities.items(), key=lambda pair: -pair[1])
     names = list(emotion.probabilities)
-    for place, (name, share) in enumerate(ranked):
+    for place, (name, fraction) in enumerate(ranked):
         colour = PALETTE[place % len(PALETTE)]
         column = emotion.over_time[:, names.index(name)]
         marker = "o" if len(column) < 2 else ""
         axes.plot(
             emotion.times_s, column, color=colour, linewidth=1.8, marker=marker, label=name
         )
-        axes.plot([span_s[1]], [share], marker="<", color=colour, clip_on=False)
+        axes.plot([span_s[1]], [fraction], marker="<", color=colour, clip_on=False)
     # Room above for the legend, which must not lie on the lines.
     lines = -(-len(ranked) // LEGEND_COLUMNS)
     axes.set(xlim=span_s, ylim=(0, 1.05 + 0.2 * lines), yticks=[0, 0.5, 1])
@@ -177,25 +177,27 @@ def _draw_values(axes: Any, values: Mapping[str, float]) -> None:
     axes.axvline(0, color=FAINT, linewidth=0.8)
 
 
-def _draw_shares(axes: Any, trace: Trace | None, span_s: tuple[float, float]) -> None:
+def _draw_fractions(axes: Any, trace: Trace | None, span_s: tuple[float, float]) -> None:
     axes.set_title("Share of each stream in the fusion", loc="left", fontsize=10, color=INK)
     axes.set_xlabel("time [s]", color=INK)
     axes.set(xlim=span_s, ylim=(0, 1), yticks=[0, 1])
-    if trace is None or not trace.shares:
+    if trace is None or not trace.fractions:
         axes.text(
             0.5, 0.5, "this family has no shares", transform=axes.transAxes, ha="center",
             va="center", color=FAINT,
         )  # fmt: skip
         return
     below = np.zeros(len(trace.times_s))
-    there = sorted((name, share) for name, share in trace.shares.items() if np.any(share))
-    for place, (name, share) in enumerate(there):
+    present = sorted(
+        (name, fraction) for name, fraction in trace.fractions.items() if np.any(fraction)
+    )
+    for place, (name, fraction) in enumerate(present):
         colour = STREAM_COLOURS.get(name, PALETTE[(place + 2) % len(PALETTE)])
         axes.fill_between(
-            trace.times_s, below, below + share, color=colour, alpha=0.75, linewidth=0,
+            trace.times_s, below, below + fraction, color=colour, alpha=0.75, linewidth=0,
             label=name,
         )  # fmt: skip
-        below = below + share
+        below = below + fraction
     axes.legend(
         loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, fontsize=8.5
     )

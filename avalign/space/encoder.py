@@ -27,7 +27,7 @@ def encode(
     Parameters
     ----------
     rows : ndarray of shape (T, D), float32
-        Normalised rows, the last column telling which are valid.
+        Normalised rows, the last column callbacks which are valid.
     weights : mapping of str to ndarray
         Trained arrays; ``{prefix}.{i}.weight`` of shape (out, in, kernel).
     prefix : str

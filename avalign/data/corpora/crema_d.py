@@ -17,7 +17,7 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from avalign.data.corpora.files import find_files, manifest_of, rows_of
+from avalign.data.corpora.files import find_files, make_manifest, rows_of
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.data.tables import read_table
 from avalign.errors import ParameterError
@@ -104,7 +104,7 @@ def read_crema_d(folder: str | os.PathLike[str], *, labels: str = "acted") -> Ma
             if path.stem.count("_") == 3 and path.stem.split("_")[0].isdecimal()
         }
     rows = rows_of(_row, ((path, votes.get(path.stem, {}), labels) for path in takes.values()))
-    return manifest_of(folder, rows, expected="files named like 1001_IEO_ANG_HI.flv")
+    return make_manifest(folder, rows, expected="files named like 1001_IEO_ANG_HI.flv")
 
 
 def _row(path: Path, votes: dict[str, str], labels: str) -> ManifestRow:
@@ -133,7 +133,7 @@ def _row(path: Path, votes: dict[str, str], labels: str) -> ManifestRow:
     )
 
 
-def crema_d_tables(folder: Path) -> list[Path]:
+def find_crema_d_tables(folder: Path) -> list[Path]:
     """Find the tables of votes that `read_crema_d` reads."""
     names = SUMMARY_TABLE, VOTES_TABLE
     return [path for path in find_files(folder, {".csv"}) if path.name in names]
@@ -141,7 +141,7 @@ def crema_d_tables(folder: Path) -> list[Path]:
 
 def _votes(folder: Path) -> Extras:
     votes: Extras = defaultdict(dict)
-    for table in crema_d_tables(folder):
+    for table in find_crema_d_tables(folder):
         if table.name == SUMMARY_TABLE:
             for place, cells in read_table(table, required="FileName"):
                 for column in SUMMARY.keys() & cells.keys():

@@ -12,7 +12,7 @@ from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, files_in
 
 __all__ = [
     "find_files",
-    "manifest_of",
+    "make_manifest",
     "rows_of",
     "unlisted_files",
 ]
@@ -73,7 +73,7 @@ def rows_of(
     return rows
 
 
-def manifest_of(folder: Path, rows: Iterable[ManifestRow], *, expected: str) -> Manifest:
+def make_manifest(folder: Path, rows: Iterable[ManifestRow], *, expected: str) -> Manifest:
     """Make a manifest, sorted by path, that seems to lie in the corpus's folder."""
     ordered = tuple(sorted(rows, key=lambda row: row.path))
     if not ordered:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from avalign.data.corpora.files import find_files, manifest_of
+from avalign.data.corpora.files import find_files, make_manifest
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.data.rows import TRANSCRIPT_SUFFIXES
 from avalign.errors import ParameterError
@@ -72,4 +72,4 @@ def read_folder(folder: str | os.PathLike[str], *, levels: str = "label") -> Man
                 **meant,  # type: ignore[arg-type]
             )
         )
-    return manifest_of(folder, rows, expected="videos")
+    return make_manifest(folder, rows, expected="videos")

@@ -16,7 +16,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from avalign.data.corpora.files import find_files, manifest_of, rows_of
+from avalign.data.corpora.files import find_files, make_manifest, rows_of
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.errors import ParameterError
 from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES
@@ -85,7 +85,7 @@ def read_ravdess(folder: str | os.PathLike[str]) -> Manifest:
             modality, take = path.stem.split("-", 1)
             takes[take].setdefault(modality, path)
     rows = rows_of(_row, takes.items())
-    return manifest_of(folder, rows, expected="files named like 01-01-06-01-02-01-12.mp4")
+    return make_manifest(folder, rows, expected="files named like 01-01-06-01-02-01-12.mp4")
 
 
 def _row(take: str, files: dict[str, Path]) -> ManifestRow:

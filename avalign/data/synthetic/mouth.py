@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.data.synthetic.speech import STOPS
-from avalign.data.synthetic.visemes import REST, Viseme, visemes_of
+from avalign.data.synthetic.visemes import REST, Viseme, find_visemes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,7 +56,7 @@ def mouth_movements(
 
 def _spoken_spans(phones: Sequence[Phone]) -> Iterator[tuple[float, float, Viseme]]:
     for phone in phones:
-        visemes = visemes_of(phone.symbol)
+        visemes = find_visemes(phone.symbol)
         from_share, to_share = HELD_STOP if phone.symbol in STOPS else HELD
         length_s = (phone.end_s - phone.start_s) / len(visemes)
         for number, viseme in enumerate(visemes):

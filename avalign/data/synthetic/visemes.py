@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["MOVEMENTS", "REST", "VISEMES", "Viseme", "visemes_of"]
+__all__ = ["MOVEMENTS", "REST", "VISEMES", "Viseme", "find_visemes"]
 
 # What a mouth can do, in distances between the outer eye corners: the gap between the lips,
 # how far the jaw drops, how much wider the mouth gets, how far lips come forward, how far
@@ -64,7 +64,7 @@ VISEMES: Mapping[str, Viseme] = MappingProxyType(
 )  # fmt: skip
 
 
-def visemes_of(symbol: str) -> tuple[Viseme, ...]:
+def find_visemes(symbol: str) -> tuple[Viseme, ...]:
     """Find the targets of an IPA phone, in order; an unknown phone is neutral."""
     known = tuple(VISEMES[character] for character in symbol if character in VISEMES)
     return known or (NEUTRAL,)

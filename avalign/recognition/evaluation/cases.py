@@ -12,7 +12,7 @@ from avalign.data import Manifest
 from avalign.errors import ParameterError
 from avalign.recognition import Alphabet, CtcOutput
 from avalign.recognition.evaluation.conditions import condition_batches
-from avalign.recognition.material.spelling import transcripts_of
+from avalign.recognition.material.spelling import spell_transcripts
 from avalign.recognition.material.utterances import aligned_sequence, load_utterances
 from avalign.transcript import Transcript
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from avalign.recognition.evaluation.conditions import Condition
     from avalign.recognition.material.utterances import Skipped, Utterance
 
-__all__ = ["Case", "Prediction", "ask", "load_cases"]
+__all__ = ["Case", "Prediction", "load_cases", "predict_cases"]
 
 _BATCH_SIZE = 16
 
@@ -128,7 +128,7 @@ def load_cases(
             f"none of the {len(part)} rows of {part.path} has {wanted} to compare with",
             "fill the column 'transcript', 'text' or 'label'",
         )
-    asked = Manifest(part.path, rows)
+    selected = Manifest(part.path, rows)
     for row in rows:
         if settings.labels and row.label and row.label not in settings.labels:
             raise ParameterError(
@@ -137,10 +137,10 @@ def load_cases(
             )
     transcripts = [Transcript(())] * len(rows)
     if settings.characters:
-        transcripts = transcripts_of(asked, Alphabet(settings.characters))
+        transcripts = spell_transcripts(selected, Alphabet(settings.characters))
     words_of = dict(zip((row.span for row in rows), transcripts, strict=True))
     pairs, skipped = load_utterances(
-        asked, settings.streams, cache_dir=cache_dir, jobs=jobs, progress=progress
+        selected, settings.streams, cache_dir=cache_dir, jobs=jobs, progress=progress
     )
     if not pairs:
         raise ParameterError(
@@ -150,7 +150,7 @@ def load_cases(
     return cases, skipped
 
 
-def ask(
+def predict_cases(
     model: Recognizer, cases: Sequence[Case], condition: Condition, *, seed: int = 0
 ) -> Iterator[Prediction]:
     """Run a model in ``eval`` mode on the cases that have any stream of the condition."""
@@ -166,7 +166,7 @@ def ask(
             found = model(inputs.streams, inputs.masks, inputs.present)
             lengths = found.lengths.tolist()
             for item, name in enumerate(batch.names):
-                yield _told(by_name[name], found.answers, item, lengths[item])
+                yield _prediction(by_name[name], found.answers, item, lengths[item])
 
 
 def _has_answer(row: ManifestRow, model: Recognizer) -> bool:
@@ -178,7 +178,7 @@ def _has_answer(row: ManifestRow, model: Recognizer) -> bool:
     )
 
 
-def _told(case: Case, answers: Answers, item: int, length: int) -> Prediction:
+def _prediction(case: Case, answers: Answers, item: int, length: int) -> Prediction:
     def part(tensor: torch.Tensor | None) -> np.ndarray[Any, np.dtype[np.float64]] | None:
         return None if tensor is None else tensor[item].double().cpu().numpy()
 

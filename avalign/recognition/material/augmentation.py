@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CLEAN",
     "UtteranceAugmentation",
-    "disturb_rows",
-    "disturb_sound",
+    "disturb_audio",
+    "disturb_streams",
     "mask_spans",
     "move_points",
 ]
@@ -106,8 +106,8 @@ class UtteranceAugmentation:
         """
         lowest, highest = self.snr_db
         easiest = max(lowest, highest - _EASIEST_DB)
-        share = min(1.0, done / self.easing) if self.easing else 1.0
-        return easiest + (lowest - easiest) * share, highest
+        fraction = min(1.0, done / self.easing) if self.easing else 1.0
+        return easiest + (lowest - easiest) * fraction, highest
 
 
 CLEAN = UtteranceAugmentation(
@@ -124,7 +124,7 @@ CLEAN = UtteranceAugmentation(
 )
 
 
-def disturb_sound(
+def disturb_audio(
     utterance: Utterance,
     augmentation: UtteranceAugmentation,
     noises: Sequence[Noise],
@@ -132,22 +132,22 @@ def disturb_sound(
     done: float = 1.0,
 ) -> AudioStream | None:
     """Mix noise into the audio and change its level; `done` is the fraction of epochs over."""
-    sound = utterance.sound
-    if sound is None:
+    audio = utterance.audio
+    if audio is None:
         return None
-    samples = sound.samples
+    samples = audio.samples
     if noises and random.random() < augmentation.noise_share:
         kind = noises[int(random.integers(len(noises)))]
         noise = kind.draw(len(samples), random, speaker=utterance.speaker, name=utterance.name)
         samples = mix_at_snr(samples, noise, random.uniform(*augmentation.snr_range(done)))
     gain_db = random.uniform(-augmentation.gain_db, augmentation.gain_db)
     samples = samples * np.float32(10.0 ** (gain_db / 20.0))
-    return AudioStream(samples, sound.sample_rate_hz, sound.start_s)
+    return AudioStream(samples, audio.sample_rate_hz, audio.start_s)
 
 
-def disturb_rows(
+def disturb_streams(
     utterance: Utterance,
-    heard: Mapping[str, FeatureStream],
+    audio_streams: Mapping[str, FeatureStream],
     settings: RecognizerSettings,
     augmentation: UtteranceAugmentation,
     random: np.random.Generator,
@@ -158,7 +158,7 @@ def disturb_rows(
         utterance,
         settings.streams,
         settings.rate_hz,
-        heard=heard,
+        audio_streams=audio_streams,
         speed=speed,
         lag_s=random.uniform(-augmentation.lag_s, augmentation.lag_s),
         shift_s=random.uniform(-augmentation.shift_s, augmentation.shift_s),
@@ -237,13 +237,13 @@ def _blanked(
 def _absent(
     streams: Mapping[str, object],
     masks: Mapping[str, NDArray[np.bool_]],
-    shares: Mapping[str, float],
+    chances: Mapping[str, float],
     random: np.random.Generator,
 ) -> list[str]:
     """Draw which streams are dropped, anew until one with valid rows stays."""
     names = sorted(streams)
     for _ in range(100):
-        dropped = [name for name in names if random.random() < shares.get(name, 0.0)]
+        dropped = [name for name in names if random.random() < chances.get(name, 0.0)]
         if any(masks[name].any() for name in names if name not in dropped):
             return dropped
     return []

@@ -62,13 +62,13 @@ def audio_features(audio: AudioStream, kind: str = "mfcc") -> FeatureStream:
 
 
 def audio_features_batch(
-    sounds: Sequence[AudioStream], kind: str = "mfcc", *, device: str | None = None
+    audios: Sequence[AudioStream], kind: str = "mfcc", *, device: str | None = None
 ) -> list[FeatureStream]:
     """Compute the rows of many sounds; on a GPU, all at once.
 
     Parameters
     ----------
-    sounds : sequence of AudioStream
+    audios : sequence of AudioStream
         As for `audio_features`.
     kind : {"mfcc", "log_mel"}
         As for `audio_features`.
@@ -88,11 +88,11 @@ def audio_features_batch(
     from avalign.recognition.material.bulk_features import features_in_bulk
 
     if device is None:
-        return [audio_features(sound, kind) for sound in sounds]
+        return [audio_features(audio, kind) for audio in audios]
     if kind == "mfcc":
-        return features_in_bulk(sounds, deltas=2, device=device)
+        return features_in_bulk(audios, deltas=2, device=device)
     if kind == "log_mel":
-        return [*map(_paired, features_in_bulk(sounds, kind="log_mel", device=device))]
+        return [*map(_paired, features_in_bulk(audios, kind="log_mel", device=device))]
     raise _unknown(kind)
 
 

@@ -13,7 +13,7 @@ from avalign.errors import ParameterError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Metrics", "check_errors", "check_pairs", "numbers", "share"]
+__all__ = ["Metrics", "check_errors", "check_numbers", "check_pairs", "ratio"]
 
 
 class Metrics:
@@ -39,7 +39,7 @@ def check_pairs(what: str, n_true: int, n_found: int) -> None:
         raise ParameterError(f"{n_true} true {what} against {n_found}", "pass them in pairs")
 
 
-def numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
+def check_numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """Check finite numbers [N], at least one: float64 [N]."""
     checked = np.asarray(values, np.float64)
     if checked.ndim != 1 or not checked.size or not np.isfinite(checked).all():
@@ -50,6 +50,6 @@ def numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return checked
 
 
-def share(part: float, whole: float) -> float | None:
+def ratio(part: float, whole: float) -> float | None:
     """Divide; None where the whole is 0."""
     return float(part / whole) if whole else None

@@ -96,9 +96,9 @@ class BidirectionalGRU(nn.Module):
 
     def forward(self, rows: Tensor, lengths: Tensor) -> Tensor:
         """Read rows [B, T, D] both ways, side by side: [B, T, 2 * units]."""
-        places = torch.arange(rows.shape[1], device=rows.device)
-        mirrored = lengths[:, None] - 1 - places
-        mirrored = torch.where(mirrored >= 0, mirrored, places)
+        indices = torch.arange(rows.shape[1], device=rows.device)
+        mirrored = lengths[:, None] - 1 - indices
+        mirrored = torch.where(mirrored >= 0, mirrored, indices)
         ahead = run_recurrent(self.forwards, rows)
         back = run_recurrent(self.backwards, _take(rows, mirrored))
         return torch.cat([ahead, _take(back, mirrored)], dim=-1)
@@ -159,6 +159,6 @@ def _velocity(rows: Tensor, mask: Tensor) -> Tensor:
     return zero_masked(change, both & mask)
 
 
-def _take(rows: Tensor, places: Tensor) -> Tensor:
+def _take(rows: Tensor, indices: Tensor) -> Tensor:
     """Rows of each item in the order of its places."""
-    return rows.gather(1, places[..., None].expand(-1, -1, rows.shape[2]))
+    return rows.gather(1, indices[..., None].expand(-1, -1, rows.shape[2]))

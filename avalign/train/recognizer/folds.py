@@ -58,7 +58,7 @@ def cross_validate_emotion(
     overwrite: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
-    telling: TrainingCallbacks | None = None,
+    callbacks: TrainingCallbacks | None = None,
 ) -> CrossValidation:
     """Leave actors out in turn: train on the others, test on them.
 
@@ -74,7 +74,7 @@ def cross_validate_emotion(
         Folder for the folds' models, ``fold1`` and so on, and ``folds.json``.
     folds : int
         How many; 3 or more, and at most as many as there are speakers.
-    plan, labels, permute_labels, resume, overwrite, cache_dir, jobs, telling
+    plan, labels, permute_labels, resume, overwrite, cache_dir, jobs, callbacks
         As in `train_emotion`.
 
     Returns
@@ -87,7 +87,7 @@ def cross_validate_emotion(
     AvalignError
         As `train_emotion`; ParameterError also if the folds cannot be made.
     """
-    plan, telling = plan or emotion_plan(), telling or TrainingCallbacks()
+    plan, callbacks = plan or emotion_plan(), callbacks or TrainingCallbacks()
     plan.check()
     if folds < 3:
         raise ParameterError(
@@ -118,7 +118,7 @@ def cross_validate_emotion(
                 train, dev, test = _roles(utterances, part_of, names, number)
                 if permute_labels:
                     train, dev = (permuted(part, plan.loop.seed) for part in (train, dev))
-                telling.begin(f"{name} of {folds}")
+                callbacks.begin(f"{name} of {folds}")
                 facts = {"labels_permuted": permute_labels, "test": name}
                 result = fit_emotion(
                     Corpus(train, dev, skipped, facts),
@@ -127,7 +127,7 @@ def cross_validate_emotion(
                     (),
                     folder / name,
                     resume,
-                    telling.part(number / folds, (number + 1) / folds),
+                    callbacks.part(number / folds, (number + 1) / folds),
                 )
                 batches = condition_batches(
                     test,

@@ -91,10 +91,10 @@ def train_recognizer(
     *,
     resume: bool = False,
     finish: Callable[[Recognizer], None] | None = None,
-    telling: TrainingCallbacks | None = None,
+    callbacks: TrainingCallbacks | None = None,
 ) -> Result:
     """Train a recogniser and write its folder; `finish` gets the best model once written."""
-    telling = telling or TrainingCallbacks()
+    callbacks = callbacks or TrainingCallbacks()
     run = {
         "task": task,
         "settings": json.loads(settings.to_json()),
@@ -126,8 +126,8 @@ def train_recognizer(
             run=run,
             resume=resume,
             tensorboard=plan.tensorboard,
-            progress=telling.progress,
-            report=telling.report,
+            progress=callbacks.progress,
+            report=callbacks.report,
         )
         if team.writes:
             _write_run(folder, run, corpus, result, str(team.device))
@@ -163,8 +163,8 @@ def _digest(corpus: Corpus) -> str:
     for part in (corpus.train, corpus.dev):
         for one in part:
             digest.update(repr((one.name, one.text, one.label, one.values.tolist())).encode())
-            if one.sound is not None:
-                digest.update(one.sound.samples.tobytes())
+            if one.audio is not None:
+                digest.update(one.audio.samples.tobytes())
             for name in sorted(one.streams):
                 digest.update(one.streams[name].values.tobytes())
         digest.update(b"\0")

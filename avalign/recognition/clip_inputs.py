@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from avalign.transcript import Transcript
     from avalign.types import AlignedSequence, AudioStream, FeatureStream, LipStream
 
-__all__ = ["ClipInputs", "observe"]
+__all__ = ["ClipInputs", "read_clip_inputs"]
 
 # Alignments are known to within a picture; a lag below that is none.
 SMALLEST_LAG_S = 0.04
@@ -57,7 +57,7 @@ class _Clip:
     report: SyncReport | None = None
 
 
-def observe(
+def read_clip_inputs(
     path: str | os.PathLike[str],
     settings: RecognizerSettings,
     *,
@@ -144,11 +144,11 @@ def _read(
             "name the file that it was extracted from",
         )
     media = probe(path)
-    hears = "sound" in sources and bool(audio is not None or media.audio_tracks)
-    sees = "face" in sources and bool(media.video_tracks)
-    if not hears and not sees:
+    reads_audio = "sound" in sources and bool(audio is not None or media.audio_tracks)
+    reads_lips = "face" in sources and bool(media.video_tracks)
+    if not reads_audio and not reads_lips:
         _refuse(path, sources)
-    if hears and sees:
+    if reads_audio and reads_lips:
         measured = verbs.measure(
             Path(path),
             max_lag_s=max_lag_s,
@@ -166,16 +166,16 @@ def _read(
     else:
         tracks = choose_tracks(media, audio=None if audio is None else Path(audio), **named)
         report, chosen = None, tracks.sound
-        note = tracks.sound_note if hears else tracks.picture_note
+        note = tracks.sound_note if reads_audio else tracks.picture_note
         notes = [] if note is None else [note]
         faces = ()
-        if sees:
+        if reads_lips:
             faces = lip_streams(path, track=tracks.video, jobs=jobs, progress=progress)
     sound = None
-    if hears:
+    if reads_audio:
         source = path if audio is None else audio
         sound = read_audio(source, track=chosen.track, channel=chosen.channel)
-        if not sees:
+        if not reads_lips:
             return _Clip(sound), notes
     speaking = 0 if report is None or report.face is None else report.face
     lips = next((face for face in faces if face.track_id == speaking), None)
