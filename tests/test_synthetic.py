@@ -256,12 +256,12 @@ def test_a_planted_lag_is_measured(tmp_path, lag_s):
 def test_words_are_seen_where_the_warp_says():
     clip = clip_of(0.15, 0.08)
     lags_s = np.interp(
-        [word.start_s for word in clip.heard.words],
+        [word.start_s for word in clip.audio_transcript.words],
         clip.warp.other_s,
         clip.warp.other_s - clip.warp.reference_s,
     )
-    seen_s = [word.start_s for word in clip.seen.words]
-    heard_s = [word.start_s for word in clip.heard.words]
+    seen_s = [word.start_s for word in clip.video_transcript.words]
+    heard_s = [word.start_s for word in clip.audio_transcript.words]
     assert np.allclose(np.subtract(heard_s, seen_s), lags_s, atol=1e-6)
     assert np.isclose(np.abs(clip.warp.lag_s - 0.15).max(), 0.08, atol=1e-6)
     assert np.diff(clip.warp.other_s).min() > 0

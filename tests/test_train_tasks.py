@@ -190,7 +190,7 @@ def test_actors_are_left_out_in_turn(tmp_path):
 
 def test_permuted_labels_are_the_same_labels_elsewhere():
     items = [utterance(number, label=number % 3) for number in range(30)]
-    dealt = emotion.permuted(items, seed=0)
+    dealt = emotion.permute_classes(items, seed=0)
     assert sorted(one.label for one in dealt) == sorted(one.label for one in items)
     assert [one.label for one in dealt] != [one.label for one in items]
     assert all(one.audio is other.audio for one, other in zip(dealt, items, strict=True))

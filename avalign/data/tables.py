@@ -150,11 +150,13 @@ def _plan_parquet(table: Path, file: Any) -> _ParquetPlan:
     """Hold what a table says of its size against the limits, before anything is read."""
     import pyarrow
 
-    told = file.metadata
-    if told.num_rows > _MOST_ROWS:
-        raise _too_large(table, f"{told.num_rows} rows, more than {_MOST_ROWS}")
+    metadata = file.metadata
+    if metadata.num_rows > _MOST_ROWS:
+        raise _too_large(table, f"{metadata.num_rows} rows, more than {_MOST_ROWS}")
     # Of single columns pyarrow cannot be asked: where they are damaged, the process ends.
-    groups = (told.row_group(number).total_byte_size for number in range(told.num_row_groups))
+    groups = (
+        metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)
+    )
     if (largest := max(groups, default=0)) > _LARGEST_GROUP_BYTES:
         raise _too_large(table, f"a part that unpacks to {largest >> 20} MiB")
     kinds = pyarrow.types

@@ -128,11 +128,11 @@ def cut_clip(clip: SourceClip, *, start_s: float, length_s: float) -> SourceClip
 def cut_audio(audio: AudioStream, *, start_s: float, length_s: float) -> AudioStream:
     """Cut samples; the clock starts at the cut, exact to a fraction of a sample."""
     rate_hz = audio.sample_rate_hz
-    place = (start_s - audio.start_s) * rate_hz
+    position = (start_s - audio.start_s) * rate_hz
     edge = EDGE_S * rate_hz
-    first = max(0, int(np.ceil(place - edge)))
-    last = max(first, int(np.ceil(place + length_s * rate_hz - edge)))
-    return AudioStream(audio.samples[first:last], rate_hz, (first - place) / rate_hz)
+    first = max(0, int(np.ceil(position - edge)))
+    last = max(first, int(np.ceil(position + length_s * rate_hz - edge)))
+    return AudioStream(audio.samples[first:last], rate_hz, (first - position) / rate_hz)
 
 
 def cut_lips(lips: LipStream, *, start_s: float, length_s: float) -> LipStream:
@@ -182,11 +182,11 @@ def video_span_s(streams: ClipStreams) -> tuple[float, float]:
     tuple of float
         First and last instant; equal if there is no face.
     """
-    seen = [lips.times_s for lips in streams.lips if len(lips)]
-    if not seen or streams.frame_rate <= 0:
+    lip_times_s = [lips.times_s for lips in streams.lips if len(lips)]
+    if not lip_times_s or streams.frame_rate <= 0:
         return 0.0, 0.0
-    end_s = max(times_s[-1] for times_s in seen) + 1 / streams.frame_rate
-    return float(min(times_s[0] for times_s in seen)), float(end_s)
+    end_s = max(times_s[-1] for times_s in lip_times_s) + 1 / streams.frame_rate
+    return float(min(times_s[0] for times_s in lip_times_s)), float(end_s)
 
 
 def face_fraction(
@@ -198,8 +198,8 @@ def face_fraction(
         return np.zeros(len(starts_s))
     # The faces of a clip share the times of its pictures.
     shown_s = np.unique(np.concatenate(usable_s))
-    pictures = max(1.0, length_s * streams.frame_rate)
-    return np.minimum(_count(shown_s, starts_s, length_s) / pictures, 1.0)
+    frames = max(1.0, length_s * streams.frame_rate)
+    return np.minimum(_count(shown_s, starts_s, length_s) / frames, 1.0)
 
 
 def speech_fraction(
@@ -243,11 +243,11 @@ def usable_starts(
         Starts, increasing; empty if the clip holds no such window.
     """
     first_s, end_s = video_span_s(streams)
-    n_places = int(np.floor((end_s - first_s - length_s) / step_s + EDGE_S)) + 1
-    starts_s = first_s + np.arange(max(0, n_places)) * step_s
-    seen = face_fraction(streams, starts_s, length_s) >= min_face - EDGE_S
+    n_starts = int(np.floor((end_s - first_s - length_s) / step_s + EDGE_S)) + 1
+    starts_s = first_s + np.arange(max(0, n_starts)) * step_s
+    lip_times_s = face_fraction(streams, starts_s, length_s) >= min_face - EDGE_S
     spoken = speech_fraction(streams, starts_s, length_s) >= min_speech - EDGE_S
-    return starts_s[seen & spoken]
+    return starts_s[lip_times_s & spoken]
 
 
 def _count(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avalign.plots.signals import (
-    face_of,
+    choose_face,
     lip_opening,
     loudness,
     running_agreement,
@@ -108,7 +108,7 @@ class _Strip:
         self._top = int(34 * self._scale) + 6
         guess = best_guess(report)
         alignment = report.alignment or (guess.alignment if guess else None)
-        lips = face_of(report, streams)
+        lips = choose_face(report, streams)
         sound = streams.mfcc
         self._sound = (
             sound.times_s,

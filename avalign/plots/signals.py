@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "busiest_span_s",
-    "face_of",
+    "choose_face",
     "lip_opening",
     "loudness",
     "running_agreement",
@@ -42,7 +42,7 @@ def loudness(mfcc: FeatureStream) -> NDArray[np.float64]:
     return np.where(mfcc.valid, mfcc.values[:, 0].astype(np.float64), np.nan)
 
 
-def face_of(report: SyncReport, streams: ClipStreams) -> LipStream | None:
+def choose_face(report: SyncReport, streams: ClipStreams) -> LipStream | None:
     """Choose the face to show: the matching one, else the best guess, else the largest."""
     from avalign.reports import best_guess
 

@@ -12,7 +12,7 @@ import numpy as np
 from avalign.plots.figures import FAINT, INK, LIPS, SOUND, in_own_style, new_figure, save_png
 from avalign.plots.signals import (
     busiest_span_s,
-    face_of,
+    choose_face,
     lip_opening,
     loudness,
     smooth,
@@ -79,21 +79,21 @@ def plot_sync(
     guess = best_guess(report)
     alignment = report.alignment or (guess.alignment if guess is not None else None)
     if alignment is None:
-        _say(top, "Nothing to align")
+        _write_message(top, "Nothing to align")
     else:
         _draw_curve(top, alignment, Tolerance.parse(report.tolerance))
 
-    lips = face_of(report, streams)
+    lips = choose_face(report, streams)
     if lips is None or len(streams.mfcc) == 0:
         for axes in (before, after):
-            _say(axes, "No face" if lips is None else "No sound")
+            _write_message(axes, "No face" if lips is None else "No sound")
     else:
         traces = _Traces.of(lips, streams)
         told = alignment is not None and _tells_a_lag(alignment)
         lag_s = alignment.audio_lag_s if alignment is not None and told else None
         traces.draw(before, 0.0, "Lips and sound as recorded", legend=True)
         if lag_s is None:
-            _say(after, "No shift to show")
+            _write_message(after, "No shift to show")
         else:
             hedge = "" if report.alignment is not None else " (best guess)"
             moved = f"sound {_milliseconds(-lag_s)}{hedge}"
@@ -110,25 +110,25 @@ class _Traces:
     span_s: tuple[float, float]
     lip_times_s: NDArray[np.float64]
     opening: NDArray[np.float64]
-    sound_times_s: NDArray[np.float64]
+    audio_times_s: NDArray[np.float64]
     level: NDArray[np.float64]
 
     @classmethod
     def of(cls, lips: LipStream, streams: ClipStreams) -> _Traces:
         raw = lip_opening(lips)
         start_s, end_s = busiest_span_s(lips, raw, SHOWN_S)
-        sound = streams.mfcc
+        audio = streams.mfcc
         return cls(
             (start_s, max(end_s, start_s + SHOWN_AT_LEAST_S)),
             lips.times_s,
             unit_range(smooth(raw, lips.times_s, 0.06)),
-            sound.times_s,
+            audio.times_s,
             # Squared, because decibels make every murmur look like a shout.
-            unit_range(smooth(loudness(sound), sound.times_s, 0.06)) ** 2,
+            unit_range(smooth(loudness(audio), audio.times_s, 0.06)) ** 2,
         )
 
     def draw(self, axes: Any, lag_s: float, title: str, *, legend: bool = False) -> None:
-        times_s = self.sound_times_s - lag_s
+        times_s = self.audio_times_s - lag_s
         axes.fill_between(
             times_s, self.level, color=SOUND, alpha=0.35, linewidth=0, label="loudness"
         )
@@ -265,7 +265,7 @@ def _signed(milliseconds: float) -> str:
     return f"{round(milliseconds):+d} ms".replace("-", "\N{MINUS SIGN}").replace("+0", "0")
 
 
-def _say(axes: Any, words: str) -> None:
+def _write_message(axes: Any, words: str) -> None:
     axes.text(0.5, 0.5, words, ha="center", va="center", color=FAINT, transform=axes.transAxes)
     axes.set(xticks=[], yticks=[], facecolor=EMPTY)
     axes.spines["bottom"].set_visible(False)

@@ -13,7 +13,7 @@ from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, files_in
 __all__ = [
     "find_files",
     "make_manifest",
-    "rows_of",
+    "make_rows",
     "unlisted_files",
 ]
 
@@ -55,7 +55,7 @@ def unlisted_files(folder: Path, manifest: Manifest) -> list[Path]:
     ]
 
 
-def rows_of(
+def make_rows(
     make: Callable[..., ManifestRow], takes: Iterable[tuple[object, ...]]
 ) -> list[ManifestRow]:
     """Make the row of every take; one ParameterError tells of all that cannot be read."""

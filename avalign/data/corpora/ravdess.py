@@ -16,7 +16,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from avalign.data.corpora.files import find_files, make_manifest, rows_of
+from avalign.data.corpora.files import find_files, make_manifest, make_rows
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.errors import ParameterError
 from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES
@@ -84,7 +84,7 @@ def read_ravdess(folder: str | os.PathLike[str]) -> Manifest:
         if NAME.fullmatch(path.stem):
             modality, take = path.stem.split("-", 1)
             takes[take].setdefault(modality, path)
-    rows = rows_of(_row, takes.items())
+    rows = make_rows(_row, takes.items())
     return make_manifest(folder, rows, expected="files named like 01-01-06-01-02-01-12.mp4")
 
 

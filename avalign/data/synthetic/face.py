@@ -54,11 +54,11 @@ def lip_points(face: Face, movements: NDArray[np.float64]) -> NDArray[np.float64
     fullness = 1.0 - 1.5 * width + np.minimum(opening, 0.0) * 2
 
     def edge(
-        places: NDArray[np.float64], reach: NDArray[np.float64], depth: float
+        positions: NDArray[np.float64], reach: NDArray[np.float64], depth: float
     ) -> NDArray[np.float64]:
-        x = half * places
-        y = face.mouth_y - corners * places**2 + face.skew * places + reach
-        z = depth + face.depth * places**2 - protrusion * (1 - places**2)
+        x = half * positions
+        y = face.mouth_y - corners * positions**2 + face.skew * positions + reach
+        z = depth + face.depth * positions**2 - protrusion * (1 - positions**2)
         return np.stack(np.broadcast_arrays(x, y, z), axis=-1)
 
     gap = np.maximum(opening, 0.0)
@@ -103,19 +103,21 @@ def lip_stream(
     what the finder misses of rigid points [T, 11, 3] and lips [T, 41, 3], in eye distances.
     """
     turn = _rotations(turns_deg)
-    place = np.concatenate([face.centre_px + shifts_px, np.zeros((len(times_s), 1))], axis=1)[
-        :, None
-    ]
+    origin_px = np.concatenate(
+        [face.centre_px + shifts_px, np.zeros((len(times_s), 1))], axis=1
+    )[:, None]
 
-    def seen(shape: NDArray[np.float64], missed: NDArray[np.float64]) -> NDArray[np.float32]:
+    def project(shape: NDArray[np.float64], missed: NDArray[np.float64]) -> NDArray[np.float32]:
         turned = shape @ turn.transpose(0, 2, 1) + missed
-        pixels: NDArray[np.float32] = (turned * face.eye_distance_px + place).astype(np.float32)
+        pixels: NDArray[np.float32] = (turned * face.eye_distance_px + origin_px).astype(
+            np.float32
+        )
         return pixels
 
-    rigid = seen(np.broadcast_to(LAYOUT, (len(times_s), *LAYOUT.shape)), noise[0])
-    landmarks = seen(points, noise[1])
+    rigid = project(np.broadcast_to(LAYOUT, (len(times_s), *LAYOUT.shape)), noise[0])
+    landmarks = project(points, noise[1])
     values, _ = to_layout(rigid, landmarks)
-    corners = np.tile(place[:, 0, :2], 2) + FACE_EDGES * face.eye_distance_px
+    corners = np.tile(origin_px[:, 0, :2], 2) + FACE_EDGES * face.eye_distance_px
     return LipStream(
         values=values.reshape(len(times_s), -1),
         times_s=times_s,

@@ -36,8 +36,8 @@ def draw_speakers(number: int, seed: int = 0) -> tuple[Speaker, ...]:
     """Draw speakers; the first 52 differ in accent or kind of voice, all in the rest."""
     voices = _voices(seed)
     return tuple(
-        _draw(f"v{place + 1:02}", next(voices), np.random.default_rng([seed, place]))
-        for place in range(number)
+        _draw(f"v{index + 1:02}", next(voices), np.random.default_rng([seed, index]))
+        for index in range(number)
     )
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SILENCE", "Phone", "Spoken", "Voice", "speak"]
+__all__ = ["SILENCE", "Phone", "Spoken", "Voice", "run_espeak", "speak"]
 
 SAMPLE_RATE_HZ = 16_000
 SILENCE = ""
@@ -75,17 +75,47 @@ def speak(text: str, voice: Voice | None = None) -> Spoken:
     words = text.split()
     if not words or not all(word.isalpha() for word in words):
         raise ParameterError(f"{text!r} cannot be said word by word", "use letters and blanks")
-    answer, samples = _ask(" ".join(SAID_AS.get(word, word) for word in words), voice)
+    said = " ".join(SAID_AS.get(word, word) for word in words)
+    events, samples, rate_hz = run_espeak(said, voice)
     if not samples.any():
         raise AvalignError(f"espeak-ng was silent on {text!r}", "raise the volume")
-    rate_hz = answer["sample_rate_hz"]
-    phones, numbers = _phones(answer["phones"], samples, rate_hz)
+    phones, numbers = _phones(events, samples, rate_hz)
     audio = AudioStream(_resampled(samples, rate_hz), SAMPLE_RATE_HZ, 0.0)
     return Spoken(audio, phones, _words(words, phones, numbers))
 
 
-def _ask(text: str, voice: Voice) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    """Run the program; return its answer, and the samples in [-1, 1]."""
+def run_espeak(
+    text: str, voice: Voice, *, ipa: bool = True
+) -> tuple[list[tuple[str, int, int]], NDArray[np.float32], int]:
+    """Let espeak-ng speak in a process of its own, which says the same every time.
+
+    Parameters
+    ----------
+    text : str
+        What to say.
+    voice : Voice
+        How to say it.
+    ipa : bool
+        Name phones in IPA, else as espeak-ng does.
+
+    Returns
+    -------
+    phones : list of (str, int, int)
+        Name, first sample, and number of the word from 1, of each phone and pause.
+    samples : ndarray of shape (N,), float32
+        From -1 to 1.
+    sample_rate_hz : int
+        Of the samples, as espeak-ng chose it.
+
+    Raises
+    ------
+    MissingDependencyError
+        If libespeak-ng is not installed.
+    ParameterError
+        If the voice is unknown.
+    AvalignError
+        If espeak-ng fails.
+    """
     parameters = {
         RATE: voice.words_per_minute,
         VOLUME: voice.volume,
@@ -95,6 +125,7 @@ def _ask(text: str, voice: Voice) -> tuple[dict[str, Any], NDArray[np.float32]]:
     request = {
         "text": text,
         "voice": voice.name,
+        "ipa": ipa,
         "parameters": [(number, round(value)) for number, value in parameters.items()],
     }
     try:
@@ -119,7 +150,9 @@ def _ask(text: str, voice: Voice) -> tuple[dict[str, Any], NDArray[np.float32]]:
     header, _, data = done.stdout.partition(b"\n")
     if done.returncode or not header:
         raise AvalignError(f"espeak-ng ended with {done.returncode} on {text!r}")
-    return json.loads(header), np.frombuffer(data, np.int16).astype(np.float32) / 2**15
+    answer = json.loads(header)
+    samples = np.frombuffer(data, np.int16).astype(np.float32) / 2**15
+    return answer["phones"], samples, answer["sample_rate_hz"]
 
 
 def _resampled(samples: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
@@ -150,18 +183,18 @@ def _phones(
             start_s -= min(silence_s, LONGEST_CLOSURE_S)
         spans.append((symbol, max(start_s, spans[-1][1] if spans else 0.0), word))
     ends_s = [start_s for _, start_s, _ in spans[1:]] + [last_s]
-    heard = [
+    sounding = [
         (Phone(symbol, start_s, min(end_s, last_s)), word)
         for (symbol, start_s, word), end_s in zip(spans, ends_s, strict=True)
         if symbol != SILENCE and start_s < min(end_s, last_s)
     ]
-    return tuple(phone for phone, _ in heard), tuple(word for _, word in heard)
+    return tuple(phone for phone, _ in sounding), tuple(word for _, word in sounding)
 
 
 def _silence_before(loud: NDArray[np.int64], first: int) -> int:
     """Count the quiet samples right before one."""
-    place = int(np.searchsorted(loud, first)) - 1
-    return first - int(loud[place]) - 1 if place >= 0 else first
+    index = int(np.searchsorted(loud, first)) - 1
+    return first - int(loud[index]) - 1 if index >= 0 else first
 
 
 def _words(

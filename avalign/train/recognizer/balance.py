@@ -180,14 +180,14 @@ def balance_report(
         {
             name: StreamBalance(
                 float(alone[name]) if name in alone else float("nan"),
-                share / total if total > 0 else 0.0,
+                fraction / total if total > 0 else 0.0,
             )
-            for name, share in pull.items()
+            for name, fraction in pull.items()
         },
         float(joint.detach()),
         ratio,
         most if ratio > limit else None,
-        tuple(name for name, share in pull.items() if share * limit < pull[most]),
+        tuple(name for name, fraction in pull.items() if fraction * limit < pull[most]),
     )
 
 

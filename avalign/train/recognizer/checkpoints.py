@@ -51,7 +51,7 @@ def save_checkpoint(
     tensors = {_MODEL + name: value for name, value in model.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"{_OPTIMIZER}{number}.{name}": value for name, value in state.items()}
-    told = {
+    facts = {
         "progress": {name: getattr(progress, name) for name in Progress.__slots__},
         "run": run,
         "scaler": scaler,
@@ -60,7 +60,7 @@ def save_checkpoint(
         save_file(
             {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
             temporary,
-            {"checkpoint": json.dumps(told)},
+            {"checkpoint": json.dumps(facts)},
         )
 
 
@@ -76,9 +76,9 @@ def load_checkpoint(
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     try:
         # The best score is infinite until there is one.
-        told = parse_json(metadata["checkpoint"], infinite=True)
-        _check_run(path, told["run"], run)
-        progress = _progress(told["progress"])
+        facts = parse_json(metadata["checkpoint"], infinite=True)
+        _check_run(path, facts["run"], run)
+        progress = _progress(facts["progress"])
         model.load_state_dict(
             {
                 name.removeprefix(_MODEL): tensor
@@ -90,7 +90,7 @@ def load_checkpoint(
         state["state"] = _optimizer_state(tensors)
         _check_optimizer(state["state"], optimizer)
         optimizer.load_state_dict(state)
-        return progress, dict(told["scaler"])
+        return progress, dict(facts["scaler"])
     except ParameterError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:

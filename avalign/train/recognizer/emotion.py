@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "fit_emotion",
     "labelled_utterances",
-    "permuted",
+    "permute_classes",
     "settle_classes",
     "train_emotion",
     "with_targets",
@@ -124,7 +124,7 @@ def train_emotion(
         ]
         (train, skipped_train), (dev, skipped_dev) = loaded
         if permute_labels:
-            train, dev = (permuted(part, plan.loop.seed) for part in (train, dev))
+            train, dev = (permute_classes(part, plan.loop.seed) for part in (train, dev))
         corpus = Corpus(
             train, dev, [*skipped_train, *skipped_dev], {"labels_permuted": permute_labels}
         )
@@ -332,7 +332,7 @@ def labelled_utterances(
     return targeted, skipped
 
 
-def permuted(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
+def permute_classes(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
     """Permute the classes of utterances at random: a control that must learn nothing."""
     order = np.random.default_rng(seed).permutation(len(utterances))
     return [

@@ -20,7 +20,7 @@ from avalign.train.recognizer.distributed import processes
 from avalign.train.recognizer.emotion import (
     fit_emotion,
     labelled_utterances,
-    permuted,
+    permute_classes,
     settle_classes,
     with_targets,
 )
@@ -117,7 +117,9 @@ def cross_validate_emotion(
             for number, name in enumerate(names):
                 train, dev, test = _roles(utterances, part_of, names, number)
                 if permute_labels:
-                    train, dev = (permuted(part, plan.loop.seed) for part in (train, dev))
+                    train, dev = (
+                        permute_classes(part, plan.loop.seed) for part in (train, dev)
+                    )
                 callbacks.begin(f"{name} of {folds}")
                 facts = {"labels_permuted": permute_labels, "test": name}
                 result = fit_emotion(
@@ -178,10 +180,10 @@ def _pooled(
     return classification_metrics(truth, answers, classes)
 
 
-def _write_folds(path: Path, validated: CrossValidation, permuted: bool) -> None:
+def _write_folds(path: Path, validated: CrossValidation, permute_classes: bool) -> None:
     uars = [fold.unweighted_average_recall for fold in validated.folds]
     facts: Mapping[str, Any] = {
-        "labels_permuted": permuted,
+        "labels_permuted": permute_classes,
         "uar_mean": float(np.mean(uars)),
         "uar_deviation": float(np.std(uars, ddof=1)),
         "pooled": validated.pooled.as_dict(),

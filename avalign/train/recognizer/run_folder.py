@@ -50,7 +50,7 @@ def run_folder(
         raise ParameterError("a run cannot go on and start anew", "choose one of the two")
     folder = Path(folder)
     unfinished = folder / UNFINISHED
-    refuse_inputs(inputs, [place / name for place in (folder, unfinished) for name in names])
+    refuse_inputs(inputs, [parent / name for parent in (folder, unfinished) for name in names])
     older = [folder / name for name in names if is_there(folder / name)]
     begun = [unfinished / name for name in names if is_there(unfinished / name)]
     if (older or begun) and not (overwrite or resume):

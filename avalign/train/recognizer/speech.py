@@ -235,7 +235,7 @@ def _with_numbers(spoken: _Spoken, vocabulary: Sequence[str]) -> Utterance:
     """Give an utterance the times of its words, by number; unknown words count as silence."""
     if not (spoken.transcript.words and spoken.transcript.has_times):
         return spoken.utterance
-    number = {word: place for place, word in enumerate(vocabulary, start=1)}
+    number = {word: index for index, word in enumerate(vocabulary, start=1)}
     words = tuple(
         (word.start_s, word.end_s, number.get(word.text, 0))
         for word in spoken.transcript.words

@@ -75,8 +75,8 @@ class SpacePlan:
         Steps between measurements of the clips' own lags.
     early : float
         Part of the steps, the first ones, in which windows are drawn by
-        `early_shares`, and by `shares` afterwards.
-    early_shares, shares : dict of str to float
+        `early_fractions`, and by `fractions` afterwards.
+    early_fractions, fractions : dict of str to float
         Share of the windows from each group of clips. Hundreds of sentences of
         one speaker are good to begin with, but to the end they would teach that
         speaker, at the cost of strangers.
@@ -98,10 +98,10 @@ class SpacePlan:
     tolerance_rows: float = 1.0
     remeasure_every: int = 200
     early: float = 0.4
-    early_shares: dict[str, float] = field(
+    early_fractions: dict[str, float] = field(
         default_factory=lambda: {"natural": 0.425, "read": 0.075, "mass": 0.5}
     )
-    shares: dict[str, float] = field(default_factory=lambda: {"natural": 0.85, "read": 0.15})
+    fractions: dict[str, float] = field(default_factory=lambda: {"natural": 0.85, "read": 0.15})
     augmentation: WindowAugmentation = field(default_factory=WindowAugmentation)
     settings: SpaceSettings = field(
         default_factory=lambda: SpaceSettings(alternate=SHORT_SIGHTED)
@@ -111,8 +111,8 @@ class SpacePlan:
     @property
     def groups(self) -> frozenset[str]:
         """Groups of clips that are drawn from at all."""
-        shares = [*self.early_shares.items(), *self.shares.items()]
-        return frozenset(group for group, share in shares if share > 0)
+        fractions = [*self.early_fractions.items(), *self.fractions.items()]
+        return frozenset(group for group, fraction in fractions if fraction > 0)
 
 
 def train_members(
@@ -127,10 +127,10 @@ def train_members(
 def clip_own_lag_s(model: SpaceModel, clip: TrainingClip) -> float:
     """Measure the lag of a clip by itself, as `own_lag_s` does."""
     basis = _mfcc_basis(model.settings.audio_columns)
-    times_s = np.arange(len(clip.heard)) / model.settings.audio_rate_hz
-    mfcc = FeatureStream(clip.log_mel @ basis, times_s, clip.heard, "mfcc")
+    times_s = np.arange(len(clip.audio_valid)) / model.settings.audio_rate_hz
+    mfcc = FeatureStream(clip.log_mel @ basis, times_s, clip.audio_valid, "mfcc")
     times_s = np.arange(len(clip)) / model.settings.rate_hz
-    return own_lag_s(model, mfcc, FeatureStream(clip.lips, times_s, clip.seen, "lips"))
+    return own_lag_s(model, mfcc, FeatureStream(clip.lips, times_s, clip.lips_valid, "lips"))
 
 
 def anchored_mean(clips: Sequence[TrainingClip], lags_s: NDArray[np.float64]) -> float:
@@ -148,10 +148,10 @@ def _train_here(
         members = []
         for member in range(plan.members):
 
-            def tell(done: float, member: int = member) -> None:
+            def report_progress(done: float, member: int = member) -> None:
                 progress((member + done) / plan.members)
 
-            members.append(_Trainer(corpus, plan, member).run(tell))
+            members.append(_Trainer(corpus, plan, member).run(report_progress))
         return members
     finally:
         torch.set_num_threads(threads)
@@ -164,7 +164,7 @@ def _train_in_pool(
     context = multiprocessing.get_context("spawn")
     done = context.Array("d", plan.members)
     with ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=_share_progress, initargs=(done,)
+        jobs, mp_context=context, initializer=_set_progress, initargs=(done,)
     ) as pool:
         with installed_modules_only():
             futures = [
@@ -182,7 +182,7 @@ def _train_in_pool(
 _done: Any = None
 
 
-def _share_progress(done: Any) -> None:
+def _set_progress(done: Any) -> None:
     global _done
     _done = done
     end_with_parent()
@@ -190,10 +190,10 @@ def _share_progress(done: Any) -> None:
 
 
 def _train_member(corpus: Corpus, plan: SpacePlan, member: int) -> SpaceNetwork:
-    def tell(share: float) -> None:
-        _done[member] = share
+    def report_progress(fraction: float) -> None:
+        _done[member] = fraction
 
-    return _Trainer(corpus, plan, member).run(tell)
+    return _Trainer(corpus, plan, member).run(report_progress)
 
 
 class _Trainer:
@@ -215,8 +215,8 @@ class _Trainer:
         # What is kept is the running mean of the parameters (Polyak averaging).
         self.average = copy.deepcopy(self.network).eval()
         self.own_lag_rows = np.zeros(len(corpus.clips))
-        self.early = corpus.probabilities(plan.early_shares)
-        self.late = corpus.probabilities(plan.shares)
+        self.early = corpus.probabilities(plan.early_fractions)
+        self.late = corpus.probabilities(plan.fractions)
 
     def run(self, progress: Callable[[float], None]) -> SpaceNetwork:
         plan = self.plan
@@ -253,9 +253,9 @@ class _Trainer:
     def loss(self, batch: Batch) -> torch.Tensor:
         audio, lips = self.network.embed(
             torch.as_tensor(batch.log_mel) @ self.basis,
-            torch.as_tensor(batch.heard),
+            torch.as_tensor(batch.audio_valid),
             torch.as_tensor(batch.lips),
-            torch.as_tensor(batch.seen),
+            torch.as_tensor(batch.lips_valid),
         )
         other = int(self.random.integers(1, len(batch.lag_rows)))
         return lag_contrast(
