@@ -72,7 +72,7 @@ def small_plan(**changes):
         audio=EncoderSettings((5, 3), (1, 1), stride=2),
         lips=EncoderSettings((3, 3), (1, 1)),
     )
-    plan = {"members": 1, "steps": 120, "batch": 14, "lengths": (40,), "shares": SHARES}
+    plan = {"members": 1, "steps": 120, "batch": 14, "lengths": (40,), "fractions": SHARES}
     return SpacePlan(**{**plan, "settings": settings, "remeasure_every": 30, **changes})
 
 

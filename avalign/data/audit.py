@@ -72,7 +72,7 @@ def audit_manifest(
         raise ParameterError(f"{manifest.path} holds no rows", "list the files of a corpus")
     if jobs is not None and jobs < 1:
         raise ParameterError(f"jobs is {jobs}", "name at least one, or leave it out")
-    files = _inspect(manifest, jobs or cores(), progress or (lambda share: None))
+    files = _inspect(manifest, jobs or cores(), progress or (lambda fraction: None))
     findings = [
         *_check_files(manifest, files),
         *_check_duplicates(manifest, files),
@@ -141,12 +141,12 @@ def _probe_streams(path: Path) -> MediaClip:
 
 
 def _check_files(manifest: Manifest, files: _Files) -> Iterator[Finding]:
-    told: set[Path] = set()
+    reported: set[Path] = set()
     for row in manifest:
         name = manifest.name_of(row)
         for path in (row.path, row.audio):
-            if path and files[path].error and path not in told:
-                told.add(path)
+            if path and files[path].error and path not in reported:
+                reported.add(path)
                 where = name if path == row.path else str(path)
                 yield Finding("file", True, where, files[path].error)
         video, audio = files[row.path].clip, files[row.audio or row.path].clip

@@ -71,12 +71,12 @@ def _spread_over_speakers(rows: list[ManifestRow], seed: str) -> list[ManifestRo
     by_speaker: dict[str, list[ManifestRow]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (str(row.path), row.start_s or 0.0)):
         by_speaker[row.speaker_key].append(row)
-    dice = random.Random(seed)
+    generator = random.Random(seed)
     placed = []
     for speaker, of_speaker in sorted(by_speaker.items()):
-        dice.shuffle(of_speaker)
+        generator.shuffle(of_speaker)
         # A speaker's rows lie evenly between 0 and 1, from a random start.
-        start = dice.random()
+        start = generator.random()
         placed += [
             ((number + start) / len(of_speaker), speaker, row)
             for number, row in enumerate(of_speaker)

@@ -29,7 +29,7 @@ STRIP_SPAN_S = 4.0
 FONT = 0  # cv2.FONT_HERSHEY_SIMPLEX
 
 # RGB, close to the colours of the plots.
-LIPS, SOUND, INK, FAINT, PAPER = (
+LIPS, AUDIO, INK, FAINT, PAPER = (
     (240, 80, 120),
     (90, 150, 200),
     (235, 238, 242),
@@ -52,7 +52,7 @@ class Canvas:
         strip = max(72, min(round(STRIP_SHARE * width), round(0.35 * height)))
         #: Width and height of what is drawn, both even.
         self.size = (width + width % 2, height + strip + (height + strip) % 2)
-        self._picture = (width, height)
+        self._frame_size = (width, height)
         self._faces = streams.lips
         self._names = {face.track_id: face.place for face in report.faces}
         self._speaker = report.face
@@ -63,7 +63,7 @@ class Canvas:
         """Draw an RGB image uint8 [H, W, 3] at an instant: uint8 [H', W', 3], of `size`."""
         import cv2
 
-        width, height = self._picture
+        width, height = self._frame_size
         canvas = np.empty((self.size[1], self.size[0], 3), np.uint8)
         canvas[:] = PAPER
         if self._zoom != 1.0:
@@ -82,7 +82,7 @@ class Canvas:
             return
         speaks = lips.track_id == self._speaker
         colour = LIPS if speaks else OTHER_FACE
-        width, height = self._picture
+        width, height = self._frame_size
         scale = np.array([width, height]) / lips.picture_size
         left, top, right, bottom = np.round(
             lips.boxes[row] * [width, height, width, height]
@@ -109,10 +109,10 @@ class _Strip:
         guess = best_guess(report)
         alignment = report.alignment or (guess.alignment if guess else None)
         lips = choose_face(report, streams)
-        sound = streams.mfcc
-        self._sound = (
-            sound.times_s,
-            unit_range(smooth(loudness(sound), sound.times_s, 0.06)) ** 2,
+        mfcc = streams.mfcc
+        self._audio = (
+            mfcc.times_s,
+            unit_range(smooth(loudness(mfcc), mfcc.times_s, 0.06)) ** 2,
         )
         self._lips = (np.empty(0), np.empty(0))
         self._score = (np.empty(0), np.empty(0))
@@ -130,11 +130,11 @@ class _Strip:
         height = len(strip) - self._top - 6
         columns = np.arange(self._width)
         times_s = time_s + (columns / self._width - 0.5) * STRIP_SPAN_S
-        level, opening = (_at(times_s, *trace) for trace in (self._sound, self._lips))
+        level, opening = (_at(times_s, *trace) for trace in (self._audio, self._lips))
         bottom = self._top + height
         filled = np.nan_to_num(level, nan=0.0) * height
         rows = np.arange(len(strip))[:, None]
-        strip[(rows < bottom) & (rows >= bottom - filled)] = np.array(SOUND, np.uint8) // 2
+        strip[(rows < bottom) & (rows >= bottom - filled)] = np.array(AUDIO, np.uint8) // 2
         known = np.isfinite(opening)
         heights = np.round((bottom - np.nan_to_num(opening) * height) * 8).astype(np.int32)
         curve = np.stack([columns * 8, heights], axis=1)

@@ -11,17 +11,17 @@ from typing import Any, ParamSpec
 from avalign.errors import MissingDependencyError
 
 __all__ = [
+    "AUDIO",
     "FAINT",
     "INK",
     "LIPS",
-    "SOUND",
     "in_own_style",
     "new_figure",
     "require_matplotlib",
     "save_png",
 ]
 
-LIPS, SOUND, INK, FAINT = "#c8375a", "#2f6690", "#22252a", "#8a9099"
+LIPS, AUDIO, INK, FAINT = "#c8375a", "#2f6690", "#22252a", "#8a9099"
 DOTS_PER_INCH = 150
 
 Arguments = ParamSpec("Arguments")

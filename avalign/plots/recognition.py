@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.plots.figures import FAINT, INK, LIPS, SOUND, in_own_style, new_figure, save_png
+from avalign.plots.figures import AUDIO, FAINT, INK, LIPS, in_own_style, new_figure, save_png
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_emotion", "plot_recognition"]
 
 MARGIN = 0.05
-STREAM_COLOURS = {"audio": SOUND, "lips": LIPS}
+STREAM_COLOURS = {"audio": AUDIO, "lips": LIPS}
 PALETTE = ("#2f6690", "#c8375a", "#5fa777", "#f2b134", "#7a5ea8", "#3aa6a6", "#a5673f", "#555")
 LEGEND_COLUMNS = 6
 LONGEST_SUBTITLE = 105
@@ -114,7 +114,7 @@ def _draw_words(
             length_s,
             left=word.start_s,
             height=0.4,
-            color=SOUND,
+            color=AUDIO,
             alpha=0.15 + 0.6 * sure,
             edgecolor="white",
         )

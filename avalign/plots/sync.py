@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.plots.figures import FAINT, INK, LIPS, SOUND, in_own_style, new_figure, save_png
+from avalign.plots.figures import AUDIO, FAINT, INK, LIPS, in_own_style, new_figure, save_png
 from avalign.plots.signals import (
     busiest_span_s,
     choose_face,
@@ -89,8 +89,8 @@ def plot_sync(
             _write_message(axes, "No face" if lips is None else "No sound")
     else:
         traces = _Traces.of(lips, streams)
-        told = alignment is not None and _tells_a_lag(alignment)
-        lag_s = alignment.audio_lag_s if alignment is not None and told else None
+        shows_lag = alignment is not None and _has_lag(alignment)
+        lag_s = alignment.audio_lag_s if alignment is not None and shows_lag else None
         traces.draw(before, 0.0, "Lips and sound as recorded", legend=True)
         if lag_s is None:
             _write_message(after, "No shift to show")
@@ -130,7 +130,7 @@ class _Traces:
     def draw(self, axes: Any, lag_s: float, title: str, *, legend: bool = False) -> None:
         times_s = self.audio_times_s - lag_s
         axes.fill_between(
-            times_s, self.level, color=SOUND, alpha=0.35, linewidth=0, label="loudness"
+            times_s, self.level, color=AUDIO, alpha=0.35, linewidth=0, label="loudness"
         )
         axes.plot(
             self.lip_times_s, self.opening, color=LIPS, linewidth=1.6, label="lip opening"
@@ -154,8 +154,8 @@ def _draw_curve(axes: Any, alignment: Alignment, tolerance: Tolerance) -> None:
         label=f"tolerance ({tolerance.source})",
     )
     low_ms, high_ms = (1e3 * end_s for end_s in alignment.interval_s)
-    told = _tells_a_lag(alignment)
-    if told:
+    shows_lag = _has_lag(alignment)
+    if shows_lag:
         axes.axvspan(
             low_ms, high_ms, color=INTERVAL, alpha=0.55, linewidth=0, label="95 % interval"
         )
@@ -167,7 +167,7 @@ def _draw_curve(axes: Any, alignment: Alignment, tolerance: Tolerance) -> None:
     score = score / max(float(np.max(score)), 1e-12)
     axes.plot(lags_ms, score, color=INK, linewidth=1.6, label="evidence")
     axes.set(xlim=(lags_ms[0], lags_ms[-1]), ylim=(0, 1.22), yticks=[])
-    if told:
+    if shows_lag:
         lag_ms = 1e3 * alignment.audio_lag_s
         axes.axvline(lag_ms, color=INK, linewidth=1.0, linestyle=(0, (3, 2)))
         _write_lag(axes, lag_ms, [(low_ms, high_ms), (-tolerance.early_ms, tolerance.late_ms)])
@@ -175,7 +175,7 @@ def _draw_curve(axes: Any, alignment: Alignment, tolerance: Tolerance) -> None:
     _legend_above(axes, "lower left")
 
 
-def _tells_a_lag(alignment: Alignment) -> bool:
+def _has_lag(alignment: Alignment) -> bool:
     """Tell a best guess from a peak at the edge, or of lips without speech."""
     return alignment.confidence > 0
 

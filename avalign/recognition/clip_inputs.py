@@ -50,9 +50,9 @@ class ClipInputs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Clip:
-    """Sound and lips of a file, as far as they are there and asked for."""
+    """Audio and lips of a file, as far as they are there and asked for."""
 
-    sound: AudioStream | None = None
+    audio: AudioStream | None = None
     lips: LipStream | None = None
     report: SyncReport | None = None
 
@@ -88,26 +88,26 @@ def read_clip_inputs(
     sources = {_source(feature) for feature in wanted.values()}
     named = {"video_track": video_track, "audio_track": audio_track, "channel": channel}
     clip, notes = _read(path, sources, audio, named, max_lag_s, jobs, progress)
-    heard: dict[str, FeatureStream] = {}
-    shown: dict[str, FeatureStream] = {}
+    audio_streams: dict[str, FeatureStream] = {}
+    video_streams: dict[str, FeatureStream] = {}
     for name, feature in wanted.items():
         source = _source(feature)
-        if source == "sound" and clip.sound is not None:
-            heard[name] = audio_features(clip.sound, feature)
+        if source == "sound" and clip.audio is not None:
+            audio_streams[name] = audio_features(clip.audio, feature)
         elif source == "face" and clip.lips is not None:
-            shown[name] = lip_features(clip.lips)
+            video_streams[name] = lip_features(clip.lips)
         elif source == "text" and transcript is not None:
-            heard[name] = _text(transcript, clip.sound)
-    for name in wanted.keys() - heard.keys() - shown.keys():
+            audio_streams[name] = _text(transcript, clip.audio)
+    for name in wanted.keys() - audio_streams.keys() - video_streams.keys():
         notes.append(f"without {name}: the file has none that can be read")
-    warp, repaired = _warp(clip.report if heard and shown else None, notes)
+    warp, repaired = _warp(clip.report if audio_streams and video_streams else None, notes)
     sequence = from_alignment(
         warp,
-        heard.pop("audio", None),
-        shown.pop("lips", None),
+        audio_streams.pop("audio", None),
+        video_streams.pop("lips", None),
         rate_hz=settings.rate_hz,
-        with_audio=heard,
-        with_picture=shown,
+        with_audio=audio_streams,
+        with_picture=video_streams,
     )
     if len(sequence) > LONGEST_S * settings.rate_hz:
         raise ParameterError(
@@ -171,19 +171,19 @@ def _read(
         faces = ()
         if reads_lips:
             faces = lip_streams(path, track=tracks.video, jobs=jobs, progress=progress)
-    sound = None
+    audio_stream = None
     if reads_audio:
         source = path if audio is None else audio
-        sound = read_audio(source, track=chosen.track, channel=chosen.channel)
+        audio_stream = read_audio(source, track=chosen.track, channel=chosen.channel)
         if not reads_lips:
-            return _Clip(sound), notes
+            return _Clip(audio_stream), notes
     speaking = 0 if report is None or report.face is None else report.face
     lips = next((face for face in faces if face.track_id == speaking), None)
     if lips is not None and not lip_features(lips).valid.any():
         lips = None
-    if lips is None and sound is None:
+    if lips is None and audio_stream is None:
         raise NoFaceError(f"{path}: no face can be read", "use a video of a face, well lit")
-    return _Clip(sound, lips, report), notes
+    return _Clip(audio_stream, lips, report), notes
 
 
 def _refuse(path: str | os.PathLike[str], sources: set[str]) -> None:
@@ -207,8 +207,8 @@ def _warp(report: SyncReport | None, notes: list[str]) -> tuple[TimeWarp, bool]:
     return TimeWarp(np.zeros(1), np.array([answer.audio_lag_s])), True
 
 
-def _text(transcript: Transcript, sound: AudioStream | None) -> FeatureStream:
+def _text(transcript: Transcript, audio: AudioStream | None) -> FeatureStream:
     ends_s = [word.end_s for word in transcript.words if word.end_s is not None]
-    if sound is not None:
-        ends_s.append(sound.start_s + sound.duration_s)
+    if audio is not None:
+        ends_s.append(audio.start_s + audio.duration_s)
     return transcript_stream(transcript, np.arange(0.0, max([0.0, *ends_s]), _TEXT_STEP_S))

@@ -153,26 +153,26 @@ class Transcriber:
         NoAnswerError
             If there is no text, or it cannot be said in so few rows.
         """
-        spelled = [
+        spellings = [
             (word, spelling)
             for word in transcript.words
             if (spelling := self.alphabet.spell(word.text))
         ]
         word_frames = self._word_frames(output)
-        n_known = sum(spelling in self._known for _, spelling in spelled)
+        n_known = sum(spelling in self._known for _, spelling in spellings)
         # Among strangers the few words that are known are no landmarks.
-        if word_frames is None or n_known < len(spelled) / 2 or not spelled:
+        if word_frames is None or n_known < len(spellings) / 2 or not spellings:
             found = align_transcript(
                 output.log_probs, output.times_s, transcript, self.alphabet
             )
             return self._timing.apply(found)
-        bare = tuple(replace(word, text=spelling) for word, spelling in spelled)
+        bare = tuple(replace(word, text=spelling) for word, spelling in spellings)
         found = align_word_frames(
             word_frames, output.times_s, Transcript(bare, transcript.source)
         )
         written = (
             replace(word, text=original.text)
-            for word, (original, _) in zip(found.words, spelled, strict=True)
+            for word, (original, _) in zip(found.words, spellings, strict=True)
         )
         return Transcript(tuple(written), found.source)
 
@@ -192,8 +192,8 @@ class Transcriber:
             The share of characters in which the text differs from what is read freely.
         """
         free = greedy_decode(output.log_probs, output.times_s, self.alphabet).transcript
-        spelled = " ".join(filter(None, map(self.alphabet.spell, transcript.text.split())))
-        return _difference(free.text, spelled)
+        spelling = " ".join(filter(None, map(self.alphabet.spell, transcript.text.split())))
+        return _difference(free.text, spelling)
 
     def _sentence(self, output: CtcOutput, grammar: Grammar) -> Transcript:
         word_frames = self._word_frames(output)
