@@ -167,7 +167,7 @@ def space():
 
 def test_own_lags_are_found_and_the_speakers_mean_is_zero(space):
     found = np.array(
-        [own_lag_s(space.fitted, clip.mfcc, clip.lips, clip.seen) for clip in space.clips]
+        [own_lag_s(space.fitted, clip.mfcc, clip.lips, clip.lips_valid) for clip in space.clips]
     )
     # Speaker a is at 80 ms, b at 13 ms on average.
     expected = np.array(space.lags_s) - (0.08 + 0.04 / 3) / 2

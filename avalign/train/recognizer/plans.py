@@ -111,8 +111,8 @@ class LoopPlan:
         rising = max(1, round(self.warm_up * steps))
         if step < rising:
             return self.learning_rate * (step + 1) / rising
-        place = (step - rising) / max(1, steps - rising)
-        return self.learning_rate * (1e-3 + (1 - 1e-3) * (1 + math.cos(math.pi * place)) / 2)
+        fraction = (step - rising) / max(1, steps - rising)
+        return self.learning_rate * (1e-3 + (1 - 1e-3) * (1 + math.cos(math.pi * fraction)) / 2)
 
 
 def known_streams() -> dict[str, StreamSettings]:
