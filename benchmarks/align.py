@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from avalign.align import MATCH_CONFIDENCE, align_pair, pair_sounds
+from avalign.align import MATCH_CONFIDENCE, align_pair, pair_audio
 from avalign.data import read_manifest
 from avalign.errors import ParameterError
 from avalign.streams import mfcc_and_speech
@@ -174,9 +174,9 @@ def _speed(clips: Sequence[Clip], seed: int) -> Table:
     audio = AudioStream(samples, rate, 0.0)
     warped = apply_warp(audio, plant_warp(LONG_S, rng))
     mfcc = [mfcc_and_speech(iter([one]))[0] for one in (audio, warped)]
-    align_pair(pair_sounds(*(_first(stream, 500) for stream in mfcc)))  # compiles
+    align_pair(pair_audio(*(_first(stream, 500) for stream in mfcc)))  # compiles
     started, busy = time.perf_counter(), time.process_time()
-    align_pair(pair_sounds(*mfcc))
+    align_pair(pair_audio(*mfcc))
     elapsed_s, busy_s = time.perf_counter() - started, time.process_time() - busy
     # Kilobytes on Linux, bytes on macOS.
     unit = 2**20 if sys.platform == "darwin" else 2**10

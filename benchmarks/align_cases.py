@@ -21,8 +21,8 @@ from avalign.align import (
     MATCH_CONFIDENCE,
     EmbeddedPair,
     align_pair,
+    pair_audio,
     pair_lips,
-    pair_sounds,
 )
 from avalign.errors import NoAnswerError
 from avalign.streams import mfcc_and_speech
@@ -188,7 +188,7 @@ def _outcome(
 def _pair(condition: str, clip: Clip, heard: FeatureStream) -> EmbeddedPair | None:
     streams = clip.source.streams
     if condition != "lips":
-        return pair_sounds(streams.mfcc, heard)
+        return pair_audio(streams.mfcc, heard)
     if not streams.lips:
         return None
     lips = max(streams.lips, key=lambda face: int(usable(face).sum()))

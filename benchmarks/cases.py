@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from avalign.data import SourceClip, cut_window, picture_span_s, usable_starts
+from avalign.data import SourceClip, cut_window, usable_starts, video_span_s
 from avalign.types import Alignment, ClipStreams
 
 if TYPE_CHECKING:
@@ -277,12 +277,12 @@ class _Draw:
         self._clip, self._most, self._seed = clip, most, seed
 
     def whole(self) -> Case:
-        start_s, end_s = picture_span_s(self._clip.source.streams)
+        start_s, end_s = video_span_s(self._clip.source.streams)
         return self._case("whole", start_s, end_s - start_s, 0.0)
 
     def grid(self) -> Iterator[Case]:
         rng = self._rng("grid", 0)
-        start_s, end_s = picture_span_s(self._clip.source.streams)
+        start_s, end_s = video_span_s(self._clip.source.streams)
         for _ in range(min(self._most, int(WINDOWS_PER_ROOM_S / 4))):
             yield self._case("grid", start_s, end_s - start_s, _lag(rng))
 

@@ -197,7 +197,7 @@ def _trained_uar(
             (),
             Path(folder),
             resume=False,
-            telling=TrainingCallbacks(),
+            callbacks=TrainingCallbacks(),
         )
     batches = condition_batches(
         parts["test"].utterances,

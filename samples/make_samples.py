@@ -19,22 +19,23 @@ from __future__ import annotations
 
 import argparse
 import csv
-import multiprocessing
 import sys
 import wave
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import soxr
-from espeak import EspeakMissingError, Speech, synthesise
 from face import SUPERSAMPLING, FaceShape, Picture, TalkingFace, head_motion
 from numpy.typing import NDArray
-from visemes import REST_WIDTH, articulate
+from visemes import REST_WIDTH, Phoneme, Speech, articulate
+
+from avalign.data.synthetic import Voice, run_espeak
+from avalign.errors import MissingDependencyError
 
 TEXT = (
     "Maybe my baby bought a map. Papa found five big apples, and Mama saw a farm above the bay."
@@ -46,7 +47,7 @@ SAMPLE_RATE_HZ = 48_000
 PICTURE_SIZE = 416
 LATE_S = 0.160
 ROOM_TONE_DB = -62.0
-TAKE_VOICE, TAKE_WORDS_PER_MINUTE = "en-us+f3", 170
+TALKING_VOICE, TAKE_VOICE = Voice("en-us"), Voice("en-us+f3", 170)
 TAKE_START_S, TAKE_END_S = 1.3, 0.8
 # The face in scikit-image's portrait: left, top and side of a square in pixels.
 CROP = (121, 2, 208)
@@ -62,11 +63,10 @@ def main() -> int:
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        speech = synthesise(TEXT)
-        take = _in_its_own_process(TEXT, TAKE_VOICE, TAKE_WORDS_PER_MINUTE)
+        speech, take = synthesise(TEXT, TALKING_VOICE), synthesise(TEXT, TAKE_VOICE)
         face = TalkingFace(*_portrait())
-    except EspeakMissingError as error:
-        print(f"{error}: `apt-get install espeak-ng`", file=sys.stderr)
+    except MissingDependencyError as error:
+        print(f"{error.message}: `apt-get install espeak-ng`", file=sys.stderr)
         return 5
     except ImportError as error:
         print(f"{error}: `pip install scikit-image`", file=sys.stderr)
@@ -135,11 +135,15 @@ def _sound(speech: Speech, late_s: float = 0.0) -> Sound:
     return sound.astype(np.float32)
 
 
-def _in_its_own_process(text: str, voice: str, words_per_minute: int) -> Speech:
-    """Speak a text as a fresh process would: only its first text is always the same."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        return pool.submit(synthesise, text, voice, words_per_minute).result()
+def synthesise(text: str, voice: Voice) -> Speech:
+    """Speak a text; the same version of espeak-ng always gives the same samples."""
+    phones, samples, rate_hz = run_espeak(text, voice, ipa=False)
+    starts = [(start, name) for name, start, _ in phones] + [(len(samples), "")]
+    phonemes = [
+        Phoneme(name, start / rate_hz, end / rate_hz)
+        for (start, name), (end, _) in pairwise(starts)
+    ]
+    return Speech(samples, rate_hz, phonemes)
 
 
 def write_take(path: Path, speech: Speech) -> None:

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from espeak import Phoneme, Speech
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-__all__ = ["REST_WIDTH", "Articulation", "articulate"]
+__all__ = ["REST_WIDTH", "Articulation", "Phoneme", "Speech", "articulate"]
 
 FINE_RATE_HZ = 1000
 LIP_BLUR_S, JAW_BLUR_S = 0.025, 0.045
@@ -24,6 +23,24 @@ LIP_BLUR_S, JAW_BLUR_S = 0.025, 0.045
 # speakers, recorded in sync, it comes 10 ms after it.
 LIP_LEAD_S = 0.016
 REST_WIDTH = 0.90
+
+
+@dataclass(frozen=True)
+class Phoneme:
+    """A phoneme in espeak-ng's spelling, and the seconds it is heard."""
+
+    name: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Samples in [-1, 1], and the phonemes they voice."""
+
+    samples: NDArray[np.float32]
+    sample_rate_hz: int
+    phonemes: list[Phoneme]
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def settings(**changes):
     return RecognizerSettings(**{**fields, **changes})
 
 
-def utterance(number, *, text=None, speaker=None, label=0, sound=True, lips=True):
+def utterance(number, *, text=None, speaker=None, label=0, audio=True, lips=True):
     """Say a text in tones, with lips that open by character."""
     random = np.random.default_rng(number)
     text = text or "".join(random.choice(list("abc"), 4))
@@ -42,7 +42,7 @@ def utterance(number, *, text=None, speaker=None, label=0, sound=True, lips=True
     rows = 0.1 * world[[list(TONE_HZ).index(one) for one in spoken]]
     rows = (rows + 0.005 * random.standard_normal(rows.shape)).astype(np.float32)
     stream = FeatureStream(rows, times_s, np.ones(len(rows), bool), "lips")
-    heard = AudioStream(samples.astype(np.float32), RATE_HZ, 0.0) if sound else None
+    heard = AudioStream(samples.astype(np.float32), RATE_HZ, 0.0) if audio else None
     return Utterance(
         f"clip{number}",
         speaker or f"speaker{number % 3}",

@@ -6,8 +6,8 @@ import pytest
 from avalign.align import (
     active_segments,
     canonical_time_warping,
+    lip_movement,
     match_segments,
-    mouth_movement,
     nearest_rows,
     similarity_matrix,
     similarity_path,
@@ -121,7 +121,7 @@ def test_a_moving_mouth_stands_out():
     wave = 0.2 * np.sin(2 * np.pi * 4.0 * face.times_s)
     points[:, 24:27, 1] = np.where(talking, 0.2 + wave, 0.0)[:, None]
     face.values[:] = points.reshape(len(face), -1)
-    (only,) = active_segments(mouth_movement(face))
+    (only,) = active_segments(lip_movement(face))
     assert only.start_s == pytest.approx(1.0, abs=0.25)
     assert only.end_s == pytest.approx(2.0, abs=0.25)
 

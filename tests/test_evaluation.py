@@ -13,9 +13,9 @@ from recognition import ALPHABET, LABELS, settings, utterance  # noqa: E402
 
 from avalign.data.manifest import read_manifest  # noqa: E402
 from avalign.errors import MediaError, ParameterError  # noqa: E402
-from avalign.recognition.evaluation import cases as asking  # noqa: E402
+from avalign.recognition.evaluation import calibrating as calibration  # noqa: E402
+from avalign.recognition.evaluation import cases as cases_room  # noqa: E402
 from avalign.recognition.evaluation import evaluating as evaluation  # noqa: E402
-from avalign.recognition.evaluation import limit_fitting as calibration  # noqa: E402
 from avalign.recognition.evaluation.conditions import Condition  # noqa: E402
 from avalign.recognition.evaluation.limits import read_calibration  # noqa: E402
 from avalign.recognition.material.utterances import Skipped  # noqa: E402
@@ -43,7 +43,7 @@ def tiny_clips(monkeypatch):
                 usable.append((row, replace(one, name=name)))
         return usable, skipped
 
-    monkeypatch.setattr(asking, "load_utterances", load)
+    monkeypatch.setattr(cases_room, "load_utterances", load)
 
 
 def manifest(folder, *more, labels=LABELS):
@@ -188,8 +188,8 @@ def test_the_command_says_what_calibration_found(tmp_path, folder, capsys):
 def test_classes_get_the_certainty_that_nearly_all_clips_reach(tmp_path):
     model = Recognizer(settings(characters="", labels=LABELS)).eval()
     part = read_manifest(manifest(tmp_path))
-    cases, _ = asking.load_cases(model, part)
-    told = asking.ask(model, cases, Condition("lips", ("lips",)))
+    cases, _ = cases_room.load_cases(model, part)
+    told = cases_room.predict_cases(model, cases, Condition("lips", ("lips",)))
     best = sorted(one.probabilities.max() for one in told)
     certainty = calibration.calibrate(model, cases).certainty
     assert certainty.keys() == {"audio", "lips", "audio+lips"}
@@ -220,4 +220,4 @@ def test_an_unknown_label_is_refused(tmp_path):
     model = Recognizer(settings(characters="", labels=("calm",))).eval()
     part = read_manifest(manifest(tmp_path))
     with pytest.raises(ParameterError, match="unknown label 'happy'"):
-        asking.load_cases(model, part)
+        cases_room.load_cases(model, part)

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from avalign.errors import ParameterError  # noqa: E402
-from avalign.fusion import FAMILIES, build_fusion, family, list_fusions  # noqa: E402
+from avalign.fusion import FAMILIES, build_fusion, find_family, list_fusions  # noqa: E402
 
 DIMS = {"audio": 7, "lips": 5, "words": 3}
 OUT_DIM = 8
@@ -396,7 +396,7 @@ def test_streams_may_have_any_names():
 def test_the_registry_is_complete_and_unique():
     assert len(set(list_fusions())) == len(FAMILIES)
     for entry in FAMILIES:
-        assert family(entry.name) is entry
+        assert find_family(entry.name) is entry
         assert entry.load().__doc__
         assert entry.row.startswith("F")
         assert entry.when.endswith(".")

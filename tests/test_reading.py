@@ -16,7 +16,7 @@ from avalign.recognition.evaluation.limits import (
     write_calibration,
 )
 from avalign.recognition.evaluation.scores import score_classes, score_speech, score_values
-from avalign.recognition.reader import CtcOutput, SpeechReader, model_grammar
+from avalign.recognition.transcriber import CtcOutput, Transcriber, model_grammar
 from avalign.transcript import Transcript, Word
 
 
@@ -45,9 +45,9 @@ def test_a_vocabulary_tells_its_grammar():
 
 
 def test_a_sentence_of_the_grammar_fits_and_another_does_not():
-    reader = SpeechReader(settings(GRID.vocabulary))
-    fits = reader.read(rows_of("bin blue at f two now"))
-    strange = reader.read(rows_of("good evening and welcome to the show"))
+    transcriber = Transcriber(settings(GRID.vocabulary))
+    fits = transcriber.transcribe(rows_of("bin blue at f two now"))
+    strange = transcriber.transcribe(rows_of("good evening and welcome to the show"))
     assert fits.best.text == fits.free.text == "bin blue at f two now"
     assert fits.misfit == pytest.approx(0.0, abs=1e-9)
     assert strange.free.text == "good evening and welcome to the show"
@@ -55,14 +55,14 @@ def test_a_sentence_of_the_grammar_fits_and_another_does_not():
 
 
 def test_without_a_grammar_unknown_words_are_strange():
-    reader = SpeechReader(settings(["red", "blue", "hello"]))
-    assert reader.read(rows_of("red hello")).misfit == 0.0
-    assert reader.read(rows_of("red ab")).misfit == pytest.approx(2 / 5)
+    transcriber = Transcriber(settings(["red", "blue", "hello"]))
+    assert transcriber.transcribe(rows_of("red hello")).misfit == 0.0
+    assert transcriber.transcribe(rows_of("red ab")).misfit == pytest.approx(2 / 5)
 
 
 def test_known_words_get_times_and_keep_their_spelling():
-    reader = SpeechReader(settings(["ab"]), WordTiming(-0.01, 0.02))
-    words = reader.time_words(
+    transcriber = Transcriber(settings(["ab"]), WordTiming(-0.01, 0.02))
+    words = transcriber.time_words(
         rows_of("ab cd"), Transcript((Word("Ab,"), Word("CD."), Word("--")))
     ).words
     assert [word.text for word in words] == ["Ab,", "CD."]
@@ -79,8 +79,8 @@ def test_words_by_row_time_words_of_the_vocabulary():
     scores[1:5, 1] = 5.0
     scores[6:9, 2] = 5.0
     rows = CtcOutput(told.log_probs, scores, told.times_s)
-    reader = SpeechReader(settings(["ab", "cd"], word_rows=True))
-    words = reader.time_words(rows, Transcript((Word("AB"), Word("cd")))).words
+    transcriber = Transcriber(settings(["ab", "cd"], word_rows=True))
+    words = transcriber.time_words(rows, Transcript((Word("AB"), Word("cd")))).words
     assert [word.text for word in words] == ["AB", "cd"]
     assert words[0].start_s == pytest.approx(0.01)
     assert words[0].end_s == pytest.approx(0.09)
@@ -88,10 +88,10 @@ def test_words_by_row_time_words_of_the_vocabulary():
 
 
 def test_a_text_fits_what_is_read_as_far_as_its_characters_do():
-    reader = SpeechReader(settings(["ab"]))
+    transcriber = Transcriber(settings(["ab"]))
     for text, misfit in (("Ab, cd!", 0.0), ("ab", 0.6), ("dd dd", 0.6)):
         words = Transcript(tuple(map(Word, text.split())))
-        assert reader.misfit(rows_of("ab cd"), words) == pytest.approx(misfit)
+        assert transcriber.misfit(rows_of("ab cd"), words) == pytest.approx(misfit)
 
 
 def test_words_that_are_read_have_the_times_of_their_rows():
@@ -108,7 +108,7 @@ def test_words_that_are_read_have_the_times_of_their_rows():
         first = later + 8 * place
         scores[first : first + 6, 1 + vocabulary.index(word)] = 5.0
     rows = CtcOutput(log_probs, scores, 0.02 * np.arange(len(log_probs)))
-    read = SpeechReader(settings(vocabulary, word_rows=True)).read(rows).best
+    read = Transcriber(settings(vocabulary, word_rows=True)).transcribe(rows).best
     assert read.text == said
     starts_s = [word.start_s for word in read.words]
     assert starts_s == pytest.approx([0.02 * (later + 8 * n) - 0.01 for n in range(6)])

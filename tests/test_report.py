@@ -19,7 +19,7 @@ from avalign.plots import sync as plot
 from avalign.plots.figures import new_figure
 from avalign.plots.signals import (
     busiest_span_s,
-    face_of,
+    choose_face,
     lip_opening,
     running_agreement,
     smooth,
@@ -322,10 +322,10 @@ def test_no_lag_is_told_of_a_peak_at_the_edge_or_of_lips_without_speech() -> Non
 
 def test_the_matching_face_is_shown() -> None:
     streams = streams_of(faces=3)
-    assert face_of(report_of(face=2), streams) is streams.lips[2]
+    assert choose_face(report_of(face=2), streams) is streams.lips[2]
     unsure = report_of(faces=3, alignment=None, face=None)
-    assert face_of(unsure, streams) is streams.lips[0]
-    assert face_of(unsure, replace(streams, lips=())) is None
+    assert choose_face(unsure, streams) is streams.lips[0]
+    assert choose_face(unsure, replace(streams, lips=())) is None
 
 
 def write_video(path: Path, *, sound: bool = True) -> None:

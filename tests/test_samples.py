@@ -17,9 +17,7 @@ NAMES = ("talking", "talking-late160", "silent", "no-face")
 
 sys.path.insert(0, str(SAMPLES))
 
-espeak, face, visemes, make_samples = map(
-    import_module, ("espeak", "face", "visemes", "make_samples")
-)
+face, visemes, make_samples = map(import_module, ("face", "visemes", "make_samples"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -157,9 +155,9 @@ def speech(*phonemes, rate=16_000):
     """Speech of given (name, seconds) that hums all the time."""
     spoken, time_s = [], 0.0
     for name, length_s in phonemes:
-        spoken.append(espeak.Phoneme(name, time_s, time_s + length_s))
+        spoken.append(visemes.Phoneme(name, time_s, time_s + length_s))
         time_s += length_s
-    return espeak.Speech(np.full(round(time_s * rate), 0.1, np.float32), rate, spoken)
+    return visemes.Speech(np.full(round(time_s * rate), 0.1, np.float32), rate, spoken)
 
 
 FINE_S = np.arange(0, 1.2, 0.001)
@@ -281,17 +279,19 @@ def test_head_takes_the_mouth_along(talker):
 
 
 def test_missing_library_is_exit_code_5(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
-    monkeypatch.setattr(sys, "argv", ["make_samples.py", "--out", str(tmp_path)])
+    program = tmp_path / "espeak.py"
+    program.write_text("raise SystemExit(3)")
+    monkeypatch.setattr("avalign.data.synthetic.speech.PROGRAM", program)
+    monkeypatch.setattr(sys, "argv", ["make_samples.py", "--out", str(tmp_path / "out")])
     assert make_samples.main() == 5
     assert "apt-get install espeak-ng" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_voice_marks_closures_where_it_is_softer():
     try:
-        spoken = espeak.synthesise("A baby bought a map.")
-    except espeak.EspeakMissingError as error:
+        spoken = make_samples.synthesise("A baby bought a map.", make_samples.TALKING_VOICE)
+    except avalign.MissingDependencyError as error:
         pytest.skip(str(error))
     assert [p.name for p in spoken.phonemes].count("b") == 3
 

@@ -10,9 +10,9 @@ import pytest
 from avalign.data.manifest import Manifest, ManifestRow, write_manifest
 from avalign.data.splits import (
     check_split,
+    find_leaked_speakers,
     fold_split,
     held_out,
-    leaked_speakers,
     leave_one_speaker_out,
     read_split,
     sentence_split,
@@ -54,7 +54,7 @@ def test_parts_share_no_speaker_lose_no_row_and_get_their_share() -> None:
     for name, share in (("train", 0.7), ("dev", 0.2), ("test", 0.1)):
         part_s = sum(row.duration_s or 0 for row in split.select(split=name))
         assert abs(part_s - share * total_s) <= longest_s
-    assert leaked_speakers(split) == {}
+    assert find_leaked_speakers(split) == {}
     check_split(split)
 
 
@@ -123,7 +123,7 @@ def test_a_leak_is_refused_with_the_name_of_the_speaker(tmp_path: Path) -> None:
     (first, *others) = split.rows
     part = next(name for name in ("train", "dev") if name != first.split)
     leaked = Manifest(split.path, (replace(first, split=part), *others))
-    assert leaked_speakers(leaked) == {first.speaker: tuple(sorted((first.split, part)))}
+    assert find_leaked_speakers(leaked) == {first.speaker: tuple(sorted((first.split, part)))}
     table = write_manifest(leaked, tmp_path / "leaked.csv").path
     with pytest.raises(ParameterError, match=f"speaker '{first.speaker}' is in"):
         read_split(table)

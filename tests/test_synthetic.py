@@ -27,7 +27,7 @@ from avalign.data.synthetic.mouth import mouth_movements
 from avalign.data.synthetic.sentences import draw_sentences
 from avalign.data.synthetic.speakers import Speaker, draw_speakers
 from avalign.data.synthetic.speech import Phone, Voice, speak
-from avalign.data.synthetic.visemes import MOVEMENTS, VISEMES, visemes_of
+from avalign.data.synthetic.visemes import MOVEMENTS, VISEMES, find_visemes
 from avalign.data.words import row_transcript
 from avalign.errors import (
     MediaError,
@@ -179,8 +179,8 @@ def test_a_mouth_rests_where_nothing_is_said():
 
 
 def test_diphthongs_have_two_targets_and_foreign_phones_one():
-    assert len(visemes_of("aɪ")) == 2
-    assert len(visemes_of("ǃ")) == 1
+    assert len(find_visemes("aɪ")) == 2
+    assert len(find_visemes("ǃ")) == 1
     assert {character for phone in all_phones() for character in phone.symbol} <= {*VISEMES}
 
 
@@ -256,12 +256,12 @@ def test_a_planted_lag_is_measured(tmp_path, lag_s):
 def test_words_are_seen_where_the_warp_says():
     clip = clip_of(0.15, 0.08)
     lags_s = np.interp(
-        [word.start_s for word in clip.heard.words],
+        [word.start_s for word in clip.audio_transcript.words],
         clip.warp.other_s,
         clip.warp.other_s - clip.warp.reference_s,
     )
-    seen_s = [word.start_s for word in clip.seen.words]
-    heard_s = [word.start_s for word in clip.heard.words]
+    seen_s = [word.start_s for word in clip.video_transcript.words]
+    heard_s = [word.start_s for word in clip.audio_transcript.words]
     assert np.allclose(np.subtract(heard_s, seen_s), lags_s, atol=1e-6)
     assert np.isclose(np.abs(clip.warp.lag_s - 0.15).max(), 0.08, atol=1e-6)
     assert np.diff(clip.warp.other_s).min() > 0

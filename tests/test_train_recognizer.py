@@ -20,12 +20,12 @@ from safetensors.torch import load_file  # noqa: E402
 from training import LOOP, corpus, run  # noqa: E402
 
 from avalign.errors import MediaError, NoAnswerError, ParameterError  # noqa: E402
-from avalign.fusion import family, list_fusions  # noqa: E402
+from avalign.fusion import find_family, list_fusions  # noqa: E402
 from avalign.recognition.evaluation.conditions import Condition, condition_batches  # noqa: E402
 from avalign.recognition.material.augmentation import CLEAN, UtteranceAugmentation  # noqa: E402
 from avalign.recognition.material.batches import BatchSource, make_batch  # noqa: E402
 from avalign.recognition.material.noise import WhiteNoise, mix_at_snr  # noqa: E402
-from avalign.recognition.material.utterances import aligned_sequence, word_rows  # noqa: E402
+from avalign.recognition.material.utterances import aligned_sequence, find_frame_words  # noqa: E402
 from avalign.recognition.model.files import load_model  # noqa: E402
 from avalign.recognition.model.recognizer import Answers, Recognizer  # noqa: E402
 from avalign.train.recognizer.objective import LossWeights, Objective, task_losses  # noqa: E402
@@ -115,7 +115,7 @@ def test_a_run_tells_what_it_did(whole_run):
 
 def test_a_finished_run_is_not_run_again(whole_run, tmp_path):
     steps = []
-    result = run(whole_run[0], resume=True, telling=TrainingCallbacks(progress=steps.append))
+    result = run(whole_run[0], resume=True, callbacks=TrainingCallbacks(progress=steps.append))
     assert steps == []
     assert result.best_score == whole_run[1].best_score
 
@@ -179,7 +179,7 @@ def test_what_is_no_number_stops_and_keeps_the_last_good_state(tmp_path, part, w
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Objective, "forward", watched)
         with pytest.raises(NoAnswerError, match=rf"epoch 2, step 6 \(clip.*{why}.*last good"):
-            run(tmp_path, telling=TrainingCallbacks(progress=spoil))
+            run(tmp_path, callbacks=TrainingCallbacks(progress=spoil))
     kept = load_file(tmp_path / "checkpoint.safetensors")
     assert all(tensor.isfinite().all() for tensor in kept.values())
     assert load_model(tmp_path)
@@ -309,7 +309,8 @@ def test_the_rate_rises_and_falls():
 @pytest.mark.parametrize("name", list_fusions())
 def test_late_fusion_stays_late(name):
     """Nothing that joins rows of the streams comes after a combination of decisions."""
-    is_late = family(name).row in ("F2", "F3", "F4")
+    is_late = name.startswith("late_")
+    assert (find_family(name).combines == "decisions") is is_late
     assert RecognizerPlan(fusion=name).shape()["context"] is not is_late
 
 
@@ -429,10 +430,10 @@ def test_words_move_with_the_clock():
         utterance(0), words=((0.2, 0.4, 7),), alignment=TimeWarp(np.zeros(1), np.full(1, 0.1))
     )
     times_s = np.arange(24) / 50
-    rows = word_rows(one, times_s, speed=1.5)
+    rows = find_frame_words(one, times_s, speed=1.5)
     inside = (1.5 * times_s + 0.1 >= 0.2) & (1.5 * times_s + 0.1 < 0.4)
     np.testing.assert_array_equal(rows, np.where(inside, 7, 0))
-    np.testing.assert_array_equal(word_rows(utterance(0), times_s), -1)
+    np.testing.assert_array_equal(find_frame_words(utterance(0), times_s), -1)
 
 
 def test_an_injected_lag_makes_the_audio_late():
@@ -527,9 +528,9 @@ def test_noise_reaches_the_features_at_its_level():
     one = utterance(0)
     loud = replace(CLEAN, noise_share=1.0, snr_db=(0.0, 0.0))
     noisy = source([one], loud, noises=[WhiteNoise()]).batch(0, 0).inputs.streams["audio"][0]
-    noise = WhiteNoise().draw(len(one.sound.samples), np.random.default_rng(5))
-    mixture = replace(one.sound, samples=mix_at_snr(one.sound.samples, noise, 0.0))
-    expected = aligned_sequence(replace(one, sound=mixture), settings().streams, 50.0)
+    noise = WhiteNoise().draw(len(one.audio.samples), np.random.default_rng(5))
+    mixture = replace(one.audio, samples=mix_at_snr(one.audio.samples, noise, 0.0))
+    expected = aligned_sequence(replace(one, audio=mixture), settings().streams, 50.0)
     clean = aligned_sequence(one, settings().streams, 50.0).streams["audio"]
     loudness = noisy[:, 0].mean().item()
     assert loudness == pytest.approx(expected.streams["audio"][:, 0].mean(), abs=3.0)

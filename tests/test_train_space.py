@@ -30,14 +30,14 @@ EVEN = np.full(3, 1 / 3)
 STILL = WindowAugmentation(
     speed=0.0,
     vocal_tract=0.0,
-    noise_share=0.0,
-    babble_share=0.0,
-    echo_share=0.0,
-    mirror_share=0.0,
+    noise_fraction=0.0,
+    babble_fraction=0.0,
+    echo_fraction=0.0,
+    mirror_fraction=0.0,
     affine=0.0,
     jitter=0.0,
-    low_rate_share=0.0,
-    lost_share=0.0,
+    low_rate_fraction=0.0,
+    lost_fraction=0.0,
 )
 
 
@@ -49,18 +49,18 @@ def planted_clip(seed, rows=400, lag_rows=0, speaker=None, group="natural"):
     white = random.normal(size=(rows + 200, 2))
     smooth = np.stack([np.convolve(column, np.ones(6) / 2.4, "same") for column in white.T], 1)
     time = np.arange(2 * rows) / 2 - lag_rows + 100
-    heard = np.stack([np.interp(time, np.arange(len(smooth)), c) for c in smooth.T], 1)
+    audio = np.stack([np.interp(time, np.arange(len(smooth)), c) for c in smooth.T], 1)
     lips = 0.03 * smooth[100 : 100 + rows] @ to_lips
     return TrainingClip(
         name=f"clip{seed}",
         speaker=speaker or f"speaker{seed}",
         group=group,
         anchors=True,
-        log_mel=(heard @ to_bands - 40 + random.normal(size=(2 * rows, 40))).astype(np.float32),
-        heard=np.ones(2 * rows, bool),
+        log_mel=(audio @ to_bands - 40 + random.normal(size=(2 * rows, 40))).astype(np.float32),
+        audio_valid=np.ones(2 * rows, bool),
         speech=np.ones(2 * rows, np.float32),
         lips=(lips + 0.002 * random.normal(size=lips.shape)).astype(np.float32),
-        seen=np.ones(rows, bool),
+        lips_valid=np.ones(rows, bool),
     )
 
 
@@ -72,7 +72,7 @@ def small_plan(**changes):
         audio=EncoderSettings((5, 3), (1, 1), stride=2),
         lips=EncoderSettings((3, 3), (1, 1)),
     )
-    plan = {"members": 1, "steps": 120, "batch": 14, "lengths": (40,), "shares": SHARES}
+    plan = {"members": 1, "steps": 120, "batch": 14, "lengths": (40,), "fractions": SHARES}
     return SpacePlan(**{**plan, "settings": settings, "remeasure_every": 30, **changes})
 
 
@@ -88,18 +88,18 @@ def test_windows_hold_the_lag_they_say():
     corpus = Corpus(clips)
     batch = draw_batch(corpus, EVEN, 12, 80, np.zeros(3), STILL, np.random.default_rng(0))
     assert len(batch.lag_rows) > 6
-    for sound, heard, lips, lag in zip(
-        batch.log_mel, batch.heard, batch.lips, batch.lag_rows, strict=True
+    for sound, audio_valid, lips, lag in zip(
+        batch.log_mel, batch.audio_valid, batch.lips, batch.lag_rows, strict=True
     ):
-        best = max(range(-40, 41), key=lambda shift: fit_at(sound, heard, lips, shift))
+        best = max(range(-40, 41), key=lambda shift: fit_at(sound, audio_valid, lips, shift))
         assert abs(best - lag) <= 1.0
 
 
-def fit_at(sound, heard, lips, shift):
+def fit_at(sound, audio_valid, lips, shift):
     """Say how well the sound, moved back by `shift` rows, explains the lips, per row."""
     rows = np.arange(len(lips))
     rows = rows[(rows + shift >= 0) & (rows + shift < len(lips))]
-    rows = rows[heard[2 * (rows + shift)]]
+    rows = rows[audio_valid[2 * (rows + shift)]]
     if len(rows) < 20:
         return -1.0
     bands = sound[2 * (rows + shift)]
@@ -139,7 +139,7 @@ def test_disturbed_windows_keep_their_shapes_and_stay_finite():
     count = len(batch.lag_rows)
     assert batch.log_mel.shape == (count, 100, 40)
     assert batch.lips.shape == (count, 50, 123)
-    assert batch.heard.shape == (count, 100)
+    assert batch.audio_valid.shape == (count, 100)
     assert np.isfinite(batch.log_mel).all()
     assert np.isfinite(batch.lips).all()
     assert (np.abs(batch.lag_rows) <= 40.001).all()
@@ -148,13 +148,13 @@ def test_disturbed_windows_keep_their_shapes_and_stay_finite():
 @pytest.mark.parametrize("range_db", [0.0, 20.0])
 def test_other_voices_are_added_at_the_level_they_are_said_to_have(range_db):
     corpus = Corpus([planted_clip(seed) for seed in range(3)])
-    babble = replace(STILL, babble_share=1.0, babble_range_db=range_db)
+    babble = replace(STILL, babble_fraction=1.0, babble_range_db=range_db)
     alone, mixed = (
         draw_batch(corpus, EVEN, 20, 50, np.zeros(3), world, np.random.default_rng(1))
         for world in (STILL, babble)
     )
     power, total = (
-        np.where(batch.heard[..., None], 10 ** (batch.log_mel / 10), 0).sum(axis=(1, 2))
+        np.where(batch.audio_valid[..., None], 10 ** (batch.log_mel / 10), 0).sum(axis=(1, 2))
         for batch in (alone, mixed)
     )
     assert (mixed.log_mel >= alone.log_mel - 1e-3).all()
@@ -174,15 +174,19 @@ def test_a_trained_model_finds_the_lag_of_a_clip_it_has_not_seen(planted_model):
 
 
 def test_foreign_sound_is_no_match(planted_model):
-    seen, other = planted_clip(60), planted_clip(61)
+    known, other = planted_clip(60), planted_clip(61)
     from avalign.audio.mel import dct_basis
 
     def evidence(clip):
         mfcc = clip.log_mel @ dct_basis(13, 40).T.astype(np.float32)
         times_s = np.arange(len(mfcc)) / 100
-        audio = planted_model.embed_audio(FeatureStream(mfcc, times_s, clip.heard, "mfcc"))
-        times_s = np.arange(len(seen)) / 50
-        lips = planted_model.embed_lips(FeatureStream(seen.lips, times_s, seen.seen, "lips"))
+        audio = planted_model.embed_audio(
+            FeatureStream(mfcc, times_s, clip.audio_valid, "mfcc")
+        )
+        times_s = np.arange(len(known)) / 50
+        lips = planted_model.embed_lips(
+            FeatureStream(known.lips, times_s, known.lips_valid, "lips")
+        )
         return rigid_alignment(
             gather_evidence(audio, lips, 1.0),
             no_match=planted_model.settings.no_match,
@@ -191,7 +195,7 @@ def test_foreign_sound_is_no_match(planted_model):
             calibration=load_calibration(),
         ).diagnostics["match_log_odds"]
 
-    assert evidence(seen) > 5
+    assert evidence(known) > 5
     assert evidence(other) < -3
 
 

@@ -190,10 +190,10 @@ def test_actors_are_left_out_in_turn(tmp_path):
 
 def test_permuted_labels_are_the_same_labels_elsewhere():
     items = [utterance(number, label=number % 3) for number in range(30)]
-    dealt = emotion.permuted(items, seed=0)
+    dealt = emotion.permute_classes(items, seed=0)
     assert sorted(one.label for one in dealt) == sorted(one.label for one in items)
     assert [one.label for one in dealt] != [one.label for one in items]
-    assert all(one.sound is other.sound for one, other in zip(dealt, items, strict=True))
+    assert all(one.audio is other.audio for one, other in zip(dealt, items, strict=True))
 
 
 @pytest.mark.parametrize("is_control", [False, True])
@@ -228,7 +228,7 @@ def test_the_command_trains_and_says_how_well(tmp_path, monkeypatch, capsys):
 
     def fit(data, output, **options):
         seen.update(options, data=data)
-        options["telling"].report({"epoch": 1.0, "train_loss": 1.5, "seconds": 2.0})
+        options["callbacks"].report({"epoch": 1.0, "train_loss": 1.5, "seconds": 2.0})
         return type("Result", (), {"curves": [{"dev_wer_all": 0.25}], "best_epoch": 0})
 
     monkeypatch.setattr("avalign.train.recognizer.train_speech", fit)

@@ -12,10 +12,10 @@ from avalign.data.windows import (
     cut_audio,
     cut_lips,
     cut_window,
-    face_share,
-    picture_span_s,
-    speech_share,
+    face_fraction,
+    speech_fraction,
     usable_starts,
+    video_span_s,
 )
 from avalign.errors import ParameterError
 from avalign.types import AudioStream, ClipStreams, FeatureStream, LipStream
@@ -188,10 +188,10 @@ def test_shares_are_those_of_the_picture_at_its_place() -> None:
     streams = replace(clip.streams, lips=(lips,), speech=speech_of(10.0, (3.0, 6.0)))
     starts_s = np.array([0.0, 2.0, 4.0, 4.5, 5.0])
     np.testing.assert_allclose(
-        face_share(streams, starts_s, 2.0), [1, 1, 0.5, 0.26, 0], atol=0.021
+        face_fraction(streams, starts_s, 2.0), [1, 1, 0.5, 0.26, 0], atol=0.021
     )
     np.testing.assert_allclose(
-        speech_share(streams, starts_s, 2.0), [0, 0.5, 1, 0.75, 0.5], atol=0.01
+        speech_fraction(streams, starts_s, 2.0), [0, 0.5, 1, 0.75, 0.5], atol=0.01
     )
 
 
@@ -199,7 +199,7 @@ def test_pictures_that_a_short_track_lacks_count_as_missing() -> None:
     clip = clip_of()
     short = lips_of(np.arange(25) / FRAME_RATE)
     streams = replace(clip.streams, lips=(short,))
-    np.testing.assert_allclose(face_share(streams, np.array([0.0]), 2.0), [0.5])
+    np.testing.assert_allclose(face_fraction(streams, np.array([0.0]), 2.0), [0.5])
 
 
 def test_any_face_counts_and_each_picture_once() -> None:
@@ -208,7 +208,7 @@ def test_any_face_counts_and_each_picture_once() -> None:
     first = replace(whole, valid=whole.times_s < 5)
     second = replace(whole, valid=(whole.times_s >= 4) & (whole.times_s < 7), track_id=1)
     streams = replace(clip.streams, lips=(first, second))
-    shares = face_share(streams, np.array([3.0, 4.0, 6.0]), 2.0)
+    shares = face_fraction(streams, np.array([3.0, 4.0, 6.0]), 2.0)
     np.testing.assert_allclose(shares, [1, 1, 0.5], atol=0.021)
 
 
@@ -236,8 +236,8 @@ def test_a_window_may_be_as_long_as_the_clip() -> None:
 def test_the_span_of_the_picture_starts_where_the_picture_does() -> None:
     clip = clip_of()
     streams = replace(clip.streams, lips=(lips_of(0.85 + np.arange(50) / FRAME_RATE),))
-    assert picture_span_s(streams) == pytest.approx((0.85, 2.85))
-    assert picture_span_s(replace(streams, lips=())) == (0.0, 0.0)
+    assert video_span_s(streams) == pytest.approx((0.85, 2.85))
+    assert video_span_s(replace(streams, lips=())) == (0.0, 0.0)
     assert len(usable_starts(replace(streams, lips=()), 1.0)) == 0
 
 

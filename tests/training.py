@@ -14,7 +14,7 @@ import torch
 from recognition import LABELS, STREAMS, settings, utterance
 
 from avalign.recognition.evaluation.conditions import Condition
-from avalign.recognition.evaluation.dev_scores import EmotionTest, SpeechTest
+from avalign.recognition.evaluation.dev_tests import EmotionTest, SpeechTest
 from avalign.recognition.material.augmentation import CLEAN, UtteranceAugmentation
 from avalign.recognition.material.voices import training_noises
 from avalign.train.recognizer.plans import LoopPlan, RecognizerPlan, TrainingCallbacks
@@ -40,7 +40,7 @@ def corpus(train=11, dev=3, **options):
     )
 
 
-def run(folder, *, augmentation=None, loop=LOOP, data=None, telling=None, task=None, **more):
+def run(folder, *, augmentation=None, loop=LOOP, data=None, callbacks=None, task=None, **more):
     """Train on the tiny world; dropout and noise are on unless told otherwise."""
     torch.set_num_threads(1)
     data = data or corpus()
@@ -76,7 +76,7 @@ def run(folder, *, augmentation=None, loop=LOOP, data=None, telling=None, task=N
         Path(folder),
         training_noises(data.train, plan.voices, plan.recordings),
         resume=resume,
-        telling=telling,
+        callbacks=callbacks,
     )
 
 
@@ -95,7 +95,7 @@ def main():
         return
     overwrite = "-y" in sys.argv
     with run_folder(folder, inputs=(), overwrite=overwrite, resume=not overwrite) as work:
-        run(work, telling=TrainingCallbacks(progress=progress))
+        run(work, callbacks=TrainingCallbacks(progress=progress))
 
 
 if __name__ == "__main__":

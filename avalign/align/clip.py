@@ -164,7 +164,7 @@ def _rigid(
         zero_lag_s=model.zero_lag_s,
         speech_s=speech_s,
         calibration=calibration,
-        picture_s=picture_s,
+        frame_period_s=picture_s,
     )
     # The calibration knows lips that speak; what still lips and noise look like, it does not.
     return found if speech_s >= SHORTEST_SPEECH_S else replace(found, confidence=0.0)

@@ -11,9 +11,11 @@ from .manifest import write_manifest as write_manifest
 from .rows import TRANSCRIPT_SUFFIXES as TRANSCRIPT_SUFFIXES
 from .splits import BY_SENTENCE as BY_SENTENCE
 from .splits import check_split as check_split
+from .splits import find_leaked_speakers as find_leaked_speakers
 from .splits import fold_split as fold_split
-from .splits import leaked_speakers as leaked_speakers
+from .splits import held_out as held_out
 from .splits import leave_one_speaker_out as leave_one_speaker_out
+from .splits import read_split as read_split
 from .splits import sentence_split as sentence_split
 from .splits import speaker_folds as speaker_folds
 from .splits import speaker_split as speaker_split
@@ -21,7 +23,7 @@ from .subsets import label_subset as label_subset
 from .tables import read_table as read_table
 from .windows import SourceClip as SourceClip
 from .windows import cut_window as cut_window
-from .windows import picture_span_s as picture_span_s
 from .windows import take_lips as take_lips
 from .windows import usable_starts as usable_starts
+from .windows import video_span_s as video_span_s
 from .words import row_transcript as row_transcript

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from avalign.data.findings import Audit, Finding, Part
 from avalign.data.manifest import Manifest, ManifestRow
-from avalign.data.splits import BY_SENTENCE, BY_SPEAKER, leaked_speakers, sentence_key
+from avalign.data.splits import BY_SENTENCE, BY_SPEAKER, find_leaked_speakers, sentence_key
 from avalign.data.words import row_transcript
 from avalign.errors import AvalignError, ParameterError
 from avalign.processes import cores
@@ -72,7 +72,7 @@ def audit_manifest(
         raise ParameterError(f"{manifest.path} holds no rows", "list the files of a corpus")
     if jobs is not None and jobs < 1:
         raise ParameterError(f"jobs is {jobs}", "name at least one, or leave it out")
-    files = _inspect(manifest, jobs or cores(), progress or (lambda share: None))
+    files = _inspect(manifest, jobs or cores(), progress or (lambda fraction: None))
     findings = [
         *_check_files(manifest, files),
         *_check_duplicates(manifest, files),
@@ -141,28 +141,28 @@ def _probe_streams(path: Path) -> MediaClip:
 
 
 def _check_files(manifest: Manifest, files: _Files) -> Iterator[Finding]:
-    told: set[Path] = set()
+    reported: set[Path] = set()
     for row in manifest:
         name = manifest.name_of(row)
         for path in (row.path, row.audio):
-            if path and files[path].error and path not in told:
-                told.add(path)
+            if path and files[path].error and path not in reported:
+                reported.add(path)
                 where = name if path == row.path else str(path)
                 yield Finding("file", True, where, files[path].error)
-        picture, sound = files[row.path].clip, files[row.audio or row.path].clip
-        if picture is None or sound is None:
+        video, audio = files[row.path].clip, files[row.audio or row.path].clip
+        if video is None or audio is None:
             continue
-        if row.role != NO_PICTURE and not picture.video_tracks:
+        if row.role != NO_PICTURE and not video.video_tracks:
             yield Finding("streams", True, name, "has no picture")
-        if row.role != NO_SOUND and not sound.audio_tracks:
+        if row.role != NO_SOUND and not audio.audio_tracks:
             yield Finding("streams", True, name, "has no sound")
-        yield from _check_durations(row, name, picture, sound)
+        yield from _check_durations(row, name, video, audio)
 
 
 def _check_durations(
-    row: ManifestRow, name: str, picture: MediaClip, sound: MediaClip
+    row: ManifestRow, name: str, video: MediaClip, audio: MediaClip
 ) -> Iterator[Finding]:
-    found_s = picture.duration_s
+    found_s = video.duration_s
     if found_s is None:
         yield Finding("duration", False, name, "does not say how long it is")
         return
@@ -173,7 +173,7 @@ def _check_durations(
             problem = f"lasts {found_s:.3f} s, but the row's {field} is at {end_s} s"
             yield Finding("duration", True, name, problem)
     is_whole = row.start_s is None and row.end_s is None
-    span_s = min(_length_s(row, picture), found_s - (row.start_s or 0.0))
+    span_s = min(_length_s(row, video), found_s - (row.start_s or 0.0))
     if not is_whole and 0.0 <= span_s < SHORTEST_S:
         problem = f"its span lasts {span_s:.3f} s, too short for anything"
         yield Finding("duration", True, name, problem)
@@ -181,9 +181,9 @@ def _check_durations(
     if is_whole and stated_s is not None and abs(stated_s - found_s) > SAME_DURATION_S:
         problem = f"lasts {found_s:.3f} s, the manifest says {stated_s} s"
         yield Finding("duration", False, name, problem)
-    sound_s = found_s if sound.duration_s is None else sound.duration_s
-    if row.audio and abs(sound_s - found_s) > SAME_DURATION_S:
-        problem = f"lasts {found_s:.3f} s, its separate sound {sound_s:.3f} s"
+    audio_s = found_s if audio.duration_s is None else audio.duration_s
+    if row.audio and abs(audio_s - found_s) > SAME_DURATION_S:
+        problem = f"lasts {found_s:.3f} s, its separate sound {audio_s:.3f} s"
         yield Finding("duration", False, name, problem)
 
 
@@ -218,7 +218,7 @@ def _check_split(manifest: Manifest) -> Iterator[Finding]:
     if len(rows) < len(manifest):
         n_without = len(manifest) - len(rows)
         yield Finding("split", False, "rows", f"{n_without} are in no part of the split")
-    for speaker, parts in leaked_speakers(manifest).items():
+    for speaker, parts in find_leaked_speakers(manifest).items():
         problem = f"this speaker is in {' and '.join(parts)}; is split_by={BY_SENTENCE} meant?"
         yield Finding("split", True, speaker, problem)
     n_nameless = sum(not row.speaker for row in rows)

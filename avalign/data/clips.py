@@ -43,13 +43,7 @@ UNREADABLE = (
 
 
 def default_cache_dir() -> Path:
-    """Name the folder for extracted clips.
-
-    Returns
-    -------
-    Path
-        ``avalign/clips`` in the user's cache folder (``XDG_CACHE_HOME`` or ``~/.cache``).
-    """
+    """Name the folder for extracted clips: ``avalign/clips`` in the user's cache folder."""
     return (
         Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "avalign" / "clips"
     )
@@ -101,44 +95,34 @@ def load_clip(
                 "name the file with the sound, too, in a manifest in the column 'audio'",
             )
         return SourceClip(load_streams(sources[0]), read_audio(sources[1]))
-    kept_streams, kept_audio = _kept_as(*sources, cache_dir)
+    cached_streams, cached_audio = _cache_paths(*sources, cache_dir)
     # A damaged or half-written file in the cache is as good as none.
     with contextlib.suppress(AvalignError, *UNREADABLE):
-        return SourceClip(load_streams(kept_streams), _load_audio(kept_audio))
+        return SourceClip(load_streams(cached_streams), _load_audio(cached_audio))
     media = probe(sources[0])
     tracks = choose_tracks(media, audio=sources[1])
-    sound = tracks.audio
+    chosen = tracks.audio
     streams = extract(
         sources[0],
         audio=sources[1],
         video_track=tracks.video,
-        audio_track=sound.track,
-        channel=sound.channel,
+        audio_track=chosen.track,
+        channel=chosen.channel,
         jobs=jobs,
     )
-    samples = read_audio(sources[1] or sources[0], track=sound.track, channel=sound.channel)
+    samples = read_audio(sources[1] or sources[0], track=chosen.track, channel=chosen.channel)
     clip = SourceClip(streams, samples)
-    _keep(clip, kept_streams, kept_audio)
+    _write_cached(clip, cached_streams, cached_audio)
     return clip
 
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """What became of one file.
+    """What became of one file."""
 
-    Parameters
-    ----------
-    row : ManifestRow
-        The first row that names the file.
-    was_kept : bool
-        It was extracted before.
-    error : AvalignError or None
-        Why it could not be extracted.
-    """
-
-    row: ManifestRow
-    was_kept: bool
-    error: AvalignError | None
+    row: ManifestRow  # the first that names the file
+    was_cached: bool  # extracted before
+    error: AvalignError | None  # why it could not be extracted
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +185,7 @@ def extract_clips(
     for row in rows:
         files.setdefault((row.path, row.audio), row)
     folder = Path(cache_dir) if cache_dir is not None else default_cache_dir()
-    return _extract(files, folder, jobs or cores(), progress or (lambda share: None))
+    return _extract(files, folder, jobs or cores(), progress or (lambda fraction: None))
 
 
 def load_clips(
@@ -253,11 +237,11 @@ def _extract(
     jobs: int,
     progress: Callable[[float], None],
 ) -> Iterator[Extracted]:
-    kept = {sources for sources in files if _is_kept(*sources, folder)}
-    for sources in kept:
+    cached = {sources for sources in files if _is_cached(*sources, folder)}
+    for sources in cached:
         yield Extracted(files[sources], True, None)
-    progress(len(kept) / max(1, len(files)))
-    missing = [sources for sources in files if sources not in kept]
+    progress(len(cached) / max(1, len(files)))
+    missing = [sources for sources in files if sources not in cached]
     outcomes = for_each(
         _extract_one,
         [(sources, folder, None if jobs == 1 else 1) for sources in missing],
@@ -265,7 +249,7 @@ def _extract(
         caller="extract_clips",
         name=lambda task: str(task[0][0]),
     )
-    for done, (number, error) in enumerate(outcomes, start=len(kept) + 1):
+    for done, (number, error) in enumerate(outcomes, start=len(cached) + 1):
         row = files[missing[number]]
         if error is not None and not isinstance(error, AvalignError):
             error = AvalignError(f"{row.path}: a defect: {type(error).__name__}: {error}")
@@ -292,18 +276,18 @@ def _span(clip: SourceClip, row: ManifestRow) -> SourceClip:
     return cut_clip(clip, start_s=start_s, length_s=end_s - start_s)
 
 
-def _is_kept(path: Path, audio: Path | None, folder: Path) -> bool:
+def _is_cached(path: Path, audio: Path | None, folder: Path) -> bool:
     from avalign.streams import is_streams_file
 
     if is_streams_file(path):
         return True  # somebody has extracted it
     try:
-        return all(kept.exists() for kept in _kept_as(path, audio, folder))
+        return all(cached.exists() for cached in _cache_paths(path, audio, folder))
     except AvalignError:
         return False  # what cannot be read is told by who tries to extract it
 
 
-def _kept_as(
+def _cache_paths(
     path: Path, audio: Path | None, cache_dir: str | os.PathLike[str] | None
 ) -> tuple[Path, Path]:
     """Name the files that hold the streams and the sound of a clip."""
@@ -317,7 +301,7 @@ def _kept_as(
     return folder / f"{key}.streams.npz", folder / f"{key}.audio.npz"
 
 
-def _keep(clip: SourceClip, streams_path: Path, audio_path: Path) -> None:
+def _write_cached(clip: SourceClip, streams_path: Path, audio_path: Path) -> None:
     from avalign.files import atomic_output
     from avalign.streams import save_streams
 

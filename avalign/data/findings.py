@@ -18,24 +18,11 @@ PRECEDENCE = (3, 1, 4)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, or worth a look.
-
-    Parameters
-    ----------
-    check : str
-        ``"file"``, ``"streams"``, ``"duration"``, ``"duplicate"``, ``"split"``,
-        ``"label"`` or ``"transcript"``.
-    is_error : bool
-        False for what may be meant so.
-    place : str
-        The file, speaker or label it is about.
-    message : str
-        What is wrong.
-    """
+    """One thing that is wrong, or worth a look."""
 
     check: Check
-    is_error: bool
-    place: str
+    is_error: bool  # False for what may be meant so
+    place: str  # file, speaker or label
     message: str
 
     @property
@@ -44,13 +31,7 @@ class Finding:
         return EXIT_CODES.get(self.check, OTHER_ERROR) if self.is_error else 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Turn the finding into plain values.
-
-        Returns
-        -------
-        dict
-            ``check``, ``level``, ``place``, ``message``.
-        """
+        """Turn the finding into plain values."""
         level = "error" if self.is_error else "warning"
         return {
             "check": self.check,
@@ -62,34 +43,16 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One side of a split, counted.
+    """One side of a split, counted."""
 
-    Parameters
-    ----------
-    name : str
-        The part; ``""`` for rows in none.
-    n_rows, n_speakers : int
-        How many there are; rows without a speaker count none.
-    duration_s : float
-        Their seconds, as far as they are known.
-    labels : dict of str to int
-        Rows of each label, the most frequent first.
-    """
-
-    name: str
+    name: str  # "" for rows in no part
     n_rows: int
-    n_speakers: int
-    duration_s: float
-    labels: dict[str, int]
+    n_speakers: int  # rows without one count none
+    duration_s: float  # as far as known
+    labels: dict[str, int]  # rows of each, the most frequent first
 
     def as_dict(self) -> dict[str, Any]:
-        """Turn the part into plain values.
-
-        Returns
-        -------
-        dict
-            ``split``, ``rows``, ``speakers``, ``duration_s``, ``labels``.
-        """
+        """Turn the part into plain values."""
         return {
             "split": self.name,
             "rows": self.n_rows,
@@ -146,17 +109,6 @@ class Audit:
 
 
 def worst(exit_codes: Iterable[int]) -> int:
-    """Choose the exit code that stands for all.
-
-    Parameters
-    ----------
-    exit_codes : iterable of int
-        One for each finding.
-
-    Returns
-    -------
-    int
-        The first of 3, 1 and 4 that occurs, else 0.
-    """
+    """Choose the exit code that stands for all: the first of 3, 1 and 4 that occurs, else 0."""
     found = set(exit_codes)
     return next((code for code in PRECEDENCE if code in found), 0)

@@ -98,35 +98,14 @@ class ManifestRow:
 
 @dataclass(frozen=True, slots=True)
 class RowParser:
-    """Turns the cells of one row into a `ManifestRow`, or says which cell is wrong.
-
-    Parameters
-    ----------
-    table : Path
-        The manifest.
-    place : str
-        Where the row stands, for messages.
-    cells : dict of str to str
-        Column to text.
-    """
+    """Turns the cells of one row into a `ManifestRow`, or says which cell is wrong."""
 
     table: Path
     place: str
     cells: dict[str, str]
 
     def row(self) -> ManifestRow:
-        """Read the row.
-
-        Returns
-        -------
-        ManifestRow
-            The row, checked.
-
-        Raises
-        ------
-        ParameterError
-            If a cell is wrong; the message names the place and the column.
-        """
+        """Read the row."""
         for column, text in self.cells.items():
             if "\0" in text:
                 raise self.error(column, "holds a NUL character", "save the table anew")
@@ -155,22 +134,7 @@ class RowParser:
         )
 
     def error(self, column: str, problem: str, hint: str) -> ParameterError:
-        """Say what is wrong with a cell.
-
-        Parameters
-        ----------
-        column : str
-            Its column.
-        problem : str
-            What is wrong.
-        hint : str
-            What to do.
-
-        Returns
-        -------
-        ParameterError
-            To be raised.
-        """
+        """Make the error that says what is wrong with a cell."""
         return ParameterError(f"{self.table}, {self.place}, column {column!r}: {problem}", hint)
 
     def _path(self, column: str) -> Path:
@@ -215,20 +179,7 @@ class RowParser:
 
 
 def row_cells(row: ManifestRow, folder: Path) -> dict[str, str]:
-    """Write a row as cells of text, without those that say nothing.
-
-    Parameters
-    ----------
-    row : ManifestRow
-        The row.
-    folder : Path
-        The folder of the table, absolute; paths inside it become relative.
-
-    Returns
-    -------
-    dict of str to str
-        Column to text.
-    """
+    """Write a row as text by column, without empty cells, paths relative to `folder`."""
     cells = {"path": path_text(row.path, folder)}
     cells |= {name: getattr(row, name) for name in TEXT_COLUMNS}
     for name in ("transcript", "audio"):
@@ -243,20 +194,7 @@ def row_cells(row: ManifestRow, folder: Path) -> dict[str, str]:
 
 
 def path_text(path: Path, folder: Path) -> str:
-    """Write a path as other machines would: relative to a folder, with slashes.
-
-    Parameters
-    ----------
-    path : Path
-        A path, absolute.
-    folder : Path
-        The folder, absolute.
-
-    Returns
-    -------
-    str
-        Relative where the path lies within the folder.
-    """
+    """Write an absolute path with slashes, relative to `folder` where it lies within."""
     return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
 
 

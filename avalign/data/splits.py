@@ -23,9 +23,9 @@ __all__ = [
     "BY_SENTENCE",
     "BY_SPEAKER",
     "check_split",
+    "find_leaked_speakers",
     "fold_split",
     "held_out",
-    "leaked_speakers",
     "leave_one_speaker_out",
     "read_split",
     "sentence_key",
@@ -39,7 +39,7 @@ SHARES = {"train": 0.8, "dev": 0.1, "test": 0.1}
 
 
 def speaker_split(
-    manifest: Manifest, shares: Mapping[str, float] | None = None, *, seed: int = 0
+    manifest: Manifest, fractions: Mapping[str, float] | None = None, *, seed: int = 0
 ) -> Manifest:
     """Give every speaker to one part, such as train, dev or test.
 
@@ -47,7 +47,7 @@ def speaker_split(
     ----------
     manifest : Manifest
         What to split.
-    shares : mapping of str to float, optional
+    fractions : mapping of str to float, optional
         Share of the seconds each part should get, of any sum; by default train 0.8, dev
         0.1 and test 0.1. A speaker goes where most is missing, so every part gets one.
     seed : int
@@ -63,12 +63,14 @@ def speaker_split(
     ParameterError
         If the shares cannot be used, or there are fewer speakers than parts.
     """
-    part_of = _deal(manifest, _checked(shares), lambda row: row.speaker_key, "speakers", seed)
+    part_of = _assign_parts(
+        manifest, _check_fractions(fractions), lambda row: row.speaker_key, "speakers", seed
+    )
     return _with_parts(manifest, lambda row: part_of[row.speaker_key], BY_SPEAKER)
 
 
 def sentence_split(
-    manifest: Manifest, shares: Mapping[str, float] | None = None, *, seed: int = 0
+    manifest: Manifest, fractions: Mapping[str, float] | None = None, *, seed: int = 0
 ) -> Manifest:
     """Give every sentence to one part, although its speaker is heard in all of them.
 
@@ -79,7 +81,7 @@ def sentence_split(
     ----------
     manifest : Manifest
         What to split.
-    shares : mapping of str to float, optional
+    fractions : mapping of str to float, optional
         As in `speaker_split`.
     seed : int
         Same seed, same split.
@@ -94,7 +96,9 @@ def sentence_split(
     ParameterError
         If the shares cannot be used, or there are fewer sentences than parts.
     """
-    part_of = _deal(manifest, _checked(shares), sentence_key, "sentences", seed)
+    part_of = _assign_parts(
+        manifest, _check_fractions(fractions), sentence_key, "sentences", seed
+    )
     return _with_parts(manifest, lambda row: part_of[sentence_key(row)], BY_SENTENCE)
 
 
@@ -241,14 +245,14 @@ def check_split(manifest: Manifest) -> None:
                 f"{manifest.name_of(row)} is split by {row.split_by!r}",
                 f"write {BY_SPEAKER!r} or {BY_SENTENCE!r} in the column 'split_by'",
             )
-    for speaker, parts in leaked_speakers(manifest).items():
+    for speaker, parts in find_leaked_speakers(manifest).items():
         raise ParameterError(
             f"the speaker {speaker!r} is in {' and '.join(parts)}",
             f"keep each speaker in one part, or declare split_by={BY_SENTENCE}",
         )
 
 
-def leaked_speakers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
+def find_leaked_speakers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
     """Find the speakers that are on several sides of a split without a declaration.
 
     Parameters
@@ -309,7 +313,7 @@ def speaker_folds(
        Applied Mathematics 17 (2), 1969 (longest processing time first).
     """
     rows = tuple(rows)
-    seconds = _seconds_of(rows, lambda row: row.speaker_key)
+    seconds = _sum_seconds(rows, lambda row: row.speaker_key)
     if not 2 <= n <= len(seconds):
         raise ParameterError(
             f"{n} folds of {len(seconds)} speakers cannot be made",
@@ -327,63 +331,55 @@ def speaker_folds(
 
 
 def sentence_key(row: ManifestRow) -> str:
-    """Say which sentence a row holds; one whose words nobody states is its own.
-
-    Parameters
-    ----------
-    row : ManifestRow
-        The row.
-
-    Returns
-    -------
-    str
-        Its words without regard to case and blanks, or its file.
-    """
+    """Return the words of a row without regard to case and blanks, or its file."""
     return " ".join(row.text.casefold().split()) or f"\0{row.path}\0{row.start_s}"
 
 
-def _deal(
+def _assign_parts(
     manifest: Manifest,
-    shares: Mapping[str, float],
+    fractions: Mapping[str, float],
     key: Callable[[ManifestRow], str],
     what: str,
     seed: int,
 ) -> dict[str, str]:
     """Give each group of rows, in random order, to the part that lacks most of its share."""
-    seconds = _seconds_of(manifest.rows, key)
-    if len(seconds) < len(shares):
+    seconds = _sum_seconds(manifest.rows, key)
+    if len(seconds) < len(fractions):
         raise ParameterError(
-            f"{len(seconds)} {what} cannot be dealt to {len(shares)} parts",
+            f"{len(seconds)} {what} cannot be dealt to {len(fractions)} parts",
             "name fewer parts, or split a single speaker by sentence, and say so",
         )
     total_s = sum(seconds.values()) or 1.0
-    wanted_s = {part: total_s * share / sum(shares.values()) for part, share in shares.items()}
-    given_s = dict.fromkeys(shares, 0.0)
+    wanted_s = {
+        part: total_s * fraction / sum(fractions.values())
+        for part, fraction in fractions.items()
+    }
+    given_s = dict.fromkeys(fractions, 0.0)
     part_of: dict[str, str] = {}
     groups = _shuffled(seconds, seed)
     for left, group in zip(range(len(groups), 0, -1), groups, strict=True):
-        empty = [part for part in shares if part not in part_of.values()]
+        empty = [part for part in fractions if part not in part_of.values()]
         # The last groups are for the parts that have none yet.
-        choice = empty if len(empty) == left else list(shares)
+        choice = empty if len(empty) == left else list(fractions)
         part = max(choice, key=lambda name: 1 - given_s[name] / wanted_s[name])
         part_of[group] = part
         given_s[part] += seconds[group]
     return part_of
 
 
-def _checked(shares: Mapping[str, float] | None) -> Mapping[str, float]:
-    shares = SHARES if shares is None else shares
-    if len(shares) < 2 or not all(
-        part and 0 < share < math.inf for part, share in shares.items()
+def _check_fractions(fractions: Mapping[str, float] | None) -> Mapping[str, float]:
+    fractions = SHARES if fractions is None else fractions
+    if len(fractions) < 2 or not all(
+        part and 0 < fraction < math.inf for part, fraction in fractions.items()
     ):
         raise ParameterError(
-            f"the shares {dict(shares)} make no split",
+            f"the shares {dict(fractions)} make no split",
             "name two parts or more, each with a share above zero",
         )
-    return shares
+    return fractions
 
 
-def _seconds_of(
+def _sum_seconds(
     rows: Iterable[ManifestRow], key: Callable[[ManifestRow], str]
 ) -> dict[str, float]:
     """Add up the seconds of each group; a row that does not say is as long as the median."""

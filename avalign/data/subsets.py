@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["label_subset"]
 
 
-def label_subset(manifest: Manifest, share: float, *, seed: int = 0) -> Manifest:
+def label_subset(manifest: Manifest, fraction: float, *, seed: int = 0) -> Manifest:
     """Keep a share of the labelled rows, drawn alike from every label and speaker.
 
     Subsets of one seed are nested: what 1 % holds is in the 10 %, too, so that a curve
@@ -26,7 +26,7 @@ def label_subset(manifest: Manifest, share: float, *, seed: int = 0) -> Manifest
     ----------
     manifest : Manifest
         Rows, such as those of the split ``train``; rows without a label are left out.
-    share : float
+    fraction : float
         Above 0, up to 1. Of each label it is rounded up: none is lost.
     seed : int
         Same seed, same rows, whatever their order.
@@ -46,8 +46,8 @@ def label_subset(manifest: Manifest, share: float, *, seed: int = 0) -> Manifest
     O. Hénaff et al., "Data-efficient image recognition with contrastive predictive
     coding", ICML 2020 (curves over shares of the labels).
     """
-    if not 0 < share <= 1:
-        raise ParameterError(f"the share of labels is {share}", "choose above 0, up to 1")
+    if not 0 < fraction <= 1:
+        raise ParameterError(f"the share of labels is {fraction}", "choose above 0, up to 1")
     by_label: dict[str, list[ManifestRow]] = defaultdict(list)
     for row in manifest:
         if row.label:
@@ -57,13 +57,13 @@ def label_subset(manifest: Manifest, share: float, *, seed: int = 0) -> Manifest
             f"none of the {len(manifest)} rows of {manifest.path} has a label",
             "fill the column 'label'",
         )
-    kept: set[tuple[Path, float | None, float | None]] = set()
+    chosen: set[tuple[Path, float | None, float | None]] = set()
     for label, rows in sorted(by_label.items()):
         # What is left of rounding does not count: 0.07 * 100 is a little more than 7.
-        count = math.ceil(share * len(rows) - 1e-9)
+        count = math.ceil(fraction * len(rows) - 1e-9)
         drawn = _spread_over_speakers(rows, f"{seed} {label}")[: max(count, 1)]
-        kept.update(row.span for row in drawn)
-    return Manifest(manifest.path, tuple(row for row in manifest if row.span in kept))
+        chosen.update(row.span for row in drawn)
+    return Manifest(manifest.path, tuple(row for row in manifest if row.span in chosen))
 
 
 def _spread_over_speakers(rows: list[ManifestRow], seed: str) -> list[ManifestRow]:
@@ -71,12 +71,12 @@ def _spread_over_speakers(rows: list[ManifestRow], seed: str) -> list[ManifestRo
     by_speaker: dict[str, list[ManifestRow]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (str(row.path), row.start_s or 0.0)):
         by_speaker[row.speaker_key].append(row)
-    dice = random.Random(seed)
+    generator = random.Random(seed)
     placed = []
     for speaker, of_speaker in sorted(by_speaker.items()):
-        dice.shuffle(of_speaker)
+        generator.shuffle(of_speaker)
         # A speaker's rows lie evenly between 0 and 1, from a random start.
-        start = dice.random()
+        start = generator.random()
         placed += [
             ((number + start) / len(of_speaker), speaker, row)
             for number, row in enumerate(of_speaker)

@@ -137,33 +137,24 @@ def _read_parquet(table: Path) -> tuple[list[str], Rows]:
 
 @dataclass(frozen=True, slots=True)
 class _ParquetPlan:
-    """How to read a table so that no part of it takes much memory.
+    """How to read a table so that no part of it takes much memory."""
 
-    Parameters
-    ----------
-    columns : list of str
-        The columns that are read. Lists and the like are left out: a row of them may hold
-        any number of values.
-    texts : list of str
-        Those that are read as what different texts they hold, and which each row has.
-    batch_rows : int
-        Rows that are read at once.
-    """
-
-    columns: list[str]
-    texts: list[str]
-    batch_rows: int
+    columns: list[str]  # without lists and the like, which may be any length
+    texts: list[str]  # read as dictionaries
+    batch_rows: int  # read at once
 
 
 def _plan_parquet(table: Path, file: Any) -> _ParquetPlan:
     """Hold what a table says of its size against the limits, before anything is read."""
     import pyarrow
 
-    told = file.metadata
-    if told.num_rows > _MOST_ROWS:
-        raise _too_large(table, f"{told.num_rows} rows, more than {_MOST_ROWS}")
+    metadata = file.metadata
+    if metadata.num_rows > _MOST_ROWS:
+        raise _too_large(table, f"{metadata.num_rows} rows, more than {_MOST_ROWS}")
     # Of single columns pyarrow cannot be asked: where they are damaged, the process ends.
-    groups = (told.row_group(number).total_byte_size for number in range(told.num_row_groups))
+    groups = (
+        metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)
+    )
     if (largest := max(groups, default=0)) > _LARGEST_GROUP_BYTES:
         raise _too_large(table, f"a part that unpacks to {largest >> 20} MiB")
     kinds = pyarrow.types

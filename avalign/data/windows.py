@@ -25,11 +25,11 @@ __all__ = [
     "cut_clip",
     "cut_lips",
     "cut_window",
-    "face_share",
-    "picture_span_s",
-    "speech_share",
+    "face_fraction",
+    "speech_fraction",
     "take_lips",
     "usable_starts",
+    "video_span_s",
 ]
 
 # A picture or sample this close to the edge of a window counts as on it.
@@ -120,67 +120,23 @@ def cut_window(
 
 
 def cut_clip(clip: SourceClip, *, start_s: float, length_s: float) -> SourceClip:
-    """Cut a span out of a clip, samples and all, as if it were a file of its own.
-
-    Parameters
-    ----------
-    clip : SourceClip
-        Where the span is cut from.
-    start_s, length_s : float
-        The span, on the clock of the clip.
-
-    Returns
-    -------
-    SourceClip
-        The span; its clock starts at 0.
-
-    Raises
-    ------
-    ParameterError
-        If the length is not positive, or a number is not finite.
-    """
+    """Cut a span out of a clip, samples and all, as if it were a file of its own."""
     streams = cut_window(clip, start_s=start_s, length_s=length_s)
     return SourceClip(streams, cut_audio(clip.audio, start_s=start_s, length_s=length_s))
 
 
 def cut_audio(audio: AudioStream, *, start_s: float, length_s: float) -> AudioStream:
-    """Cut samples; the clock of the result starts at the cut.
-
-    Parameters
-    ----------
-    audio : AudioStream
-        The sound of a clip.
-    start_s, length_s : float
-        The span to cut, on the clock of the clip; it may reach beyond the sound.
-
-    Returns
-    -------
-    AudioStream
-        The samples that lie in the span; ``start_s`` is exact to a fraction of a sample.
-    """
+    """Cut samples; the clock starts at the cut, exact to a fraction of a sample."""
     rate_hz = audio.sample_rate_hz
-    place = (start_s - audio.start_s) * rate_hz
+    position = (start_s - audio.start_s) * rate_hz
     edge = EDGE_S * rate_hz
-    first = max(0, int(np.ceil(place - edge)))
-    last = max(first, int(np.ceil(place + length_s * rate_hz - edge)))
-    return AudioStream(audio.samples[first:last], rate_hz, (first - place) / rate_hz)
+    first = max(0, int(np.ceil(position - edge)))
+    last = max(first, int(np.ceil(position + length_s * rate_hz - edge)))
+    return AudioStream(audio.samples[first:last], rate_hz, (first - position) / rate_hz)
 
 
 def cut_lips(lips: LipStream, *, start_s: float, length_s: float) -> LipStream:
-    """Cut the pictures of a span; the clock of the result starts at the cut.
-
-    Parameters
-    ----------
-    lips : LipStream
-        One face of a clip.
-    start_s, length_s : float
-        The span to cut, on the clock of the clip.
-
-    Returns
-    -------
-    LipStream
-        The rows in [start_s, start_s + length_s), possibly none.
-    """
+    """Cut the frames in [start_s, start_s + length_s); the clock starts at the cut."""
     ends_s = start_s - EDGE_S, start_s + length_s - EDGE_S
     cut = take_lips(lips, slice(*np.searchsorted(lips.times_s, ends_s)))
     return replace(cut, times_s=cut.times_s - start_s)
@@ -213,7 +169,7 @@ def take_lips(lips: LipStream, rows: slice | NDArray[np.intp] | NDArray[np.bool_
     )
 
 
-def picture_span_s(streams: ClipStreams) -> tuple[float, float]:
+def video_span_s(streams: ClipStreams) -> tuple[float, float]:
     """Find from when to when a clip shows any face.
 
     Parameters
@@ -226,60 +182,30 @@ def picture_span_s(streams: ClipStreams) -> tuple[float, float]:
     tuple of float
         First and last instant; equal if there is no face.
     """
-    seen = [lips.times_s for lips in streams.lips if len(lips)]
-    if not seen or streams.frame_rate <= 0:
+    lip_times_s = [lips.times_s for lips in streams.lips if len(lips)]
+    if not lip_times_s or streams.frame_rate <= 0:
         return 0.0, 0.0
-    end_s = max(times_s[-1] for times_s in seen) + 1 / streams.frame_rate
-    return float(min(times_s[0] for times_s in seen)), float(end_s)
+    end_s = max(times_s[-1] for times_s in lip_times_s) + 1 / streams.frame_rate
+    return float(min(times_s[0] for times_s in lip_times_s)), float(end_s)
 
 
-def face_share(
+def face_fraction(
     streams: ClipStreams, starts_s: NDArray[np.float64], length_s: float
 ) -> NDArray[np.float64]:
-    """Share of the pictures of each window that show a usable face, whichever it is.
-
-    Parameters
-    ----------
-    streams : ClipStreams
-        The clip.
-    starts_s : ndarray of shape (W,), float64
-        Where the windows start.
-    length_s : float
-        How long they are.
-
-    Returns
-    -------
-    ndarray of shape (W,), float64
-        From 0 to 1.
-    """
+    """Compute the fraction of each window's frames that show a usable face: float64 [W]."""
     usable_s = [lips.times_s[lips.valid] for lips in streams.lips]
     if not usable_s:
         return np.zeros(len(starts_s))
     # The faces of a clip share the times of its pictures.
     shown_s = np.unique(np.concatenate(usable_s))
-    pictures = max(1.0, length_s * streams.frame_rate)
-    return np.minimum(_count(shown_s, starts_s, length_s) / pictures, 1.0)
+    frames = max(1.0, length_s * streams.frame_rate)
+    return np.minimum(_count(shown_s, starts_s, length_s) / frames, 1.0)
 
 
-def speech_share(
+def speech_fraction(
     streams: ClipStreams, starts_s: NDArray[np.float64], length_s: float
 ) -> NDArray[np.float64]:
-    """Share of each window in which the sound at its place is speech.
-
-    Parameters
-    ----------
-    streams : ClipStreams
-        The clip.
-    starts_s : ndarray of shape (W,), float64
-        Where the windows start.
-    length_s : float
-        How long they are.
-
-    Returns
-    -------
-    ndarray of shape (W,), float64
-        From 0 to 1.
-    """
+    """Compute the fraction of each window in which its audio is speech: float64 [W]."""
     speech = streams.speech
     if len(speech) < 2:
         return np.zeros(len(starts_s))
@@ -316,12 +242,12 @@ def usable_starts(
     ndarray of shape (W,), float64
         Starts, increasing; empty if the clip holds no such window.
     """
-    first_s, end_s = picture_span_s(streams)
-    n_places = int(np.floor((end_s - first_s - length_s) / step_s + EDGE_S)) + 1
-    starts_s = first_s + np.arange(max(0, n_places)) * step_s
-    seen = face_share(streams, starts_s, length_s) >= min_face - EDGE_S
-    spoken = speech_share(streams, starts_s, length_s) >= min_speech - EDGE_S
-    return starts_s[seen & spoken]
+    first_s, end_s = video_span_s(streams)
+    n_starts = int(np.floor((end_s - first_s - length_s) / step_s + EDGE_S)) + 1
+    starts_s = first_s + np.arange(max(0, n_starts)) * step_s
+    lip_times_s = face_fraction(streams, starts_s, length_s) >= min_face - EDGE_S
+    spoken = speech_fraction(streams, starts_s, length_s) >= min_speech - EDGE_S
+    return starts_s[lip_times_s & spoken]
 
 
 def _count(

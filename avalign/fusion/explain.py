@@ -1,4 +1,4 @@
-"""Seeing inside one answer: where attention looks, and which values it rests on."""
+"""Explanations of one answer: attention maps, and attributions to single values."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
+from .figures import AUDIO as AUDIO
 from .figures import FAINT as FAINT
 from .figures import INK as INK
 from .figures import LIPS as LIPS
-from .figures import SOUND as SOUND
 from .figures import new_figure as new_figure
 from .figures import require_matplotlib as require_matplotlib
 from .figures import save_png as save_png

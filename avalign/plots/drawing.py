@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avalign.plots.signals import (
-    face_of,
+    choose_face,
     lip_opening,
     loudness,
     running_agreement,
@@ -29,7 +29,7 @@ STRIP_SPAN_S = 4.0
 FONT = 0  # cv2.FONT_HERSHEY_SIMPLEX
 
 # RGB, close to the colours of the plots.
-LIPS, SOUND, INK, FAINT, PAPER = (
+LIPS, AUDIO, INK, FAINT, PAPER = (
     (240, 80, 120),
     (90, 150, 200),
     (235, 238, 242),
@@ -41,17 +41,7 @@ OUTER, INNER = slice(0, 20), slice(20, 40)
 
 
 class Canvas:
-    """Draws one frame after the other: picture above, strip below.
-
-    Parameters
-    ----------
-    report : SyncReport
-        The answer about the video.
-    streams : ClipStreams
-        The streams it was measured on.
-    picture_size : tuple of int
-        Width and height of the pictures that will come.
-    """
+    """Draws one frame after the other: picture above, strip below."""
 
     def __init__(
         self, report: SyncReport, streams: ClipStreams, picture_size: tuple[int, int]
@@ -62,7 +52,7 @@ class Canvas:
         strip = max(72, min(round(STRIP_SHARE * width), round(0.35 * height)))
         #: Width and height of what is drawn, both even.
         self.size = (width + width % 2, height + strip + (height + strip) % 2)
-        self._picture = (width, height)
+        self._frame_size = (width, height)
         self._faces = streams.lips
         self._names = {face.track_id: face.place for face in report.faces}
         self._speaker = report.face
@@ -70,23 +60,10 @@ class Canvas:
         self._strip = _Strip(report, streams, (self.size[0], self.size[1] - height))
 
     def draw(self, image: NDArray[np.uint8], time_s: float) -> NDArray[np.uint8]:
-        """Draw the frame of an instant.
-
-        Parameters
-        ----------
-        image : ndarray of shape (H, W, 3), uint8
-            RGB.
-        time_s : float
-            Presentation time.
-
-        Returns
-        -------
-        ndarray of shape (H', W', 3), uint8
-            RGB, of `size`.
-        """
+        """Draw an RGB image uint8 [H, W, 3] at an instant: uint8 [H', W', 3], of `size`."""
         import cv2
 
-        width, height = self._picture
+        width, height = self._frame_size
         canvas = np.empty((self.size[1], self.size[0], 3), np.uint8)
         canvas[:] = PAPER
         if self._zoom != 1.0:
@@ -105,7 +82,7 @@ class Canvas:
             return
         speaks = lips.track_id == self._speaker
         colour = LIPS if speaks else OTHER_FACE
-        width, height = self._picture
+        width, height = self._frame_size
         scale = np.array([width, height]) / lips.picture_size
         left, top, right, bottom = np.round(
             lips.boxes[row] * [width, height, width, height]
@@ -131,11 +108,11 @@ class _Strip:
         self._top = int(34 * self._scale) + 6
         guess = best_guess(report)
         alignment = report.alignment or (guess.alignment if guess else None)
-        lips = face_of(report, streams)
-        sound = streams.mfcc
-        self._sound = (
-            sound.times_s,
-            unit_range(smooth(loudness(sound), sound.times_s, 0.06)) ** 2,
+        lips = choose_face(report, streams)
+        mfcc = streams.mfcc
+        self._audio = (
+            mfcc.times_s,
+            unit_range(smooth(loudness(mfcc), mfcc.times_s, 0.06)) ** 2,
         )
         self._lips = (np.empty(0), np.empty(0))
         self._score = (np.empty(0), np.empty(0))
@@ -153,11 +130,11 @@ class _Strip:
         height = len(strip) - self._top - 6
         columns = np.arange(self._width)
         times_s = time_s + (columns / self._width - 0.5) * STRIP_SPAN_S
-        level, opening = (_at(times_s, *trace) for trace in (self._sound, self._lips))
+        level, opening = (_at(times_s, *trace) for trace in (self._audio, self._lips))
         bottom = self._top + height
         filled = np.nan_to_num(level, nan=0.0) * height
         rows = np.arange(len(strip))[:, None]
-        strip[(rows < bottom) & (rows >= bottom - filled)] = np.array(SOUND, np.uint8) // 2
+        strip[(rows < bottom) & (rows >= bottom - filled)] = np.array(AUDIO, np.uint8) // 2
         known = np.isfinite(opening)
         heights = np.round((bottom - np.nan_to_num(opening) * height) * 8).astype(np.int32)
         curve = np.stack([columns * 8, heights], axis=1)

@@ -11,17 +11,17 @@ from typing import Any, ParamSpec
 from avalign.errors import import_guard
 
 __all__ = [
+    "AUDIO",
     "FAINT",
     "INK",
     "LIPS",
-    "SOUND",
     "in_own_style",
     "new_figure",
     "require_matplotlib",
     "save_png",
 ]
 
-LIPS, SOUND, INK, FAINT = "#c8375a", "#2f6690", "#22252a", "#8a9099"
+LIPS, AUDIO, INK, FAINT = "#c8375a", "#2f6690", "#22252a", "#8a9099"
 DOTS_PER_INCH = 150
 
 Arguments = ParamSpec("Arguments")
@@ -47,18 +47,8 @@ def require_matplotlib() -> None:
 def in_own_style(draw: Callable[Arguments, None]) -> Callable[Arguments, None]:
     """Let a function draw the same whatever settings of matplotlib are in force.
 
-    It reads ``matplotlibrc`` in the current directory, whoever put it there, which may
-    start LaTeX. And what stands between two ``$`` in a name is no formula.
-
-    Parameters
-    ----------
-    draw : callable
-        Draws, and writes what it drew.
-
-    Returns
-    -------
-    callable
-        The same in matplotlib's own style.
+    Matplotlib reads ``matplotlibrc`` in the current directory, whoever put it there, which may
+    start LaTeX; and what stands between two ``$`` in a name is no formula.
     """
 
     @wraps(draw)

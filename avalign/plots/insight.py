@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.plots.figures import FAINT, INK, LIPS, SOUND, in_own_style, new_figure, save_png
+from avalign.plots.figures import AUDIO, FAINT, INK, LIPS, in_own_style, new_figure, save_png
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -350,4 +350,4 @@ def _colours(names: Mapping[str, object]) -> list[str]:
 
 def _colour(name: str, place: int) -> str:
     """Sound and lips look as in all pictures; others take turns."""
-    return {"audio": SOUND, "lips": LIPS}.get(name, _OTHERS[place % len(_OTHERS)])
+    return {"audio": AUDIO, "lips": LIPS}.get(name, _OTHERS[place % len(_OTHERS)])

@@ -73,7 +73,7 @@ def write_overlay(
         )
     if os.path.exists(output) and os.path.samefile(video_path, output):
         raise ParameterError(f"{os.fspath(output)} is the video itself", "name another file")
-    sound = _Sound(audio or video_path, audio_track)
+    audio_blocks = _AudioTrack(audio or video_path, audio_track)
     frames = iter_frames(video_path, track=video_track, max_side=LARGEST_SIDE)
     first = next(frames)
     height, width = first.image.shape[:2]
@@ -82,22 +82,22 @@ def write_overlay(
         output,
         size=canvas.size,
         frame_rate=streams.frame_rate or 25.0,
-        sample_rate_hz=SAMPLE_RATE_HZ if sound.present else None,
+        sample_rate_hz=SAMPLE_RATE_HZ if audio_blocks.present else None,
         overwrite=overwrite,
     ) as writer:
         for frame in chain([first], frames):
-            for block in sound.until(frame.time_s + BLOCK_S):
+            for block in audio_blocks.until(frame.time_s + BLOCK_S):
                 writer.write_audio(block)
             writer.write_frame(canvas.draw(frame.image, frame.time_s), frame.time_s)
             if progress is not None and streams.duration_s > 0:
                 progress(min(1.0, frame.time_s / streams.duration_s))
-        for block in sound.until(math.inf):
+        for block in audio_blocks.until(math.inf):
             writer.write_audio(block)
     if progress is not None:
         progress(1.0)
 
 
-class _Sound:
+class _AudioTrack:
     """The sound, handed out as far as the picture has come."""
 
     def __init__(self, path: str | os.PathLike[str], track: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.plots.figures import FAINT, INK, LIPS, SOUND, in_own_style, new_figure, save_png
+from avalign.plots.figures import AUDIO, FAINT, INK, LIPS, in_own_style, new_figure, save_png
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_emotion", "plot_recognition"]
 
 MARGIN = 0.05
-STREAM_COLOURS = {"audio": SOUND, "lips": LIPS}
+STREAM_COLOURS = {"audio": AUDIO, "lips": LIPS}
 PALETTE = ("#2f6690", "#c8375a", "#5fa777", "#f2b134", "#7a5ea8", "#3aa6a6", "#a5673f", "#555")
 LEGEND_COLUMNS = 6
 LONGEST_SUBTITLE = 105
@@ -63,7 +63,7 @@ def plot_recognition(
         _draw_values(top, report.values)
     else:
         _draw_words(top, report.transcript, report.trace, span_s)
-    _draw_shares(middle, report.trace, span_s)
+    _draw_fractions(middle, report.trace, span_s)
     _draw_contributions(right, report)
     save_png(figure, path, overwrite)
 
@@ -114,7 +114,7 @@ def _draw_words(
             length_s,
             left=word.start_s,
             height=0.4,
-            color=SOUND,
+            color=AUDIO,
             alpha=0.15 + 0.6 * sure,
             edgecolor="white",
         )
@@ -147,17 +147,7 @@ def _draw_words(
 
 
 def draw_emotion(axes: Any, emotion: Emotion, span_s: tuple[float, float]) -> None:
-    """Draw the probabilities of the classes over time, and of the whole clip.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Where to.
-    emotion : Emotion
-        What was recognised.
-    span_s : tuple of float
-        First and last second of the clip.
-    """
+    """Draw the probabilities of the classes over time, and of the whole clip."""
     axes.set_title(
         "Probabilities in windows of 2 s; the whole clip at the right",
         loc="left",
@@ -166,14 +156,14 @@ def draw_emotion(axes: Any, emotion: Emotion, span_s: tuple[float, float]) -> No
     )
     ranked = sorted(emotion.probabilities.items(), key=lambda pair: -pair[1])
     names = list(emotion.probabilities)
-    for place, (name, share) in enumerate(ranked):
+    for place, (name, fraction) in enumerate(ranked):
         colour = PALETTE[place % len(PALETTE)]
         column = emotion.over_time[:, names.index(name)]
         marker = "o" if len(column) < 2 else ""
         axes.plot(
             emotion.times_s, column, color=colour, linewidth=1.8, marker=marker, label=name
         )
-        axes.plot([span_s[1]], [share], marker="<", color=colour, clip_on=False)
+        axes.plot([span_s[1]], [fraction], marker="<", color=colour, clip_on=False)
     # Room above for the legend, which must not lie on the lines.
     lines = -(-len(ranked) // LEGEND_COLUMNS)
     axes.set(xlim=span_s, ylim=(0, 1.05 + 0.2 * lines), yticks=[0, 0.5, 1])
@@ -187,25 +177,27 @@ def _draw_values(axes: Any, values: Mapping[str, float]) -> None:
     axes.axvline(0, color=FAINT, linewidth=0.8)
 
 
-def _draw_shares(axes: Any, trace: Trace | None, span_s: tuple[float, float]) -> None:
+def _draw_fractions(axes: Any, trace: Trace | None, span_s: tuple[float, float]) -> None:
     axes.set_title("Share of each stream in the fusion", loc="left", fontsize=10, color=INK)
     axes.set_xlabel("time [s]", color=INK)
     axes.set(xlim=span_s, ylim=(0, 1), yticks=[0, 1])
-    if trace is None or not trace.shares:
+    if trace is None or not trace.fractions:
         axes.text(
             0.5, 0.5, "this family has no shares", transform=axes.transAxes, ha="center",
             va="center", color=FAINT,
         )  # fmt: skip
         return
     below = np.zeros(len(trace.times_s))
-    there = sorted((name, share) for name, share in trace.shares.items() if np.any(share))
-    for place, (name, share) in enumerate(there):
+    present = sorted(
+        (name, fraction) for name, fraction in trace.fractions.items() if np.any(fraction)
+    )
+    for place, (name, fraction) in enumerate(present):
         colour = STREAM_COLOURS.get(name, PALETTE[(place + 2) % len(PALETTE)])
         axes.fill_between(
-            trace.times_s, below, below + share, color=colour, alpha=0.75, linewidth=0,
+            trace.times_s, below, below + fraction, color=colour, alpha=0.75, linewidth=0,
             label=name,
         )  # fmt: skip
-        below = below + share
+        below = below + fraction
     axes.legend(
         loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, frameon=False, fontsize=8.5
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.plots.figures import FAINT, INK, SOUND, in_own_style, new_figure, save_png
+from avalign.plots.figures import AUDIO, FAINT, INK, in_own_style, new_figure, save_png
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -87,9 +87,9 @@ def plot_reliability(
         color=FAINT,
     )
     axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    axes.vlines(confidence, middle - half, middle + half, color=SOUND, linewidth=1.5, alpha=0.6)
+    axes.vlines(confidence, middle - half, middle + half, color=AUDIO, linewidth=1.5, alpha=0.6)
     area = 30 + 250 * counts / counts.max()
-    axes.scatter(confidence, accuracy, s=area, color=SOUND, edgecolor="white", zorder=3)
+    axes.scatter(confidence, accuracy, s=area, color=AUDIO, edgecolor="white", zorder=3)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.set_xlabel("confidence")
     axes.set_ylabel("share within 40 ms")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "busiest_span_s",
-    "face_of",
+    "choose_face",
     "lip_opening",
     "loudness",
     "running_agreement",
@@ -31,54 +31,19 @@ AGREEMENT_SPAN_S = 0.8
 
 
 def lip_opening(lips: LipStream) -> NDArray[np.float64]:
-    """Height of the inner lip.
-
-    Parameters
-    ----------
-    lips : LipStream
-        One face.
-
-    Returns
-    -------
-    ndarray of shape (T,), float64
-        In units of the distance between the outer eye corners; NaN where not valid.
-    """
+    """Measure the height of the inner lip in eye distances: float64 [T], NaN if not valid."""
     heights = lips.values.reshape(len(lips), -1, 3)[:, :, UPDOWN].astype(np.float64)
     opening = (heights[:, INNER_LOWER] - heights[:, INNER_UPPER]).mean(axis=1)
     return np.where(lips.valid, opening, np.nan)
 
 
 def loudness(mfcc: FeatureStream) -> NDArray[np.float64]:
-    """Loudness of the sound, as the zeroth cepstral coefficient tells it.
-
-    Parameters
-    ----------
-    mfcc : FeatureStream
-        The sound.
-
-    Returns
-    -------
-    ndarray of shape (T,), float64
-        Decibels up to a constant factor and offset; NaN where not valid.
-    """
+    """Read the zeroth cepstral coefficient: float64 [T], NaN where not valid."""
     return np.where(mfcc.valid, mfcc.values[:, 0].astype(np.float64), np.nan)
 
 
-def face_of(report: SyncReport, streams: ClipStreams) -> LipStream | None:
-    """Choose the face to show: the matching one, else the best guess, else the largest.
-
-    Parameters
-    ----------
-    report : SyncReport
-        The answer about the clip.
-    streams : ClipStreams
-        Its streams.
-
-    Returns
-    -------
-    LipStream or None
-        None if the clip shows no face.
-    """
+def choose_face(report: SyncReport, streams: ClipStreams) -> LipStream | None:
+    """Choose the face to show: the matching one, else the best guess, else the largest."""
     from avalign.reports import best_guess
 
     guess = best_guess(report)
@@ -92,22 +57,7 @@ def face_of(report: SyncReport, streams: ClipStreams) -> LipStream | None:
 def smooth(
     values: NDArray[np.float64], times_s: NDArray[np.float64], width_s: float
 ) -> NDArray[np.float64]:
-    """Average over neighbours in time with a Hann window, passing over NaN.
-
-    Parameters
-    ----------
-    values : ndarray of shape (T,), float64
-        What to smooth.
-    times_s : ndarray of shape (T,), float64
-        Time of each value.
-    width_s : float
-        Length of the window.
-
-    Returns
-    -------
-    ndarray of shape (T,), float64
-        NaN where the value was NaN.
-    """
+    """Average over neighbours in time with a Hann window: float64 [T]; NaN stays NaN."""
     if len(times_s) < 2:
         return values
     step_s = float(np.median(np.diff(times_s)))
@@ -123,18 +73,7 @@ def smooth(
 
 
 def unit_range(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale so that quiet moments are at 0 and all but the extremes below 1.
-
-    Parameters
-    ----------
-    values : ndarray of shape (T,), float64
-        What to scale; NaN is passed over.
-
-    Returns
-    -------
-    ndarray of shape (T,), float64
-        Values from 0 to 1.
-    """
+    """Scale to 0..1, so that quiet moments are at 0 and all but the extremes below 1."""
     known = values[np.isfinite(values)]
     if len(known) == 0:
         return values
@@ -145,22 +84,7 @@ def unit_range(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def busiest_span_s(
     lips: LipStream, opening: NDArray[np.float64], length_s: float
 ) -> tuple[float, float]:
-    """Find the span in which the mouth moves most.
-
-    Parameters
-    ----------
-    lips : LipStream
-        One face.
-    opening : ndarray of shape (T,), float64
-        How far its mouth is open.
-    length_s : float
-        Wanted length.
-
-    Returns
-    -------
-    tuple of float
-        From when to when; the whole clip if it is no longer than wanted.
-    """
+    """Find the span in which the mouth moves most; the whole clip if it is no longer."""
     times_s = lips.times_s
     if len(times_s) == 0:
         return 0.0, length_s
@@ -178,22 +102,9 @@ def busiest_span_s(
 def running_agreement(
     alignment: Alignment, *, span_s: float = AGREEMENT_SPAN_S
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Follow over time how well sound and lips fit at the measured lag.
+    """Compute picture times [B] and the probability of a match around each at the lag [B].
 
-    Parameters
-    ----------
-    alignment : Alignment
-        What was measured.
-    span_s : float
-        Length of the span around each instant whose evidence is added up.
-
-    Returns
-    -------
-    times_s : ndarray of shape (B,), float64
-        Picture times, about five a second.
-    probability : ndarray of shape (B,), float64
-        Probability of a match by the evidence of the span alone, at even odds; NaN
-        where the lips are not seen.
+    Probabilities are at even odds, of the evidence in `span_s` alone; NaN without lips.
     """
     stream = alignment.agreement
     if len(stream) < 2:

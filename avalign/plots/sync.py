@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.plots.figures import FAINT, INK, LIPS, SOUND, in_own_style, new_figure, save_png
+from avalign.plots.figures import AUDIO, FAINT, INK, LIPS, in_own_style, new_figure, save_png
 from avalign.plots.signals import (
     busiest_span_s,
-    face_of,
+    choose_face,
     lip_opening,
     loudness,
     smooth,
@@ -79,21 +79,21 @@ def plot_sync(
     guess = best_guess(report)
     alignment = report.alignment or (guess.alignment if guess is not None else None)
     if alignment is None:
-        _say(top, "Nothing to align")
+        _write_message(top, "Nothing to align")
     else:
         _draw_curve(top, alignment, Tolerance.parse(report.tolerance))
 
-    lips = face_of(report, streams)
+    lips = choose_face(report, streams)
     if lips is None or len(streams.mfcc) == 0:
         for axes in (before, after):
-            _say(axes, "No face" if lips is None else "No sound")
+            _write_message(axes, "No face" if lips is None else "No sound")
     else:
         traces = _Traces.of(lips, streams)
-        told = alignment is not None and _tells_a_lag(alignment)
-        lag_s = alignment.audio_lag_s if alignment is not None and told else None
+        shows_lag = alignment is not None and _has_lag(alignment)
+        lag_s = alignment.audio_lag_s if alignment is not None and shows_lag else None
         traces.draw(before, 0.0, "Lips and sound as recorded", legend=True)
         if lag_s is None:
-            _say(after, "No shift to show")
+            _write_message(after, "No shift to show")
         else:
             hedge = "" if report.alignment is not None else " (best guess)"
             moved = f"sound {_milliseconds(-lag_s)}{hedge}"
@@ -110,27 +110,27 @@ class _Traces:
     span_s: tuple[float, float]
     lip_times_s: NDArray[np.float64]
     opening: NDArray[np.float64]
-    sound_times_s: NDArray[np.float64]
+    audio_times_s: NDArray[np.float64]
     level: NDArray[np.float64]
 
     @classmethod
     def of(cls, lips: LipStream, streams: ClipStreams) -> _Traces:
         raw = lip_opening(lips)
         start_s, end_s = busiest_span_s(lips, raw, SHOWN_S)
-        sound = streams.mfcc
+        audio = streams.mfcc
         return cls(
             (start_s, max(end_s, start_s + SHOWN_AT_LEAST_S)),
             lips.times_s,
             unit_range(smooth(raw, lips.times_s, 0.06)),
-            sound.times_s,
+            audio.times_s,
             # Squared, because decibels make every murmur look like a shout.
-            unit_range(smooth(loudness(sound), sound.times_s, 0.06)) ** 2,
+            unit_range(smooth(loudness(audio), audio.times_s, 0.06)) ** 2,
         )
 
     def draw(self, axes: Any, lag_s: float, title: str, *, legend: bool = False) -> None:
-        times_s = self.sound_times_s - lag_s
+        times_s = self.audio_times_s - lag_s
         axes.fill_between(
-            times_s, self.level, color=SOUND, alpha=0.35, linewidth=0, label="loudness"
+            times_s, self.level, color=AUDIO, alpha=0.35, linewidth=0, label="loudness"
         )
         axes.plot(
             self.lip_times_s, self.opening, color=LIPS, linewidth=1.6, label="lip opening"
@@ -154,8 +154,8 @@ def _draw_curve(axes: Any, alignment: Alignment, tolerance: Tolerance) -> None:
         label=f"tolerance ({tolerance.source})",
     )
     low_ms, high_ms = (1e3 * end_s for end_s in alignment.interval_s)
-    told = _tells_a_lag(alignment)
-    if told:
+    shows_lag = _has_lag(alignment)
+    if shows_lag:
         axes.axvspan(
             low_ms, high_ms, color=INTERVAL, alpha=0.55, linewidth=0, label="95 % interval"
         )
@@ -167,7 +167,7 @@ def _draw_curve(axes: Any, alignment: Alignment, tolerance: Tolerance) -> None:
     score = score / max(float(np.max(score)), 1e-12)
     axes.plot(lags_ms, score, color=INK, linewidth=1.6, label="evidence")
     axes.set(xlim=(lags_ms[0], lags_ms[-1]), ylim=(0, 1.22), yticks=[])
-    if told:
+    if shows_lag:
         lag_ms = 1e3 * alignment.audio_lag_s
         axes.axvline(lag_ms, color=INK, linewidth=1.0, linestyle=(0, (3, 2)))
         _write_lag(axes, lag_ms, [(low_ms, high_ms), (-tolerance.early_ms, tolerance.late_ms)])
@@ -175,7 +175,7 @@ def _draw_curve(axes: Any, alignment: Alignment, tolerance: Tolerance) -> None:
     _legend_above(axes, "lower left")
 
 
-def _tells_a_lag(alignment: Alignment) -> bool:
+def _has_lag(alignment: Alignment) -> bool:
     """Tell a best guess from a peak at the edge, or of lips without speech."""
     return alignment.confidence > 0
 
@@ -265,7 +265,7 @@ def _signed(milliseconds: float) -> str:
     return f"{round(milliseconds):+d} ms".replace("-", "\N{MINUS SIGN}").replace("+0", "0")
 
 
-def _say(axes: Any, words: str) -> None:
+def _write_message(axes: Any, words: str) -> None:
     axes.text(0.5, 0.5, words, ha="center", va="center", color=FAINT, transform=axes.transAxes)
     axes.set(xticks=[], yticks=[], facecolor=EMPTY)
     axes.spines["bottom"].set_visible(False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.plots.figures import FAINT, INK, LIPS, SOUND, in_own_style, new_figure, save_png
+from avalign.plots.figures import AUDIO, FAINT, INK, LIPS, in_own_style, new_figure, save_png
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -107,8 +107,8 @@ def _draw_matrix(axes: Any, alignment: Alignment, lag_map: LagMap) -> None:
 def _draw_agreement(axes: Any, alignment: Alignment, lag_map: LagMap) -> None:
     shown = alignment.agreement
     level = np.where(shown.valid, shown.values[:, 0], np.nan)
-    axes.fill_between(shown.times_s, level, color=SOUND, alpha=0.35, linewidth=0)
-    axes.plot(shown.times_s, level, color=SOUND, linewidth=1.2)
+    axes.fill_between(shown.times_s, level, color=AUDIO, alpha=0.35, linewidth=0)
+    axes.plot(shown.times_s, level, color=AUDIO, linewidth=1.2)
     axes.axhline(0.0, color=FAINT, linewidth=0.8)
     axes.set(xlim=(lag_map.times_s[0], lag_map.times_s[-1]), yticks=[0.0])
     axes.set_title("evidence along the path", loc="left", fontsize=10.5, color=INK)

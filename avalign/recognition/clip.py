@@ -15,123 +15,57 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from avalign.fusion import AlignedBatch
+    from avalign.recognition.clip_inputs import ClipInputs
     from avalign.recognition.evaluation.limits import AnswerLimits
     from avalign.recognition.model.recognizer import Recognition, Recognizer
-    from avalign.recognition.observing import ClipInputs
     from avalign.recognition.report import RecognitionReport
     from avalign.types import AlignedSequence
 
-__all__ = ["ClipPrediction", "batch_of", "never_measured"]
+__all__ = ["ClipPrediction", "collate_clips", "note_uncalibrated"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipPrediction:
-    """A clip, and what a model told of it.
-
-    Parameters
-    ----------
-    model : Recognizer
-        The model, in ``eval`` mode.
-    seen : ClipInputs
-        The clip.
-    batch : AlignedBatch
-        The clip as a batch of one.
-    told : Recognition
-        What the model told.
-    calibration : AnswerLimits
-        When to believe it.
-    """
+    """A clip as a batch of one, and what a model in ``eval`` mode predicts for it."""
 
     model: Recognizer
-    seen: ClipInputs
+    inputs: ClipInputs
     batch: AlignedBatch
-    told: Recognition
+    recognition: Recognition
     calibration: AnswerLimits
 
     @classmethod
     def of(
-        cls, model: Recognizer, seen: ClipInputs, calibration: AnswerLimits
+        cls, model: Recognizer, inputs: ClipInputs, calibration: AnswerLimits
     ) -> ClipPrediction:
-        """Ask a model.
-
-        Parameters
-        ----------
-        model : Recognizer
-            The model, in ``eval`` mode.
-        seen : ClipInputs
-            The clip.
-        calibration : AnswerLimits
-            When to believe the model.
-
-        Returns
-        -------
-        ClipPrediction
-            With its answers.
-        """
-        batch = batch_of(model, [seen.sequence])
+        """Run a model on a clip."""
+        batch = collate_clips(model, [inputs.sequence])
         with torch.no_grad():
-            told = model(batch.streams, batch.masks, batch.present)
-        return cls(model, seen, batch, told, calibration)
+            recognition = model(batch.streams, batch.masks, batch.present)
+        return cls(model, inputs, batch, recognition, calibration)
 
     @property
     def streams(self) -> tuple[str, ...]:
         """The streams that were there, sorted."""
         return tuple(sorted(name for name, there in self.batch.present.items() if there[0]))
 
-    def shares(
+    def stream_contributions(
         self, score: Callable[..., Tensor], *, empty: float | Tensor
     ) -> dict[str, float]:
-        """Tell what each stream adds to a score.
-
-        Parameters
-        ----------
-        score : callable
-            Takes streams, masks and presence of a batch; gives a number for each item.
-        empty : float or Tensor of shape (1,)
-            The score of knowing nothing.
-
-        Returns
-        -------
-        dict of str to float
-            Exact Shapley values, by stream.
-        """
+        """Compute exact Shapley values of streams for `score`; `empty` is that of none."""
         batch = self.batch
         found = contributions(score, batch.streams, batch.masks, batch.present, empty=empty)
         return {name: float(found.values[name][0]) for name in self.streams}
 
 
-def batch_of(model: Recognizer, sequences: Sequence[AlignedSequence]) -> AlignedBatch:
-    """Put clips into a batch, where the model computes.
-
-    Parameters
-    ----------
-    model : Recognizer
-        The model.
-    sequences : sequence of AlignedSequence
-        The clips.
-
-    Returns
-    -------
-    AlignedBatch
-        With rows of zeros for streams that are not there.
-    """
+def collate_clips(model: Recognizer, sequences: Sequence[AlignedSequence]) -> AlignedBatch:
+    """Put clips into a batch on the model's device; absent streams are zeros."""
     columns = {name: stream.columns for name, stream in model.settings.streams.items()}
     return collate(sequences, dims=columns).to(next(model.parameters()).device)
 
 
-def never_measured(report: RecognitionReport) -> RecognitionReport:
-    """Note that nothing tells when to believe the model.
-
-    Parameters
-    ----------
-    report : RecognitionReport
-        An answer.
-
-    Returns
-    -------
-    RecognitionReport
-        The same, with one note more.
-    """
+def note_uncalibrated(report: RecognitionReport) -> RecognitionReport:
+    """Add the note that the model's limits were never measured for these streams."""
     note = (
         "when to believe the model was never measured for "
         f"{' and '.join(report.streams)}: avalign evaluate --calibrate does"

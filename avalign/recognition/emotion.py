@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from avalign.errors import NoAnswerError
-from avalign.recognition.clip import batch_of, never_measured
+from avalign.recognition.clip import collate_clips, note_uncalibrated
 from avalign.recognition.report import Emotion
 
 if TYPE_CHECKING:
@@ -29,31 +29,20 @@ WINDOW_S, HOP_S = 2.0, 0.5
 _WINDOWS_AT_ONCE = 32
 
 
-def answer_emotion(report: RecognitionReport, asked: ClipPrediction) -> RecognitionReport:
-    """Tell the classes, of the whole and over time; abstain where none is likely enough.
-
-    Parameters
-    ----------
-    report : RecognitionReport
-        What is known so far.
-    asked : ClipPrediction
-        The clip, and what a model with classes told of it.
-
-    Returns
-    -------
-    RecognitionReport
-        With the probabilities.
-    """
-    model, calibration = asked.model, asked.calibration
+def answer_emotion(report: RecognitionReport, prediction: ClipPrediction) -> RecognitionReport:
+    """Give the classes, of the whole and over time; abstain where none is likely enough."""
+    model, calibration = prediction.model, prediction.calibration
     labels = model.settings.labels
-    assert asked.told.answers.logits is not None
-    shares = asked.told.answers.logits[0].softmax(dim=0).double().cpu().numpy()
-    best = int(shares.argmax())
+    assert prediction.recognition.answers.logits is not None
+    probabilities = (
+        prediction.recognition.answers.logits[0].softmax(dim=0).double().cpu().numpy()
+    )
+    best = int(probabilities.argmax())
     limit = calibration.certainty.get("+".join(report.streams))
     if limit is None:
-        report, limit = never_measured(report), 0.0
-    times_s, over_time = _over_time(model, asked.seen.sequence)
-    sure = shares[best] >= limit
+        report, limit = note_uncalibrated(report), 0.0
+    times_s, over_time = _over_time(model, prediction.inputs.sequence)
+    sure = probabilities[best] >= limit
 
     def score(*parts: Mapping[str, Tensor]) -> Tensor:
         logits: Tensor = model(*parts).answers.logits
@@ -63,19 +52,19 @@ def answer_emotion(report: RecognitionReport, asked: ClipPrediction) -> Recognit
         report,
         emotion=Emotion(
             labels[best] if sure else None,
-            dict(zip(labels, shares.tolist(), strict=True)),
+            dict(zip(labels, probabilities.tolist(), strict=True)),
             times_s,
             over_time,
         ),
-        modality_contribution=asked.shares(score, empty=1.0 / len(labels)),
+        modality_contribution=prediction.stream_contributions(score, empty=1.0 / len(labels)),
     )
     if sure:
         return report
     return replace(
         report,
         status="no_answer",
-        reason=f"not certain enough: {labels[best]} has a probability of {shares[best]:.2f}, "
-        f"and {limit:.2f} is needed",
+        reason=f"not certain enough: {labels[best]} has a probability of "
+        f"{probabilities[best]:.2f}, and {limit:.2f} is needed",
         exit_code=NoAnswerError.exit_code,
     )
 
@@ -96,7 +85,7 @@ def _over_time(
     found = []
     with torch.no_grad():
         for first in range(0, len(rows), _WINDOWS_AT_ONCE):
-            batch = batch_of(model, rows[first : first + _WINDOWS_AT_ONCE])
+            batch = collate_clips(model, rows[first : first + _WINDOWS_AT_ONCE])
             logits = model(batch.streams, batch.masks, batch.present).answers.logits
             found.append(logits.softmax(dim=1).double().cpu().numpy())
     classes = len(model.settings.labels)

@@ -18,11 +18,11 @@ with import_guard(
     "recognition needs torch, which does not load", 'pip install "avalign[recognition]"'
 ):
     from avalign.recognition.clip import ClipPrediction
+    from avalign.recognition.clip_inputs import ClipInputs, read_clip_inputs
     from avalign.recognition.emotion import answer_emotion
-    from avalign.recognition.model.devices import device_named
+    from avalign.recognition.model.devices import find_device
     from avalign.recognition.model.files import load_model
     from avalign.recognition.model.recognizer import Recognizer
-    from avalign.recognition.observing import ClipInputs, observe
     from avalign.recognition.speech import answer_speech
 
 if TYPE_CHECKING:
@@ -108,13 +108,13 @@ def recognize(
     if isinstance(model, Recognizer):
         recognizer, name = model, "model"
     else:
-        recognizer, name = load_model(model, device=device_named(device)), os.fspath(model)
+        recognizer, name = load_model(model, device=find_device(device)), os.fspath(model)
         calibration = calibration or read_calibration(model)
     recognizer.eval()
     settings = recognizer.settings
     if transcript is not None:
         _check_use(transcript, recognizer)
-    seen = observe(
+    inputs = read_clip_inputs(
         path,
         settings,
         streams=streams,
@@ -127,24 +127,26 @@ def recognize(
         jobs=jobs,
         progress=progress,
     )
-    asked = ClipPrediction.of(recognizer, seen, calibration or AnswerLimits())
-    told = asked.told
-    numbers = [] if told.answers.values is None else told.answers.values[0].tolist()
+    prediction = ClipPrediction.of(recognizer, inputs, calibration or AnswerLimits())
+    recognition = prediction.recognition
+    numbers = (
+        [] if recognition.answers.values is None else recognition.answers.values[0].tolist()
+    )
     report = RecognitionReport(
         os.fspath(path),
         name,
-        streams=asked.streams,
-        audio_lag_ms=seen.audio_lag_ms,
-        lag_repaired=seen.lag_repaired,
+        streams=prediction.streams,
+        audio_lag_ms=inputs.audio_lag_ms,
+        lag_repaired=inputs.lag_repaired,
         values=dict(zip(settings.values, numbers, strict=True)),
         vocabulary_size=len(settings.vocabulary) or None,
-        trace=_trace(told, seen),
-        notes=seen.notes,
+        trace=_trace(recognition, inputs),
+        notes=inputs.notes,
     )
     if settings.characters:
-        report = answer_speech(report, asked, transcript)
+        report = answer_speech(report, prediction, transcript)
     if settings.labels:
-        report = answer_emotion(report, asked)
+        report = answer_emotion(report, prediction)
     return replace(report, elapsed_s=time.perf_counter() - started)
 
 
@@ -167,18 +169,18 @@ def _check_use(transcript: Transcript, model: Recognizer) -> None:
             Alphabet(settings.characters).spell(word.text)
 
 
-def _trace(told: Recognition, seen: ClipInputs) -> Trace:
-    length = int(told.lengths[0])
+def _trace(recognition: Recognition, inputs: ClipInputs) -> Trace:
+    length = int(recognition.lengths[0])
     speech = None
-    if told.answers.log_probs is not None:
-        blank = told.answers.log_probs[0, :length, 0].double().exp()
+    if recognition.answers.log_probs is not None:
+        blank = recognition.answers.log_probs[0, :length, 0].double().exp()
         speech = (1.0 - blank).cpu().numpy()
-    shares: dict[str, Any] = {}
-    for name, weights in told.fusion.weights.items():
+    fractions: dict[str, Any] = {}
+    for name, weights in recognition.fusion.weights.items():
         row = weights[0].detach().double().cpu().numpy()
         if row.ndim == 0:
-            shares[name] = np.full(length, float(row))
+            fractions[name] = np.full(length, float(row))
         else:
             # The fusion has fewer rows than the heads: each counts for several.
-            shares[name] = np.repeat(row, -(-length // len(row)))[:length]
-    return Trace(seen.sequence.times_s[:length], speech, shares)
+            fractions[name] = np.repeat(row, -(-length // len(row)))[:length]
+    return Trace(inputs.sequence.times_s[:length], speech, fractions)

@@ -48,13 +48,13 @@ class Trace:
         Time of each row.
     speech : ndarray of shape (T,) or None
         Probability that a character is said in the row.
-    shares : mapping of str to ndarray of shape (T,)
+    fractions : mapping of str to ndarray of shape (T,)
         Share of each stream in the fusion, where the family has such shares.
     """
 
     times_s: NDArray[np.float64]
     speech: NDArray[np.float64] | None
-    shares: Mapping[str, NDArray[np.float64]]
+    fractions: Mapping[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

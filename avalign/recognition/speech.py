@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from avalign.errors import NoAnswerError
-from avalign.recognition.clip import never_measured
+from avalign.recognition.clip import note_uncalibrated
 from avalign.recognition.ctc.alphabet import Alphabet
-from avalign.recognition.reader import CtcOutput, SpeechReader
+from avalign.recognition.transcriber import CtcOutput, Transcriber
 from avalign.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -33,44 +33,26 @@ MOST_TRANSCRIPT_MISFIT = 0.4
 
 
 def answer_speech(
-    report: RecognitionReport, asked: ClipPrediction, transcript: Transcript | None
+    report: RecognitionReport, prediction: ClipPrediction, transcript: Transcript | None
 ) -> RecognitionReport:
-    """Read the words, or time those that are known; abstain outside the vocabulary.
-
-    Parameters
-    ----------
-    report : RecognitionReport
-        What is known so far.
-    asked : ClipPrediction
-        The clip, and what a model with a speech head told of it.
-    transcript : Transcript or None
-        The words that are said, where they are known.
-
-    Returns
-    -------
-    RecognitionReport
-        With the words, or why there are none.
-
-    Raises
-    ------
-    NoAnswerError
-        If the transcript cannot be said in so short a time.
-    """
-    model, calibration = asked.model, asked.calibration
-    reader = SpeechReader(model.settings, calibration.timing)
-    rows = _spoken_rows(asked)
+    """Read the words, or time those that are known; abstain outside the vocabulary."""
+    model, calibration = prediction.model, prediction.calibration
+    transcriber = Transcriber(model.settings, calibration.timing)
+    rows = _ctc_output(prediction)
     if transcript is not None:
-        return _timed(report, asked, reader, rows, transcript)
-    reading = reader.read(rows)
+        return _timed(report, prediction, transcriber, rows, transcript)
+    transcription = transcriber.transcribe(rows)
     limit = calibration.limits.get("+".join(report.streams))
     if limit is None:
-        report = never_measured(report)
+        report = note_uncalibrated(report)
     report = replace(
         report,
-        misfit=reading.misfit,
+        misfit=transcription.misfit,
         misfit_limit=None if limit is None else limit.misfit,
     )
-    if not np.isfinite(reading.misfit) or (limit is not None and reading.misfit > limit.misfit):
+    if not np.isfinite(transcription.misfit) or (
+        limit is not None and transcription.misfit > limit.misfit
+    ):
         return replace(
             report,
             status="no_answer",
@@ -79,26 +61,26 @@ def answer_speech(
         )
     return replace(
         report,
-        transcript=_from_zero(reading.best),
-        modality_contribution=_speech_shares(asked, reading.best.text),
+        transcript=_from_zero(transcription.best),
+        modality_contribution=_stream_contributions(prediction, transcription.best.text),
     )
 
 
 def _timed(
     report: RecognitionReport,
-    asked: ClipPrediction,
-    reader: SpeechReader,
+    prediction: ClipPrediction,
+    transcriber: Transcriber,
     rows: CtcOutput,
     transcript: Transcript,
 ) -> RecognitionReport:
     """Find the times of words that are known, and say so where they are not what is said."""
-    words = _from_zero(reader.time_words(rows, transcript))
-    spelled = " ".join(map(reader.alphabet.spell, (word.text for word in words.words)))
+    words = _from_zero(transcriber.time_words(rows, transcript))
+    spelling = " ".join(map(transcriber.alphabet.spell, (word.text for word in words.words)))
     notes = list(report.notes)
     strange = [word.text for word in words.words if word.confidence is None]
     if strange:
         notes.append(f"outside the vocabulary, timed by the words around: {', '.join(strange)}")
-    misfit = reader.misfit(rows, words)
+    misfit = transcriber.misfit(rows, words)
     if misfit > MOST_TRANSCRIPT_MISFIT:
         notes.append(
             f"the transcript differs from what is read in {100 * misfit:.0f} % of its "
@@ -108,7 +90,7 @@ def _timed(
         report,
         transcript=words,
         misfit=misfit,
-        modality_contribution=_speech_shares(asked, spelled),
+        modality_contribution=_stream_contributions(prediction, spelling),
         notes=tuple(notes),
     )
 
@@ -125,21 +107,7 @@ def _from_zero(transcript: Transcript) -> Transcript:
 
 
 def speech_score(model: Recognizer, text: str) -> Score:
-    """Make the score by which streams are compared on a text.
-
-    Parameters
-    ----------
-    model : Recognizer
-        A model with a speech head.
-    text : str
-        What was read, as the model spells it.
-
-    Returns
-    -------
-    callable
-        Takes streams, masks and presence of a batch; gives the log-probability of the text
-        per character, of each item.
-    """
+    """Make a score of streams: log-probability of `text` per character, for each item."""
     tokens = torch.from_numpy(Alphabet(model.settings.characters).encode(text))
 
     def score(
@@ -147,34 +115,34 @@ def speech_score(model: Recognizer, text: str) -> Score:
         masks: Mapping[str, Tensor] | None = None,
         present: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
-        told = model(streams, masks, present)
-        return _text_log_prob(told.answers.log_probs, tokens)
+        recognition = model(streams, masks, present)
+        return _text_log_prob(recognition.answers.log_probs, tokens)
 
     return score
 
 
-def _speech_shares(asked: ClipPrediction, text: str) -> dict[str, float]:
-    characters = asked.model.settings.characters
-    rows = asked.batch.masks[asked.streams[0]].shape[1]
+def _stream_contributions(prediction: ClipPrediction, text: str) -> dict[str, float]:
+    characters = prediction.model.settings.characters
+    rows = prediction.batch.masks[prediction.streams[0]].shape[1]
     columns = 1 + len(characters)
     nothing = torch.full((1, rows, columns), -float(np.log(columns)))
     tokens = torch.from_numpy(Alphabet(characters).encode(text))
     empty = _text_log_prob(nothing, tokens)
     if not bool(empty.isfinite().all()):
         return {}
-    return asked.shares(speech_score(asked.model, text), empty=empty)
+    return prediction.stream_contributions(speech_score(prediction.model, text), empty=empty)
 
 
-def _spoken_rows(asked: ClipPrediction) -> CtcOutput:
-    told, seen = asked.told, asked.seen
-    length = int(told.lengths[0])
-    times_s = seen.sequence.times_s[:length]
-    assert told.answers.log_probs is not None
-    words = told.answers.words
+def _ctc_output(prediction: ClipPrediction) -> CtcOutput:
+    recognition, inputs = prediction.recognition, prediction.inputs
+    length = int(recognition.lengths[0])
+    times_s = inputs.sequence.times_s[:length]
+    assert recognition.answers.log_probs is not None
+    words = recognition.answers.words
     return CtcOutput(
-        told.answers.log_probs[0, :length].double().cpu().numpy(),
+        recognition.answers.log_probs[0, :length].double().cpu().numpy(),
         None if words is None else words[0, :length].double().cpu().numpy(),
-        seen.warp.to_other(times_s) if "audio" in asked.streams else times_s,
+        inputs.warp.to_other(times_s) if "audio" in prediction.streams else times_s,
     )
 
 

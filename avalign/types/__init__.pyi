@@ -13,6 +13,9 @@ from .media import AudioStream as AudioStream
 from .media import AudioTrack as AudioTrack
 from .media import MediaClip as MediaClip
 from .media import VideoTrack as VideoTrack
+from .methods import MethodEntry as MethodEntry
+from .methods import closest_names as closest_names
+from .methods import find_entry as find_entry
 from .streams import AlignedSequence as AlignedSequence
 from .streams import ClipStreams as ClipStreams
 from .streams import FeatureStream as FeatureStream

@@ -239,9 +239,9 @@ def _probe_both(reference: AnyPath, other: AnyPath, to: AlignTo) -> MediaClip:
 
 
 def _pairs_with_audio(reference: FeatureStream, other: FeatureStream) -> Iterator[EmbeddedPair]:
-    from avalign.align import pair_sounds
+    from avalign.align import pair_audio
 
-    yield pair_sounds(reference, other)
+    yield pair_audio(reference, other)
 
 
 def _pairs_with_faces(

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from avalign.recognition import Alphabet, WordRows, grammar_decode, greedy_decode, model_grammar
+from avalign.recognition import (
+    Alphabet,
+    WordFrames,
+    grammar_decode,
+    greedy_decode,
+    model_grammar,
+)
 from avalign.recognition.metrics import speech_errors
 from benchmarks.fusion.encoded import EncodedScene
 
@@ -136,13 +142,13 @@ class _Reader:
         times_s = np.arange(len(speech)) / self.settings.rate_hz
         found = {"greedy": greedy_decode(speech, times_s, self.alphabet).transcript.text}
         if self.grammar is not None:
-            told = None if words is None else WordRows(words, self.settings.vocabulary)
+            told = None if words is None else WordFrames(words, self.settings.vocabulary)
             sentence = grammar_decode(
                 speech,
                 times_s,
                 self.alphabet,
                 self.grammar,
-                word_rows=told,
+                word_frames=told,
                 word_weight=WORD_WEIGHT,
                 with_confidence=False,
             )

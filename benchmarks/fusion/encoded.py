@@ -23,7 +23,7 @@ from avalign.recognition import (
     Recognizer,
     UtteranceAugmentation,
     aligned_sequence,
-    heard_features,
+    compute_audio_features,
 )
 from avalign.types import FeatureStream
 from benchmarks.fusion.aligners import Alignments
@@ -276,14 +276,14 @@ def encode_scenes(
         if not path.exists():
             if scene.snr_db not in heard:
                 sounds = [clip.sound_at(scene.snr_db) for clip in clips]
-                heard[scene.snr_db] = heard_features(sounds, model.settings.streams)
+                heard[scene.snr_db] = compute_audio_features(sounds, model.settings.streams)
             warps = [alignments[clip.utterance.name][key] for clip in clips]
             sequences = [
                 aligned_sequence(
                     replace(clip.utterance, alignment=warp),
                     model.settings.streams,
                     model.settings.rate_hz,
-                    heard={
+                    audio_streams={
                         name: moved(stream, clip.planted(scene.misalignment))
                         for name, stream in features.items()
                     },

@@ -67,11 +67,11 @@ class TestClip:
         AudioStream
             On the clock of the clip.
         """
-        sound = self.utterance.sound
-        assert sound is not None
+        audio = self.utterance.audio
+        assert audio is not None
         if snr_db is None:
-            return sound
-        return replace(sound, samples=mix_at_snr(sound.samples, self.noise, snr_db))
+            return audio
+        return replace(audio, samples=mix_at_snr(audio.samples, self.noise, snr_db))
 
     def planted(self, misalignment: str) -> TimeWarp:
         """Say how the sound is moved.
@@ -215,13 +215,13 @@ def make_material(
         raise ParameterError("babble takes two training clips with sound")
     clips = []
     for utterance, streams in test:
-        sound = utterance.sound
-        if sound is None or not streams.lips or not utterance.text:
+        audio = utterance.audio
+        if audio is None or not streams.lips or not utterance.text:
             continue
         own = zlib.crc32(utterance.name.encode())
         random = np.random.default_rng([seed, own])
         noise = babble.draw(
-            len(sound.samples), random, speaker=utterance.speaker, name=utterance.name
+            len(audio.samples), random, speaker=utterance.speaker, name=utterance.name
         )
         clips.append(TestClip(utterance, streams, noise, int(random.integers(2**31))))
     if not clips:

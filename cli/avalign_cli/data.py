@@ -106,11 +106,11 @@ def list_corpus(
     opened. Files in the manifest's own folder are written as relative paths.
     """
     from avalign.data import TRANSCRIPT_SUFFIXES, write_manifest
-    from avalign.data.corpora import corpus_tables, read_corpus, unlisted_files
+    from avalign.data.corpora import find_corpus_tables, read_corpus, unlisted_files
     from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, check_target, files_in
     from avalign_cli.inputs import left_out_note
 
-    check_target(corpus_tables(folder, corpus), output, overwrite=overwrite, suffix=".csv")
+    check_target(find_corpus_tables(folder, corpus), output, overwrite=overwrite, suffix=".csv")
     chosen = {"labels": labels, "levels": levels}
     given = {name: value for name, value in chosen.items() if value is not None}
     manifest = write_manifest(read_corpus(folder, corpus, **given), output, overwrite=overwrite)
@@ -284,8 +284,8 @@ def extract(
                 exit_codes.add(one.error.exit_code)
                 show_error(f"{rows.name_of(one.row)}: {one.error.message}", one.error.hint)
                 continue
-            n_done, n_kept = n_done + (not one.was_kept), n_kept + one.was_kept
-            if not one.was_kept:
+            n_done, n_kept = n_done + (not one.was_cached), n_kept + one.was_cached
+            if not one.was_cached:
                 screen.detail(f"{rows.name_of(one.row)}: extracted")
     done = f"{counted(n_done, 'file')} extracted"
     screen.result(f"{manifest}: {done}, {n_kept} there already.")

@@ -142,7 +142,7 @@ def train_speech(
             overwrite=overwrite,
             cache_dir=cache,
             jobs=jobs,
-            telling=_callbacks(screen, progress),
+            callbacks=_callbacks(screen, progress),
         )
     best = result.curves[result.best_epoch]
     screen.result(
@@ -219,7 +219,7 @@ def train_emotion(
             "overwrite": overwrite,
             "cache_dir": cache,
             "jobs": jobs,
-            "telling": _callbacks(screen, progress),
+            "callbacks": _callbacks(screen, progress),
         }
         if folds is None:
             result = fit(data, output, values=values or (), **settings)

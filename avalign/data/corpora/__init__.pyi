@@ -7,5 +7,5 @@ from .grid import sentence_of as sentence_of
 from .meld import read_meld as read_meld
 from .ravdess import read_ravdess as read_ravdess
 from .registry import CORPORA as CORPORA
-from .registry import corpus_tables as corpus_tables
+from .registry import find_corpus_tables as find_corpus_tables
 from .registry import read_corpus as read_corpus

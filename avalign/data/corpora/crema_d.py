@@ -17,7 +17,7 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from avalign.data.corpora.files import find_files, manifest_of, rows_of
+from avalign.data.corpora.files import find_files, make_manifest, make_rows
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.data.tables import read_table
 from avalign.errors import ParameterError
@@ -103,8 +103,10 @@ def read_crema_d(folder: str | os.PathLike[str], *, labels: str = "acted") -> Ma
             for path in find_files(folder, suffixes)
             if path.stem.count("_") == 3 and path.stem.split("_")[0].isdecimal()
         }
-    rows = rows_of(_row, ((path, votes.get(path.stem, {}), labels) for path in takes.values()))
-    return manifest_of(folder, rows, expected="files named like 1001_IEO_ANG_HI.flv")
+    rows = make_rows(
+        _row, ((path, votes.get(path.stem, {}), labels) for path in takes.values())
+    )
+    return make_manifest(folder, rows, expected="files named like 1001_IEO_ANG_HI.flv")
 
 
 def _row(path: Path, votes: dict[str, str], labels: str) -> ManifestRow:
@@ -133,26 +135,15 @@ def _row(path: Path, votes: dict[str, str], labels: str) -> ManifestRow:
     )
 
 
-def crema_d_tables(folder: Path) -> list[Path]:
-    """Find the tables of votes.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the corpus was unpacked.
-
-    Returns
-    -------
-    list of Path
-        The files that `read_crema_d` reads.
-    """
+def find_crema_d_tables(folder: Path) -> list[Path]:
+    """Find the tables of votes that `read_crema_d` reads."""
     names = SUMMARY_TABLE, VOTES_TABLE
     return [path for path in find_files(folder, {".csv"}) if path.name in names]
 
 
 def _votes(folder: Path) -> Extras:
     votes: Extras = defaultdict(dict)
-    for table in crema_d_tables(folder):
+    for table in find_crema_d_tables(folder):
         if table.name == SUMMARY_TABLE:
             for place, cells in read_table(table, required="FileName"):
                 for column in SUMMARY.keys() & cells.keys():
@@ -166,7 +157,7 @@ def _votes(folder: Path) -> Extras:
                 of_take = votes[cells["fileName"]]
                 of_take[name] = _emotions(table, place, cells.get("emoVote", ""))
                 if name == "multimodal_vote":
-                    of_take["agreement"] = _share(table, place, cells.get("agreement", ""))
+                    of_take["agreement"] = _agreement(table, place, cells.get("agreement", ""))
     return votes
 
 
@@ -180,7 +171,7 @@ def _emotions(table: Path, place: str, letters: str) -> str:
     return ":".join(VOTES[letter] for letter in letters.split(":"))
 
 
-def _share(table: Path, place: str, text: str) -> str:
+def _agreement(table: Path, place: str, text: str) -> str:
     try:
         if 0 <= float(text) <= 1:
             return text

@@ -12,32 +12,14 @@ from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, files_in
 
 __all__ = [
     "find_files",
-    "manifest_of",
-    "rows_of",
+    "make_manifest",
+    "make_rows",
     "unlisted_files",
 ]
 
 
 def find_files(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """Find files in a folder and all folders in it, by the rules of `files_in`.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to look.
-    suffixes : collection of str
-        Endings in small letters, with their dots.
-
-    Returns
-    -------
-    list of Path
-        Absolute paths, sorted.
-
-    Raises
-    ------
-    MediaError
-        If the folder cannot be read.
-    """
+    """Find files below a folder by lower-case suffix: absolute paths, sorted."""
     if not folder.is_dir():
         raise MediaError(f"{folder} is no folder", "name the folder that holds the corpus")
     found = files_in(os.path.abspath(folder), suffixes, strict=True)
@@ -73,28 +55,10 @@ def unlisted_files(folder: Path, manifest: Manifest) -> list[Path]:
     ]
 
 
-def rows_of(
+def make_rows(
     make: Callable[..., ManifestRow], takes: Iterable[tuple[object, ...]]
 ) -> list[ManifestRow]:
-    """Make the row of every take, and tell of all that cannot be read at once.
-
-    Parameters
-    ----------
-    make : callable
-        Makes a row of a take, or raises `ParameterError`.
-    takes : iterable of tuple
-        Arguments of `make`.
-
-    Returns
-    -------
-    list of ManifestRow
-        In the order of `takes`.
-
-    Raises
-    ------
-    ParameterError
-        If takes cannot be read: the first, and how many more.
-    """
+    """Make the row of every take; one ParameterError tells of all that cannot be read."""
     rows, wrong = [], []
     for take in takes:
         try:
@@ -109,28 +73,8 @@ def rows_of(
     return rows
 
 
-def manifest_of(folder: Path, rows: Iterable[ManifestRow], *, expected: str) -> Manifest:
-    """Make rows a manifest that seems to lie in the corpus's folder.
-
-    Parameters
-    ----------
-    folder : Path
-        The folder.
-    rows : iterable of ManifestRow
-        The utterances.
-    expected : str
-        What the files should be like, for the message.
-
-    Returns
-    -------
-    Manifest
-        The rows, sorted by path.
-
-    Raises
-    ------
-    ParameterError
-        If there are none.
-    """
+def make_manifest(folder: Path, rows: Iterable[ManifestRow], *, expected: str) -> Manifest:
+    """Make a manifest, sorted by path, that seems to lie in the corpus's folder."""
     ordered = tuple(sorted(rows, key=lambda row: row.path))
     if not ordered:
         raise ParameterError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from avalign.data.corpora.files import find_files, manifest_of
+from avalign.data.corpora.files import find_files, make_manifest
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.data.rows import TRANSCRIPT_SUFFIXES
 from avalign.errors import ParameterError
@@ -58,7 +58,7 @@ def read_folder(folder: str | os.PathLike[str], *, levels: str = "label") -> Man
         for suffix in reversed(TRANSCRIPT_SUFFIXES)
         for path in find_files(folder, {suffix})
     }
-    sounds = {path.with_suffix(""): path for path in find_files(folder, AUDIO_SUFFIXES)}
+    audio_files = {path.with_suffix(""): path for path in find_files(folder, AUDIO_SUFFIXES)}
     rows = []
     for path in find_files(folder, VIDEO_SUFFIXES):
         inside = path.relative_to(os.path.abspath(folder)).parts[:-1]
@@ -68,8 +68,8 @@ def read_folder(folder: str | os.PathLike[str], *, levels: str = "label") -> Man
             ManifestRow(
                 path,
                 transcript=beside.get(path.with_suffix("")),
-                audio=sounds.get(path.with_suffix("")),
+                audio=audio_files.get(path.with_suffix("")),
                 **meant,  # type: ignore[arg-type]
             )
         )
-    return manifest_of(folder, rows, expected="videos")
+    return make_manifest(folder, rows, expected="videos")

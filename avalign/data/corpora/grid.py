@@ -15,7 +15,7 @@ import os
 import re
 from pathlib import Path
 
-from avalign.data.corpora.files import find_files, manifest_of
+from avalign.data.corpora.files import find_files, make_manifest
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.files import VIDEO_SUFFIXES
 
@@ -83,7 +83,7 @@ def read_grid(folder: str | os.PathLike[str]) -> Manifest:
                 licence=LICENCE,
             )
         )
-    return manifest_of(folder, rows, expected="videos named like s1/bbaf2n.mpg")
+    return make_manifest(folder, rows, expected="videos named like s1/bbaf2n.mpg")
 
 
 def sentence_of(name: str) -> str | None:

@@ -16,7 +16,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from avalign.data.corpora.files import find_files, manifest_of
+from avalign.data.corpora.files import find_files, make_manifest
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.data.splits import BY_SENTENCE
 from avalign.data.tables import read_table
@@ -60,25 +60,14 @@ def read_meld(folder: str | os.PathLike[str], *, labels: str = "emotion") -> Man
     for path in find_files(folder, VIDEO_SUFFIXES):
         videos[_split_of(path.parent.name), path.stem] = path
     rows: dict[Path, ManifestRow] = {}
-    for table in meld_tables(folder):
+    for table in find_meld_tables(folder):
         for row in _rows(table, _split_of(table.stem), videos, labels.capitalize()):
             rows.setdefault(row.path, row)
-    return manifest_of(folder, rows.values(), expected="tables named like train_sent_emo.csv")
+    return make_manifest(folder, rows.values(), expected="tables named like train_sent_emo.csv")
 
 
-def meld_tables(folder: Path) -> list[Path]:
-    """Find the tables of utterances.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the corpus was unpacked.
-
-    Returns
-    -------
-    list of Path
-        The files that `read_meld` reads.
-    """
+def find_meld_tables(folder: Path) -> list[Path]:
+    """Find the tables of utterances that `read_meld` reads."""
     return [path for path in find_files(folder, {".csv"}) if _split_of(path.stem)]
 
 

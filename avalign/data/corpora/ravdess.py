@@ -16,7 +16,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from avalign.data.corpora.files import find_files, manifest_of, rows_of
+from avalign.data.corpora.files import find_files, make_manifest, make_rows
 from avalign.data.manifest import Manifest, ManifestRow
 from avalign.errors import ParameterError
 from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES
@@ -25,7 +25,7 @@ __all__ = ["read_ravdess"]
 
 LICENCE = "CC BY-NC-SA 4.0"
 NAME = re.compile(r"\d\d(-\d\d){6}")
-BOTH, PICTURE, SOUND = "01", "02", "03"
+BOTH, VIDEO, AUDIO = "01", "02", "03"
 CHANNELS = {"01": "speech", "02": "song"}
 EMOTIONS = {
     "01": "neutral",
@@ -41,7 +41,7 @@ INTENSITIES = {"01": "normal", "02": "strong"}
 STATEMENTS = {"01": "kids are talking by the door", "02": "dogs are sitting by the door"}
 REPETITIONS = {"01": "1", "02": "2"}
 ACTORS = {f"{actor:02}": f"ravdess_{actor:02}" for actor in range(1, 25)}
-MODALITIES = {BOTH: "audio-video", PICTURE: "video", SOUND: "audio"}
+MODALITIES = {BOTH: "audio-video", VIDEO: "video", AUDIO: "audio"}
 FIELDS = (
     ("modality", MODALITIES),
     ("channel", CHANNELS),
@@ -84,17 +84,17 @@ def read_ravdess(folder: str | os.PathLike[str]) -> Manifest:
         if NAME.fullmatch(path.stem):
             modality, take = path.stem.split("-", 1)
             takes[take].setdefault(modality, path)
-    rows = rows_of(_row, takes.items())
-    return manifest_of(folder, rows, expected="files named like 01-01-06-01-02-01-12.mp4")
+    rows = make_rows(_row, takes.items())
+    return make_manifest(folder, rows, expected="files named like 01-01-06-01-02-01-12.mp4")
 
 
 def _row(take: str, files: dict[str, Path]) -> ManifestRow:
     if BOTH in files:
         path, audio, role = files[BOTH], None, "in_sync"
-    elif PICTURE in files and SOUND in files:
-        path, audio, role = files[PICTURE], files[SOUND], "in_sync"
-    elif PICTURE in files:
-        path, audio, role = files[PICTURE], None, "video_only"
+    elif VIDEO in files and AUDIO in files:
+        path, audio, role = files[VIDEO], files[AUDIO], "in_sync"
+    elif VIDEO in files:
+        path, audio, role = files[VIDEO], None, "video_only"
     else:
         path, audio, role = next(iter(files.values())), None, "audio_only"
     meaning = {}

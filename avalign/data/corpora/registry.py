@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from avalign.data.corpora.crema_d import crema_d_tables, read_crema_d
+from avalign.data.corpora.crema_d import find_crema_d_tables, read_crema_d
 from avalign.data.corpora.folder import read_folder
 from avalign.data.corpora.grid import read_grid
-from avalign.data.corpora.meld import meld_tables, read_meld
+from avalign.data.corpora.meld import find_meld_tables, read_meld
 from avalign.data.corpora.ravdess import read_ravdess
 from avalign.data.manifest import Manifest
 from avalign.errors import ParameterError
 
-__all__ = ["CORPORA", "corpus_tables", "read_corpus"]
+__all__ = ["CORPORA", "find_corpus_tables", "read_corpus"]
 
 CORPORA: Mapping[str, Callable[..., Manifest]] = MappingProxyType(
     {
@@ -28,7 +28,7 @@ CORPORA: Mapping[str, Callable[..., Manifest]] = MappingProxyType(
 )
 
 
-def corpus_tables(folder: str | os.PathLike[str], corpus: str) -> list[Path]:
+def find_corpus_tables(folder: str | os.PathLike[str], corpus: str) -> list[Path]:
     """Find the tables of a corpus, so that its list is not written over one.
 
     Parameters
@@ -48,7 +48,7 @@ def corpus_tables(folder: str | os.PathLike[str], corpus: str) -> list[Path]:
     MediaError
         If the folder cannot be read.
     """
-    tables = {"crema-d": crema_d_tables, "meld": meld_tables}.get(corpus)
+    tables = {"crema-d": find_crema_d_tables, "meld": find_meld_tables}.get(corpus)
     return [] if tables is None else tables(Path(folder))
 
 

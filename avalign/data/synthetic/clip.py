@@ -81,28 +81,14 @@ class Disturbance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SyntheticClip:
-    """A clip, and all that is known of it.
-
-    Parameters
-    ----------
-    source : SourceClip
-        Streams and samples, as of any clip.
-    phones : tuple of Phone
-        What is said, with the times at which it is heard.
-    heard, seen : Transcript
-        The words on the clock of the sound, and on that of the picture.
-    warp : TimeWarp
-        From the picture's clock to that of the sound.
-    dropped_s : ndarray of shape (D,), float64
-        Times of the pictures that are missing.
-    """
+    """A clip, and all that is known of it."""
 
     source: SourceClip
-    phones: tuple[Phone, ...]
-    heard: Transcript
-    seen: Transcript
-    warp: TimeWarp
-    dropped_s: NDArray[np.float64]
+    phones: tuple[Phone, ...]  # timed by the audio
+    audio_transcript: Transcript  # on the audio's clock
+    video_transcript: Transcript  # on the picture's clock
+    warp: TimeWarp  # from the picture's clock to the audio's
+    dropped_s: NDArray[np.float64]  # float64 [D], times of missing frames
 
 
 def render_clip(
@@ -115,35 +101,7 @@ def render_clip(
     strength: float = 1.0,
     disturbance: Disturbance | None = None,
 ) -> SyntheticClip:
-    """Put a face to a spoken sentence.
-
-    Parameters
-    ----------
-    spoken : Spoken
-        The sentence, as the speaker's voice says it in this emotion.
-    speaker : Speaker
-        Who says it.
-    name : str
-        What the streams say they were made from.
-    seed : int or list of int
-        Decides all that is random here; same seed, same clip.
-    emotion : str
-        One of `avalign.data.synthetic.emotions.EMOTIONS`.
-    strength : float
-        How strongly it shows, 0 to 1.
-    disturbance : Disturbance, optional
-        Lag, warp and losses.
-
-    Returns
-    -------
-    SyntheticClip
-        The sound is as it was spoken; lag and warp move the picture.
-
-    Raises
-    ------
-    ParameterError
-        If the emotion is unknown.
-    """
+    """Put a face to a spoken sentence; lag and warp move the picture, never the audio."""
     if emotion not in EMOTIONS:
         raise ParameterError(
             f"the emotion {emotion!r} is unknown", f"choose among {', '.join(EMOTIONS)}"
@@ -167,7 +125,7 @@ def render_clip(
     streams = ClipStreams(
         mfcc, speech, (lips,), f"synthetic: {name}", duration_s, _rate_hz(lips)
     )
-    heard = Transcript(
+    audio_transcript = Transcript(
         tuple(
             Word(word.text, (word.start_s or 0.0) + margin_s, (word.end_s or 0.0) + margin_s)
             for word in spoken.words
@@ -175,7 +133,12 @@ def render_clip(
         "synthetic",
     )
     return SyntheticClip(
-        SourceClip(streams, audio), phones, heard, _moved(heard, warp), warp, dropped_s
+        SourceClip(streams, audio),
+        phones,
+        audio_transcript,
+        _moved(audio_transcript, warp),
+        warp,
+        dropped_s,
     )
 
 
@@ -202,16 +165,18 @@ def _draw_warp(
     return TimeWarp(times_s, times_s + disturbance.audio_lag_s + wander_s)
 
 
-def _moved(heard: Transcript, warp: TimeWarp) -> Transcript:
+def _moved(audio_transcript: Transcript, warp: TimeWarp) -> Transcript:
     """Tell when the words are seen."""
-    starts_s = warp.inverse.to_other([word.start_s or 0.0 for word in heard.words])
-    ends_s = warp.inverse.to_other([word.end_s or 0.0 for word in heard.words])
+    starts_s = warp.inverse.to_other([word.start_s or 0.0 for word in audio_transcript.words])
+    ends_s = warp.inverse.to_other([word.end_s or 0.0 for word in audio_transcript.words])
     return Transcript(
         tuple(
             Word(word.text, max(0.0, float(start_s)), max(0.0, float(end_s)))
-            for word, start_s, end_s in zip(heard.words, starts_s, ends_s, strict=True)
+            for word, start_s, end_s in zip(
+                audio_transcript.words, starts_s, ends_s, strict=True
+            )
         ),
-        heard.source,
+        audio_transcript.source,
     )
 
 
@@ -247,12 +212,12 @@ def _smooth_noise(
     lasts_s: float,
 ) -> NDArray[np.float64]:
     """Draw noise of unit variance that forgets where it was after so many seconds."""
-    kept = float(np.exp(-1.0 / (FRAME_RATE_HZ * lasts_s)))
+    persistence = float(np.exp(-1.0 / (FRAME_RATE_HZ * lasts_s)))
     fresh = rng.standard_normal((len(times_s), *shape))
     noise = np.empty_like(fresh)
     noise[0] = fresh[0]
     for row in range(1, len(fresh)):
-        noise[row] = kept * noise[row - 1] + np.sqrt(1 - kept**2) * fresh[row]
+        noise[row] = persistence * noise[row - 1] + np.sqrt(1 - persistence**2) * fresh[row]
     return noise
 
 

@@ -141,7 +141,7 @@ def write_corpus(
     plan, target = plan or CorpusPlan(), Path(os.path.abspath(folder))
     if jobs is not None and jobs < 1:
         raise ParameterError(f"jobs is {jobs}", "name at least one, or leave it out")
-    tell = progress or (lambda share: None)
+    report_progress = progress or (lambda fraction: None)
     takes = _takes(plan)
     with atomic_folder(
         target, overwrite, parents=True, replaceable=_is_ours, kind="a synthetic corpus"
@@ -151,7 +151,7 @@ def write_corpus(
         try:
             for row in pool.map(lambda take: _make(take, plan, temporary, speak), takes):
                 rows.append(row)
-                tell(len(rows) / len(takes))
+                report_progress(len(rows) / len(takes))
         finally:
             pool.shutdown(cancel_futures=True)
         manifest = _split(Manifest(temporary / MANIFEST, tuple(rows)), plan)
@@ -175,12 +175,12 @@ def _takes(plan: CorpusPlan) -> list[_Take]:
     takes = []
     for number, speaker in enumerate(draw_speakers(plan.speakers, plan.seed)):
         sentences = draw_sentences(plan.sentences, [plan.seed, number])
-        for place, (name, text) in enumerate(sentences.items()):
+        for index, (name, text) in enumerate(sentences.items()):
             for emotion in plan.emotions or ("",):
                 # A clip keeps its numbers when other emotions are asked for as well.
                 code = list(EMOTIONS).index(emotion or "neutral")
                 full = f"{name}_{emotion}" if emotion else name
-                seed = [plan.seed, number, place, code]
+                seed = [plan.seed, number, index, code]
                 takes.append(_Take(speaker, full, text, emotion, seed))
     return takes
 
@@ -209,7 +209,7 @@ def _make(
         label=take.emotion,
         text=take.text,
         transcript=written["words"],
-        audio=written["sound"],
+        audio=written["audio"],
         licence=LICENCE,
         duration_s=clip.source.streams.duration_s,
         extra={
@@ -240,11 +240,11 @@ def _render(
 
 
 def _split(manifest: Manifest, plan: CorpusPlan) -> Manifest:
-    shares = PART_SHARES[min(plan.speakers, 3)]
-    if shares:
-        return speaker_split(manifest, shares, seed=plan.seed)
-    shares = PART_SHARES[min(plan.sentences, 3)]
-    return sentence_split(manifest, shares, seed=plan.seed) if shares else manifest
+    fractions = PART_SHARES[min(plan.speakers, 3)]
+    if fractions:
+        return speaker_split(manifest, fractions, seed=plan.seed)
+    fractions = PART_SHARES[min(plan.sentences, 3)]
+    return sentence_split(manifest, fractions, seed=plan.seed) if fractions else manifest
 
 
 def _is_ours(target: Path) -> bool:

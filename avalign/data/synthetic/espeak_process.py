@@ -3,9 +3,9 @@
 This file is run, never imported: libespeak-ng keeps state from one sentence to the next, so
 only a process of its own says the same thing twice, and a fault in it ends nothing else.
 
-The request is a JSON object: ``text``, ``voice``, and ``parameters``, which are pairs of
-espeak-ng's number of a parameter and its value. The answer is a line of JSON, then the
-samples as 16-bit integers in the machine's order.
+The request is a JSON object: ``text``, ``voice``, ``ipa`` (else phones have espeak-ng's own
+names), and ``parameters``, pairs of espeak-ng's number of a parameter and its value. The
+answer is a line of JSON, then the samples as 16-bit integers in the machine's order.
 """
 
 import ctypes
@@ -56,7 +56,7 @@ def _library() -> ctypes.CDLL:
 def _main() -> None:
     request = json.loads(sys.stdin.buffer.read())
     library = _library()
-    options = PHONEME_EVENTS | PHONEME_IPA | DONT_EXIT
+    options = PHONEME_EVENTS | DONT_EXIT | (PHONEME_IPA if request["ipa"] else 0)
     sample_rate_hz = library.espeak_Initialize(SYNCHRONOUS, 0, None, options)
     if sample_rate_hz <= 0:
         sys.exit(NO_LIBRARY)

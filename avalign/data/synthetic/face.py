@@ -32,64 +32,33 @@ FACE_EDGES = np.array([-0.8, -0.85, 0.8, 1.2])
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """The shape of a face, in distances between its outer eye corners, and its place.
-
-    Parameters
-    ----------
-    mouth_width, upper_lip, lower_lip : float
-        Width of the mouth, and heights of the lips at rest.
-    mouth_y, chin_y : float
-        How far the seam of the lips and the chin lie below the middle of eyes and nose.
-    depth : float
-        How much farther away the corners of the mouth are than its middle.
-    skew : float
-        How much lower its right half is.
-    eye_distance_px : float
-        Size in the picture.
-    centre_px : tuple of float
-        Place in the picture.
-    picture_size : tuple of int
-        Width and height of the picture in pixels.
-    """
+    """The shape of a face, in distances between its outer eye corners, and its place."""
 
     mouth_width: float = 0.54
-    upper_lip: float = 0.09
-    lower_lip: float = 0.13
-    mouth_y: float = 0.645
-    chin_y: float = 1.14
-    depth: float = 0.15
-    skew: float = 0.0
+    upper_lip: float = 0.09  # height at rest
+    lower_lip: float = 0.13  # height at rest
+    mouth_y: float = 0.645  # below the middle of eyes and nose
+    chin_y: float = 1.14  # below the middle of eyes and nose
+    depth: float = 0.15  # how much farther away the corners of the mouth are
+    skew: float = 0.0  # how much lower the right half is
     eye_distance_px: float = 90.0
     centre_px: tuple[float, float] = (180.0, 130.0)
-    picture_size: tuple[int, int] = (360, 288)
+    picture_size: tuple[int, int] = (360, 288)  # width, height
 
 
 def lip_points(face: Face, movements: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Place the lip points and the chin of a face that looks into the camera.
-
-    Parameters
-    ----------
-    face : Face
-        Whose.
-    movements : ndarray of shape (T, 6)
-        See `avalign.data.synthetic.visemes.MOVEMENTS`.
-
-    Returns
-    -------
-    ndarray of shape (T, 41, 3)
-        In the order and on the axes of `avalign.LipStream`, in eye distances.
-    """
+    """Place lips and chin [T, 41, 3] of a frontal face, from movements [T, 6] (`MOVEMENTS`)."""
     opening, jaw, width, protrusion, tuck, corners = movements.T[:, :, None]
     half = (face.mouth_width + width) / 2
     # Lips keep their flesh: they get thinner as they are stretched or pressed together.
     fullness = 1.0 - 1.5 * width + np.minimum(opening, 0.0) * 2
 
     def edge(
-        places: NDArray[np.float64], reach: NDArray[np.float64], depth: float
+        positions: NDArray[np.float64], reach: NDArray[np.float64], depth: float
     ) -> NDArray[np.float64]:
-        x = half * places
-        y = face.mouth_y - corners * places**2 + face.skew * places + reach
-        z = depth + face.depth * places**2 - protrusion * (1 - places**2)
+        x = half * positions
+        y = face.mouth_y - corners * positions**2 + face.skew * positions + reach
+        z = depth + face.depth * positions**2 - protrusion * (1 - positions**2)
         return np.stack(np.broadcast_arrays(x, y, z), axis=-1)
 
     gap = np.maximum(opening, 0.0)
@@ -128,42 +97,27 @@ def lip_stream(
     noise: tuple[NDArray[np.float64], NDArray[np.float64]],
     times_s: NDArray[np.float64],
 ) -> LipStream:
-    """Look at a face through a camera, and measure it as extraction does.
+    """View points [T, 41, 3] through a camera, and measure them as extraction does.
 
-    Parameters
-    ----------
-    face : Face
-        Its size and place.
-    points : ndarray of shape (T, 41, 3)
-        Of `lip_points`.
-    turns_deg : ndarray of shape (T, 3)
-        Yaw, pitch and roll of the head.
-    shifts_px : ndarray of shape (T, 2)
-        How far the head has moved in the picture.
-    noise : tuple of ndarray of shape (T, 11, 3) and (T, 41, 3)
-        By how far the finder misses the rigid points and the lips, in eye distances.
-    times_s : ndarray of shape (T,), float64
-        Presentation time of each picture.
-
-    Returns
-    -------
-    LipStream
-        All rows valid.
+    `turns_deg` [T, 3] are yaw, pitch and roll; `shifts_px` [T, 2] move the head; `noise` is
+    what the finder misses of rigid points [T, 11, 3] and lips [T, 41, 3], in eye distances.
     """
     turn = _rotations(turns_deg)
-    place = np.concatenate([face.centre_px + shifts_px, np.zeros((len(times_s), 1))], axis=1)[
-        :, None
-    ]
+    origin_px = np.concatenate(
+        [face.centre_px + shifts_px, np.zeros((len(times_s), 1))], axis=1
+    )[:, None]
 
-    def seen(shape: NDArray[np.float64], missed: NDArray[np.float64]) -> NDArray[np.float32]:
+    def project(shape: NDArray[np.float64], missed: NDArray[np.float64]) -> NDArray[np.float32]:
         turned = shape @ turn.transpose(0, 2, 1) + missed
-        pixels: NDArray[np.float32] = (turned * face.eye_distance_px + place).astype(np.float32)
+        pixels: NDArray[np.float32] = (turned * face.eye_distance_px + origin_px).astype(
+            np.float32
+        )
         return pixels
 
-    rigid = seen(np.broadcast_to(LAYOUT, (len(times_s), *LAYOUT.shape)), noise[0])
-    landmarks = seen(points, noise[1])
+    rigid = project(np.broadcast_to(LAYOUT, (len(times_s), *LAYOUT.shape)), noise[0])
+    landmarks = project(points, noise[1])
     values, _ = to_layout(rigid, landmarks)
-    corners = np.tile(place[:, 0, :2], 2) + FACE_EDGES * face.eye_distance_px
+    corners = np.tile(origin_px[:, 0, :2], 2) + FACE_EDGES * face.eye_distance_px
     return LipStream(
         values=values.reshape(len(times_s), -1),
         times_s=times_s,

@@ -23,7 +23,7 @@ __all__ = ["SUFFIXES", "write_clip"]
 UNITS_PER_S = 25_000  # of GRID's word times
 ENDINGS = {
     "streams": ".streams.npz",
-    "sound": ".wav",
+    "audio": ".wav",
     "words": ".align",
     "truth": ".truth.json",
 }
@@ -31,36 +31,20 @@ SUFFIXES = tuple(ENDINGS.values())
 
 
 def write_clip(clip: SyntheticClip, stem: Path, facts: Mapping[str, object]) -> dict[str, Path]:
-    """Write the files of a clip side by side.
-
-    Parameters
-    ----------
-    clip : SyntheticClip
-        What to write.
-    stem : Path
-        Folder and name, to which the endings are added. The folder is made.
-    facts : mapping of str to object
-        What else is true of the clip; JSON values.
-
-    Returns
-    -------
-    dict of str to Path
-        ``"streams"``; ``"sound"``, 16 bits at 16 kHz; ``"words"``, as they are seen, in the
-        form of GRID; and ``"truth"``, everything that is known, as JSON.
-    """
+    """Write streams, 16-bit WAV, words as they are seen, and the truth as JSON."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = {kind: stem.with_name(stem.name + ending) for kind, ending in ENDINGS.items()}
     save_streams(clip.source.streams, paths["streams"])
-    _write_sound(clip.source.audio, paths["sound"])
+    _write_audio(clip.source.audio, paths["audio"])
     paths["words"].write_text(
-        _grid_lines(clip.seen, clip.source.streams.duration_s), encoding="utf-8"
+        _grid_lines(clip.video_transcript, clip.source.streams.duration_s), encoding="utf-8"
     )
-    truth = json.dumps({"synthetic": True, **facts, **_known(clip)}, ensure_ascii=False)
+    truth = json.dumps({"synthetic": True, **facts, **_facts(clip)}, ensure_ascii=False)
     paths["truth"].write_text(truth + "\n", encoding="utf-8")
     return paths
 
 
-def _write_sound(audio: AudioStream, path: Path) -> None:
+def _write_audio(audio: AudioStream, path: Path) -> None:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -80,7 +64,7 @@ def _grid_lines(words: Transcript, duration_s: float) -> str:
     )
 
 
-def _known(clip: SyntheticClip) -> dict[str, object]:
+def _facts(clip: SyntheticClip) -> dict[str, object]:
     def rounded(times_s: object) -> list[float]:
         return [round(float(time_s), 6) for time_s in np.asarray(times_s, np.float64)]
 
@@ -89,10 +73,12 @@ def _known(clip: SyntheticClip) -> dict[str, object]:
             [phone.symbol, *rounded([phone.start_s, phone.end_s])] for phone in clip.phones
         ],
         "words_heard": [
-            [word.text, *rounded([word.start_s, word.end_s])] for word in clip.heard.words
+            [word.text, *rounded([word.start_s, word.end_s])]
+            for word in clip.audio_transcript.words
         ],
         "words_seen": [
-            [word.text, *rounded([word.start_s, word.end_s])] for word in clip.seen.words
+            [word.text, *rounded([word.start_s, word.end_s])]
+            for word in clip.video_transcript.words
         ],
         "warp": {
             "picture_s": rounded(clip.warp.reference_s),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.data.synthetic.speech import STOPS
-from avalign.data.synthetic.visemes import REST, Viseme, visemes_of
+from avalign.data.synthetic.visemes import REST, Viseme, find_visemes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,41 +40,28 @@ PAUSE_S, SETTLING_S = 0.2, 0.12
 def mouth_movements(
     phones: Sequence[Phone], times_s: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Move a mouth as the phones ask.
-
-    Parameters
-    ----------
-    phones : sequence of Phone
-        What is said.
-    times_s : ndarray of shape (T,), float64
-        Instants on the clock of the phones.
-
-    Returns
-    -------
-    ndarray of shape (T, 6)
-        See `avalign.data.synthetic.visemes.MOVEMENTS`; the corners stay where they are.
-    """
+    """Move a mouth by the phones: [T, 6], see `MOVEMENTS`; the corners stay where they are."""
     spans = [*_spoken_spans(phones), *_resting_spans(phones)]
     begin_s, end_s = (np.array([span[side] for span in spans]) for side in (0, 1))
     targets = np.array([_target(viseme) for _, _, viseme in spans])
-    insistence = np.array([_insistence(viseme) for _, _, viseme in spans])
+    strengths = np.array([_weights(viseme) for _, _, viseme in spans])
     before_s = np.maximum(begin_s - times_s[:, None], 0.0)
     after_s = np.maximum(times_s[:, None] - end_s, 0.0)
     reach = np.array([viseme.reach for _, _, viseme in spans])
     fading = before_s / (BEFORE_S * reach) + after_s / (AFTER_S * reach)
-    say = np.exp(-fading)[:, :, None] * insistence
-    blended: NDArray[np.float64] = (say * targets).sum(axis=1) / say.sum(axis=1)
+    weights = np.exp(-fading)[:, :, None] * strengths
+    blended: NDArray[np.float64] = (weights * targets).sum(axis=1) / weights.sum(axis=1)
     return blended
 
 
 def _spoken_spans(phones: Sequence[Phone]) -> Iterator[tuple[float, float, Viseme]]:
     for phone in phones:
-        visemes = visemes_of(phone.symbol)
-        from_share, to_share = HELD_STOP if phone.symbol in STOPS else HELD
+        visemes = find_visemes(phone.symbol)
+        from_fraction, to_fraction = HELD_STOP if phone.symbol in STOPS else HELD
         length_s = (phone.end_s - phone.start_s) / len(visemes)
         for number, viseme in enumerate(visemes):
             start_s = phone.start_s + number * length_s
-            yield start_s + from_share * length_s, start_s + to_share * length_s, viseme
+            yield start_s + from_fraction * length_s, start_s + to_fraction * length_s, viseme
 
 
 def _resting_spans(phones: Sequence[Phone]) -> Iterator[tuple[float, float, Viseme]]:
@@ -89,7 +76,7 @@ def _target(viseme: Viseme) -> tuple[float, ...]:
     return viseme.opening, viseme.jaw, viseme.width, viseme.protrusion, viseme.tuck, 0.0
 
 
-def _insistence(viseme: Viseme) -> tuple[float, ...]:
+def _weights(viseme: Viseme) -> tuple[float, ...]:
     # The jaw carries the tongue, too, so the lips' firmness moves it little.
     jaw = math.sqrt(viseme.firmness)
     return viseme.firmness, jaw, viseme.rounding, viseme.rounding, viseme.firmness, 1.0

@@ -13,24 +13,9 @@ __all__ = ["draw_sentences"]
 
 
 def draw_sentences(count: int, seed: int | list[int] = 0) -> dict[str, str]:
-    """Draw different sentences.
+    """Draw different sentences, by their GRID names: ``"bbaf2n"`` is "bin blue at f two now".
 
-    Parameters
-    ----------
-    count : int
-        How many; half of all that there are at most.
-    seed : int or list of int
-        Same seed, same sentences; more of them begin with the same.
-
-    Returns
-    -------
-    dict of str to str
-        Words by the name that GRID gives them: ``"bbaf2n"`` is "bin blue at f two now".
-
-    Raises
-    ------
-    ParameterError
-        If the count cannot be used.
+    With the same seed, more of them begin with the same.
     """
     most = prod(len(slot) for slot in SLOTS) // 2
     if not 1 <= count <= most:

@@ -22,51 +22,22 @@ VARIANTS = ("m1", "f2", "m3", "f3", "m7", "f4", "m4", "f1", "m2", "f5", "m5", "m
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """Who speaks.
+    """Who speaks."""
 
-    Parameters
-    ----------
-    name : str
-        Such as ``"v01"``.
-    voice : Voice
-        How the speaker sounds.
-    face : Face
-        How the speaker looks.
-    articulation : float
-        Factor of all movements of the mouth.
-    restlessness : float
-        Factor of all movements of the head.
-    pose_deg : tuple of float
-        Yaw, pitch and roll that the head keeps to.
-    """
-
-    name: str
+    name: str  # such as "v01"
     voice: Voice
     face: Face
-    articulation: float = 1.0
-    restlessness: float = 1.0
-    pose_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    articulation: float = 1.0  # factor of all movements of the mouth
+    restlessness: float = 1.0  # factor of all movements of the head
+    pose_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)  # yaw, pitch, roll
 
 
 def draw_speakers(number: int, seed: int = 0) -> tuple[Speaker, ...]:
-    """Draw speakers.
-
-    Parameters
-    ----------
-    number : int
-        How many.
-    seed : int
-        Same seed, same speakers, however many are drawn.
-
-    Returns
-    -------
-    tuple of Speaker
-        The first 52 differ in accent or kind of voice, all of them in the rest.
-    """
+    """Draw speakers; the first 52 differ in accent or kind of voice, all in the rest."""
     voices = _voices(seed)
     return tuple(
-        _draw(f"v{place + 1:02}", next(voices), np.random.default_rng([seed, place]))
-        for place in range(number)
+        _draw(f"v{index + 1:02}", next(voices), np.random.default_rng([seed, index]))
+        for index in range(number)
     )
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SILENCE", "Phone", "Spoken", "Voice", "speak"]
+__all__ = ["SILENCE", "Phone", "Spoken", "Voice", "run_espeak", "speak"]
 
 SAMPLE_RATE_HZ = 16_000
 SILENCE = ""
@@ -42,57 +42,27 @@ SAID_AS = {"a": "[[eI]]"}
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How espeak-ng is to speak.
+    """How espeak-ng is to speak."""
 
-    Parameters
-    ----------
-    name : str
-        A voice of espeak-ng, with a variant, such as ``"en+m3"``.
-    words_per_minute : float
-        80 to 450.
-    pitch, pitch_range : float
-        0 to 100; 50 is the voice's own.
-    volume : float
-        0 to 200; 100 is the voice's own.
-    """
-
-    name: str = "en"
-    words_per_minute: float = 150.0
-    pitch: float = 50.0
-    pitch_range: float = 50.0
-    volume: float = 100.0
+    name: str = "en"  # with a variant, such as "en+m3"
+    words_per_minute: float = 150.0  # 80 to 450
+    pitch: float = 50.0  # 0 to 100; 50 is the voice's own
+    pitch_range: float = 50.0  # 0 to 100; 50 is the voice's own
+    volume: float = 100.0  # 0 to 200; 100 is the voice's own
 
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """One phone, and when it is heard.
+    """One phone, and its span in the audio; a stop begins with its closure."""
 
-    Parameters
-    ----------
-    symbol : str
-        IPA, without marks of stress and length; `SILENCE` for a pause.
-    start_s, end_s : float
-        Times in the sound. A stop begins with its closure.
-    """
-
-    symbol: str
+    symbol: str  # IPA without stress and length; `SILENCE` for a pause
     start_s: float
     end_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A sentence as it was said.
-
-    Parameters
-    ----------
-    audio : AudioStream
-        The sound at 16 kHz.
-    phones : tuple of Phone
-        What is heard, without a gap, from the first sound to the last.
-    words : tuple of Word
-        The words with their times.
-    """
+    """A sentence as it was said, at 16 kHz; its phones have no gaps."""
 
     audio: AudioStream
     phones: tuple[Phone, ...]
@@ -100,44 +70,52 @@ class Spoken:
 
 
 def speak(text: str, voice: Voice | None = None) -> Spoken:
-    """Let espeak-ng say a sentence.
+    """Let espeak-ng say words of letters; the result depends on text, voice and version."""
+    voice = voice or Voice()
+    words = text.split()
+    if not words or not all(word.isalpha() for word in words):
+        raise ParameterError(f"{text!r} cannot be said word by word", "use letters and blanks")
+    said = " ".join(SAID_AS.get(word, word) for word in words)
+    events, samples, rate_hz = run_espeak(said, voice)
+    if not samples.any():
+        raise AvalignError(f"espeak-ng was silent on {text!r}", "raise the volume")
+    phones, numbers = _phones(events, samples, rate_hz)
+    audio = AudioStream(_resampled(samples, rate_hz), SAMPLE_RATE_HZ, 0.0)
+    return Spoken(audio, phones, _words(words, phones, numbers))
+
+
+def run_espeak(
+    text: str, voice: Voice, *, ipa: bool = True
+) -> tuple[list[tuple[str, int, int]], NDArray[np.float32], int]:
+    """Let espeak-ng speak in a process of its own, which says the same every time.
 
     Parameters
     ----------
     text : str
-        Words of letters, with a blank between any two.
-    voice : Voice, optional
+        What to say.
+    voice : Voice
         How to say it.
+    ipa : bool
+        Name phones in IPA, else as espeak-ng does.
 
     Returns
     -------
-    Spoken
-        The same for the same text, voice and version of espeak-ng.
+    phones : list of (str, int, int)
+        Name, first sample, and number of the word from 1, of each phone and pause.
+    samples : ndarray of shape (N,), float32
+        From -1 to 1.
+    sample_rate_hz : int
+        Of the samples, as espeak-ng chose it.
 
     Raises
     ------
     MissingDependencyError
         If libespeak-ng is not installed.
     ParameterError
-        If there is nothing to say, it is not made of words, or the voice is unknown.
+        If the voice is unknown.
     AvalignError
         If espeak-ng fails.
     """
-    voice = voice or Voice()
-    words = text.split()
-    if not words or not all(word.isalpha() for word in words):
-        raise ParameterError(f"{text!r} cannot be said word by word", "use letters and blanks")
-    answer, samples = _ask(" ".join(SAID_AS.get(word, word) for word in words), voice)
-    if not samples.any():
-        raise AvalignError(f"espeak-ng was silent on {text!r}", "raise the volume")
-    rate_hz = answer["sample_rate_hz"]
-    phones, numbers = _phones(answer["phones"], samples, rate_hz)
-    audio = AudioStream(_resampled(samples, rate_hz), SAMPLE_RATE_HZ, 0.0)
-    return Spoken(audio, phones, _words(words, phones, numbers))
-
-
-def _ask(text: str, voice: Voice) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    """Run the program; return its answer, and the samples in [-1, 1]."""
     parameters = {
         RATE: voice.words_per_minute,
         VOLUME: voice.volume,
@@ -147,6 +125,7 @@ def _ask(text: str, voice: Voice) -> tuple[dict[str, Any], NDArray[np.float32]]:
     request = {
         "text": text,
         "voice": voice.name,
+        "ipa": ipa,
         "parameters": [(number, round(value)) for number, value in parameters.items()],
     }
     try:
@@ -171,7 +150,9 @@ def _ask(text: str, voice: Voice) -> tuple[dict[str, Any], NDArray[np.float32]]:
     header, _, data = done.stdout.partition(b"\n")
     if done.returncode or not header:
         raise AvalignError(f"espeak-ng ended with {done.returncode} on {text!r}")
-    return json.loads(header), np.frombuffer(data, np.int16).astype(np.float32) / 2**15
+    answer = json.loads(header)
+    samples = np.frombuffer(data, np.int16).astype(np.float32) / 2**15
+    return answer["phones"], samples, answer["sample_rate_hz"]
 
 
 def _resampled(samples: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
@@ -188,7 +169,6 @@ def _phones(
     """Make spans of events, each of which marks where a phone begins to sound.
 
     A stop begins to sound with its burst, so the silence before it is its closure.
-
     Returns the phones, and the number of the word of each.
     """
     loud = np.flatnonzero(np.abs(samples) > QUIET * np.abs(samples).max())
@@ -203,18 +183,18 @@ def _phones(
             start_s -= min(silence_s, LONGEST_CLOSURE_S)
         spans.append((symbol, max(start_s, spans[-1][1] if spans else 0.0), word))
     ends_s = [start_s for _, start_s, _ in spans[1:]] + [last_s]
-    heard = [
+    sounding = [
         (Phone(symbol, start_s, min(end_s, last_s)), word)
         for (symbol, start_s, word), end_s in zip(spans, ends_s, strict=True)
         if symbol != SILENCE and start_s < min(end_s, last_s)
     ]
-    return tuple(phone for phone, _ in heard), tuple(word for _, word in heard)
+    return tuple(phone for phone, _ in sounding), tuple(word for _, word in sounding)
 
 
 def _silence_before(loud: NDArray[np.int64], first: int) -> int:
     """Count the quiet samples right before one."""
-    place = int(np.searchsorted(loud, first)) - 1
-    return first - int(loud[place]) - 1 if place >= 0 else first
+    index = int(np.searchsorted(loud, first)) - 1
+    return first - int(loud[index]) - 1 if index >= 0 else first
 
 
 def _words(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["MOVEMENTS", "REST", "VISEMES", "Viseme", "visemes_of"]
+__all__ = ["MOVEMENTS", "REST", "VISEMES", "Viseme", "find_visemes"]
 
 # What a mouth can do, in distances between the outer eye corners: the gap between the lips,
 # how far the jaw drops, how much wider the mouth gets, how far lips come forward, how far
@@ -17,29 +17,16 @@ MOVEMENTS = ("opening", "jaw", "width", "protrusion", "tuck", "corners")
 
 @dataclass(frozen=True, slots=True)
 class Viseme:
-    """The target of a phone.
-
-    Parameters
-    ----------
-    opening, jaw, width, protrusion, tuck : float
-        See `MOVEMENTS`; 0 is a mouth that is closed without effort.
-    firmness : float
-        How much the lips insist on opening and tuck against what is said before and after;
-        1 for a phone that cares little.
-    rounding : float
-        The same of width and protrusion.
-    reach : float
-        How far its say goes beyond its span, against that of others.
-    """
+    """The target of a phone; 0 is a mouth closed without effort, see `MOVEMENTS`."""
 
     opening: float
     jaw: float
     width: float = 0.0
     protrusion: float = 0.0
     tuck: float = 0.0
-    firmness: float = 1.0
-    rounding: float = 1.0
-    reach: float = 1.0
+    firmness: float = 1.0  # of opening and tuck against neighbours; 1 cares little
+    rounding: float = 1.0  # the same of width and protrusion
+    reach: float = 1.0  # how far its weight goes beyond its span
 
 
 REST = Viseme(0.0, 0.0, firmness=2.0, rounding=2.0)
@@ -77,18 +64,7 @@ VISEMES: Mapping[str, Viseme] = MappingProxyType(
 )  # fmt: skip
 
 
-def visemes_of(symbol: str) -> tuple[Viseme, ...]:
-    """Find what lips do for a phone, one after the other.
-
-    Parameters
-    ----------
-    symbol : str
-        IPA; a diphthong or an affricate has two targets.
-
-    Returns
-    -------
-    tuple of Viseme
-        One or more; a phone that is not known moves the lips as a neutral one does.
-    """
+def find_visemes(symbol: str) -> tuple[Viseme, ...]:
+    """Find the targets of an IPA phone, in order; an unknown phone is neutral."""
     known = tuple(VISEMES[character] for character in symbol if character in VISEMES)
     return known or (NEUTRAL,)

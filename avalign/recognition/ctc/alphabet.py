@@ -55,8 +55,8 @@ class Alphabet:
     @property
     def separator(self) -> int | None:
         """Number of the space between words, None where the alphabet has none."""
-        place = self.characters.find(SEPARATOR)
-        return None if place < 0 else place + 1
+        index = self.characters.find(SEPARATOR)
+        return None if index < 0 else index + 1
 
     def encode(self, text: str) -> NDArray[np.int64]:
         """Turn text into numbers, one per character.
@@ -78,10 +78,10 @@ class Alphabet:
         """
         import numpy as np
 
-        for place, character in enumerate(text):
+        for index, character in enumerate(text):
             if character not in self.characters:
                 raise ParameterError(
-                    f"the character {character!r} at {place} in {text[:60]!r} is not in the "
+                    f"the character {character!r} at {index} in {text[:60]!r} is not in the "
                     f"alphabet {self.characters!r}",
                     "spell it out, such as 'two' for '2', or use a model that knows it",
                 )

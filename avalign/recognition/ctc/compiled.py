@@ -14,20 +14,10 @@ __all__ = ["njit"]
 
 
 def njit(function: Callable[..., Any]) -> Any:
-    """Compile a kernel on its first call.
+    """Compile a kernel on its first call; no fastmath, since impossible paths cost infinity.
 
-    A kernel calls no function of another module: what is kept on disk is stale when the
-    kernel's own module changed, and only then.
-
-    Parameters
-    ----------
-    function : callable
-        The kernel. There is no ``fastmath``: impossible paths cost infinity.
-
-    Returns
-    -------
-    callable
-        The compiled function; it releases the GIL while it runs.
+    A kernel calls no function of another module: numba's cache is stale when the kernel's own
+    module changed, and only then.
     """
     dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
     # Without a folder that can be written, numba refuses to keep it: compile each time.

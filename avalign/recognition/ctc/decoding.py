@@ -138,7 +138,7 @@ def _search_prefixes(log_probs, width):  # type: ignore[no-untyped-def]
     sibling = np.full(n_most, -1, np.int64)
     n_nodes = 1
     # Where a node stands among the candidates of this row; -1 if it was dropped.
-    place = np.full(n_most, -1, np.int64)
+    slot = np.full(n_most, -1, np.int64)
 
     nodes = np.zeros(width, np.int64)
     # Probability of each kept prefix over paths that end in a blank, and in its last label.
@@ -158,7 +158,7 @@ def _search_prefixes(log_probs, width):  # type: ignore[no-untyped-def]
     for row in range(n_rows):
         for k in range(n_kept):
             node = nodes[k]
-            place[node] = k
+            slot[node] = k
             node_of[k] = node
             new_blank[k] = np.logaddexp(in_blank[k], in_label[k]) + log_probs[row, BLANK]
             new_label[k] = in_label[k] + log_probs[row, last[node]]
@@ -175,8 +175,8 @@ def _search_prefixes(log_probs, width):  # type: ignore[no-untyped-def]
                 child = first_child[node]
                 while child >= 0 and last[child] != label:
                     child = sibling[child]
-                if child >= 0 and place[child] >= 0:
-                    new_label[place[child]] = np.logaddexp(new_label[place[child]], extended)
+                if child >= 0 and slot[child] >= 0:
+                    new_label[slot[child]] = np.logaddexp(new_label[slot[child]], extended)
                     continue
                 node_of[n_candidates] = child
                 parent_of[n_candidates] = node
@@ -185,7 +185,7 @@ def _search_prefixes(log_probs, width):  # type: ignore[no-untyped-def]
                 new_label[n_candidates] = extended
                 n_candidates += 1
         for k in range(n_kept):
-            place[nodes[k]] = -1
+            slot[nodes[k]] = -1
         for k in range(n_candidates):
             total[k] = -np.logaddexp(new_blank[k], new_label[k])
         order = np.argsort(total[:n_candidates], kind="mergesort")

@@ -21,36 +21,15 @@ LARGEST_LOG_PROB = 1e-2  # what half precision makes of 0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Emissions:
-    """Checked output of a CTC model.
+    """Checked output of a CTC model."""
 
-    Parameters
-    ----------
-    log_probs : ndarray of shape (T, C), float64
-        Natural logarithm of each label's probability; column 0 is the blank.
-    times_s : ndarray of shape (T,), float64
-        Presentation time of each row.
-    """
-
-    log_probs: NDArray[np.float64]
-    times_s: NDArray[np.float64]
+    log_probs: NDArray[np.float64]  # float64 [T, C], natural logarithms; column 0 is the blank
+    times_s: NDArray[np.float64]  # float64 [T]
 
     def word(self, text: str, path: NDArray[np.int64], first: int, last: int) -> Word:
-        """Make a word of the rows that say it.
+        """Make a word of the rows `first` to `last` (inclusive) of a path int64 [T].
 
-        Parameters
-        ----------
-        text : str
-            The word.
-        path : ndarray of shape (T,)
-            The label of each row.
-        first, last : int
-            The first and the last row, both inclusive.
-
-        Returns
-        -------
-        Word
-            It starts and ends halfway to the next rows. Its confidence is the geometric
-            mean of the probabilities that the path has in its rows.
+        Its confidence is the geometric mean of the path's probabilities in these rows.
         """
         rows = np.arange(first, last + 1)
         confidence = float(np.exp(self.log_probs[rows, path[rows]].mean()))
@@ -58,18 +37,7 @@ class Emissions:
         return Word(text, start_s, end_s, min(confidence, 1.0))
 
     def span_s(self, first: int, last: int) -> tuple[float, float]:
-        """Find when a run of rows begins and ends.
-
-        Parameters
-        ----------
-        first, last : int
-            The first and the last row, both inclusive.
-
-        Returns
-        -------
-        tuple of float
-            The instants halfway to the row before and to the row after.
-        """
+        """Return the instants halfway to the row before `first` and to the row after `last`."""
         return self._edge_s(first), self._edge_s(last + 1)
 
     def _edge_s(self, row: int) -> float:
@@ -84,15 +52,7 @@ class Emissions:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One character of a path, and the rows it holds.
-
-    Parameters
-    ----------
-    label : int
-        Number of the character.
-    first, last : int
-        Its first and its last row, both inclusive.
-    """
+    """One character of a path, and its first and last row, both inclusive."""
 
     label: int
     first: int
@@ -100,27 +60,7 @@ class Token:
 
 
 def check_emissions(log_probs: ArrayLike, times_s: ArrayLike, n_labels: int) -> Emissions:
-    """Check what a model emitted.
-
-    Parameters
-    ----------
-    log_probs : array-like of shape (T, C)
-        Natural logarithms of probabilities; minus infinity is allowed.
-    times_s : array-like of shape (T,)
-        Presentation time of each row, strictly increasing.
-    n_labels : int
-        How many columns there must be, the blank counted.
-
-    Returns
-    -------
-    Emissions
-        The same in float64.
-
-    Raises
-    ------
-    ParameterError
-        If there are no rows, shapes do not agree, or these are no log-probabilities.
-    """
+    """Check log-probabilities [T, C] (-inf allowed) and strictly increasing times [T]."""
     checked = np.ascontiguousarray(log_probs, np.float64)
     clock_s = np.ascontiguousarray(times_s, np.float64)
     if checked.ndim != 2 or checked.shape[1] != n_labels or len(checked) == 0:
@@ -145,18 +85,7 @@ def check_emissions(log_probs: ArrayLike, times_s: ArrayLike, n_labels: int) -> 
 
 
 def tokens_of_path(path: NDArray[np.int64]) -> list[Token]:
-    """Read the characters of a path as CTC does: repeats count once, blanks not at all.
-
-    Parameters
-    ----------
-    path : ndarray of shape (T,), int64
-        The label of each row.
-
-    Returns
-    -------
-    list of Token
-        The characters in order.
-    """
+    """Read the characters of a path int64 [T] as CTC does: repeats once, blanks not at all."""
     changes = np.flatnonzero(np.diff(path)) + 1
     firsts = [0, *changes.tolist()]
     lasts = [*(changes - 1).tolist(), len(path) - 1]

@@ -99,31 +99,7 @@ def align_transcript(
 def aligned_path(
     log_probs: NDArray[np.float64], labels: NDArray[np.int64], *, engine: Engine = "numba"
 ) -> NDArray[np.int64]:
-    """Find the most probable path that spells a text.
-
-    Parameters
-    ----------
-    log_probs : ndarray of shape (T, C), float64
-        Log-probabilities of a CTC model, the blank in column 0.
-    labels : ndarray of shape (L,), int64
-        The text, without blanks.
-    engine : {"numba", "torchaudio"}
-        Who computes.
-
-    Returns
-    -------
-    ndarray of shape (T,), int64
-        The label of each row.
-
-    Raises
-    ------
-    ParameterError
-        If the engine is unknown, or the search would not fit in memory.
-    NoAnswerError
-        If the text cannot be said in so few rows, or the model rules it out.
-    MissingDependencyError
-        If torchaudio is asked for and does not load.
-    """
+    """Find the most probable path int64 [T] that spells labels int64 [L] (no blanks)."""
     if engine not in ("numba", "torchaudio"):
         raise ParameterError(f"engine is {engine!r}", "use 'numba' or 'torchaudio'")
     n_needed = len(labels) + int((np.diff(labels) == 0).sum())

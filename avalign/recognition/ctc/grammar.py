@@ -23,7 +23,7 @@ from avalign.transcript import Transcript, Word
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from avalign.recognition.ctc.word_rows import WordRows
+    from avalign.recognition.ctc.word_frames import WordFrames
 
 __all__ = ["GRID", "Grammar", "GrammarDecoding", "Slot", "grammar_decode"]
 
@@ -137,7 +137,7 @@ def grammar_decode(
     alphabet: Alphabet,
     grammar: Grammar = GRID,
     *,
-    word_rows: WordRows | None = None,
+    word_frames: WordFrames | None = None,
     word_weight: float = 0.25,
     with_confidence: bool = True,
 ) -> GrammarDecoding:
@@ -154,12 +154,12 @@ def grammar_decode(
         after words, and need not.
     grammar : Grammar
         The sentences.
-    word_rows : WordRows, optional
+    word_frames : WordFrames, optional
         What the model tells of the word in each row, of a vocabulary that holds the words
         of the grammar. It helps to find the words, and to find where they begin and end:
         without it words reach from their first to their last spike.
     word_weight : float
-        How much a row of `word_rows` counts against one of `log_probs`; less than 1, since
+        How much a row of `word_frames` counts against one of `log_probs`; less than 1, since
         the rows of a word tell much the same.
     with_confidence : bool
         Compute the confidence of each word, which takes far longer than finding the words.
@@ -184,10 +184,12 @@ def grammar_decode(
     emitted = check_emissions(log_probs, times_s, alphabet.size)
     if not (math.isfinite(word_weight) and word_weight >= 0):
         raise ParameterError(f"word_weight is {word_weight}", "use a number from 0 to 1")
-    network = _compile(grammar, alphabet, word_rows is not None)
+    network = _compile(grammar, alphabet, word_frames is not None)
     graph, evidence = network.graph, emitted.log_probs
-    if word_rows is not None:
-        evidence = evidence[:, graph.labels] + word_weight * _told(word_rows, emitted, network)
+    if word_frames is not None:
+        evidence = evidence[:, graph.labels] + word_weight * _word_output(
+            word_frames, emitted, network
+        )
         graph = replace(graph, labels=np.arange(len(graph.labels)))
     states, score = best_path(graph, evidence)
     if np.isneginf(score):
@@ -209,13 +211,15 @@ def grammar_decode(
     )
 
 
-def _told(word_rows: WordRows, emitted: Emissions, network: _Network) -> NDArray[np.float64]:
+def _word_output(
+    word_frames: WordFrames, emitted: Emissions, network: _Network
+) -> NDArray[np.float64]:
     """Return what the rows tell of the word of each state, (T, S)."""
-    told = word_rows.check(emitted.times_s).log_probs
-    columns = np.append(word_rows.columns(network.words), 0)  # -1, between words: no word
-    by_state = told[:, columns[network.word_of]]
+    log_probs_of_words = word_frames.check(emitted.times_s).log_probs
+    columns = np.append(word_frames.columns(network.words), 0)  # -1, between words: no word
+    by_state = log_probs_of_words[:, columns[network.word_of]]
     # A space lies in the gap between two words or, where they meet, at the edge of either.
-    by_state[:, network.is_separator] = told.max(axis=1, keepdims=True)
+    by_state[:, network.is_separator] = log_probs_of_words.max(axis=1, keepdims=True)
     return by_state
 
 

@@ -26,26 +26,15 @@ MAX_CELLS = 2**29  # rows times states; two bytes each
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StateGraph:
-    """States with their labels and the states that may come before them.
+    """States with their labels and the states that may come before them."""
 
-    Parameters
-    ----------
-    labels : ndarray of shape (S,), int64
-        The label that each state writes, in every row it holds.
-    before : ndarray of shape (E,), int64
-        Predecessors of the first state, then of the second, and so on; every state may
-        follow itself, and is the first of its own predecessors.
-    pointers : ndarray of shape (S + 1,), int64
-        Where the predecessors of each state begin in `before`.
-    is_first, is_last : ndarray of shape (S,), bool
-        Whether a path may begin, or end, in the state.
-    """
-
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64]  # int64 [S], written in every row that the state holds
+    # int64 [E], predecessors of state 0, 1, ...; each state's own first
     before: NDArray[np.int64]
+    # int64 [S + 1], where each state's predecessors begin in `before`
     pointers: NDArray[np.int64]
-    is_first: NDArray[np.bool_]
-    is_last: NDArray[np.bool_]
+    is_first: NDArray[np.bool_]  # bool [S], whether a path may begin there
+    is_last: NDArray[np.bool_]  # bool [S], whether a path may end there
 
 
 class GraphBuilder:
@@ -56,32 +45,15 @@ class GraphBuilder:
         self._before: list[list[int]] = []
 
     def state(self, label: int) -> int:
-        """Add a state that may follow itself.
-
-        Parameters
-        ----------
-        label : int
-            What it writes.
-
-        Returns
-        -------
-        int
-            Its number.
-        """
+        """Add a state that writes `label` and may follow itself; return its number."""
         self.labels.append(label)
         self._before.append([len(self._before)])
         return len(self._before) - 1
 
     def connect(self, sources: Iterable[int], targets: Iterable[int]) -> None:
-        """Let each target follow each source.
+        """Let each target follow each source, but for two states that write the same character.
 
-        States that write the same character cannot follow one another: CTC reads the two
-        as one. Such pairs are left out, so that they need a blank between them.
-
-        Parameters
-        ----------
-        sources, targets : iterable of int
-            Numbers of states.
+        CTC reads those two as one: they need a blank between them.
         """
         starts = list(sources)
         for target in targets:
@@ -93,18 +65,7 @@ class GraphBuilder:
             )
 
     def build(self, first: Iterable[int], last: Iterable[int]) -> StateGraph:
-        """Finish the graph.
-
-        Parameters
-        ----------
-        first, last : iterable of int
-            States in which paths may begin, and end.
-
-        Returns
-        -------
-        StateGraph
-            The graph.
-        """
+        """Finish the graph, with the states in which paths may begin and end."""
         lengths = [len(sources) for sources in self._before]
         is_first, is_last = np.zeros((2, len(lengths)), np.bool_)
         is_first[list(first)] = True
@@ -121,26 +82,9 @@ class GraphBuilder:
 def best_path(
     graph: StateGraph, log_probs: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], float]:
-    """Find the most probable path (the Viterbi algorithm).
+    """Find the most probable path (Viterbi): states int64 [T], and its log-probability.
 
-    Parameters
-    ----------
-    graph : StateGraph
-        The states.
-    log_probs : ndarray of shape (T, C), float64
-        Log-probability of each label in each row.
-
-    Returns
-    -------
-    states : ndarray of shape (T,), int64
-        The state of each row. Of equal paths, the one that stays longer in later states.
-    log_prob : float
-        Log-probability of the path; minus infinity if there is none.
-
-    Raises
-    ------
-    ParameterError
-        If the table of the search would not fit in memory.
+    Of equal paths, the one that stays longer in later states; -inf where there is none.
     """
     n_cells = len(log_probs) * len(graph.labels)
     if n_cells > MAX_CELLS:
@@ -158,20 +102,9 @@ def best_path(
 def entry_probabilities(
     graph: StateGraph, log_probs: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Find how often each state is entered, over all paths in proportion to their probability.
+    """Compute the expected entries of each state over all paths: float64 [S].
 
-    Parameters
-    ----------
-    graph : StateGraph
-        The states.
-    log_probs : ndarray of shape (T, C), float64
-        Log-probability of each label in each row.
-
-    Returns
-    -------
-    ndarray of shape (S,), float64
-        Expected number of entries: where a path can enter a state no more than once, the
-        probability that it does. NaN everywhere if there is no path at all.
+    Where a path can enter a state only once, this is a probability. NaN if there is no path.
     """
     return _entry_probabilities(
         log_probs,

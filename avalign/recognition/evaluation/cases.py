@@ -12,7 +12,7 @@ from avalign.data import Manifest
 from avalign.errors import ParameterError
 from avalign.recognition import Alphabet, CtcOutput
 from avalign.recognition.evaluation.conditions import condition_batches
-from avalign.recognition.material.spelling import transcripts_of
+from avalign.recognition.material.spelling import spell_transcripts
 from avalign.recognition.material.utterances import aligned_sequence, load_utterances
 from avalign.transcript import Transcript
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from avalign.recognition.evaluation.conditions import Condition
     from avalign.recognition.material.utterances import Skipped, Utterance
 
-__all__ = ["Case", "Prediction", "ask", "load_cases"]
+__all__ = ["Case", "Prediction", "load_cases", "predict_cases"]
 
 _BATCH_SIZE = 16
 
@@ -79,24 +79,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What a model tells of one case.
-
-    Parameters
-    ----------
-    case : Case
-        The case.
-    speech : CtcOutput or None
-        Of a model with a speech head.
-    probabilities : ndarray of shape (labels,) or None
-        Of a model with a classifier.
-    values : ndarray of shape (values,) or None
-        Of a model with a regression.
-    """
+    """What a model gives for one case: from each head that it has."""
 
     case: Case
     speech: CtcOutput | None
-    probabilities: np.ndarray[Any, np.dtype[np.float64]] | None
-    values: np.ndarray[Any, np.dtype[np.float64]] | None
+    probabilities: np.ndarray[Any, np.dtype[np.float64]] | None  # float64 [labels]
+    values: np.ndarray[Any, np.dtype[np.float64]] | None  # float64 [values]
 
 
 def load_cases(
@@ -140,7 +128,7 @@ def load_cases(
             f"none of the {len(part)} rows of {part.path} has {wanted} to compare with",
             "fill the column 'transcript', 'text' or 'label'",
         )
-    asked = Manifest(part.path, rows)
+    selected = Manifest(part.path, rows)
     for row in rows:
         if settings.labels and row.label and row.label not in settings.labels:
             raise ParameterError(
@@ -149,10 +137,10 @@ def load_cases(
             )
     transcripts = [Transcript(())] * len(rows)
     if settings.characters:
-        transcripts = transcripts_of(asked, Alphabet(settings.characters))
+        transcripts = spell_transcripts(selected, Alphabet(settings.characters))
     words_of = dict(zip((row.span for row in rows), transcripts, strict=True))
     pairs, skipped = load_utterances(
-        asked, settings.streams, cache_dir=cache_dir, jobs=jobs, progress=progress
+        selected, settings.streams, cache_dir=cache_dir, jobs=jobs, progress=progress
     )
     if not pairs:
         raise ParameterError(
@@ -162,27 +150,10 @@ def load_cases(
     return cases, skipped
 
 
-def ask(
+def predict_cases(
     model: Recognizer, cases: Sequence[Case], condition: Condition, *, seed: int = 0
 ) -> Iterator[Prediction]:
-    """Ask a model about all cases in one condition.
-
-    Parameters
-    ----------
-    model : Recognizer
-        The model, in ``eval`` mode.
-    cases : sequence of Case
-        The clips.
-    condition : Condition
-        Which streams are given, and the noise.
-    seed : int
-        Same seed, same noise.
-
-    Yields
-    ------
-    Prediction
-        One for each case that has any of the streams.
-    """
+    """Run a model in ``eval`` mode on the cases that have any stream of the condition."""
     device = next(model.parameters()).device
     by_name = {case.utterance.name: case for case in cases}
     utterances = [case.utterance for case in cases]
@@ -195,7 +166,7 @@ def ask(
             found = model(inputs.streams, inputs.masks, inputs.present)
             lengths = found.lengths.tolist()
             for item, name in enumerate(batch.names):
-                yield _told(by_name[name], found.answers, item, lengths[item])
+                yield _prediction(by_name[name], found.answers, item, lengths[item])
 
 
 def _has_answer(row: ManifestRow, model: Recognizer) -> bool:
@@ -207,7 +178,7 @@ def _has_answer(row: ManifestRow, model: Recognizer) -> bool:
     )
 
 
-def _told(case: Case, answers: Answers, item: int, length: int) -> Prediction:
+def _prediction(case: Case, answers: Answers, item: int, length: int) -> Prediction:
     def part(tensor: torch.Tensor | None) -> np.ndarray[Any, np.dtype[np.float64]] | None:
         return None if tensor is None else tensor[item].double().cpu().numpy()
 

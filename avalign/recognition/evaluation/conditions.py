@@ -9,7 +9,7 @@ import numpy as np
 
 from avalign.recognition.material.batches import make_batch
 from avalign.recognition.material.noise import mix_at_snr
-from avalign.recognition.material.utterances import aligned_sequence, heard_features
+from avalign.recognition.material.utterances import aligned_sequence, compute_audio_features
 from avalign.types import AlignedSequence, AudioStream
 
 if TYPE_CHECKING:
@@ -96,16 +96,18 @@ def _under(
     condition: Condition,
     seed: tuple[int, ...],
 ) -> AlignedSequence:
-    sound = utterance.sound
-    if condition.noise is not None and sound is not None:
+    audio = utterance.audio
+    if condition.noise is not None and audio is not None:
         random = np.random.default_rng(seed)
         noise = condition.noise.draw(
-            len(sound.samples), random, speaker=utterance.speaker, name=utterance.name
+            len(audio.samples), random, speaker=utterance.speaker, name=utterance.name
         )
-        mixture = mix_at_snr(sound.samples, noise, condition.snr_db)
-        sound = AudioStream(mixture, sound.sample_rate_hz, sound.start_s)
-    (heard,) = heard_features([sound], settings.streams)
-    sequence = aligned_sequence(utterance, settings.streams, settings.rate_hz, heard=heard)
+        mixture = mix_at_snr(audio.samples, noise, condition.snr_db)
+        audio = AudioStream(mixture, audio.sample_rate_hz, audio.start_s)
+    (audio_streams,) = compute_audio_features([audio], settings.streams)
+    sequence = aligned_sequence(
+        utterance, settings.streams, settings.rate_hz, audio_streams=audio_streams
+    )
     given = condition.streams or tuple(sequence.streams)
     return AlignedSequence(
         {name: rows for name, rows in sequence.streams.items() if name in given},

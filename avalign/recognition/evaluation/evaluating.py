@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.data import Manifest, leaked_speakers, read_manifest
+from avalign.data import Manifest, find_leaked_speakers, read_manifest
 from avalign.errors import MediaError, ParameterError, import_guard
 from avalign.recognition import (
     AnswerLimits,
@@ -23,9 +23,9 @@ with import_guard(
 ):
     import torch
 
-    from avalign.recognition import Recognizer, device_named, load_model
-    from avalign.recognition.evaluation.cases import ask, load_cases
-    from avalign.recognition.evaluation.condition_score import condition_score
+    from avalign.recognition import Recognizer, find_device, load_model
+    from avalign.recognition.evaluation.cases import load_cases, predict_cases
+    from avalign.recognition.evaluation.condition_scores import score_condition
     from avalign.recognition.evaluation.conditions import Condition
     from avalign.recognition.material.utterances import Skipped
     from avalign.recognition.material.voices import noise_by_name
@@ -131,7 +131,7 @@ def evaluate(
         Same seed, same noise and same intervals.
     calibrated : bool
         Also measure on these clips when to believe the model; see
-        `avalign.recognition.evaluation.limit_fitting`. It is written beside the weights.
+        `avalign.recognition.evaluation.calibrating`. It is written beside the weights.
     overwrite : bool
         Replace a calibration of these weights.
     device : str
@@ -157,10 +157,10 @@ def evaluate(
     MediaError
         If a file cannot be read, or a calibration is there that may not be replaced.
     """
-    progress = progress or (lambda share: None)
+    progress = progress or (lambda fraction: None)
     if calibrated:
         _check_calibrating(model, split, overwrite)
-    recognizer = load_model(model, device=device_named(device))
+    recognizer = load_model(model, device=find_device(device))
     given = _checked_streams(recognizer, streams)
     manifest = read_manifest(data)
     conditions = [
@@ -175,15 +175,15 @@ def evaluate(
     )
     calibration = None
     if calibrated:
-        from avalign.recognition.evaluation.limit_fitting import calibrate
+        from avalign.recognition.evaluation.calibrating import calibrate
 
         calibration = calibrate(recognizer, cases, seed=seed)
         write_calibration(calibration, model)
     scores = []
     for number, condition in enumerate(conditions):
-        told = list(ask(recognizer, cases, condition, seed=seed))
+        predictions = list(predict_cases(recognizer, cases, condition, seed=seed))
         named = None if condition.noise is None else os.path.basename(os.fspath(noise or ""))
-        scores.append(condition_score(recognizer, told, condition, named, seed=seed))
+        scores.append(score_condition(recognizer, predictions, condition, named, seed=seed))
         progress(0.7 + 0.3 * (number + 1) / len(conditions))
     return Evaluation(
         str(model),
@@ -254,7 +254,7 @@ def _notes(manifest: Manifest, split: str) -> list[str]:
     known = sorted(named & {row.speaker for row in both.select(split="train")})
     if not known:
         return []
-    leaked = sorted(leaked_speakers(both))
+    leaked = sorted(find_leaked_speakers(both))
     how = "" if leaked else ", as the split by sentence declares"
     return [
         f"{len(known)} of {len(named)} speakers are in train, too{how}: scores hold for "

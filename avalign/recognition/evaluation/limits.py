@@ -43,7 +43,7 @@ class Limit:
     Parameters
     ----------
     misfit : float
-        The limit; see `avalign.recognition.reader.Transcription`.
+        The limit; see `avalign.recognition.transcriber.Transcription`.
     believed : float
         Share of clips with known words below it.
     refused : float
@@ -177,8 +177,8 @@ def read_calibration(folder: str | os.PathLike[str]) -> AnswerLimits | None:
                 for name, limit in content["limits"].items()
             },
             {
-                str(name): _numbers({"": share}, ("",))[0]
-                for name, share in content["certainty"].items()
+                str(name): _numbers({"": fraction}, ("",))[0]
+                for name, fraction in content["certainty"].items()
             },
             WordTiming(*_numbers(content["timing"], ("start_shift_s", "end_shift_s"))),
             dict(content["facts"]),

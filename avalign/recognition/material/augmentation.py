@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CLEAN",
     "UtteranceAugmentation",
-    "disturb_rows",
-    "disturb_sound",
+    "disturb_audio",
+    "disturb_streams",
     "mask_spans",
     "move_points",
 ]
@@ -106,8 +106,8 @@ class UtteranceAugmentation:
         """
         lowest, highest = self.snr_db
         easiest = max(lowest, highest - _EASIEST_DB)
-        share = min(1.0, done / self.easing) if self.easing else 1.0
-        return easiest + (lowest - easiest) * share, highest
+        fraction = min(1.0, done / self.easing) if self.easing else 1.0
+        return easiest + (lowest - easiest) * fraction, highest
 
 
 CLEAN = UtteranceAugmentation(
@@ -124,81 +124,41 @@ CLEAN = UtteranceAugmentation(
 )
 
 
-def disturb_sound(
+def disturb_audio(
     utterance: Utterance,
     augmentation: UtteranceAugmentation,
     noises: Sequence[Noise],
     random: np.random.Generator,
     done: float = 1.0,
 ) -> AudioStream | None:
-    """Mix noise in, and change the level.
-
-    Parameters
-    ----------
-    utterance : Utterance
-        The utterance.
-    augmentation : UtteranceAugmentation
-        How far to go.
-    noises : sequence of Noise
-        Kinds of noise; one that is in it twice is drawn twice as often.
-    random : Generator
-        Source of chance.
-    done : float
-        Share of the epochs that are over.
-
-    Returns
-    -------
-    AudioStream or None
-        Its sound; None where it has none.
-    """
-    sound = utterance.sound
-    if sound is None:
+    """Mix noise into the audio and change its level; `done` is the fraction of epochs over."""
+    audio = utterance.audio
+    if audio is None:
         return None
-    samples = sound.samples
+    samples = audio.samples
     if noises and random.random() < augmentation.noise_share:
         kind = noises[int(random.integers(len(noises)))]
         noise = kind.draw(len(samples), random, speaker=utterance.speaker, name=utterance.name)
         samples = mix_at_snr(samples, noise, random.uniform(*augmentation.snr_range(done)))
     gain_db = random.uniform(-augmentation.gain_db, augmentation.gain_db)
     samples = samples * np.float32(10.0 ** (gain_db / 20.0))
-    return AudioStream(samples, sound.sample_rate_hz, sound.start_s)
+    return AudioStream(samples, audio.sample_rate_hz, audio.start_s)
 
 
-def disturb_rows(
+def disturb_streams(
     utterance: Utterance,
-    heard: Mapping[str, FeatureStream],
+    audio_streams: Mapping[str, FeatureStream],
     settings: RecognizerSettings,
     augmentation: UtteranceAugmentation,
     random: np.random.Generator,
 ) -> tuple[AlignedSequence, float]:
-    """Move the clocks, disturb rows and lose them.
-
-    Parameters
-    ----------
-    utterance : Utterance
-        The utterance.
-    heard : mapping of str to FeatureStream
-        Features of its sound.
-    settings : RecognizerSettings
-        What the model reads.
-    augmentation : UtteranceAugmentation
-        How far to go.
-    random : Generator
-        Source of chance.
-
-    Returns
-    -------
-    sequence : AlignedSequence
-        What is left of its streams.
-    speed : float
-        How much faster it runs.
-    """
+    """Move the clocks, disturb rows and lose them; return the streams and their speed."""
     speed = 1.0 + random.uniform(-augmentation.speed, augmentation.speed)
     sequence = aligned_sequence(
         utterance,
         settings.streams,
         settings.rate_hz,
-        heard=heard,
+        audio_streams=audio_streams,
         speed=speed,
         lag_s=random.uniform(-augmentation.lag_s, augmentation.lag_s),
         shift_s=random.uniform(-augmentation.shift_s, augmentation.shift_s),
@@ -225,24 +185,7 @@ def disturb_rows(
 def mask_spans(
     length: int, count: int, longest: int, random: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Draw spans at random places.
-
-    Parameters
-    ----------
-    length : int
-        Rows in all.
-    count : int
-        Spans to draw; they may overlap.
-    longest : int
-        Most rows of a span; lengths from 0 to this are equally likely.
-    random : Generator
-        Source of chance.
-
-    Returns
-    -------
-    ndarray of shape (length,), bool
-        True inside a span.
-    """
+    """Draw `count` spans of 0 to `longest` rows: bool [length], True inside."""
     inside = np.zeros(length, bool)
     for _ in range(count):
         rows = int(random.integers(0, longest + 1))
@@ -258,26 +201,7 @@ def move_points(
     jitter: float,
     random: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """Send points through one random linear map, and let each tremble.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (T, 3 * P), float32
-        x, y and z of points, such as lip points.
-    valid : ndarray of shape (T,), bool
-        Rows that count; the others stay as they are.
-    affine : float
-        Deviation of each entry of the map from the identity.
-    jitter : float
-        Largest deviation of the noise on each coordinate; the deviation itself is drawn.
-    random : Generator
-        Source of chance.
-
-    Returns
-    -------
-    ndarray of shape (T, 3 * P), float32
-        New rows.
-    """
+    """Send points float32 [T, 3 * P] through one random linear map, and add noise to each."""
     if affine == 0.0 and jitter == 0.0:
         return rows
     linear = np.eye(_AXES) + affine * random.standard_normal((_AXES, _AXES))
@@ -313,13 +237,13 @@ def _blanked(
 def _absent(
     streams: Mapping[str, object],
     masks: Mapping[str, NDArray[np.bool_]],
-    shares: Mapping[str, float],
+    chances: Mapping[str, float],
     random: np.random.Generator,
 ) -> list[str]:
     """Draw which streams are dropped, anew until one with valid rows stays."""
     names = sorted(streams)
     for _ in range(100):
-        dropped = [name for name in names if random.random() < shares.get(name, 0.0)]
+        dropped = [name for name in names if random.random() < chances.get(name, 0.0)]
         if any(masks[name].any() for name in names if name not in dropped):
             return dropped
     return []

@@ -15,8 +15,8 @@ import torch
 
 from avalign.errors import ParameterError
 from avalign.fusion import AlignedBatch, bucket_batches, collate
-from avalign.recognition.material.augmentation import disturb_rows, disturb_sound
-from avalign.recognition.material.utterances import heard_features, word_rows
+from avalign.recognition.material.augmentation import disturb_audio, disturb_streams
+from avalign.recognition.material.utterances import compute_audio_features, find_frame_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,9 +187,9 @@ class BatchSource:
             taken away, so that it counts for nothing.
         """
         whole = self.order(epoch)[number]
-        share = whole[rank::processes]
-        items = [self.utterances[index] for index in share or whole[:1]]
-        disturbed = self._disturbed(share or whole[:1], epoch)
+        own = whole[rank::processes]
+        items = [self.utterances[index] for index in own or whole[:1]]
+        disturbed = self._disturbed(own or whole[:1], epoch)
         batch = make_batch(
             items,
             [sequence for sequence, _ in disturbed],
@@ -197,7 +197,7 @@ class BatchSource:
             [speed for _, speed in disturbed],
         )
         totals = _totals([self.utterances[index] for index in whole])
-        return replace(batch if share else _without_targets(batch), totals=totals)
+        return replace(batch if own else _without_targets(batch), totals=totals)
 
     def _disturbed(
         self, indices: Sequence[int], epoch: int
@@ -207,14 +207,16 @@ class BatchSource:
         chances = [
             np.random.default_rng((self.seed, _DISTURB, epoch, index)) for index in indices
         ]
-        sounds = [
-            disturb_sound(one, self.augmentation, self.noises, random, epoch / self.epochs)
+        audios = [
+            disturb_audio(one, self.augmentation, self.noises, random, epoch / self.epochs)
             for one, random in zip(items, chances, strict=True)
         ]
-        heard = heard_features(sounds, self.settings.streams, device=self.device)
+        audio_streams = compute_audio_features(
+            audios, self.settings.streams, device=self.device
+        )
         return [
-            disturb_rows(one, streams, self.settings, self.augmentation, random)
-            for one, streams, random in zip(items, heard, chances, strict=True)
+            disturb_streams(one, streams, self.settings, self.augmentation, random)
+            for one, streams, random in zip(items, audio_streams, chances, strict=True)
         ]
 
 
@@ -224,24 +226,7 @@ def make_batch(
     settings: RecognizerSettings,
     speeds: Sequence[float] | None = None,
 ) -> Batch:
-    """Pad sequences and their targets.
-
-    Parameters
-    ----------
-    utterances : sequence of Utterance
-        Whose targets.
-    sequences : sequence of AlignedSequence
-        Their streams.
-    settings : RecognizerSettings
-        What the model reads and gives.
-    speeds : sequence of float, optional
-        How much faster each sequence runs than its utterance; 1 by default.
-
-    Returns
-    -------
-    Batch
-        The batch.
-    """
+    """Pad sequences and their targets; `speeds` are relative to the utterances."""
     columns = {name: stream.columns for name, stream in settings.streams.items()}
     longest = max(len(one.tokens) for one in utterances)
     tokens = torch.zeros(len(utterances), longest, dtype=torch.int64)
@@ -249,7 +234,7 @@ def make_batch(
     words = torch.full((len(utterances), max(map(len, sequences))), -1)
     for item, one in enumerate(utterances):
         clock_s, speed = sequences[item].times_s, 1.0 if speeds is None else speeds[item]
-        words[item, : len(clock_s)] = torch.from_numpy(word_rows(one, clock_s, speed))
+        words[item, : len(clock_s)] = torch.from_numpy(find_frame_words(one, clock_s, speed))
         tokens[item, : len(one.tokens)] = torch.from_numpy(one.tokens)
         if len(one.values):
             values[item] = torch.from_numpy(one.values)

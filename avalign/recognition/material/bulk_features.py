@@ -43,7 +43,7 @@ FRAMES_PER_CHUNK = 2**15
 
 
 def features_in_bulk(
-    sounds: Sequence[AudioStream],
+    audios: Sequence[AudioStream],
     settings: MfccSettings | None = None,
     *,
     kind: Kind = "mfcc",
@@ -57,7 +57,7 @@ def features_in_bulk(
 
     Parameters
     ----------
-    sounds : sequence of AudioStream
+    audios : sequence of AudioStream
         The sounds, each whole, all at the rate of the settings.
     settings : MfccSettings, optional
         As for `avalign.audio.mfcc`.
@@ -91,38 +91,21 @@ def features_in_bulk(
     """
     settings = settings or MfccSettings()
     _check_options(kind, deltas, engine, jobs)
-    for number, sound in enumerate(sounds):
-        _check_sound(number, sound, settings, deltas if kind == "mfcc" else 0)
+    for number, audio in enumerate(audios):
+        _check_audio(number, audio, settings, deltas if kind == "mfcc" else 0)
     engine = _choose(engine, device)
-    report = progress or (lambda share: None)
+    report = progress or (lambda fraction: None)
     if engine == "processes":
-        return _over_processes(sounds, settings, kind, deltas, jobs or cores(), report)
-    return _over_batches(sounds, settings, kind, deltas, engine, device, report)
+        return _over_processes(audios, settings, kind, deltas, jobs or cores(), report)
+    return _over_batches(audios, settings, kind, deltas, engine, device, report)
 
 
 def log_mel_batch(
     samples: torch.Tensor, settings: MfccSettings | None = None, *, engine: Engine = "torch"
 ) -> torch.Tensor:
-    """Log-mel bands of a batch of sounds, on whichever device it is.
+    """Compute log-mel bands in dB, [B, N] -> float32 [B, 1 + N // hop, n_mels].
 
-    Parameters
-    ----------
-    samples : Tensor of shape (B, N)
-        Samples; sounds that are shorter end in zeros.
-    settings : MfccSettings, optional
-        As for `avalign.audio.log_mel`.
-    engine : {"torch", "torchaudio"}
-        Whose spectrogram.
-
-    Returns
-    -------
-    Tensor of shape (B, 1 + N // hop, n_mels), float32
-        Decibels. Of a sound with n samples, the first 1 + n // hop rows are its own.
-
-    Raises
-    ------
-    MissingDependencyError
-        If torchaudio is asked for and does not load.
+    Shorter clips end in zeros; of n samples, the first 1 + n // hop rows count.
     """
     import torch
 
@@ -139,20 +122,7 @@ def log_mel_batch(
 
 
 def mfcc_batch(bands: torch.Tensor, settings: MfccSettings | None = None) -> torch.Tensor:
-    """Mel-frequency cepstral coefficients of log-mel bands.
-
-    Parameters
-    ----------
-    bands : Tensor of shape (..., n_mels)
-        The result of `log_mel_batch`.
-    settings : MfccSettings, optional
-        As for `avalign.audio.mfcc`.
-
-    Returns
-    -------
-    Tensor of shape (..., n_mfcc), float64
-        Coefficients.
-    """
+    """Compute MFCC of the bands of `log_mel_batch`: float64 [..., n_mfcc]."""
     import torch
 
     settings = settings or MfccSettings()
@@ -195,7 +165,7 @@ def _torchaudio_spectra(
 
 
 def _over_batches(
-    sounds: Sequence[AudioStream],
+    audios: Sequence[AudioStream],
     settings: MfccSettings,
     kind: Kind,
     deltas: int,
@@ -205,23 +175,23 @@ def _over_batches(
 ) -> list[FeatureStream]:
     import torch
 
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     done: dict[int, FeatureStream] = {}
-    for numbers in _batches([len(sound.samples) for sound in sounds]):
-        longest = max(len(sounds[number].samples) for number in numbers)
+    for numbers in _batches([len(audio.samples) for audio in audios]):
+        longest = max(len(audios[number].samples) for number in numbers)
         block = np.zeros((len(numbers), longest), np.float32)
         for line, number in zip(block, numbers, strict=True):
-            line[: len(sounds[number].samples)] = sounds[number].samples
-        bands = log_mel_batch(torch.from_numpy(block).to(place), settings, engine=engine)
+            line[: len(audios[number].samples)] = audios[number].samples
+        bands = log_mel_batch(torch.from_numpy(block).to(target), settings, engine=engine)
         rows = bands if kind == "log_mel" else mfcc_batch(bands, settings)
         for number, values in zip(numbers, rows, strict=True):
-            n_samples = len(sounds[number].samples)
+            n_samples = len(audios[number].samples)
             own = values[: 1 + n_samples // settings.hop_length if n_samples else 0]
             for order in range(1, deltas + 1 if kind == "mfcc" else 1):
                 own = torch.cat([own, _delta(own[:, : settings.n_mfcc], order)], dim=1)
-            done[number] = _stream(own, sounds[number].start_s, settings, kind)
-        report(len(done) / len(sounds))
-    return [done[number] for number in range(len(sounds))]
+            done[number] = _stream(own, audios[number].start_s, settings, kind)
+        report(len(done) / len(audios))
+    return [done[number] for number in range(len(audios))]
 
 
 def _delta(values: torch.Tensor, order: int) -> torch.Tensor:
@@ -229,8 +199,8 @@ def _delta(values: torch.Tensor, order: int) -> torch.Tensor:
     import torch
 
     half = DELTA_FRAMES // 2
-    places = torch.arange(-half, half + 1, dtype=torch.float64)
-    powers = torch.linalg.pinv(torch.stack([places**power for power in range(order + 1)], 1))
+    steps = torch.arange(-half, half + 1, dtype=torch.float64)
+    powers = torch.linalg.pinv(torch.stack([steps**power for power in range(order + 1)], 1))
     weights = (powers[order] * (1, 1, 2)[order]).to(values.device)
     slopes = values.unfold(0, DELTA_FRAMES, 1) @ weights
     return torch.cat([slopes[:1].expand(half, -1), slopes, slopes[-1:].expand(half, -1)])
@@ -260,7 +230,7 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _over_processes(
-    sounds: Sequence[AudioStream],
+    audios: Sequence[AudioStream],
     settings: MfccSettings,
     kind: Kind,
     deltas: int,
@@ -270,21 +240,21 @@ def _over_processes(
     compute = partial(_reference, settings=settings, kind=kind, deltas=deltas)
     done: dict[int, FeatureStream] = {}
     for number, outcome in for_each(
-        compute, sounds, jobs=jobs, caller="features_in_bulk", name=lambda sound: "a sound"
+        compute, audios, jobs=jobs, caller="features_in_bulk", name=lambda audio: "a sound"
     ):
         if isinstance(outcome, Exception):
             raise outcome
         done[number] = outcome
-        report(len(done) / len(sounds))
-    return [done[number] for number in range(len(sounds))]
+        report(len(done) / len(audios))
+    return [done[number] for number in range(len(audios))]
 
 
 def _reference(
-    sound: AudioStream, *, settings: MfccSettings, kind: Kind, deltas: int
+    audio: AudioStream, *, settings: MfccSettings, kind: Kind, deltas: int
 ) -> FeatureStream:
     if kind == "log_mel":
-        return log_mel(sound, settings)
-    return mfcc(sound, settings, deltas=deltas)
+        return log_mel(audio, settings)
+    return mfcc(audio, settings, deltas=deltas)
 
 
 def _choose(engine: Engine, device: str | None) -> Engine:
@@ -332,25 +302,25 @@ def _check_options(kind: str, deltas: int, engine: str, jobs: int | None) -> Non
         raise ParameterError(f"jobs is {jobs}", "name at least one, or leave it out")
 
 
-def _check_sound(number: int, sound: AudioStream, settings: MfccSettings, deltas: int) -> None:
+def _check_audio(number: int, audio: AudioStream, settings: MfccSettings, deltas: int) -> None:
     rate_hz = settings.sample_rate_hz
-    if sound.sample_rate_hz != rate_hz:
+    if audio.sample_rate_hz != rate_hz:
         raise ParameterError(
-            f"sound {number} has {sound.sample_rate_hz} samples per second, not {rate_hz}",
+            f"sound {number} has {audio.sample_rate_hz} samples per second, not {rate_hz}",
             f"read it at {rate_hz} Hz",
         )
-    if sound.samples.ndim != 1:
+    if audio.samples.ndim != 1:
         raise ParameterError(
-            f"the samples of sound {number} have shape {sound.samples.shape}",
+            f"the samples of sound {number} have shape {audio.samples.shape}",
             "mix the sound down to one channel",
         )
-    if not np.isfinite(sound.samples).all():
+    if not np.isfinite(audio.samples).all():
         raise ParameterError(
             f"sound {number} is not a number at sample "
-            f"{int(np.argmin(np.isfinite(sound.samples)))}",
+            f"{int(np.argmin(np.isfinite(audio.samples)))}",
             "replace such samples by zeros",
         )
-    n_rows = 1 + len(sound.samples) // settings.hop_length if len(sound.samples) else 0
+    n_rows = 1 + len(audio.samples) // settings.hop_length if len(audio.samples) else 0
     if deltas and n_rows < DELTA_FRAMES:
         raise ParameterError(
             f"deltas need {DELTA_FRAMES} rows; sound {number} gives {n_rows}",

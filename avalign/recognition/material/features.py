@@ -33,18 +33,10 @@ RATE_HZ = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A kind of row that a model may read.
+    """A kind of row that a model may read."""
 
-    Parameters
-    ----------
-    source : str
-        What it is computed from: ``"sound"``, ``"face"`` or ``"text"``.
-    columns : int
-        Numbers in a row.
-    """
-
-    source: str
-    columns: int
+    source: str  # "sound", "face" or "text"
+    columns: int  # numbers in a row
 
 
 FEATURES: Mapping[str, Feature] = {
@@ -56,27 +48,10 @@ FEATURES: Mapping[str, Feature] = {
 
 
 def audio_features(audio: AudioStream, kind: str = "mfcc") -> FeatureStream:
-    """Compute the rows of a sound.
+    """Compute 39 columns of MFCC with deltas, or 80 of log-mel in dB (two rows side by side).
 
-    Parameters
-    ----------
-    audio : AudioStream
-        Sound at 16 kHz; 80 ms or longer for ``"mfcc"``.
-    kind : {"mfcc", "log_mel"}
-        ``"mfcc"``: 13 coefficients with first and second derivatives. ``"log_mel"``: 40
-        bands in dB, two rows side by side, so that a clock of 50 rows per second misses
-        none of them.
-
-    Returns
-    -------
-    FeatureStream
-        39 or 80 columns, 100 rows per second.
-
-    Raises
-    ------
-    ParameterError
-        If the sound is too short, at another rate, or not finite, or there is no such
-        kind.
+    100 rows per second, from audio at 16 kHz. Two rows of log-mel together, so that a clock
+    of 50 rows per second misses none.
     """
     if kind == "mfcc":
         return mfcc(audio, deltas=2)
@@ -86,13 +61,13 @@ def audio_features(audio: AudioStream, kind: str = "mfcc") -> FeatureStream:
 
 
 def audio_features_batch(
-    sounds: Sequence[AudioStream], kind: str = "mfcc", *, device: str | None = None
+    audios: Sequence[AudioStream], kind: str = "mfcc", *, device: str | None = None
 ) -> list[FeatureStream]:
     """Compute the rows of many sounds; on a GPU, all at once.
 
     Parameters
     ----------
-    sounds : sequence of AudioStream
+    audios : sequence of AudioStream
         As for `audio_features`.
     kind : {"mfcc", "log_mel"}
         As for `audio_features`.
@@ -112,11 +87,11 @@ def audio_features_batch(
     from avalign.recognition.material.bulk_features import features_in_bulk
 
     if device is None:
-        return [audio_features(sound, kind) for sound in sounds]
+        return [audio_features(audio, kind) for audio in audios]
     if kind == "mfcc":
-        return features_in_bulk(sounds, deltas=2, device=device)
+        return features_in_bulk(audios, deltas=2, device=device)
     if kind == "log_mel":
-        return [*map(_paired, features_in_bulk(sounds, kind="log_mel", device=device))]
+        return [*map(_paired, features_in_bulk(audios, kind="log_mel", device=device))]
     raise _unknown(kind)
 
 
@@ -131,19 +106,7 @@ def _unknown(kind: str) -> ParameterError:
 
 
 def lip_features(lips: LipStream) -> FeatureStream:
-    """Make rows of normalised lip points, valid where they can be read.
-
-    Parameters
-    ----------
-    lips : LipStream
-        One face.
-
-    Returns
-    -------
-    FeatureStream
-        123 columns, one row per picture; not valid where the face is lost, small or
-        turned away.
-    """
+    """Make 123 columns of normalised lip points, valid where they can be read."""
     readable = usable(lips)
     values = np.where(readable[:, None], lips.values, np.float32(0))
     return FeatureStream(values, lips.times_s, readable, "lips")

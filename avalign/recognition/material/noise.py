@@ -58,18 +58,7 @@ class WhiteNoise:
 
 @dataclass(frozen=True, slots=True)
 class RecordedNoise:
-    """Pieces cut from recordings; a recording that is too short goes round.
-
-    Parameters
-    ----------
-    recordings : sequence of ndarray of shape (N,), float32
-        The recordings, at the sample rate of the utterances.
-
-    Raises
-    ------
-    ParameterError
-        If there is no recording, or one that is silent.
-    """
+    """Pieces cut from recordings at the utterances' rate; a short recording is repeated."""
 
     recordings: Sequence[NDArray[np.float32]]
 
@@ -89,27 +78,10 @@ class RecordedNoise:
 
 @dataclass(frozen=True, slots=True)
 class Babble:
-    """Several people who talk at once, none of them the one who is listened to.
+    """Several other speakers at once, each at the same power.
 
-    Voices are those of other speakers; where a corpus has one speaker only, those of
-    other utterances. Each is brought to the same power before they are added.
-
-    Parameters
-    ----------
-    voices : sequence of ndarray of shape (N,), float32
-        Training utterances.
-    speakers, names : sequence of str
-        Who speaks each of them, and which it is.
-    count : int
-        How many talk at once.
-    fewest : int, optional
-        Draw how many do, from this to `count`, anew for every utterance.
-
-    Raises
-    ------
-    ParameterError
-        If there are fewer than two utterances with sound, two have one name, or there is
-        no such number of voices.
+    Where a corpus has one speaker only, the voices are of other utterances. With `fewest`, the
+    number of voices is drawn from that to `count` for every utterance.
     """
 
     voices: Sequence[NDArray[np.float32]]

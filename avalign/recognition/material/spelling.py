@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from avalign.data import Manifest, ManifestRow
     from avalign.recognition import Alphabet
 
-__all__ = ["spelled_row", "transcripts_of"]
+__all__ = ["spell_row", "spell_transcripts"]
 
 
-def transcripts_of(part: Manifest, alphabet: Alphabet) -> list[Transcript]:
+def spell_transcripts(part: Manifest, alphabet: Alphabet) -> list[Transcript]:
     """Spell the words of all rows.
 
     Parameters
@@ -38,10 +38,10 @@ def transcripts_of(part: Manifest, alphabet: Alphabet) -> list[Transcript]:
     MediaError
         If a transcript cannot be read.
     """
-    return [spelled_row(row, part.name_of(row), alphabet) for row in part.rows]
+    return [spell_row(row, part.name_of(row), alphabet) for row in part.rows]
 
 
-def spelled_row(row: ManifestRow, name: str, alphabet: Alphabet) -> Transcript:
+def spell_row(row: ManifestRow, name: str, alphabet: Alphabet) -> Transcript:
     """Read the words of a row, as the alphabet spells them.
 
     Parameters

@@ -28,10 +28,10 @@ __all__ = [
     "Skipped",
     "Utterance",
     "aligned_sequence",
-    "heard_features",
+    "compute_audio_features",
+    "find_frame_words",
     "load_utterances",
     "utterance_name",
-    "word_rows",
 ]
 
 # Where nobody says.
@@ -48,7 +48,7 @@ class Utterance:
         Which one, for messages; no other has the same.
     speaker : str
         Who speaks.
-    sound : AudioStream or None
+    audio : AudioStream or None
         Its samples at 16 kHz; features are computed after noise was mixed in.
     streams : mapping of str to FeatureStream
         All streams that are not made of the sound, on the picture's clock.
@@ -71,7 +71,7 @@ class Utterance:
 
     name: str
     speaker: str
-    sound: AudioStream | None
+    audio: AudioStream | None
     streams: Mapping[str, FeatureStream]
     rows: int
     alignment: TimeWarp | None = None
@@ -145,7 +145,7 @@ def aligned_sequence(
     streams: Mapping[str, StreamSettings],
     rate_hz: float,
     *,
-    heard: Mapping[str, FeatureStream] | None = None,
+    audio_streams: Mapping[str, FeatureStream] | None = None,
     speed: float = 1.0,
     lag_s: float = 0.0,
     shift_s: float = 0.0,
@@ -160,7 +160,7 @@ def aligned_sequence(
         What the model reads.
     rate_hz : float
         Rows per second.
-    heard : mapping of str to FeatureStream, optional
+    audio_streams : mapping of str to FeatureStream, optional
         Features of its sound, such as with noise in it; by default they are computed.
     speed : float
         Factor by which everything runs faster.
@@ -175,36 +175,40 @@ def aligned_sequence(
         The streams that the utterance has. Its time t is `speed` times t on the
         utterance's clock.
     """
-    if heard is None:
-        (heard,) = heard_features([utterance.sound], streams)
-    heard = dict(heard)
-    shown = dict(utterance.streams)
+    if audio_streams is None:
+        (audio_streams,) = compute_audio_features([utterance.audio], streams)
+    audio_streams = dict(audio_streams)
+    other_streams = dict(utterance.streams)
     warp = utterance.alignment or TimeWarp(np.zeros(1), np.zeros(1))
     if speed != 1.0:
-        heard = {k: replace(s, times_s=s.times_s / speed) for k, s in heard.items()}
-        shown = {k: replace(s, times_s=s.times_s / speed) for k, s in shown.items()}
+        audio_streams = {
+            k: replace(s, times_s=s.times_s / speed) for k, s in audio_streams.items()
+        }
+        other_streams = {
+            k: replace(s, times_s=s.times_s / speed) for k, s in other_streams.items()
+        }
         warp = TimeWarp(warp.reference_s / speed, warp.other_s / speed)
     if lag_s != 0.0:
         warp = TimeWarp(warp.reference_s, warp.other_s - lag_s)
     span_s = None
     if shift_s != 0.0:
-        clocks_s = [warp.inverse.to_other(stream.times_s) for stream in heard.values()]
-        clocks_s += [stream.times_s for stream in shown.values()]
+        clocks_s = [warp.inverse.to_other(stream.times_s) for stream in audio_streams.values()]
+        clocks_s += [stream.times_s for stream in other_streams.values()]
         known_s = np.concatenate(clocks_s)
         span_s = known_s.min() + shift_s, known_s.max() + shift_s
     return from_alignment(
         warp,
-        heard.pop("audio", None),
-        shown.pop("lips", None),
+        audio_streams.pop("audio", None),
+        other_streams.pop("lips", None),
         rate_hz=rate_hz,
-        with_audio=heard,
-        with_picture=shown,
+        with_audio=audio_streams,
+        with_picture=other_streams,
         span_s=span_s,
     )
 
 
-def heard_features(
-    sounds: Sequence[AudioStream | None],
+def compute_audio_features(
+    audios: Sequence[AudioStream | None],
     streams: Mapping[str, StreamSettings],
     *,
     device: str | None = None,
@@ -213,7 +217,7 @@ def heard_features(
 
     Parameters
     ----------
-    sounds : sequence of AudioStream or None
+    audios : sequence of AudioStream or None
         The sounds; None for an utterance without one.
     streams : mapping of str to StreamSettings
         What the model reads.
@@ -225,45 +229,32 @@ def heard_features(
     list of dict of str to FeatureStream
         For each sound its streams, none for None.
     """
-    there = [number for number, sound in enumerate(sounds) if sound is not None]
-    found: list[dict[str, FeatureStream]] = [{} for _ in sounds]
+    present = [number for number, audio in enumerate(audios) if audio is not None]
+    found: list[dict[str, FeatureStream]] = [{} for _ in audios]
     for name, settings in streams.items():
-        if _source(settings) == "sound" and there:
-            heard = [sound for sound in sounds if sound is not None]
-            rows = audio_features_batch(heard, settings.feature, device=device)
-            for number, stream in zip(there, rows, strict=True):
+        if _source(settings) == "sound" and present:
+            audio_streams = [audio for audio in audios if audio is not None]
+            rows = audio_features_batch(audio_streams, settings.feature, device=device)
+            for number, stream in zip(present, rows, strict=True):
                 found[number][name] = stream
     return found
 
 
-def word_rows(
+def find_frame_words(
     utterance: Utterance, times_s: NDArray[np.float64], speed: float = 1.0
 ) -> NDArray[np.int64]:
-    """Say which word is said in each row.
+    """Find the word of each row: int64 [T], from 1.
 
-    Parameters
-    ----------
-    utterance : Utterance
-        Whose words.
-    times_s : ndarray of shape (T,), float64
-        Clock of an `aligned_sequence`.
-    speed : float
-        The speed it was given.
-
-    Returns
-    -------
-    ndarray of shape (T,), int64
-        Number of the word, from 1; 0 in silence; -1 everywhere where nobody says when
-        the words are said.
+    0 in silence; -1 everywhere where no times of words are known.
     """
     if utterance.words is None:
         return np.full(len(times_s), NO_LABEL)
-    heard_s = times_s * speed
+    audio_s = times_s * speed
     if utterance.alignment is not None:
-        heard_s = utterance.alignment.to_other(heard_s)
+        audio_s = utterance.alignment.to_other(audio_s)
     rows = np.zeros(len(times_s), np.int64)
     for start_s, end_s, number in utterance.words:
-        rows[(heard_s >= start_s) & (heard_s < end_s)] = number
+        rows[(audio_s >= start_s) & (audio_s < end_s)] = number
     return rows
 
 
@@ -280,11 +271,11 @@ def _utterance(
         if _source(settings) == "text" and (transcript := row_transcript(row)) is not None:
             clock_s = np.arange(0.0, clip.audio.start_s + clip.audio.duration_s, 0.02)
             found[stream] = transcript_stream(transcript, clock_s)
-    has_sound = any(_source(settings) == "sound" for settings in streams.values())
-    sound = clip.audio if has_sound and len(clip.audio.samples) else None
-    if sound is None and not any(stream.valid.any() for stream in found.values()):
+    reads_audio = any(_source(settings) == "sound" for settings in streams.values())
+    audio = clip.audio if reads_audio and len(clip.audio.samples) else None
+    if audio is None and not any(stream.valid.any() for stream in found.values()):
         raise ParameterError(f"{name} has none of the streams {', '.join(streams)}")
-    utterance = Utterance(name, row.speaker, sound, found, 0)
+    utterance = Utterance(name, row.speaker, audio, found, 0)
     # What is too short for features is told now, not in the middle of an epoch.
     return replace(utterance, rows=len(aligned_sequence(utterance, streams, RATE_HZ)))
 

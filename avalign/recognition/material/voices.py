@@ -60,7 +60,7 @@ def training_noises(
     ParameterError
         If a recording is silent.
     """
-    if not any(one.sound is not None for one in corpus):
+    if not any(one.audio is not None for one in corpus):
         return []
     noises: list[Noise] = [WhiteNoise()]
     if (babble := training_babble(corpus, voices, fewest=1)) is not None:
@@ -90,41 +90,19 @@ def training_babble(
     Babble or None
         None where there are fewer than two utterances with sound.
     """
-    heard = [
-        (one.sound.samples, one.speaker, one.name)
+    voices_of_rows = [
+        (one.audio.samples, one.speaker, one.name)
         for one in corpus
-        if one.sound is not None and one.sound.samples.any()
+        if one.audio is not None and one.audio.samples.any()
     ]
-    if len(heard) < 2:
+    if len(voices_of_rows) < 2:
         return None
-    samples, speakers, names = zip(*heard, strict=True)
+    samples, speakers, names = zip(*voices_of_rows, strict=True)
     return Babble(samples, speakers, names, voices, fewest)
 
 
 def noise_by_name(noise: str | os.PathLike[str], manifest: Manifest, *, seed: int = 0) -> Noise:
-    """Make the noise to test in.
-
-    Parameters
-    ----------
-    noise : str or path-like
-        ``"babble"``, ``"white"``, or a file.
-    manifest : Manifest
-        Its rows of the split ``train`` are the voices of the babble.
-    seed : int
-        Which of them, where there are many.
-
-    Returns
-    -------
-    Noise
-        The noise.
-
-    Raises
-    ------
-    ParameterError
-        If there are no two training clips with sound, or the file is silent.
-    MediaError, NoAudioError
-        If a file cannot be read.
-    """
+    """Make ``"babble"`` of the training rows, ``"white"`` noise, or noise from a file."""
     if noise == "white":
         return WhiteNoise()
     if noise != "babble":
@@ -132,14 +110,14 @@ def noise_by_name(noise: str | os.PathLike[str], manifest: Manifest, *, seed: in
     rows = [row for row in manifest if row.split == "train"]
     order = np.random.default_rng(seed).permutation(len(rows))[:_VOICE_CLIPS]
     voices, speakers, names = [], [], []
-    for place in sorted(order.tolist()):
-        row = rows[place]
+    for index in sorted(order.tolist()):
+        row = rows[index]
         try:
-            sound = _cut(read_audio(row.audio or row.path), row)
+            audio = _cut(read_audio(row.audio or row.path), row)
         except AvalignError:
             continue  # one voice less
-        if sound.samples.any():
-            voices.append(sound.samples)
+        if audio.samples.any():
+            voices.append(audio.samples)
             speakers.append(row.speaker)
             names.append(utterance_name(manifest, row))
     if len(voices) < 2:
@@ -151,11 +129,11 @@ def noise_by_name(noise: str | os.PathLike[str], manifest: Manifest, *, seed: in
     return Babble(voices, speakers, names, TEST_VOICES)
 
 
-def _cut(sound: AudioStream, row: ManifestRow) -> AudioStream:
+def _cut(audio: AudioStream, row: ManifestRow) -> AudioStream:
     if row.start_s is None and row.end_s is None:
-        return sound
-    first = max(0, round(((row.start_s or 0.0) - sound.start_s) * sound.sample_rate_hz))
-    last = len(sound.samples)
+        return audio
+    first = max(0, round(((row.start_s or 0.0) - audio.start_s) * audio.sample_rate_hz))
+    last = len(audio.samples)
     if row.end_s is not None:
-        last = max(first, round((row.end_s - sound.start_s) * sound.sample_rate_hz))
-    return replace(sound, samples=sound.samples[first:last])
+        last = max(first, round((row.end_s - audio.start_s) * audio.sample_rate_hz))
+    return replace(audio, samples=audio.samples[first:last])

@@ -11,9 +11,9 @@ import numpy as np
 from avalign.recognition.metrics.result import (
     Metrics,
     check_errors,
+    check_numbers,
     check_pairs,
-    numbers,
-    share,
+    ratio,
 )
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def lag_errors(true_s: ArrayLike, measured_s: ArrayLike) -> LagErrors:
     ParameterError
         If there are none, shapes differ, or one is not finite.
     """
-    true, measured = numbers(true_s, "true_s"), numbers(measured_s, "measured_s")
+    true, measured = check_numbers(true_s, "true_s"), check_numbers(measured_s, "measured_s")
     check_pairs("lags", len(true), len(measured))
     errors_ms = (measured - true) * 1000
     absolute_ms = np.abs(errors_ms)
@@ -100,10 +100,10 @@ def fusion_gain(fused_error: float, single_errors: Sequence[float]) -> float | N
     ParameterError
         If an error is negative or not finite, or there is no single stream.
     """
-    singles = numbers(single_errors, "single_errors")
+    singles = check_numbers(single_errors, "single_errors")
     check_errors(fused_error, *singles.tolist())
     best = float(singles.min())
-    return share(best - fused_error, best)
+    return ratio(best - fused_error, best)
 
 
 def recovery_ratio(

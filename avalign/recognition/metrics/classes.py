@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.recognition.metrics.result import Metrics, check_pairs, share
+from avalign.recognition.metrics.result import Metrics, check_pairs, ratio
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -101,16 +101,16 @@ def classification_metrics(
     confusion = np.zeros((len(names), len(names)), np.int64)
     np.add.at(confusion, (true, answered), 1)
     hits, occurs, given = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    seen = (occurs + given) > 0
-    precision = [share(hit, n) for hit, n in zip(hits, given, strict=True)]
-    recall = [share(hit, n) for hit, n in zip(hits, occurs, strict=True)]
-    f1 = [share(2 * hit, n) for hit, n in zip(hits, occurs + given, strict=True)]
+    occurring = (occurs + given) > 0
+    precision = [ratio(hit, n) for hit, n in zip(hits, given, strict=True)]
+    recall = [ratio(hit, n) for hit, n in zip(hits, occurs, strict=True)]
+    f1 = [ratio(2 * hit, n) for hit, n in zip(hits, occurs + given, strict=True)]
     return ClassificationMetrics(
         accuracy=float(hits.sum() / len(true)),
         unweighted_average_recall=_mean(recall, occurs > 0),
-        macro_precision=_mean(precision, seen),
-        macro_recall=_mean(recall, seen),
-        macro_f1=_mean(f1, seen),
+        macro_precision=_mean(precision, occurring),
+        macro_recall=_mean(recall, occurring),
+        macro_f1=_mean(f1, occurring),
         auc=None if scores is None else _macro_auc(true, _check_scores(scores, truth, names)),
         precision=dict(zip(names, precision, strict=True)),
         recall=dict(zip(names, recall, strict=True)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.recognition.metrics.result import Metrics, check_pairs, numbers, share
+from avalign.recognition.metrics.result import Metrics, check_numbers, check_pairs, ratio
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -56,7 +56,7 @@ def regression_metrics(truth: ArrayLike, answers: ArrayLike) -> RegressionMetric
     ParameterError
         If there are none, shapes differ, or one is not finite.
     """
-    true, answered = numbers(truth, "truth"), numbers(answers, "answers")
+    true, answered = check_numbers(truth, "truth"), check_numbers(answers, "answers")
     check_pairs("numbers", len(true), len(answered))
     errors = answered - true
     spread = true.var() + answered.var() + (true.mean() - answered.mean()) ** 2
@@ -64,6 +64,6 @@ def regression_metrics(truth: ArrayLike, answers: ArrayLike) -> RegressionMetric
     return RegressionMetrics(
         mean_absolute_error=float(np.abs(errors).mean()),
         root_mean_squared_error=math.sqrt(float((errors**2).mean())),
-        concordance=share(2 * covariance, spread),
+        concordance=ratio(2 * covariance, spread),
         n_items=len(true),
     )

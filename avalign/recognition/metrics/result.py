@@ -13,7 +13,7 @@ from avalign.errors import ParameterError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Metrics", "check_errors", "check_pairs", "numbers", "share"]
+__all__ = ["Metrics", "check_errors", "check_numbers", "check_pairs", "ratio"]
 
 
 class Metrics:
@@ -22,73 +22,25 @@ class Metrics:
     __slots__ = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Turn the result into plain values that JSON can hold.
-
-        Returns
-        -------
-        dict
-            One entry per field.
-        """
+        """Turn the result into plain values that JSON can hold, one per field."""
         return asdict(self)  # type: ignore[call-overload]
 
 
 def check_errors(*errors: float) -> None:
-    """Refuse what is no error rate.
-
-    Parameters
-    ----------
-    *errors : float
-        Errors of systems.
-
-    Raises
-    ------
-    ParameterError
-        If one is negative or not finite.
-    """
+    """Refuse error rates that are negative or not finite."""
     for error in errors:
         if not (math.isfinite(error) and error >= 0):
             raise ParameterError(f"an error is {error}", "errors are 0 or more")
 
 
 def check_pairs(what: str, n_true: int, n_found: int) -> None:
-    """Refuse answers that are not as many as the truths.
-
-    Parameters
-    ----------
-    what : str
-        What they are, in the plural.
-    n_true, n_found : int
-        How many there are of each.
-
-    Raises
-    ------
-    ParameterError
-        If the numbers differ.
-    """
+    """Refuse answers that are not as many as the truths."""
     if n_true != n_found:
         raise ParameterError(f"{n_true} true {what} against {n_found}", "pass them in pairs")
 
 
-def numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Check one row of numbers.
-
-    Parameters
-    ----------
-    values : array-like of shape (N,)
-        The numbers.
-    name : str
-        What the caller calls them.
-
-    Returns
-    -------
-    ndarray of shape (N,), float64
-        The numbers.
-
-    Raises
-    ------
-    ParameterError
-        If there are none, or one is not finite.
-    """
+def check_numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Check finite numbers [N], at least one: float64 [N]."""
     checked = np.asarray(values, np.float64)
     if checked.ndim != 1 or not checked.size or not np.isfinite(checked).all():
         raise ParameterError(
@@ -98,17 +50,6 @@ def numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return checked
 
 
-def share(part: float, whole: float) -> float | None:
-    """Divide, where that is defined.
-
-    Parameters
-    ----------
-    part, whole : float
-        Two amounts.
-
-    Returns
-    -------
-    float or None
-        Part of the whole; None where the whole is 0.
-    """
+def ratio(part: float, whole: float) -> float | None:
+    """Divide; None where the whole is 0."""
     return float(part / whole) if whole else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import ParameterError, import_guard
-from avalign.recognition.metrics.result import Metrics, check_pairs, share
+from avalign.recognition.metrics.result import Metrics, check_pairs, ratio
 
 if TYPE_CHECKING:
     from avalign.transcript import Transcript
@@ -87,12 +87,12 @@ def speech_errors(truth: Sequence[str], recognised: Sequence[str]) -> SpeechErro
     n_words = sum(len(text.split()) for text in true)
     n_wrong = sum(a != b for a, b in zip(true, found, strict=True))
     return SpeechErrors(
-        word_error_rate=share(sum(counts.values()), n_words),
-        character_error_rate=share(character_errors, sum(map(len, true))),
+        word_error_rate=ratio(sum(counts.values()), n_words),
+        character_error_rate=ratio(character_errors, sum(map(len, true))),
         **counts,
         n_words=n_words,
         n_sentences=len(true),
-        sentence_error_rate=share(n_wrong, len(true)),
+        sentence_error_rate=ratio(n_wrong, len(true)),
     )
 
 

@@ -6,10 +6,10 @@ import torch
 
 from avalign.errors import ParameterError
 
-__all__ = ["device_named"]
+__all__ = ["find_device"]
 
 
-def device_named(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
     """Find a device.
 
     Parameters

@@ -26,13 +26,7 @@ _SMALLEST_SCALE = 1e-4
 
 
 class Standardisation(nn.Module):
-    """Centre, rotate and scale rows with what was measured on the training data.
-
-    Parameters
-    ----------
-    settings : StreamSettings
-        Columns, components, and whether each clip is centred by its own mean.
-    """
+    """Centre, rotate and scale rows with what was measured on the training data."""
 
     mean: Tensor
     scale: Tensor
@@ -49,14 +43,7 @@ class Standardisation(nn.Module):
 
     @torch.no_grad()
     def fit(self, clips: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Measure mean, scale and principal components.
-
-        Parameters
-        ----------
-        clips : iterable of (Tensor of shape (T, D), Tensor of shape (T,), bool)
-            Rows of the training clips, and which of them count. Without any, nothing
-            changes.
-        """
+        """Measure mean, scale and principal components of valid rows ([T, D], bool [T])."""
         width = self.settings.columns
         count, total = 0, torch.zeros(width, dtype=torch.float64)
         products = torch.zeros(width, width, dtype=torch.float64)
@@ -89,20 +76,7 @@ class Standardisation(nn.Module):
         self.scale.copy_(1.0 / deviation.clamp(min=_SMALLEST_SCALE))
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
-        """Standardise.
-
-        Parameters
-        ----------
-        values : Tensor of shape (B, T, D)
-            Rows.
-        mask : Tensor of shape (B, T), bool
-            True where a row is valid.
-
-        Returns
-        -------
-        Tensor of shape (B, T, K)
-            Rows of about unit scale; zeros where the mask is False.
-        """
+        """Standardise [B, T, D] to [B, T, K]; zeros where the mask is False."""
         # First to small numbers: faint components would magnify the rounding of large ones.
         rows = zero_masked(values - self.mean, mask)
         if self.settings.centre:
@@ -113,15 +87,7 @@ class Standardisation(nn.Module):
 
 
 class BidirectionalGRU(nn.Module):
-    """A recurrent layer each way, which padding cannot reach.
-
-    Parameters
-    ----------
-    width : int
-        Numbers in a row.
-    units : int
-        Units per direction.
-    """
+    """A recurrent layer each way, which padding cannot reach."""
 
     def __init__(self, width: int, units: int) -> None:
         super().__init__()
@@ -129,42 +95,17 @@ class BidirectionalGRU(nn.Module):
         self.backwards = nn.GRU(width, units, batch_first=True)
 
     def forward(self, rows: Tensor, lengths: Tensor) -> Tensor:
-        """Read the rows both ways.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (B, T, D)
-            Rows.
-        lengths : Tensor of shape (B,), int64
-            Rows of each item, without padding.
-
-        Returns
-        -------
-        Tensor of shape (B, T, 2 * units)
-            Both directions side by side.
-        """
-        places = torch.arange(rows.shape[1], device=rows.device)
-        mirrored = lengths[:, None] - 1 - places
-        mirrored = torch.where(mirrored >= 0, mirrored, places)
+        """Read rows [B, T, D] both ways, side by side: [B, T, 2 * units]."""
+        indices = torch.arange(rows.shape[1], device=rows.device)
+        mirrored = lengths[:, None] - 1 - indices
+        mirrored = torch.where(mirrored >= 0, mirrored, indices)
         ahead = run_recurrent(self.forwards, rows)
         back = run_recurrent(self.backwards, _take(rows, mirrored))
         return torch.cat([ahead, _take(back, mirrored)], dim=-1)
 
 
 class StreamEncoder(nn.Module):
-    """Standardisation, two convolutions over time, a recurrent layer.
-
-    Parameters
-    ----------
-    settings : StreamSettings
-        How the stream is read.
-    units : int
-        Units per direction; rows that come out are twice as wide.
-    dropout : float
-        Share of values dropped in training.
-    stride : int
-        Rows that become one.
-    """
+    """Standardisation, two convolutions over time, a recurrent layer."""
 
     def __init__(
         self, settings: StreamSettings, units: int, dropout: float, stride: int
@@ -182,24 +123,7 @@ class StreamEncoder(nn.Module):
     def forward(
         self, values: Tensor, mask: Tensor, coarse_mask: Tensor, coarse_lengths: Tensor
     ) -> Tensor:
-        """Encode a stream.
-
-        Parameters
-        ----------
-        values : Tensor of shape (B, T, D)
-            Rows as extracted.
-        mask : Tensor of shape (B, T), bool
-            True where a row is valid.
-        coarse_mask : Tensor of shape (B, T / stride), bool
-            The same of the rows that come out.
-        coarse_lengths : Tensor of shape (B,), int64
-            Rows that come out of each item, without padding.
-
-        Returns
-        -------
-        Tensor of shape (B, T / stride, 2 * units)
-            Encoded rows; zeros where the mask is False.
-        """
+        """Encode [B, T, D] to [B, T / stride, 2 * units]; zeros outside `coarse_mask`."""
         rows = self.standardise(values, mask)
         if self.training and self.settings.noise:
             rows = zero_masked(self._disturbed(rows), mask)
@@ -211,11 +135,7 @@ class StreamEncoder(nn.Module):
         return zero_masked(encoded, coarse_mask)
 
     def _padded(self, rows: Tensor) -> Tensor:
-        """Add what the strided convolution reads beyond the ends, and no more.
-
-        So the rows that come out are `stride` times fewer by plain division, which the
-        export to ONNX can follow at any length.
-        """
+        """Pad so that plain division by `stride` gives the rows, as ONNX export needs."""
         after = max(0, _KERNEL // 2 + 1 - self.stride) + (-rows.shape[1] % self.stride)
         return nn.functional.pad(rows, (0, 0, _KERNEL // 2, after))
 
@@ -239,6 +159,6 @@ def _velocity(rows: Tensor, mask: Tensor) -> Tensor:
     return zero_masked(change, both & mask)
 
 
-def _take(rows: Tensor, places: Tensor) -> Tensor:
+def _take(rows: Tensor, indices: Tensor) -> Tensor:
     """Rows of each item in the order of its places."""
-    return rows.gather(1, places[..., None].expand(-1, -1, rows.shape[2]))
+    return rows.gather(1, indices[..., None].expand(-1, -1, rows.shape[2]))

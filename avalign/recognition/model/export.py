@@ -45,46 +45,22 @@ _SMALLEST_WEIGHT = 1024
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far answers of a file are from those of torch.
+    """How far answers of a file are from those of torch, on random input of three lengths."""
 
-    Parameters
-    ----------
-    largest_difference : float
-        Of the probabilities that the heads tell, over all rows and streams given, on random
-        input at three lengths; of ``values``, the difference itself, or as a share of what
-        is above 1.
-    same_answers : float
-        Share of rows and items with the same likeliest label.
-    """
-
-    largest_difference: float
-    same_answers: float
+    largest_difference: float  # of probabilities; of values, relative above 1
+    same_answers: float  # fraction of rows and items with the same likeliest label
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What was written.
-
-    Parameters
-    ----------
-    path, settings_path : Path
-        The ONNX file, and the JSON beside it.
-    size_bytes : int
-        Of the file.
-    torch_bytes : int
-        Of the weights in torch.
-    parity : Parity
-        Of the file.
-    int8 : bool
-        Whether weights are 8-bit integers.
-    """
+    """What was written, and how close it is."""
 
     path: Path
-    settings_path: Path
+    settings_path: Path  # the JSON beside it
     size_bytes: int
-    torch_bytes: int
+    torch_bytes: int  # of the weights in torch
     parity: Parity
-    int8: bool
+    int8: bool  # whether weights are 8-bit integers
 
 
 def export_model(
@@ -312,8 +288,8 @@ def _without_advice() -> Iterator[None]:
 def _quantise(path: Path) -> None:
     """Turn large weights into 8-bit integers, in place.
 
-    Products of matrices are computed with integers; recurrent layers and convolutions, for
-    which there are no such kernels, store integers and compute with floats.
+    Matrix products are computed with integers; recurrent layers and convolutions have no such
+    kernels: they store integers and compute with floats.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic

@@ -27,25 +27,11 @@ _FARTHEST = 5.0
 
 
 class StatisticsPooling(nn.Module):
-    """Mean and standard deviation over time, standardised, to a row of a given width.
+    """Mean and standard deviation over time, standardised and projected to `width`.
 
-    Emotion shows in how high, how wide and how lively a mouth or a voice is over a clip.
-    A few numbers say so, and few clips teach them, of other people too; a recurrent layer
-    would have to find them by itself first, and learns the actors instead.
-
-    Parameters
-    ----------
-    settings : StreamSettings
-        Columns. Where each clip is centred by its own mean, only deviations are read.
-    width : int
-        Numbers that come out.
-    dropout : float
-        Share of the statistics, and of what comes out, dropped in training.
-
-    References
-    ----------
-    .. [1] D. Snyder, D. Garcia-Romero, G. Sell, D. Povey and S. Khudanpur, "X-vectors:
-       robust DNN embeddings for speaker recognition", ICASSP 2018.
+    Few clips suffice to learn from them. Where each clip is centred by its own mean, only
+    deviations are read. Source: D. Snyder et al., "X-vectors: robust DNN embeddings for speaker
+    recognition", ICASSP 2018.
     """
 
     mean: Tensor
@@ -62,14 +48,7 @@ class StatisticsPooling(nn.Module):
 
     @torch.no_grad()
     def fit(self, clips: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Measure how the statistics differ among clips.
-
-        Parameters
-        ----------
-        clips : iterable of (Tensor of shape (T, D), Tensor of shape (T,), bool)
-            Rows of the training clips, and which of them count. Without any, nothing
-            changes.
-        """
+        """Measure how the statistics differ among clips ([T, D], bool [T])."""
         found = [
             self.statistics(values[None], valid[None])[0]
             for values, valid in clips
@@ -85,40 +64,14 @@ class StatisticsPooling(nn.Module):
         )
 
     def statistics(self, values: Tensor, mask: Tensor) -> Tensor:
-        """Measure mean and standard deviation over time.
-
-        Parameters
-        ----------
-        values : Tensor of shape (B, T, D)
-            Rows as extracted.
-        mask : Tensor of shape (B, T), bool
-            True where a row is valid.
-
-        Returns
-        -------
-        Tensor of shape (B, 2 * D) or (B, D)
-            Means, if they count, and deviations; near 0 where no row is valid.
-        """
+        """Compute means, if they count, and deviations over time: [B, 2 * D] or [B, D]."""
         mean = masked_mean(values, mask)
         variance = masked_mean((values - mean[:, None]).square(), mask)
         deviation = variance.clamp(min=_SMALLEST_VARIANCE).sqrt()
         return deviation if self.centre else torch.cat([mean, deviation], dim=-1)
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
-        """Summarise each item.
-
-        Parameters
-        ----------
-        values : Tensor of shape (B, T, D)
-            Rows as extracted.
-        mask : Tensor of shape (B, T), bool
-            True where a row is valid.
-
-        Returns
-        -------
-        Tensor of shape (B, width)
-            A row per item; zeros where no row is valid.
-        """
+        """Summarise [B, T, D] as [B, width]; zeros where no row is valid."""
         standard = (self.statistics(values, mask) - self.mean) * self.scale
         read = self.project(self.dropout(standard.clamp(-_FARTHEST, _FARTHEST)))
         return self.dropout(nn.functional.gelu(read)) * mask.any(dim=1, keepdim=True)

@@ -32,28 +32,13 @@ __all__ = ["Answers", "Recognition", "Recognizer"]
 
 @dataclass(frozen=True)
 class Recognition:
-    """Everything a recogniser tells of a batch.
+    """Everything that a recogniser gives for a batch."""
 
-    Attributes
-    ----------
-    answers : Answers
-        What all streams together say.
-    lengths : Tensor of shape (B,), int64
-        Rows of each item, up to the last in which any stream is valid.
-    fusion : FusionOutput
-        What the fusion gave: weights of the streams, attention, its own losses. It has
-        one row for every `stride` rows of the model.
-    unimodal : dict of str to Answers
-        What each stream says on its own, where the model has such heads.
-    present : dict of str to Tensor of shape (B,), bool
-        Which items have the stream.
-    """
-
-    answers: Answers
-    lengths: Tensor
-    fusion: FusionOutput
-    unimodal: dict[str, Answers]
-    present: dict[str, Tensor]
+    answers: Answers  # of all streams together
+    lengths: Tensor  # int64 [B], rows up to the last valid one of any stream
+    fusion: FusionOutput  # one row for every `stride` rows of the model
+    unimodal: dict[str, Answers]  # of each stream alone, where the model has such heads
+    present: dict[str, Tensor]  # bool [B] for each stream
 
 
 class Recognizer(nn.Module):

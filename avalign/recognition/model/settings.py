@@ -241,18 +241,7 @@ class RecognizerSettings:
 
 
 def settings_digest(text: str) -> str:
-    """Hash settings as they were written, so that fields added since do not matter.
-
-    Parameters
-    ----------
-    text : str
-        What `RecognizerSettings.to_json` wrote, however it is indented.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits.
-    """
+    """Hash settings as they were written, so that fields added since do not matter."""
     written = json.dumps(parse_json(text), indent=1, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(written.encode()).hexdigest()[:32]
 

@@ -1,10 +1,16 @@
+from .balance import BalanceReport as BalanceReport
+from .balance import balance_report as balance_report
+from .balance import unimodal_losses as unimodal_losses
 from .distributed import choose_device as choose_device
+from .distributed import processes as processes
 from .emotion import fit_emotion as fit_emotion
 from .emotion import labelled_utterances as labelled_utterances
 from .emotion import settle_classes as settle_classes
 from .emotion import train_emotion as train_emotion
 from .emotion import with_targets as with_targets
 from .folds import cross_validate_emotion as cross_validate_emotion
+from .objective import LossWeights as LossWeights
+from .objective import Objective as Objective
 from .objective import task_losses as task_losses
 from .plans import LoopPlan as LoopPlan
 from .plans import RecognizerPlan as RecognizerPlan

@@ -79,18 +79,10 @@ def unimodal_losses(
 
 @dataclass(frozen=True, slots=True)
 class StreamBalance:
-    """How one stream fares.
+    """How much the joint loss learns from one stream."""
 
-    Parameters
-    ----------
-    unimodal_loss : float
-        Its loss alone; NaN for a stream that nobody has.
-    gradient_share : float
-        Share of the pull of the joint loss, 0 to 1; the shares sum to 1.
-    """
-
-    unimodal_loss: float
-    gradient_share: float
+    unimodal_loss: float  # of the stream alone; NaN where nobody has it
+    gradient_share: float  # of all gradients, 0 to 1; they sum to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +180,14 @@ def balance_report(
         {
             name: StreamBalance(
                 float(alone[name]) if name in alone else float("nan"),
-                share / total if total > 0 else 0.0,
+                fraction / total if total > 0 else 0.0,
             )
-            for name, share in pull.items()
+            for name, fraction in pull.items()
         },
         float(joint.detach()),
         ratio,
         most if ratio > limit else None,
-        tuple(name for name, share in pull.items() if share * limit < pull[most]),
+        tuple(name for name, fraction in pull.items() if fraction * limit < pull[most]),
     )
 
 

@@ -24,34 +24,17 @@ _MODEL, _OPTIMIZER = "model.", "optimizer."
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run has come.
-
-    Parameters
-    ----------
-    epoch, batch : int
-        The next batch: its epoch and its number in it, from 0.
-    step : int
-        Batches learnt from so far.
-    sums : dict of str to float
-        Parts of the loss, added up over this epoch's batches so far.
-    best_score : float
-        Lowest score on dev so far.
-    best_epoch : int
-        Epoch of that score; -1 before the first.
-    finished : bool
-        Whether the run is over.
-    curves : list of dict
-        One row of numbers per epoch.
-    """
+    """How far a run has come."""
 
     epoch: int = 0
-    batch: int = 0
-    step: int = 0
+    batch: int = 0  # the next one in the epoch, from 0
+    step: int = 0  # batches learnt from so far
+    # parts of the loss, added up over this epoch
     sums: dict[str, float] = field(default_factory=dict)
-    best_score: float = float("inf")
-    best_epoch: int = -1
+    best_score: float = float("inf")  # lowest on dev so far
+    best_epoch: int = -1  # -1 before the first
     finished: bool = False
-    curves: list[dict[str, float]] = field(default_factory=list)
+    curves: list[dict[str, float]] = field(default_factory=list)  # one row of numbers per epoch
 
 
 def save_checkpoint(
@@ -62,32 +45,13 @@ def save_checkpoint(
     progress: Progress,
     run: Mapping[str, Any],
 ) -> None:
-    """Write a checkpoint in place of the one before.
-
-    Parameters
-    ----------
-    path : Path
-        A ``.safetensors`` file.
-    model, optimizer : nn.Module, Optimizer
-        What is trained, and what trains it.
-    scaler : mapping
-        State of the loss scaling; empty without one.
-    progress : Progress
-        How far the run has come.
-    run : mapping
-        What makes the run this one: it cannot go on as another.
-
-    Raises
-    ------
-    MediaError
-        If the file cannot be written.
-    """
+    """Write a checkpoint in place of the one before; only the same `run` may resume it."""
     from safetensors.torch import save_file
 
     tensors = {_MODEL + name: value for name, value in model.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"{_OPTIMIZER}{number}.{name}": value for name, value in state.items()}
-    told = {
+    facts = {
         "progress": {name: getattr(progress, name) for name in Progress.__slots__},
         "run": run,
         "scaler": scaler,
@@ -96,38 +60,14 @@ def save_checkpoint(
         save_file(
             {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
             temporary,
-            {"checkpoint": json.dumps(told)},
+            {"checkpoint": json.dumps(facts)},
         )
 
 
 def load_checkpoint(
     path: Path, model: nn.Module, optimizer: Optimizer, run: Mapping[str, Any]
 ) -> tuple[Progress, dict[str, Any]]:
-    """Go back to a checkpoint.
-
-    Parameters
-    ----------
-    path : Path
-        What `save_checkpoint` wrote.
-    model, optimizer : nn.Module, Optimizer
-        They get the state they had.
-    run : mapping
-        What makes the run this one.
-
-    Returns
-    -------
-    progress : Progress
-        How far the run had come.
-    scaler : dict
-        State of the loss scaling.
-
-    Raises
-    ------
-    MediaError
-        If the file is missing, damaged, or holds arrays of other shapes.
-    ParameterError
-        If it belongs to a run with other settings or other data.
-    """
+    """Restore model and optimizer; return the progress and the state of the loss scaling."""
     hint = "start anew with -y"
     with open_safetensors(path, framework="pt", largest_bytes=_LARGEST_BYTES, hint=hint) as (
         file,
@@ -136,9 +76,9 @@ def load_checkpoint(
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     try:
         # The best score is infinite until there is one.
-        told = parse_json(metadata["checkpoint"], infinite=True)
-        _check_run(path, told["run"], run)
-        progress = _progress(told["progress"])
+        facts = parse_json(metadata["checkpoint"], infinite=True)
+        _check_run(path, facts["run"], run)
+        progress = _progress(facts["progress"])
         model.load_state_dict(
             {
                 name.removeprefix(_MODEL): tensor
@@ -150,7 +90,7 @@ def load_checkpoint(
         state["state"] = _optimizer_state(tensors)
         _check_optimizer(state["state"], optimizer)
         optimizer.load_state_dict(state)
-        return progress, dict(told["scaler"])
+        return progress, dict(facts["scaler"])
     except ParameterError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:

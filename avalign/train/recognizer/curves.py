@@ -19,20 +19,7 @@ CURVES_NAME = "curves.csv"
 
 
 def write_curves(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Write one line per epoch; numbers that an epoch lacks are empty.
-
-    Parameters
-    ----------
-    path : Path
-        The file; it is replaced.
-    rows : sequence of mapping of str to float
-        The epochs; ``"epoch"`` counts them from 1.
-
-    Raises
-    ------
-    MediaError
-        If it cannot be written.
-    """
+    """Write one line per epoch; numbers that an epoch lacks are empty."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     with (
         atomic_output(path, overwrite=True) as temporary,
@@ -44,20 +31,7 @@ def write_curves(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
 
 
 class EventWriter:
-    """Writes rows for TensorBoard; a context manager.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the run; events go to ``events`` in it.
-    wanted : bool
-        Whether anything is to be written at all.
-
-    Raises
-    ------
-    MissingDependencyError
-        If it is wanted and TensorBoard does not load.
-    """
+    """Writes rows for TensorBoard, if `wanted`, into ``events``; a context manager."""
 
     def __init__(self, folder: Path, wanted: bool) -> None:
         self._writer: Any = None
@@ -71,13 +45,7 @@ class EventWriter:
         self._writer = SummaryWriter(str(folder / "events"))
 
     def write(self, row: Mapping[str, float]) -> None:
-        """Write the numbers of an epoch.
-
-        Parameters
-        ----------
-        row : mapping of str to float
-            The numbers, ``"epoch"`` among them.
-        """
+        """Write the numbers of an epoch, ``"epoch"`` among them."""
         if self._writer is not None:
             for name, value in row.items():
                 self._writer.add_scalar(name, value, int(row["epoch"]))

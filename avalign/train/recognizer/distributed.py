@@ -24,21 +24,11 @@ _LONGEST_WAIT = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """The processes that train one model.
+    """The processes that train one model."""
 
-    Parameters
-    ----------
-    rank : int
-        Number of this one, from 0; the first one writes files.
-    count : int
-        How many there are.
-    device : torch.device
-        Where this one computes.
-    """
-
-    rank: int
+    rank: int  # of this one, from 0; the first writes files
     count: int
-    device: torch.device
+    device: torch.device  # where this one computes
 
     @property
     def writes(self) -> bool:
@@ -46,36 +36,14 @@ class Processes:
         return self.rank == 0
 
     def wrap(self, objective: nn.Module) -> nn.Module:
-        """Let gradients be averaged over the processes.
-
-        Parameters
-        ----------
-        objective : nn.Module
-            What is trained, on `device`.
-
-        Returns
-        -------
-        nn.Module
-            The same, or around it what averages.
-        """
+        """Let gradients be averaged over the processes."""
         if self.count == 1:
             return objective
         # Heads of streams that a whole batch lacks take no part in its loss.
         return nn.parallel.DistributedDataParallel(objective, find_unused_parameters=True)
 
     def total(self, numbers: Mapping[str, float]) -> dict[str, float]:
-        """Add numbers up over all processes.
-
-        Parameters
-        ----------
-        numbers : mapping of str to float
-            This process's, under the same names everywhere.
-
-        Returns
-        -------
-        dict of str to float
-            The sums.
-        """
+        """Add numbers up over all processes, under the same names everywhere."""
         if self.count == 1:
             return dict(numbers)
         sums = torch.tensor(
@@ -92,18 +60,7 @@ class Processes:
             distributed.barrier()
 
     def from_first(self, numbers: Mapping[str, float] | None) -> dict[str, float]:
-        """Give every process what the first one found.
-
-        Parameters
-        ----------
-        numbers : mapping of str to float or None
-            What was found; ignored in the other processes.
-
-        Returns
-        -------
-        dict of str to float
-            The first process's numbers.
-        """
+        """Give every process the numbers of the first one."""
         found = [dict(numbers) if numbers is not None else {}]
         if self.count > 1:
             distributed.broadcast_object_list(found, src=0, device=self.device)
@@ -111,13 +68,7 @@ class Processes:
 
 
 def is_first_process() -> bool:
-    """Tell whether this process is the one that writes files, of those ``torchrun`` started.
-
-    Returns
-    -------
-    bool
-        Whether it is; also where there is just one.
-    """
+    """Tell whether this process writes files, of those that ``torchrun`` started."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
@@ -177,10 +128,9 @@ def _join(backend: str, count: int) -> None:
 
 @contextmanager
 def _ended_at_once() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the process where it waits outside Python.
+    """Let Ctrl-C and SIGTERM end the process while it waits outside Python.
 
-    A handler written in Python would be called after the wait only. There is nothing to
-    tidy up yet.
+    A handler written in Python would be called after the wait only.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "fit_emotion",
     "labelled_utterances",
-    "permuted",
+    "permute_classes",
     "settle_classes",
     "train_emotion",
     "with_targets",
@@ -62,7 +62,7 @@ def train_emotion(
     overwrite: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
-    telling: TrainingCallbacks | None = None,
+    callbacks: TrainingCallbacks | None = None,
 ) -> Result:
     """Train an emotion recogniser and write its folder.
 
@@ -90,7 +90,7 @@ def train_emotion(
         Where extracted clips are kept.
     jobs : int, optional
         Files extracted at once; all cores by default.
-    telling : TrainingCallbacks, optional
+    callbacks : TrainingCallbacks, optional
         Whom to tell how it goes.
 
     Returns
@@ -108,7 +108,7 @@ def train_emotion(
     NoAnswerError
         If the loss is not finite; the last checkpoint stays.
     """
-    plan, telling = plan or emotion_plan(), telling or TrainingCallbacks()
+    plan, callbacks = plan or emotion_plan(), callbacks or TrainingCallbacks()
     plan.check()
     train_rows, dev_rows = (with_targets(part, values) for part in read_parts(manifest))
     refuse_leaks(train_rows, dev_rows)
@@ -124,11 +124,11 @@ def train_emotion(
         ]
         (train, skipped_train), (dev, skipped_dev) = loaded
         if permute_labels:
-            train, dev = (permuted(part, plan.loop.seed) for part in (train, dev))
+            train, dev = (permute_classes(part, plan.loop.seed) for part in (train, dev))
         corpus = Corpus(
             train, dev, [*skipped_train, *skipped_dev], {"labels_permuted": permute_labels}
         )
-        return fit_emotion(corpus, plan, classes, tuple(values), folder, resume, telling)
+        return fit_emotion(corpus, plan, classes, tuple(values), folder, resume, callbacks)
 
 
 def fit_emotion(
@@ -138,7 +138,7 @@ def fit_emotion(
     values: tuple[str, ...],
     folder: Path,
     resume: bool,
-    telling: TrainingCallbacks,
+    callbacks: TrainingCallbacks,
 ) -> Result:
     """Train on utterances that have their labels.
 
@@ -154,7 +154,7 @@ def fit_emotion(
         Where to.
     resume : bool
         Go on with the run in the folder.
-    telling : TrainingCallbacks
+    callbacks : TrainingCallbacks
         Whom to tell.
 
     Returns
@@ -187,7 +187,7 @@ def fit_emotion(
         folder,
         training_noises(corpus.train, plan.voices, plan.recordings),
         resume=resume,
-        telling=telling,
+        callbacks=callbacks,
     )
 
 
@@ -332,21 +332,8 @@ def labelled_utterances(
     return targeted, skipped
 
 
-def permuted(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
-    """Deal the classes of utterances anew, at random: a control that must learn nothing.
-
-    Parameters
-    ----------
-    utterances : sequence of Utterance
-        With their classes.
-    seed : int
-        Same seed, same deal.
-
-    Returns
-    -------
-    list of Utterance
-        The same, each with the class of one of them.
-    """
+def permute_classes(utterances: Sequence[Utterance], seed: int) -> list[Utterance]:
+    """Permute the classes of utterances at random: a control that must learn nothing."""
     order = np.random.default_rng(seed).permutation(len(utterances))
     return [
         replace(one, label=utterances[int(other)].label)

@@ -20,7 +20,7 @@ from avalign.train.recognizer.distributed import processes
 from avalign.train.recognizer.emotion import (
     fit_emotion,
     labelled_utterances,
-    permuted,
+    permute_classes,
     settle_classes,
     with_targets,
 )
@@ -40,15 +40,7 @@ FOLDS_NAME = "folds.json"
 
 @dataclass(frozen=True, slots=True)
 class CrossValidation:
-    """What leaving actors out in turn told.
-
-    Parameters
-    ----------
-    pooled : ClassificationMetrics
-        Over the answers of all folds together.
-    folds : list of ClassificationMetrics
-        One per fold.
-    """
+    """Metrics of all folds' answers pooled, and of each fold."""
 
     pooled: ClassificationMetrics
     folds: list[ClassificationMetrics]
@@ -66,7 +58,7 @@ def cross_validate_emotion(
     overwrite: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
-    telling: TrainingCallbacks | None = None,
+    callbacks: TrainingCallbacks | None = None,
 ) -> CrossValidation:
     """Leave actors out in turn: train on the others, test on them.
 
@@ -82,7 +74,7 @@ def cross_validate_emotion(
         Folder for the folds' models, ``fold1`` and so on, and ``folds.json``.
     folds : int
         How many; 3 or more, and at most as many as there are speakers.
-    plan, labels, permute_labels, resume, overwrite, cache_dir, jobs, telling
+    plan, labels, permute_labels, resume, overwrite, cache_dir, jobs, callbacks
         As in `train_emotion`.
 
     Returns
@@ -95,7 +87,7 @@ def cross_validate_emotion(
     AvalignError
         As `train_emotion`; ParameterError also if the folds cannot be made.
     """
-    plan, telling = plan or emotion_plan(), telling or TrainingCallbacks()
+    plan, callbacks = plan or emotion_plan(), callbacks or TrainingCallbacks()
     plan.check()
     if folds < 3:
         raise ParameterError(
@@ -125,8 +117,10 @@ def cross_validate_emotion(
             for number, name in enumerate(names):
                 train, dev, test = _roles(utterances, part_of, names, number)
                 if permute_labels:
-                    train, dev = (permuted(part, plan.loop.seed) for part in (train, dev))
-                telling.begin(f"{name} of {folds}")
+                    train, dev = (
+                        permute_classes(part, plan.loop.seed) for part in (train, dev)
+                    )
+                callbacks.begin(f"{name} of {folds}")
                 facts = {"labels_permuted": permute_labels, "test": name}
                 result = fit_emotion(
                     Corpus(train, dev, skipped, facts),
@@ -135,7 +129,7 @@ def cross_validate_emotion(
                     (),
                     folder / name,
                     resume,
-                    telling.part(number / folds, (number + 1) / folds),
+                    callbacks.part(number / folds, (number + 1) / folds),
                 )
                 batches = condition_batches(
                     test,
@@ -186,10 +180,10 @@ def _pooled(
     return classification_metrics(truth, answers, classes)
 
 
-def _write_folds(path: Path, validated: CrossValidation, permuted: bool) -> None:
+def _write_folds(path: Path, validated: CrossValidation, permute_classes: bool) -> None:
     uars = [fold.unweighted_average_recall for fold in validated.folds]
     facts: Mapping[str, Any] = {
-        "labels_permuted": permuted,
+        "labels_permuted": permute_classes,
         "uar_mean": float(np.mean(uars)),
         "uar_deviation": float(np.std(uars, ddof=1)),
         "pooled": validated.pooled.as_dict(),

@@ -46,24 +46,12 @@ class Batches(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a run.
-
-    Parameters
-    ----------
-    model : Recognizer
-        The weights of the best epoch.
-    best_epoch : int
-        Which one that was, from 0.
-    best_score : float
-        Its score on dev; lower is better.
-    curves : list of dict of str to float
-        One row per epoch, as in the CSV file.
-    """
+    """The model of the best epoch, and the curves of the run."""
 
     model: Recognizer
-    best_epoch: int
-    best_score: float
-    curves: list[dict[str, float]]
+    best_epoch: int  # from 0
+    best_score: float  # on dev; lower is better
+    curves: list[dict[str, float]]  # one row per epoch, as in the CSV file
 
 
 def train(
@@ -80,49 +68,10 @@ def train(
     progress: Callable[[float], None] | None = None,
     report: Callable[[Mapping[str, float]], None] | None = None,
 ) -> Result:
-    """Train until the score on dev no longer falls.
+    """Train until the ``"score"`` of `test` on dev no longer falls.
 
-    Parameters
-    ----------
-    objective : Objective
-        Model and loss, on the processes' device.
-    batches : Batches
-        What to learn from.
-    test : callable
-        Tests the model on dev; of the numbers it returns, ``"score"`` is made small.
-    plan : LoopPlan
-        How to train.
-    folder : Path
-        Where model, checkpoint and curves go; see `avalign.train.recognizer.run_folder`.
-    processes : Processes
-        Who trains.
-    run : mapping
-        What makes the run this one: settings and data. A checkpoint of another is
-        refused.
-    resume : bool
-        Go on from the checkpoint in the folder, if there is one.
-    tensorboard : bool
-        Write the curves for TensorBoard, too.
-    progress : callable, optional
-        Told the share of the steps that is done.
-    report : callable, optional
-        Told the numbers of each epoch.
-
-    Returns
-    -------
-    Result
-        The best model and the curves.
-
-    Raises
-    ------
-    NoAnswerError
-        If the loss or its gradient is not finite; the last checkpoint stays.
-    MediaError
-        If a file cannot be written, or the checkpoint cannot be read.
-    ParameterError
-        If the checkpoint is of another run.
-    MissingDependencyError
-        If TensorBoard is wanted and not installed.
+    `run` tells settings and data: a checkpoint of another run is refused. Raises NoAnswerError
+    where loss or gradient are not finite; the last checkpoint stays.
     """
     return _Trainer(
         objective, batches, test, plan, folder, processes, run, tensorboard, progress, report
@@ -147,7 +96,10 @@ class _Trainer:
     ) -> None:
         self.model, self.batches, self.test = objective.model, batches, test
         self.plan, self.folder, self.processes, self.run = plan, folder, processes, run
-        self.tell, self.report = progress or (lambda _: None), report or (lambda _: None)
+        self.report_progress, self.report = (
+            progress or (lambda _: None),
+            report or (lambda _: None),
+        )
         self.steps = plan.epochs * len(batches)
         self.optimizer = torch.optim.AdamW(
             objective.parameters(),
@@ -183,9 +135,9 @@ class _Trainer:
         for number, batch in self.prefetched(state.epoch, state.batch):
             self.step(batch)
             state.step, state.batch = state.step + 1, number + 1
-            self.tell(state.step / self.steps)
+            self.report_progress(state.step / self.steps)
             if state.step % self.plan.checkpoint_every == 0:
-                self.keep()
+                self.save_state()
         row = {"epoch": float(state.epoch + 1), "learning_rate": self.rate()}
         row |= {f"train_{part}": total / state.batch for part, total in state.sums.items()}
         if (state.epoch + 1) % self.plan.test_every == 0 or self.is_last():
@@ -197,7 +149,7 @@ class _Trainer:
         if self.processes.writes:
             write_curves(self.folder / CURVES_NAME, state.curves)
             self.events.write(row)
-        self.keep()
+        self.save_state()
         # Seconds differ from run to run, so they are told and not kept.
         self.report({**row, "seconds": time.perf_counter() - started_s})
 
@@ -217,8 +169,8 @@ class _Trainer:
         except ParameterError as error:
             # The features were checked, so it is the weights that no longer work.
             raise self.stopped(error.message, batch) from error
-        told = self.processes.total({name: part.item() for name, part in parts.items()})
-        self.require_finite(told["loss"], "the loss", batch)
+        totals = self.processes.total({name: part.item() for name, part in parts.items()})
+        self.require_finite(totals["loss"], "the loss", batch)
         # Gradients are averaged over processes, but losses of shares add up.
         self.scaler.scale(parts["loss"] * count).backward()
         self.scaler.unscale_(self.optimizer)
@@ -229,7 +181,7 @@ class _Trainer:
             self.require_finite(norm.item(), "the gradient", batch)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        for name, value in told.items():
+        for name, value in totals.items():
             state.sums[name] = state.sums.get(name, 0.0) + value
 
     def tested(self) -> dict[str, float]:
@@ -279,7 +231,7 @@ class _Trainer:
             return nullcontext()
         return torch.autocast(self.processes.device.type, dtype=dtype)
 
-    def keep(self) -> None:
+    def save_state(self) -> None:
         """Write a checkpoint."""
         if self.processes.writes:
             save_checkpoint(
@@ -297,8 +249,12 @@ class _Trainer:
 
     def stopped(self, why: str, batch: Batch) -> NoAnswerError:
         """Say where a run cannot go on, and what is left of it."""
-        kept = self.folder / CHECKPOINT_NAME
-        left = f"{kept} holds the last good state" if kept.exists() else "nothing was kept yet"
+        checkpoint = self.folder / CHECKPOINT_NAME
+        left = (
+            f"{checkpoint} holds the last good state"
+            if checkpoint.exists()
+            else "nothing was kept yet"
+        )
         names = ", ".join(batch.names[:3]) + (", ..." if len(batch.names) > 3 else "")
         return NoAnswerError(
             f"training stopped in epoch {self.state.epoch + 1}, step {self.state.step + 1} "

@@ -69,11 +69,11 @@ class Objective(nn.Module):
             ``"words"``, ``"classes"``, ``"regression"``, each of them with
             ``"unimodal_"`` before it, and ``"fusion"``.
         """
-        told = self.model(batch.inputs.streams, batch.inputs.masks, batch.inputs.present)
-        parts = task_losses(told.answers, told.lengths, batch)
+        output = self.model(batch.inputs.streams, batch.inputs.masks, batch.inputs.present)
+        parts = task_losses(output.answers, output.lengths, batch)
         weights = {name: getattr(self.weights, name) for name in parts}
-        for stream, answers in told.unimodal.items():
-            alone = task_losses(answers, told.lengths, batch, told.present[stream])
+        for stream, answers in output.unimodal.items():
+            alone = task_losses(answers, output.lengths, batch, output.present[stream])
             for name, loss in alone.items():
                 part = f"unimodal_{name}"
                 parts[part] = parts.get(part, 0.0) + loss
@@ -81,9 +81,9 @@ class Objective(nn.Module):
                 if name == "words":
                     factor = self.weights.unimodal_words
                 weights[part] = factor * weights[name]
-        if told.fusion.aux_losses:
-            share = len(batch.names) / max(batch.totals["items"], 1)
-            parts["fusion"] = share * torch.stack([*told.fusion.aux_losses.values()]).sum()
+        if output.fusion.aux_losses:
+            fraction = len(batch.names) / max(batch.totals["items"], 1)
+            parts["fusion"] = fraction * torch.stack([*output.fusion.aux_losses.values()]).sum()
             weights["fusion"] = self.weights.fusion
         total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
         return {"loss": total, **parts}
@@ -123,7 +123,7 @@ def task_losses(
         each = nn.functional.cross_entropy(
             answers.words.transpose(1, 2), target, ignore_index=-1, reduction="none"
         )
-        each = (each * _shares(target, answers.words.shape[2])).sum(dim=1)
+        each = (each * _row_weights(target, answers.words.shape[2])).sum(dim=1)
         losses["words"] = _mean(each, counted & (target >= 0).any(dim=1), batch, "words")
     if answers.logits is not None:
         known = batch.labels >= 0
@@ -139,16 +139,16 @@ def task_losses(
     return losses
 
 
-def _shares(target: Tensor, n_words: int) -> Tensor:
-    """Weight rows (B, T) so that those of each word sum to the same, and all of them to 1.
+def _row_weights(target: Tensor, n_words: int) -> Tensor:
+    """Weight rows [B, T] so that those of each word sum to the same, and all of them to 1.
 
     A letter lasts a tenth of a second and silence a second or two: by rows alone, letters
     would hardly count.
     """
     known, word = (target >= 0).float(), target.clamp(min=0)
     rows = torch.zeros(len(target), n_words, device=target.device).scatter_add(1, word, known)
-    shares = known / rows.gather(1, word).clamp(min=1)
-    return shares / shares.sum(dim=1, keepdim=True).clamp(min=1)
+    weights = known / rows.gather(1, word).clamp(min=1)
+    return weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def _ctc(log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:

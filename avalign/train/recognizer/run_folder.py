@@ -43,39 +43,14 @@ def run_folder(
     """Give the folder that a run writes to, or refuse it before anything is computed.
 
     That is `folder` itself, where nothing is to be replaced. Else it is ``unfinished-run``
-    in it, until the block ends well: then its files take the place of the older run's.
-    Ended half-way, the older run is as it was, and the new one can be resumed.
-
-    Parameters
-    ----------
-    folder : path-like
-        The folder that was asked for; made if it is missing.
-    inputs : iterable of path-like
-        The files that the run reads.
-    overwrite : bool
-        Replace a run that is there, and drop an unfinished one.
-    resume : bool
-        Go on with a run that is there, an unfinished one first; without one, begin.
-    names : sequence of str
-        The files that a run may write, relative to the folder.
-
-    Yields
-    ------
-    Path
-        The folder to write to.
-
-    Raises
-    ------
-    MediaError
-        If there is a run already and neither is asked for, or the folder cannot be made.
-    ParameterError
-        If both are asked for, or the run would write over what it reads.
+    in it, until the block ends well: then its files replace the older run's. Interrupted, the
+    older run is as it was, and the new one can be resumed.
     """
     if overwrite and resume:
         raise ParameterError("a run cannot go on and start anew", "choose one of the two")
     folder = Path(folder)
     unfinished = folder / UNFINISHED
-    refuse_inputs(inputs, [place / name for place in (folder, unfinished) for name in names])
+    refuse_inputs(inputs, [parent / name for parent in (folder, unfinished) for name in names])
     older = [folder / name for name in names if is_there(folder / name)]
     begun = [unfinished / name for name in names if is_there(unfinished / name)]
     if (older or begun) and not (overwrite or resume):
@@ -102,10 +77,9 @@ def run_folder(
 
 
 def _replace_run(new: Path, folder: Path, names: Sequence[str]) -> None:
-    """Put the files of a run in the place of an older run's.
+    """Copy the files of a run over an older run's, and remove them when all are there.
 
-    They stay where they are, too, until all are in place: killed meanwhile, the run can
-    still be resumed to the same end.
+    Killed meanwhile, the run can still be resumed to the same end.
     """
     files = [path.relative_to(new) for path in sorted(new.rglob("*")) if path.is_file()]
     for parent in sorted({file.parent for file in files}):

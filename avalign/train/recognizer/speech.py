@@ -21,10 +21,10 @@ from avalign.recognition import (
     Utterance,
     calibrate,
     load_utterances,
-    spelled_row,
+    spell_row,
+    spell_transcripts,
     training_babble,
     training_noises,
-    transcripts_of,
     write_calibration,
 )
 from avalign.train.recognizer.loop import Result
@@ -63,7 +63,7 @@ def train_speech(
     overwrite: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
-    telling: TrainingCallbacks | None = None,
+    callbacks: TrainingCallbacks | None = None,
 ) -> Result:
     """Train a speech recogniser and write its folder.
 
@@ -94,7 +94,7 @@ def train_speech(
         Where extracted clips are kept.
     jobs : int, optional
         Files extracted at once; all cores by default.
-    telling : TrainingCallbacks, optional
+    callbacks : TrainingCallbacks, optional
         Whom to tell how it goes.
 
     Returns
@@ -115,7 +115,7 @@ def train_speech(
     MissingDependencyError
         If jiwer is missing, or TensorBoard is wanted and missing.
     """
-    plan, telling = plan or RecognizerPlan(), telling or TrainingCallbacks()
+    plan, callbacks = plan or RecognizerPlan(), callbacks or TrainingCallbacks()
     plan.check()
     for name, stream in plan.streams.items():
         if stream.feature == "characters":
@@ -127,8 +127,8 @@ def train_speech(
         _with_words(part) for part in read_parts(manifest, by_sentence=by_sentence)
     )
     refuse_leaks(train_rows, dev_rows)
-    transcripts_of(train_rows, alphabet)  # refused before hours of extraction
-    transcripts_of(dev_rows, alphabet)
+    spell_transcripts(train_rows, alphabet)  # refused before hours of extraction
+    spell_transcripts(dev_rows, alphabet)
     inputs = (manifest, *plan.recordings)
     with run_folder(output, inputs=inputs, overwrite=overwrite, resume=resume) as folder:
         skipped: list[Skipped] = []
@@ -140,7 +140,7 @@ def train_speech(
                 plan.streams,
                 cache_dir=cache_dir,
                 jobs=jobs,
-                progress=telling.part(begin, end).progress,
+                progress=callbacks.part(begin, end).progress,
             )
             usable, too_short = _with_targets(pairs, alphabet)
             unusable += too_short
@@ -184,7 +184,7 @@ def train_speech(
             training_noises(corpus.train, plan.voices, plan.recordings),
             resume=resume,
             finish=finish,
-            telling=telling.part(_LOADING, 1.0),
+            callbacks=callbacks.part(_LOADING, 1.0),
         )
 
 
@@ -218,7 +218,7 @@ def _with_targets(
     """Give utterances their words; those too short for them can never be learnt."""
     usable, too_short = [], []
     for row, utterance in pairs:
-        transcript = spelled_row(row, utterance.name, alphabet)
+        transcript = spell_row(row, utterance.name, alphabet)
         text = transcript.text
         # CTC needs a blank between equal characters.
         needed = len(text) + sum(one == other for one, other in pairwise(text))
@@ -235,7 +235,7 @@ def _with_numbers(spoken: _Spoken, vocabulary: Sequence[str]) -> Utterance:
     """Give an utterance the times of its words, by number; unknown words count as silence."""
     if not (spoken.transcript.words and spoken.transcript.has_times):
         return spoken.utterance
-    number = {word: place for place, word in enumerate(vocabulary, start=1)}
+    number = {word: index for index, word in enumerate(vocabulary, start=1)}
     words = tuple(
         (word.start_s, word.end_s, number.get(word.text, 0))
         for word in spoken.transcript.words

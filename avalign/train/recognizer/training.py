@@ -60,27 +60,7 @@ class Corpus:
 def read_parts(
     path: str | os.PathLike[str], *, by_sentence: bool = False
 ) -> tuple[Manifest, Manifest]:
-    """Read the parts ``train`` and ``dev`` of a manifest, and refuse leaks.
-
-    Parameters
-    ----------
-    path : path-like
-        The manifest.
-    by_sentence : bool
-        Declare that the split is by sentence: speakers may be in both parts.
-
-    Returns
-    -------
-    train, dev : Manifest
-        Their rows.
-
-    Raises
-    ------
-    ParameterError
-        If a part is empty, or a speaker is in both without a declaration.
-    MediaError
-        If the manifest cannot be read.
-    """
+    """Read the parts ``train`` and ``dev`` of a manifest, and refuse leaks."""
     manifest = read_manifest(path)
     if by_sentence:
         declared = tuple(replace(row, split_by=BY_SENTENCE) for row in manifest.rows)
@@ -96,18 +76,7 @@ def read_parts(
 
 
 def refuse_leaks(train: Manifest, dev: Manifest) -> None:
-    """Refuse rows that share speakers without a declared split by sentence.
-
-    Parameters
-    ----------
-    train, dev : Manifest
-        The rows that will be used.
-
-    Raises
-    ------
-    ParameterError
-        If a speaker is in both.
-    """
+    """Refuse rows that share speakers without a declared split by sentence."""
     check_split(Manifest(train.path, (*train.rows, *dev.rows)))
 
 
@@ -122,44 +91,10 @@ def train_recognizer(
     *,
     resume: bool = False,
     finish: Callable[[Recognizer], None] | None = None,
-    telling: TrainingCallbacks | None = None,
+    callbacks: TrainingCallbacks | None = None,
 ) -> Result:
-    """Train a recogniser and write its folder.
-
-    Parameters
-    ----------
-    task : str
-        What it is called in ``run.json``.
-    settings : RecognizerSettings
-        Its shape.
-    corpus : Corpus
-        What to learn from.
-    test : callable
-        Tests a model on dev; see `avalign.train.recognizer.loop.train`.
-    plan : RecognizerPlan
-        How to learn.
-    folder : Path
-        Where to; see `avalign.train.recognizer.run_folder`.
-    noises : sequence of Noise
-        See `avalign.recognition.material.voices.training_noises`.
-    resume : bool
-        Go on with the run in the folder.
-    finish : callable, optional
-        Called with the best model once it is written, by the process that writes.
-    telling : TrainingCallbacks, optional
-        Whom to tell.
-
-    Returns
-    -------
-    Result
-        The model and the curves.
-
-    Raises
-    ------
-    AvalignError
-        As `avalign.train.recognizer.loop.train`.
-    """
-    telling = telling or TrainingCallbacks()
+    """Train a recogniser and write its folder; `finish` gets the best model once written."""
+    callbacks = callbacks or TrainingCallbacks()
     run = {
         "task": task,
         "settings": json.loads(settings.to_json()),
@@ -191,8 +126,8 @@ def train_recognizer(
             run=run,
             resume=resume,
             tensorboard=plan.tensorboard,
-            progress=telling.progress,
-            report=telling.report,
+            progress=callbacks.progress,
+            report=callbacks.report,
         )
         if team.writes:
             _write_run(folder, run, corpus, result, str(team.device))
@@ -228,8 +163,8 @@ def _digest(corpus: Corpus) -> str:
     for part in (corpus.train, corpus.dev):
         for one in part:
             digest.update(repr((one.name, one.text, one.label, one.values.tolist())).encode())
-            if one.sound is not None:
-                digest.update(one.sound.samples.tobytes())
+            if one.audio is not None:
+                digest.update(one.audio.samples.tobytes())
             for name in sorted(one.streams):
                 digest.update(one.streams[name].values.tobytes())
         digest.update(b"\0")

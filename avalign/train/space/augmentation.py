@@ -24,52 +24,21 @@ _MOST_VOICES = 6
 
 @dataclass(frozen=True, slots=True)
 class WindowAugmentation:
-    """How far windows are disturbed; the ranges are drawn from evenly.
+    """How far windows are disturbed; the ranges are drawn from evenly."""
 
-    Parameters
-    ----------
-    largest_lag_s : float
-        Lags are drawn from plus and minus this.
-    speed : float
-        Sound and picture run faster or slower together, by up to exp(speed).
-    vocal_tract : float
-        The mel axis is stretched by up to this share (vocal tract length
-        perturbation, Jaitly and Hinton 2013).
-    noise_share : float
-        Share of the windows with noise of random colour.
-    noise_range_db : float
-        The noise lies up to this far below the loud parts of the speech.
-    babble_share : float
-        Share of the windows in which others speak as well, one to six at a time.
-    babble_range_db : float
-        Together they are up to this much softer than the speech.
-    echo_share : float
-        Share of the windows with reverberation.
-    mirror_share : float
-        Share of the windows in which left and right are exchanged.
-    affine : float
-        Deviation of a random linear map of the lip points: other faces and poses.
-    jitter : float
-        Largest deviation of noise on each lip point, in eye distances.
-    low_rate_share : float
-        Share of the windows whose picture rate is lowered to 15 to 33 per second.
-    lost_share : float
-        Share of the windows in which the face is lost for a while.
-    """
-
-    largest_lag_s: float = 0.8
-    speed: float = 0.12
-    vocal_tract: float = 0.2
-    noise_share: float = 0.5
-    noise_range_db: float = 30.0
-    babble_share: float = 0.3
-    babble_range_db: float = 20.0
-    echo_share: float = 0.2
-    mirror_share: float = 0.5
-    affine: float = 0.05
-    jitter: float = 0.010
-    low_rate_share: float = 0.3
-    lost_share: float = 0.2
+    largest_lag_s: float = 0.8  # lags of plus and minus this
+    speed: float = 0.12  # audio and picture together, by up to exp(speed)
+    vocal_tract: float = 0.2  # stretches the mel axis (Jaitly and Hinton 2013)
+    noise_fraction: float = 0.5  # of the windows, with noise of random colour
+    noise_range_db: float = 30.0  # below the loud parts of the speech
+    babble_fraction: float = 0.3  # of the windows, with one to six other voices
+    babble_range_db: float = 20.0  # together, below the speech
+    echo_fraction: float = 0.2  # of the windows, with reverberation
+    mirror_fraction: float = 0.5  # of the windows, left and right exchanged
+    affine: float = 0.05  # deviation of a linear map of the lip points: faces, poses
+    jitter: float = 0.010  # most noise on a lip point, in eye distances
+    low_rate_fraction: float = 0.3  # of the windows, at 15 to 33 pictures per second
+    lost_fraction: float = 0.2  # of the windows, with the face lost for a while
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +49,20 @@ class Batch:
     ----------
     log_mel : ndarray of shape (B, 2 * T, 40), float32
         Sound.
-    heard : ndarray of shape (B, 2 * T), bool
+    audio_valid : ndarray of shape (B, 2 * T), bool
         Rows of sound that exist.
     lips : ndarray of shape (B, T, 123), float32
         Lip points.
-    seen : ndarray of shape (B, T), bool
+    lips_valid : ndarray of shape (B, T), bool
         Rows of lips that exist.
     lag_rows : ndarray of shape (B,), float32
         True lag in rows of the lips; positive: the sound is late.
     """
 
     log_mel: NDArray[np.float32]
-    heard: NDArray[np.bool_]
+    audio_valid: NDArray[np.bool_]
     lips: NDArray[np.float32]
-    seen: NDArray[np.bool_]
+    lips_valid: NDArray[np.bool_]
     lag_rows: NDArray[np.float32]
 
 
@@ -106,29 +75,10 @@ def draw_batch(
     augmentation: WindowAugmentation,
     random: np.random.Generator,
 ) -> Batch:
-    """Draw windows with lags, as files of that length would hold them.
+    """Draw at most `count` windows of `length` lip rows, with lags.
 
-    Parameters
-    ----------
-    corpus : Corpus
-        Where from.
-    probabilities : ndarray of shape (clips,)
-        Chance of each clip to be drawn.
-    count : int
-        Windows to draw; those without speech or face are left out of the result.
-    length : int
-        Rows of lips in a window.
-    own_lag_rows : ndarray of shape (clips,)
-        Lag that each clip has by itself, in rows of the lips.
-    augmentation : WindowAugmentation
-        How to disturb them.
-    random : Generator
-        Source of chance.
-
-    Returns
-    -------
-    Batch
-        At most `count` windows.
+    `probabilities` and `own_lag_rows` (in lip rows) are float64 [clips]. Windows without speech
+    or face are left out.
     """
     drawn = random.choice(len(corpus.clips), count, p=probabilities)
     speed = np.exp(random.uniform(-augmentation.speed, augmentation.speed, count))
@@ -137,59 +87,66 @@ def draw_batch(
     largest = augmentation.largest_lag_s * 50.0
     lag = random.uniform(-largest, largest, count)
 
-    place = start[:, None] + np.arange(length) * speed[:, None]
-    row, share, inside = _rows(place, corpus.lengths[drawn], corpus.starts[drawn])
-    lips = corpus.lips[row] * (1 - share) + corpus.lips[row + 1] * share
-    seen = corpus.seen[row] & inside
+    position = start[:, None] + np.arange(length) * speed[:, None]
+    row, weight, inside = _rows(position, corpus.lengths[drawn], corpus.starts[drawn])
+    lips = corpus.lips[row] * (1 - weight) + corpus.lips[row + 1] * weight
+    lips_valid = corpus.lips_valid[row] & inside
 
-    place = 2 * (start[:, None] + (np.arange(2 * length) / 2 - lag[:, None]) * speed[:, None])
-    row, share, inside = _rows(place, 2 * corpus.lengths[drawn], 2 * corpus.starts[drawn])
-    log_mel = corpus.log_mel[row] * (1 - share) + corpus.log_mel[row + 1] * share
-    heard = corpus.heard[row] & inside
-    speech = np.where(heard, corpus.speech[row], 0).sum(axis=1) / np.maximum(
-        heard.sum(axis=1), 1
+    position = 2 * (
+        start[:, None] + (np.arange(2 * length) / 2 - lag[:, None]) * speed[:, None]
+    )
+    row, weight, inside = _rows(position, 2 * corpus.lengths[drawn], 2 * corpus.starts[drawn])
+    log_mel = corpus.log_mel[row] * (1 - weight) + corpus.log_mel[row + 1] * weight
+    audio_valid = corpus.audio_valid[row] & inside
+    speech = np.where(audio_valid, corpus.speech[row], 0).sum(axis=1) / np.maximum(
+        audio_valid.sum(axis=1), 1
     )
 
-    good = (speech > 0.3) & (seen.mean(axis=1) > 0.6) & (heard.mean(axis=1) > 0.15)
-    log_mel, heard, lips, seen = log_mel[good], heard[good], lips[good], seen[good]
+    good = (speech > 0.3) & (lips_valid.mean(axis=1) > 0.6) & (audio_valid.mean(axis=1) > 0.15)
+    log_mel, audio_valid, lips, lips_valid = (
+        log_mel[good],
+        audio_valid[good],
+        lips[good],
+        lips_valid[good],
+    )
     return Batch(
-        _disturb_sound(log_mel, heard, augmentation, random),
-        heard,
+        _disturb_audio(log_mel, audio_valid, augmentation, random),
+        audio_valid,
         _disturb_lips(lips, augmentation, random),
-        _lose(seen, augmentation, random),
+        _lose(lips_valid, augmentation, random),
         (lag + own_lag_rows[drawn] / speed)[good].astype(np.float32),
     )
 
 
 def _rows(
-    place: NDArray[np.float64], lengths: NDArray[np.int_], starts: NDArray[np.int_]
+    position: NDArray[np.float64], lengths: NDArray[np.int_], starts: NDArray[np.int_]
 ) -> tuple[NDArray[np.int_], NDArray[np.float32], NDArray[np.bool_]]:
     """Corpus row left of each place, share of the next row, and whether it exists."""
     last = (lengths - 2)[:, None]
-    inside = (place >= 0) & (place <= last)
-    place = np.clip(place, 0, last)
-    left = place.astype(int)
-    return left + starts[:, None], (place - left).astype(np.float32)[..., None], inside
+    inside = (position >= 0) & (position <= last)
+    position = np.clip(position, 0, last)
+    left = position.astype(int)
+    return left + starts[:, None], (position - left).astype(np.float32)[..., None], inside
 
 
-def _disturb_sound(
+def _disturb_audio(
     log_mel: NDArray[np.float32],
-    heard: NDArray[np.bool_],
+    audio_valid: NDArray[np.bool_],
     augmentation: WindowAugmentation,
     random: np.random.Generator,
 ) -> NDArray[np.float32]:
     count, length, bands = log_mel.shape
     stretch = random.uniform(-augmentation.vocal_tract, augmentation.vocal_tract, count) + 1
-    place = np.clip(np.arange(bands) * stretch[:, None], 0, bands - 1)
-    left = np.minimum(place.astype(int), bands - 2)
-    share = (place - left).astype(np.float32)[:, None, :]
+    position = np.clip(np.arange(bands) * stretch[:, None], 0, bands - 1)
+    left = np.minimum(position.astype(int), bands - 2)
+    weight = (position - left).astype(np.float32)[:, None, :]
     column = np.broadcast_to(left[:, None, :], log_mel.shape)
     result = (
-        np.take_along_axis(log_mel, column, 2) * (1 - share)
-        + np.take_along_axis(log_mel, column + 1, 2) * share
+        np.take_along_axis(log_mel, column, 2) * (1 - weight)
+        + np.take_along_axis(log_mel, column + 1, 2) * weight
     )
 
-    echoing = np.flatnonzero(random.random(count) < augmentation.echo_share)
+    echoing = np.flatnonzero(random.random(count) < augmentation.echo_fraction)
     if len(echoing):
         # A decaying tail in every band: 60 dB in 0.2 to 0.8 s, at 100 rows per second.
         decay = 10.0 ** (-6.0 / (100.0 * random.uniform(0.2, 0.8, len(echoing))))
@@ -201,8 +158,8 @@ def _disturb_sound(
             power[:, row] += level[:, None] * tail
         result[echoing] = 10.0 * np.log10(power)
 
-    noisy = random.random(count) < augmentation.noise_share
-    loudness = np.where(heard, result.mean(axis=2), -120.0)
+    noisy = random.random(count) < augmentation.noise_fraction
+    loudness = np.where(audio_valid, result.mean(axis=2), -120.0)
     loud = np.quantile(loudness, 0.9, axis=1) if length else np.zeros(count)
     level = loud - random.uniform(0, augmentation.noise_range_db, count)
     colour = np.cumsum(random.normal(0, 1.5, (count, bands)), axis=1)
@@ -210,23 +167,23 @@ def _disturb_sound(
     noise = level[:, None, None] + colour[:, None, :] + flicker
     mixed = 10.0 * np.log10(10.0 ** (result / 10.0) + 10.0 ** (noise / 10.0))
     result = np.where(noisy[:, None, None], mixed, result)
-    return _add_babble(result, heard, augmentation, random).astype(np.float32)
+    return _add_babble(result, audio_valid, augmentation, random).astype(np.float32)
 
 
 def _add_babble(
     log_mel: NDArray[np.float32],
-    heard: NDArray[np.bool_],
+    audio_valid: NDArray[np.bool_],
     augmentation: WindowAugmentation,
     random: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Let the voices of other windows speak, each from where chance begins it."""
     count, length, _ = log_mel.shape
-    babbling = np.flatnonzero(random.random(count) < augmentation.babble_share)
+    babbling = np.flatnonzero(random.random(count) < augmentation.babble_fraction)
     most = min(_MOST_VOICES, count - 1)
     if most < 1:
         return log_mel
-    power = np.where(heard[..., None], 10.0 ** (log_mel / 10.0), 0.0)
-    loudness = power.sum(axis=(1, 2)) / np.maximum(heard.sum(axis=1), 1)
+    power = np.where(audio_valid[..., None], 10.0 ** (log_mel / 10.0), 0.0)
+    loudness = power.sum(axis=(1, 2)) / np.maximum(audio_valid.sum(axis=1), 1)
     result = log_mel.copy()
     for window in babbling:
         others = random.choice(count - 1, random.integers(1, most + 1), replace=False)
@@ -247,7 +204,7 @@ def _disturb_lips(
 ) -> NDArray[np.float32]:
     count, length, _ = lips.shape
     points = lips.reshape(count, length, len(_MIRROR), 3)
-    mirrored = random.random(count) < augmentation.mirror_share
+    mirrored = random.random(count) < augmentation.mirror_fraction
     flipped = points[:, :, _MIRROR] * np.array([-1, 1, 1], np.float32)
     points = np.where(mirrored[:, None, None, None], flipped, points)
 
@@ -263,7 +220,7 @@ def _disturb_lips(
     deviation = random.uniform(0, augmentation.jitter, count)[:, None, None, None]
     points = points + (random.standard_normal(points.shape) * deviation).astype(np.float32)
 
-    for window in np.flatnonzero(random.random(count) < augmentation.low_rate_share):
+    for window in np.flatnonzero(random.random(count) < augmentation.low_rate_fraction):
         points[window] = _at_lower_rate(points[window], random.uniform(1.5, 3.4))
     return points.reshape(count, length, -1).astype(np.float32)
 
@@ -274,21 +231,21 @@ def _at_lower_rate(points: NDArray[np.float32], step: float) -> NDArray[np.float
     kept = np.unique(np.append(np.arange(0, length - 1, step), length - 1).round().astype(int))
     row = np.arange(length)
     left = np.clip(np.searchsorted(kept, row, side="right") - 1, 0, len(kept) - 2)
-    share = ((row - kept[left]) / (kept[left + 1] - kept[left])).astype(np.float32)[
+    weight = ((row - kept[left]) / (kept[left + 1] - kept[left])).astype(np.float32)[
         :, None, None
     ]
     result: NDArray[np.float32] = (
-        points[kept[left]] * (1 - share) + points[kept[left + 1]] * share
+        points[kept[left]] * (1 - weight) + points[kept[left + 1]] * weight
     )
     return result
 
 
 def _lose(
-    seen: NDArray[np.bool_], augmentation: WindowAugmentation, random: np.random.Generator
+    lips_valid: NDArray[np.bool_], augmentation: WindowAugmentation, random: np.random.Generator
 ) -> NDArray[np.bool_]:
-    count, length = seen.shape
-    seen = seen.copy()
-    for window in np.flatnonzero(random.random(count) < augmentation.lost_share):
+    count, length = lips_valid.shape
+    lips_valid = lips_valid.copy()
+    for window in np.flatnonzero(random.random(count) < augmentation.lost_fraction):
         start = random.integers(0, max(1, length - 5))
-        seen[window, start : start + random.integers(3, max(4, length // 6 + 1))] = False
-    return seen
+        lips_valid[window, start : start + random.integers(3, max(4, length // 6 + 1))] = False
+    return lips_valid

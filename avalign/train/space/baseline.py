@@ -15,7 +15,7 @@ import numpy as np
 
 from avalign.data import load_clips
 from avalign.errors import ParameterError
-from avalign.space import AUDIO_RATE_HZ, CCA, FrameSpace, KernelCCA, lip_frames, sound_frames
+from avalign.space import AUDIO_RATE_HZ, CCA, FrameSpace, KernelCCA, audio_frames, lip_frames
 from avalign.train.space.own_lag import own_lag_s, speaker_balanced_mean
 from avalign.types import usable
 
@@ -70,27 +70,13 @@ class BaselinePlan:
 
 @dataclass(frozen=True, slots=True)
 class BaselineClip:
-    """The sound and the largest face of one clip.
-
-    Parameters
-    ----------
-    speaker : str
-        Who speaks.
-    weight : float
-        How much each of its rows counts.
-    mfcc : FeatureStream
-        The sound.
-    lips : LipStream
-        The face.
-    seen : ndarray of shape (T,), bool
-        Rows of `lips` that can be used.
-    """
+    """The audio and the largest face of one clip."""
 
     speaker: str
-    weight: float
+    weight: float  # of each of its rows
     mfcc: FeatureStream
     lips: LipStream
-    seen: NDArray[np.bool_]
+    lips_valid: NDArray[np.bool_]  # bool [T], rows of `lips` that can be used
 
 
 def train_baseline(
@@ -150,78 +136,47 @@ def _draw(rows: Iterable[ManifestRow], plan: BaselinePlan) -> list[ManifestRow]:
 
 
 def baseline_clip(streams: ClipStreams, speaker: str, weight: float) -> BaselineClip | None:
-    """Take what the baseline learns from out of a clip.
-
-    Parameters
-    ----------
-    streams : ClipStreams
-        The clip.
-    speaker : str
-        Who speaks.
-    weight : float
-        How much each of its rows is to count.
-
-    Returns
-    -------
-    BaselineClip or None
-        None if there is no sound or too little of a face.
-    """
+    """Take what the baseline learns from out of a clip; None without audio or enough face."""
     if not streams.lips or not streams.mfcc.valid.any():
         return None
     face = streams.lips[0]
-    seen = usable(face)
-    times_s = face.times_s[seen]
+    lips_valid = usable(face)
+    times_s = face.times_s[lips_valid]
     if len(times_s) < 2 or times_s[-1] - times_s[0] < SHORTEST_S:
         return None
-    return BaselineClip(speaker, weight, streams.mfcc, face, seen)
+    return BaselineClip(speaker, weight, streams.mfcc, face, lips_valid)
 
 
 def fit_baseline(clips: Sequence[BaselineClip], plan: BaselinePlan | None = None) -> FrameSpace:
-    """Fit the space and the clips' own lags in turn.
-
-    Parameters
-    ----------
-    clips : sequence of BaselineClip
-        What to learn from.
-    plan : BaselinePlan, optional
-        How to fit.
-
-    Returns
-    -------
-    FrameSpace
-        The space, with its zero where the speakers are on average.
-
-    Raises
-    ------
-    ParameterError
-        If there are no clips, or too few rows.
-    """
+    """Fit the space and the clips' own lags in turn; its zero is the mean of the speakers."""
     if not clips:
         raise ParameterError(
             "no clip to learn from", "give the manifest rows with split=train and role=in_sync"
         )
     plan = BaselinePlan() if plan is None else plan
-    frames = [(sound_frames(clip.mfcc), lip_frames(clip.lips, clip.seen)) for clip in clips]
+    frames = [
+        (audio_frames(clip.mfcc), lip_frames(clip.lips, clip.lips_valid)) for clip in clips
+    ]
     own_lags_s = np.zeros(len(clips))
     zero_s = 0.0
     for _ in range(plan.rounds):
         pairs = [
-            _pair(sound, lips, lag_s - zero_s)
-            for (sound, lips), lag_s in zip(frames, own_lags_s, strict=True)
+            _pair(audio, lips, lag_s - zero_s)
+            for (audio, lips), lag_s in zip(frames, own_lags_s, strict=True)
         ]
         weights = [
-            np.full(len(sound), clip.weight)
-            for clip, (sound, _) in zip(clips, pairs, strict=True)
+            np.full(len(audio), clip.weight)
+            for clip, (audio, _) in zip(clips, pairs, strict=True)
         ]
         space = FrameSpace(
             _new_model(plan).fit(
-                np.concatenate([sound for sound, _ in pairs]),
+                np.concatenate([audio for audio, _ in pairs]),
                 np.concatenate([lips for _, lips in pairs]),
                 np.concatenate(weights),
             )
         )
         own_lags_s = np.array(
-            [own_lag_s(space, clip.mfcc, clip.lips, clip.seen) for clip in clips]
+            [own_lag_s(space, clip.mfcc, clip.lips, clip.lips_valid) for clip in clips]
         )
         zero_s = speaker_balanced_mean([clip.speaker for clip in clips], own_lags_s)
     return replace(space, zero_lag_s=zero_s)
@@ -239,11 +194,11 @@ def _new_model(plan: BaselinePlan) -> CCA:
 
 
 def _pair(
-    sound: FeatureStream, lips: FeatureStream, lag_s: float
+    audio: FeatureStream, lips: FeatureStream, lag_s: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Rows of sound and lips that belong together at a lag."""
-    heard_s = lips.times_s + lag_s
-    rows = np.rint((heard_s - sound.times_s[0]) * AUDIO_RATE_HZ).astype(int)
-    inside = lips.valid & (rows >= 0) & (rows < len(sound))
-    inside[inside] = sound.valid[rows[inside]]
-    return sound.values[rows[inside]], lips.values[inside]
+    audio_s = lips.times_s + lag_s
+    rows = np.rint((audio_s - audio.times_s[0]) * AUDIO_RATE_HZ).astype(int)
+    inside = lips.valid & (rows >= 0) & (rows < len(audio))
+    inside[inside] = audio.valid[rows[inside]]
+    return audio.values[rows[inside]], lips.values[inside]

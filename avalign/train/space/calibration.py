@@ -43,24 +43,12 @@ NEUTRAL = LagCalibration(30.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One window with a known answer.
-
-    Parameters
-    ----------
-    speaker : str
-        Who is seen.
-    length_s : float
-        Length of the window.
-    found : Alignment
-        What was estimated.
-    error_s : float
-        Estimate minus truth; infinite for the sound of another clip.
-    """
+    """One window with a known answer."""
 
     speaker: str
     length_s: float
     found: Alignment
-    error_s: float
+    error_s: float  # estimate minus truth; infinite for another clip's audio
 
     @property
     def features(self) -> tuple[float, float]:
@@ -91,33 +79,7 @@ def fit_calibration(
     jobs: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> LagCalibration:
-    """Fit a model's calibration on rows it has not learnt from.
-
-    Parameters
-    ----------
-    model : Space
-        The model.
-    rows : sequence of ManifestRow
-        Rows to measure on; those in sync of every data set but read sentences.
-    cache_dir : path-like, optional
-        Where extracted clips are kept.
-    seed : int, optional
-        Seed of the windows.
-    jobs : int, optional
-        Clips extracted at a time; default all cores.
-    progress : callable, optional
-        Called with the fraction done, 0 to 1.
-
-    Returns
-    -------
-    LagCalibration
-        The calibration.
-
-    Raises
-    ------
-    ParameterError
-        If the rows hold no window to measure on.
-    """
+    """Fit a model's calibration on rows that it has not learnt from."""
     return fit_to_trials(
         run_trials(model, rows, cache_dir=cache_dir, seed=seed, jobs=jobs, progress=progress)
     )
@@ -214,23 +176,7 @@ def _dubbed(
 
 
 def fit_to_trials(trials: Sequence[Trial]) -> LagCalibration:
-    """Fit the logistic maps, and the deviation that evidence does not remove.
-
-    Parameters
-    ----------
-    trials : sequence of Trial
-        Windows with known answers.
-
-    Returns
-    -------
-    LagCalibration
-        The calibration.
-
-    Raises
-    ------
-    ParameterError
-        If there are too few trials, or all have the same outcome.
-    """
+    """Fit the logistic maps, and the deviation that evidence does not remove."""
     correct = np.array([trial.correct for trial in trials], float)
     if len(trials) < 20 or correct.min() == correct.max():
         raise ParameterError(

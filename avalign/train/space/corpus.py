@@ -27,40 +27,17 @@ _SHORTEST_S = 0.8
 
 @dataclass(frozen=True, slots=True)
 class TrainingClip:
-    """One face and its sound, on clocks that start together.
-
-    Parameters
-    ----------
-    name : str
-        The clip.
-    speaker : str
-        Who speaks; speakers share the draws evenly, up to a root of what they say.
-    group : str
-        ``"natural"``, ``"read"`` (many speakers, one sentence each) or ``"mass"``
-        (very many sentences of one speaker).
-    anchors : bool
-        The clip is known to be near sync and takes part in the zero of lags.
-    log_mel : ndarray of shape (2 * T, 40), float32
-        Log-mel bands, 100 rows per second.
-    heard : ndarray of shape (2 * T,), bool
-        Rows of `log_mel` that exist.
-    speech : ndarray of shape (2 * T,), float32
-        Probability of speech.
-    lips : ndarray of shape (T, 123), float32
-        Normalised lip points, 50 rows per second.
-    seen : ndarray of shape (T,), bool
-        Rows of `lips` that can be used.
-    """
+    """One face and its audio, on clocks that start together."""
 
     name: str
-    speaker: str
-    group: str
-    anchors: bool
-    log_mel: NDArray[np.float32]
-    heard: NDArray[np.bool_]
-    speech: NDArray[np.float32]
-    lips: NDArray[np.float32]
-    seen: NDArray[np.bool_]
+    speaker: str  # speakers are drawn evenly, up to a root of what they say
+    group: str  # "natural", "read" (one sentence each) or "mass" (one speaker)
+    anchors: bool  # near sync: takes part in the zero of lags
+    log_mel: NDArray[np.float32]  # float32 [2 * T, 40], 100 rows per second
+    audio_valid: NDArray[np.bool_]  # bool [2 * T], rows of `log_mel` that exist
+    speech: NDArray[np.float32]  # float32 [2 * T], probability
+    lips: NDArray[np.float32]  # float32 [T, 123], 50 rows per second
+    lips_valid: NDArray[np.bool_]  # bool [T], rows of `lips` that can be used
 
     def __len__(self) -> int:
         return len(self.lips)
@@ -69,42 +46,27 @@ class TrainingClip:
 def training_clip(
     clip: SourceClip, name: str, speaker: str, group: str, *, anchors: bool
 ) -> TrainingClip | None:
-    """Put a clip's largest face and its sound on common clocks.
-
-    Parameters
-    ----------
-    clip : SourceClip
-        Streams and samples.
-    name, speaker, group : str
-        As in `TrainingClip`.
-    anchors : bool
-        As in `TrainingClip`.
-
-    Returns
-    -------
-    TrainingClip or None
-        None if there is no face or too little of it.
-    """
+    """Put a clip's largest face and its audio on common clocks; None with too little face."""
     if not clip.streams.lips or len(clip.audio.samples) < clip.audio.sample_rate_hz // 10:
         return None
     face = clip.streams.lips[0]
     rows = FeatureStream(face.values, face.times_s, usable(face), face.kind)
-    lips, seen, start_s = to_uniform(rows, LIP_RATE_HZ)
-    if np.count_nonzero(seen) < _SHORTEST_S * LIP_RATE_HZ:
+    lips, lips_valid, start_s = to_uniform(rows, LIP_RATE_HZ)
+    if np.count_nonzero(lips_valid) < _SHORTEST_S * LIP_RATE_HZ:
         return None
     wanted = start_s + np.arange(2 * len(lips)) / AUDIO_RATE_HZ
     bands = log_mel(clip.audio)
-    heard = (wanted >= bands.times_s[0]) & (wanted <= bands.times_s[-1])
+    audio_valid = (wanted >= bands.times_s[0]) & (wanted <= bands.times_s[-1])
     return TrainingClip(
         name,
         speaker,
         group,
         anchors,
         _at(wanted, bands),
-        heard,
+        audio_valid,
         _at(wanted, clip.streams.speech)[:, 0],
         lips,
-        seen,
+        lips_valid,
     )
 
 
@@ -127,17 +89,17 @@ class Corpus:
         self.lengths = np.array([len(clip) for clip in clips])
         self.starts = np.concatenate([[0], np.cumsum(self.lengths)[:-1]])
         self.log_mel = np.concatenate([clip.log_mel for clip in clips])
-        self.heard = np.concatenate([clip.heard for clip in clips])
+        self.audio_valid = np.concatenate([clip.audio_valid for clip in clips])
         self.speech = np.concatenate([clip.speech for clip in clips])
         self.lips = np.concatenate([clip.lips for clip in clips])
-        self.seen = np.concatenate([clip.seen for clip in clips])
+        self.lips_valid = np.concatenate([clip.lips_valid for clip in clips])
 
-    def probabilities(self, shares: Mapping[str, float]) -> NDArray[np.float64]:
+    def probabilities(self, fractions: Mapping[str, float]) -> NDArray[np.float64]:
         """Chance of each clip to be drawn: the root of its length, within its group's share.
 
         Parameters
         ----------
-        shares : mapping of str to float
+        fractions : mapping of str to float
             Share of the windows drawn from each group; groups that are absent
             leave theirs to the others.
 
@@ -150,7 +112,7 @@ class Corpus:
         groups = np.array([clip.group for clip in self.clips])
         for group in set(groups):
             members = groups == group
-            weights[members] *= shares.get(group, 0.0) / weights[members].sum()
+            weights[members] *= fractions.get(group, 0.0) / weights[members].sum()
         result: NDArray[np.float64] = weights / weights.sum()
         return result
 
@@ -170,7 +132,7 @@ class Corpus:
             Standard deviation along each.
         """
         moves = [
-            (clip.lips[clip.seen] - clip.lips[clip.seen].mean(axis=0))[:1500]
+            (clip.lips[clip.lips_valid] - clip.lips[clip.lips_valid].mean(axis=0))[:1500]
             for clip in self.clips
             if clip.group != "mass"
         ]
@@ -196,7 +158,7 @@ class Corpus:
             The scale.
         """
         moves = [
-            clip.log_mel[clip.heard] - clip.log_mel[clip.heard].mean(axis=0)
+            clip.log_mel[clip.audio_valid] - clip.log_mel[clip.audio_valid].mean(axis=0)
             for clip in self.clips
             if clip.group != "mass"
         ]

@@ -75,8 +75,8 @@ class SpacePlan:
         Steps between measurements of the clips' own lags.
     early : float
         Part of the steps, the first ones, in which windows are drawn by
-        `early_shares`, and by `shares` afterwards.
-    early_shares, shares : dict of str to float
+        `early_fractions`, and by `fractions` afterwards.
+    early_fractions, fractions : dict of str to float
         Share of the windows from each group of clips. Hundreds of sentences of
         one speaker are good to begin with, but to the end they would teach that
         speaker, at the cost of strangers.
@@ -98,10 +98,10 @@ class SpacePlan:
     tolerance_rows: float = 1.0
     remeasure_every: int = 200
     early: float = 0.4
-    early_shares: dict[str, float] = field(
+    early_fractions: dict[str, float] = field(
         default_factory=lambda: {"natural": 0.425, "read": 0.075, "mass": 0.5}
     )
-    shares: dict[str, float] = field(default_factory=lambda: {"natural": 0.85, "read": 0.15})
+    fractions: dict[str, float] = field(default_factory=lambda: {"natural": 0.85, "read": 0.15})
     augmentation: WindowAugmentation = field(default_factory=WindowAugmentation)
     settings: SpaceSettings = field(
         default_factory=lambda: SpaceSettings(alternate=SHORT_SIGHTED)
@@ -111,73 +111,30 @@ class SpacePlan:
     @property
     def groups(self) -> frozenset[str]:
         """Groups of clips that are drawn from at all."""
-        shares = [*self.early_shares.items(), *self.shares.items()]
-        return frozenset(group for group, share in shares if share > 0)
+        fractions = [*self.early_fractions.items(), *self.fractions.items()]
+        return frozenset(group for group, fraction in fractions if fraction > 0)
 
 
 def train_members(
     corpus: Corpus, plan: SpacePlan, jobs: int, progress: Callable[[float], None]
 ) -> list[SpaceNetwork]:
-    """Train all members, some of them side by side.
-
-    Parameters
-    ----------
-    corpus : Corpus
-        What to learn from.
-    plan : SpacePlan
-        How to learn.
-    jobs : int
-        Members trained at a time, each on one core. The result does not depend on it.
-    progress : callable
-        Called with the fraction done, 0 to 1.
-
-    Returns
-    -------
-    list of SpaceNetwork
-        One per member.
-    """
+    """Train all members, `jobs` at a time on one core each; the result is the same."""
     if jobs == 1:
         return _train_here(corpus, plan, progress)
     return _train_in_pool(corpus, plan, jobs, progress)
 
 
 def clip_own_lag_s(model: SpaceModel, clip: TrainingClip) -> float:
-    """Lag a clip has by itself, as a model sees it.
-
-    Parameters
-    ----------
-    model : SpaceModel
-        The model.
-    clip : TrainingClip
-        The clip.
-
-    Returns
-    -------
-    float
-        As of `own_lag_s`.
-    """
+    """Measure the lag of a clip by itself, as `own_lag_s` does."""
     basis = _mfcc_basis(model.settings.audio_columns)
-    times_s = np.arange(len(clip.heard)) / model.settings.audio_rate_hz
-    mfcc = FeatureStream(clip.log_mel @ basis, times_s, clip.heard, "mfcc")
+    times_s = np.arange(len(clip.audio_valid)) / model.settings.audio_rate_hz
+    mfcc = FeatureStream(clip.log_mel @ basis, times_s, clip.audio_valid, "mfcc")
     times_s = np.arange(len(clip)) / model.settings.rate_hz
-    return own_lag_s(model, mfcc, FeatureStream(clip.lips, times_s, clip.seen, "lips"))
+    return own_lag_s(model, mfcc, FeatureStream(clip.lips, times_s, clip.lips_valid, "lips"))
 
 
 def anchored_mean(clips: Sequence[TrainingClip], lags_s: NDArray[np.float64]) -> float:
-    """Mean lag of the clips that anchor the zero, every speaker counting once.
-
-    Parameters
-    ----------
-    clips : sequence of TrainingClip
-        The clips.
-    lags_s : ndarray of shape (clips,), float64
-        Their own lags.
-
-    Returns
-    -------
-    float
-        The mean in seconds; 0 if no clip anchors.
-    """
+    """Average the lags float64 [clips] of those that anchor, by speaker; 0 s if none does."""
     anchors = [number for number, clip in enumerate(clips) if clip.anchors]
     return speaker_balanced_mean([clips[number].speaker for number in anchors], lags_s[anchors])
 
@@ -191,10 +148,10 @@ def _train_here(
         members = []
         for member in range(plan.members):
 
-            def tell(done: float, member: int = member) -> None:
+            def report_progress(done: float, member: int = member) -> None:
                 progress((member + done) / plan.members)
 
-            members.append(_Trainer(corpus, plan, member).run(tell))
+            members.append(_Trainer(corpus, plan, member).run(report_progress))
         return members
     finally:
         torch.set_num_threads(threads)
@@ -226,11 +183,11 @@ def _train_member(job: tuple[Corpus, SpacePlan, int, Path]) -> SpaceNetwork:
     torch.set_num_threads(1)
     with done.open("r+b", buffering=0) as file:
 
-        def tell(fraction: float) -> None:
+        def report_progress(fraction: float) -> None:
             file.seek(member * 8)
             file.write(np.float64(fraction).tobytes())
 
-        return _Trainer(corpus, plan, member).run(tell)
+        return _Trainer(corpus, plan, member).run(report_progress)
 
 
 class _Trainer:
@@ -252,8 +209,8 @@ class _Trainer:
         # What is kept is the running mean of the parameters (Polyak averaging).
         self.average = copy.deepcopy(self.network).eval()
         self.own_lag_rows = np.zeros(len(corpus.clips))
-        self.early = corpus.probabilities(plan.early_shares)
-        self.late = corpus.probabilities(plan.shares)
+        self.early = corpus.probabilities(plan.early_fractions)
+        self.late = corpus.probabilities(plan.fractions)
 
     def run(self, progress: Callable[[float], None]) -> SpaceNetwork:
         plan = self.plan
@@ -290,9 +247,9 @@ class _Trainer:
     def loss(self, batch: Batch) -> torch.Tensor:
         audio, lips = self.network.embed(
             torch.as_tensor(batch.log_mel) @ self.basis,
-            torch.as_tensor(batch.heard),
+            torch.as_tensor(batch.audio_valid),
             torch.as_tensor(batch.lips),
-            torch.as_tensor(batch.seen),
+            torch.as_tensor(batch.lips_valid),
         )
         other = int(self.random.integers(1, len(batch.lag_rows)))
         return lag_contrast(

@@ -96,14 +96,14 @@ def train_space(
     check_target(
         (manifest,), output, beside=(beside.name,), overwrite=overwrite, suffix=".safetensors"
     )
-    tell = progress or (lambda _: None)
+    report_progress = progress or (lambda _: None)
     table = read_manifest(manifest)
     clips = load_corpus_clips(
         table.select(split="train", weights_ok=True).rows,
         plan.groups,
         cache_dir=cache_dir,
         jobs=jobs,
-        progress=lambda f: tell(0.2 * f),
+        progress=lambda f: report_progress(0.2 * f),
         left_out=left_out,
     )
     anchors = load_corpus_clips(
@@ -111,11 +111,15 @@ def train_space(
         plan.groups - {"mass"},
         cache_dir=cache_dir,
         jobs=jobs,
-        progress=lambda f: tell(0.2 + 0.1 * f),
+        progress=lambda f: report_progress(0.2 + 0.1 * f),
         left_out=left_out,
     )
     model = fit_space(
-        clips, plan, anchors=anchors, jobs=jobs, progress=lambda f: tell(0.3 + 0.6 * f)
+        clips,
+        plan,
+        anchors=anchors,
+        jobs=jobs,
+        progress=lambda f: report_progress(0.3 + 0.6 * f),
     )
     calibration = fit_calibration(
         model,
@@ -123,7 +127,7 @@ def train_space(
         cache_dir=cache_dir,
         seed=plan.seed,
         jobs=jobs,
-        progress=lambda f: tell(0.9 + 0.1 * f),
+        progress=lambda f: report_progress(0.9 + 0.1 * f),
     )
     with atomic_outputs(output, beside, overwrite=overwrite) as (weights, settings):
         save_model(model, weights)
@@ -223,14 +227,14 @@ def fit_space(
     ParameterError
         If there is no clip of a group that training ends with.
     """
-    if not any(plan.shares.get(clip.group) for clip in clips):
+    if not any(plan.fractions.get(clip.group) for clip in clips):
         raise ParameterError(
             "no clip to learn from", "give the manifest rows with split=train and role=in_sync"
         )
     corpus = Corpus(clips)
-    tell = progress or (lambda _: None)
+    report_progress = progress or (lambda _: None)
     jobs = min(jobs or cores(), plan.members)
-    members = train_members(corpus, plan, jobs, tell)
+    members = train_members(corpus, plan, jobs, report_progress)
     model = to_model(members)
     anchors = [clip for clip in (*clips, *anchors) if clip.anchors]
     lags_s = np.array([clip_own_lag_s(model, clip) for clip in anchors])

@@ -12,7 +12,7 @@ from avalign.recognition import (
     ClipScore,
     ConditionScore,
     Interval,
-    SpeechReader,
+    Transcriber,
     score_classes,
     score_speech,
     score_values,
@@ -26,43 +26,19 @@ if TYPE_CHECKING:
     from avalign.recognition.evaluation.cases import Prediction
     from avalign.recognition.evaluation.conditions import Condition
 
-__all__ = ["condition_score"]
+__all__ = ["score_condition"]
 
 
-def condition_score(
+def score_condition(
     model: Recognizer,
-    told: Sequence[Prediction],
+    predictions: Sequence[Prediction],
     condition: Condition,
     noise: str | None,
     *,
     seed: int,
 ) -> ConditionScore:
-    """Score a model in one condition.
-
-    Parameters
-    ----------
-    model : Recognizer
-        The model.
-    told : sequence of Prediction
-        What it told of each clip.
-    condition : Condition
-        Which streams it was given.
-    noise : str or None
-        Name of the noise.
-    seed : int
-        Of the resampling.
-
-    Returns
-    -------
-    ConditionScore
-        Scores of all that the model answers and the clips know.
-
-    Raises
-    ------
-    ParameterError
-        If no clip has the streams, or a value is no number.
-    """
-    if not told:
+    """Score all that the model answers and the clips know, in one condition."""
+    if not predictions:
         raise ParameterError(
             f"no clip has the streams {', '.join(condition.streams)}", "name others"
         )
@@ -71,16 +47,16 @@ def condition_score(
     details: dict[str, Any] = {}
     clips: list[ClipScore] = []
     if settings.characters:
-        metrics, details, clips = _score_speech(model, told, seed)
+        metrics, details, clips = _score_speech(model, predictions, seed)
     if settings.labels:
-        found, more, clips = _score_classes(model, told, seed)
+        found, more, clips = _score_classes(model, predictions, seed)
         metrics, details = {**metrics, **found}, {**details, **more}
     for column, name in enumerate(settings.values):
-        numbers = _numbers(told, column, name)
+        numbers = _numbers(predictions, column, name)
         if numbers:
             truth, answers = np.array([*numbers.values()]).T
             metrics.update(score_values(truth, answers, name, seed=seed))
-            clips = _with_numbers(clips, told, numbers, name)
+            clips = _with_numbers(clips, predictions, numbers, name)
     snr_db = None if condition.noise is None else condition.snr_db
     return ConditionScore(
         condition.name, condition.streams, noise, snr_db, metrics, details, tuple(clips)
@@ -88,33 +64,36 @@ def condition_score(
 
 
 def _score_speech(
-    model: Recognizer, told: Sequence[Prediction], seed: int
+    model: Recognizer, predictions: Sequence[Prediction], seed: int
 ) -> tuple[dict[str, Interval], dict[str, Any], list[ClipScore]]:
-    reader = SpeechReader(model.settings)
-    readings = [reader.read(one.speech) for one in told if one.speech is not None]
-    answers = {"greedy": [reading.free.text for reading in readings]}
-    if reader.grammar is not None:
+    transcriber = Transcriber(model.settings)
+    transcriptions = [
+        transcriber.transcribe(one.speech) for one in predictions if one.speech is not None
+    ]
+    answers = {"greedy": [transcription.free.text for transcription in transcriptions]}
+    if transcriber.grammar is not None:
         answers["grammar"] = [
-            "" if reading.sentence is None else reading.sentence.text for reading in readings
+            "" if transcription.sentence is None else transcription.sentence.text
+            for transcription in transcriptions
         ]
-    truth = [one.case.transcript.text for one in told]
+    truth = [one.case.transcript.text for one in predictions]
     metrics, by_clip = score_speech(truth, answers, seed=seed)
     clips = []
-    for one, reading, numbers, row in zip(
-        told, readings, by_clip, range(len(told)), strict=True
+    for one, transcription, numbers, row in zip(
+        predictions, transcriptions, by_clip, range(len(predictions)), strict=True
     ):
-        said = {way: texts[row] for way, texts in answers.items()}
-        name, who = one.case.utterance.name, one.case.utterance.speaker
-        all_numbers = {**numbers, "misfit": reading.misfit}
-        clips.append(ClipScore(name, who, truth[row], said, all_numbers))
-    return metrics, _word_times(reader, told), clips
+        answers_of_clip = {way: texts[row] for way, texts in answers.items()}
+        name, speaker = one.case.utterance.name, one.case.utterance.speaker
+        all_numbers = {**numbers, "misfit": transcription.misfit}
+        clips.append(ClipScore(name, speaker, truth[row], answers_of_clip, all_numbers))
+    return metrics, _word_times(transcriber, predictions), clips
 
 
-def _word_times(reader: SpeechReader, told: Sequence[Prediction]) -> dict[str, Any]:
+def _word_times(transcriber: Transcriber, predictions: Sequence[Prediction]) -> dict[str, Any]:
     """Compare times of words found by forced alignment with those that are known."""
     known = [
         one
-        for one in told
+        for one in predictions
         if one.speech is not None
         and one.case.transcript.words
         and one.case.transcript.has_times
@@ -123,7 +102,7 @@ def _word_times(reader: SpeechReader, told: Sequence[Prediction]) -> dict[str, A
     for one in known:
         try:
             assert one.speech is not None
-            found.append(reader.time_words(one.speech, one.case.transcript))
+            found.append(transcriber.time_words(one.speech, one.case.transcript))
         except AvalignError:
             continue  # too short, which its errors tell already
         truth.append(one.case.transcript)
@@ -131,14 +110,16 @@ def _word_times(reader: SpeechReader, told: Sequence[Prediction]) -> dict[str, A
 
 
 def _score_classes(
-    model: Recognizer, told: Sequence[Prediction], seed: int
+    model: Recognizer, predictions: Sequence[Prediction], seed: int
 ) -> tuple[dict[str, Interval], dict[str, Any], list[ClipScore]]:
     labels = model.settings.labels
-    asked = [one for one in told if one.case.row.label and one.probabilities is not None]
-    if not asked:
+    labelled = [
+        one for one in predictions if one.case.row.label and one.probabilities is not None
+    ]
+    if not labelled:
         return {}, {}, []
-    table = np.array([one.probabilities for one in asked])
-    truth = [one.case.row.label for one in asked]
+    table = np.array([one.probabilities for one in labelled])
+    truth = [one.case.row.label for one in labelled]
     metrics, details = score_classes(truth, table, labels, seed=seed)
     clips = [
         ClipScore(
@@ -146,19 +127,22 @@ def _score_classes(
             one.case.utterance.speaker,
             label,
             {"class": labels[int(row.argmax())]},
-            {f"p_{name}": float(share) for name, share in zip(labels, row, strict=True)},
+            {
+                f"p_{name}": float(probability)
+                for name, probability in zip(labels, row, strict=True)
+            },
         )
-        for one, label, row in zip(asked, truth, table, strict=True)
+        for one, label, row in zip(labelled, truth, table, strict=True)
     ]
     return metrics, details, clips
 
 
 def _numbers(
-    told: Sequence[Prediction], column: int, name: str
+    predictions: Sequence[Prediction], column: int, name: str
 ) -> dict[str, tuple[float, float]]:
     """Find the true number and the answer of each clip that has one."""
     pairs = {}
-    for one in told:
+    for one in predictions:
         text = one.case.row.extra.get(name, "")
         try:
             true = float(text) if text else float("nan")
@@ -174,16 +158,16 @@ def _numbers(
 
 def _with_numbers(
     clips: Sequence[ClipScore],
-    told: Sequence[Prediction],
+    predictions: Sequence[Prediction],
     pairs: Mapping[str, tuple[float, float]],
     name: str,
 ) -> list[ClipScore]:
     """Add true numbers and answers to the clips, and the clips that have nothing else."""
     known = {clip.clip: clip for clip in clips}
     found = []
-    for one in told:
-        clip, who = one.case.utterance.name, one.case.utterance.speaker
-        score = known.get(clip) or ClipScore(clip, who, "", {}, {})
+    for one in predictions:
+        clip, speaker = one.case.utterance.name, one.case.utterance.speaker
+        score = known.get(clip) or ClipScore(clip, speaker, "", {}, {})
         if clip in pairs:
             true, answer = pairs[clip]
             numbers = {**score.numbers, f"true_{name}": true, name: answer}

@@ -144,27 +144,14 @@ class EmotionTest:
 
 
 def greedy_texts(model: Recognizer, batch: Batch) -> list[str]:
-    """Read a batch with the most probable character of each row.
-
-    Parameters
-    ----------
-    model : Recognizer
-        A model with a speech head.
-    batch : Batch
-        The batch.
-
-    Returns
-    -------
-    list of str
-        One text per utterance.
-    """
+    """Read a batch with the most probable character of each row: one text per utterance."""
     alphabet = Alphabet(model.settings.characters)
     inputs = batch.inputs.to(next(model.parameters()).device)
-    told = model(inputs.streams, inputs.masks, inputs.present)
-    assert told.answers.log_probs is not None
-    log_probs = told.answers.log_probs.detach().cpu().numpy()
+    output = model(inputs.streams, inputs.masks, inputs.present)
+    assert output.answers.log_probs is not None
+    log_probs = output.answers.log_probs.detach().cpu().numpy()
     texts = []
-    for rows, length in zip(log_probs, told.lengths.tolist(), strict=True):
+    for rows, length in zip(log_probs, output.lengths.tolist(), strict=True):
         clock_s = np.arange(length) / model.settings.rate_hz
         texts.append(greedy_decode(rows[:length], clock_s, alphabet).transcript.text)
     return texts
@@ -218,8 +205,8 @@ def _answers(model: Recognizer, batches: Sequence[Batch], head: str) -> NDArray[
     with torch.no_grad():
         for batch in batches:
             inputs = batch.inputs.to(device)
-            told = model(inputs.streams, inputs.masks, inputs.present)
-            parts.append(getattr(told.answers, head).double().cpu().numpy())
+            output = model(inputs.streams, inputs.masks, inputs.present)
+            parts.append(getattr(output.answers, head).double().cpu().numpy())
     return np.concatenate(parts)
 
 

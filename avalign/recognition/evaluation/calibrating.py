@@ -16,12 +16,12 @@ from avalign.errors import AvalignError, ParameterError
 from avalign.recognition import (
     AnswerLimits,
     Limit,
-    SpeechReader,
+    Transcriber,
     WordTiming,
     fit_limit,
     fit_word_timing,
 )
-from avalign.recognition.evaluation.cases import Case, Prediction, ask
+from avalign.recognition.evaluation.cases import Case, Prediction, predict_cases
 from avalign.recognition.evaluation.conditions import Condition
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def calibrate(model: Recognizer, cases: Sequence[Case], *, seed: int = 0) -> Ans
     if not cases:
         raise ParameterError("there are no clips to calibrate on", "name another part")
     order = np.random.default_rng(seed).permutation(len(cases))[:_MOST_CASES]
-    chosen = [cases[place] for place in sorted(order.tolist())]
+    chosen = [cases[index] for index in sorted(order.tolist())]
     names = sorted(model.settings.streams)
     subsets = [part for size in range(1, len(names) + 1) for part in combinations(names, size)]
     limits: dict[str, Limit] = {}
@@ -71,15 +71,17 @@ def calibrate(model: Recognizer, cases: Sequence[Case], *, seed: int = 0) -> Ans
     timing = WordTiming()
     for part in subsets:
         condition = Condition("+".join(part), part)
-        told = list(ask(model, chosen, condition, seed=seed))
-        if not told:
+        predictions = list(predict_cases(model, chosen, condition, seed=seed))
+        if not predictions:
             continue
         if model.settings.characters:
-            limits[condition.name] = _limit(model, chosen, told, condition, seed)
+            limits[condition.name] = _limit(model, chosen, predictions, condition, seed)
             if len(part) == len(names):
-                timing = _timing(model, told)
+                timing = _timing(model, predictions)
         if model.settings.labels:
-            best = [one.probabilities.max() for one in told if one.probabilities is not None]
+            best = [
+                one.probabilities.max() for one in predictions if one.probabilities is not None
+            ]
             certainty[condition.name] = float(np.quantile(best, UNCERTAIN_SHARE))
     return AnswerLimits(limits, certainty, timing, {"clips": len(chosen), "seed": seed})
 
@@ -87,33 +89,41 @@ def calibrate(model: Recognizer, cases: Sequence[Case], *, seed: int = 0) -> Ans
 def _limit(
     model: Recognizer,
     cases: Sequence[Case],
-    told: Sequence[Prediction],
+    predictions: Sequence[Prediction],
     condition: Condition,
     seed: int,
 ) -> Limit:
-    reader = SpeechReader(model.settings)
+    transcriber = Transcriber(model.settings)
     random = np.random.default_rng(seed)
     foreign = [replace(case, utterance=_backwards(case.utterance)) for case in cases]
     # Half as many without speech: they are easier to tell.
     foreign += [
         replace(case, utterance=_at_rest(case.utterance, random)) for case in cases[::2]
     ]
-    strange = ask(model, foreign, condition, seed=seed)
+    strange = predict_cases(model, foreign, condition, seed=seed)
     return fit_limit(
-        [reader.read(one.speech).misfit for one in told if one.speech is not None],
-        [reader.read(one.speech).misfit for one in strange if one.speech is not None],
+        [
+            transcriber.transcribe(one.speech).misfit
+            for one in predictions
+            if one.speech is not None
+        ],
+        [
+            transcriber.transcribe(one.speech).misfit
+            for one in strange
+            if one.speech is not None
+        ],
     )
 
 
-def _timing(model: Recognizer, told: Sequence[Prediction]) -> WordTiming:
-    reader = SpeechReader(model.settings)
+def _timing(model: Recognizer, predictions: Sequence[Prediction]) -> WordTiming:
+    transcriber = Transcriber(model.settings)
     truth, found = [], []
-    for one in told:
+    for one in predictions:
         transcript = one.case.transcript
         if one.speech is None or not transcript.words or not transcript.has_times:
             continue
         try:
-            found.append(reader.time_words(one.speech, transcript))
+            found.append(transcriber.time_words(one.speech, transcript))
         except AvalignError:
             continue  # too short for its words
         truth.append(transcript)
@@ -124,9 +134,9 @@ def _timing(model: Recognizer, told: Sequence[Prediction]) -> WordTiming:
 
 
 def _backwards(one: Utterance) -> Utterance:
-    sound = one.sound
-    if sound is not None:
-        sound = replace(sound, samples=np.ascontiguousarray(sound.samples[::-1]))
+    audio = one.audio
+    if audio is not None:
+        audio = replace(audio, samples=np.ascontiguousarray(audio.samples[::-1]))
     streams = {
         name: replace(
             stream,
@@ -135,19 +145,19 @@ def _backwards(one: Utterance) -> Utterance:
         )
         for name, stream in one.streams.items()
     }
-    return replace(one, name=f"{one.name}, backwards", sound=sound, streams=streams)
+    return replace(one, name=f"{one.name}, backwards", audio=audio, streams=streams)
 
 
 def _at_rest(one: Utterance, random: np.random.Generator) -> Utterance:
     """Replace the voice by noise of its level, and hold each stream at its mean."""
-    sound = one.sound
-    if sound is not None:
-        level = np.float32(sound.samples.std() or 1e-3)
-        noise = level * random.standard_normal(len(sound.samples), np.float32)
-        sound = replace(sound, samples=noise)
+    audio = one.audio
+    if audio is not None:
+        level = np.float32(audio.samples.std() or 1e-3)
+        noise = level * random.standard_normal(len(audio.samples), np.float32)
+        audio = replace(audio, samples=noise)
     streams = {}
     for name, stream in one.streams.items():
         mean = stream.values[stream.valid].mean(axis=0) if stream.valid.any() else 0.0
         rest = np.where(stream.valid[:, None], mean, stream.values).astype(np.float32)
         streams[name] = replace(stream, values=rest)
-    return replace(one, name=f"{one.name}, at rest", sound=sound, streams=streams)
+    return replace(one, name=f"{one.name}, at rest", audio=audio, streams=streams)

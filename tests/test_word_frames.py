@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from avalign.errors import NoAnswerError, ParameterError
 from avalign.recognition.ctc.alphabet import ENGLISH
 from avalign.recognition.ctc.grammar import GRID, grammar_decode
-from avalign.recognition.ctc.word_rows import WordRows, align_word_rows
+from avalign.recognition.ctc.word_frames import WordFrames, align_word_frames
 from avalign.transcript import Transcript, Word
 
 PLACE = {word: column for column, word in enumerate(GRID.vocabulary, start=1)}
@@ -23,13 +23,13 @@ SOUNDS = [(2, 11, "set"), (11, 18, "red"), (20, 28, "at"), (28, 32, "q"), (33, 4
           (40, 49, "now")]  # fmt: skip
 
 
-def told_of(sounds: list[tuple[int, int, str]], n_rows: int, sure: float = 0.9) -> WordRows:
+def told_of(sounds: list[tuple[int, int, str]], n_rows: int, sure: float = 0.9) -> WordFrames:
     probabilities = np.full((n_rows, 1 + len(PLACE)), (1 - sure) / len(PLACE))
     word_of = np.zeros(n_rows, int)
     for first, stop, word in sounds:
         word_of[first:stop] = PLACE[word]
     probabilities[np.arange(n_rows), word_of] = sure
-    return WordRows(np.log(probabilities), GRID.vocabulary)
+    return WordFrames(np.log(probabilities), GRID.vocabulary)
 
 
 def rows_said(words: tuple[Word, ...]) -> list[tuple[int, int, str]]:
@@ -43,7 +43,7 @@ def rows_said(words: tuple[Word, ...]) -> list[tuple[int, int, str]]:
 def test_words_are_timed_by_their_rows():
     rows = told_of(SOUNDS, 52)
     said = Transcript(tuple(Word(word) for _, _, word in SOUNDS), "clip")
-    found = align_word_rows(rows, clock_of(np.zeros(52)), said)
+    found = align_word_frames(rows, clock_of(np.zeros(52)), said)
     assert found.source == "clip"
     assert rows_said(found.words) == SOUNDS
     assert [word.confidence for word in found.words] == pytest.approx([0.9] * 6)
@@ -53,9 +53,9 @@ def test_words_are_timed_by_their_rows():
 @settings(deadline=None, max_examples=30)
 def test_words_come_in_order_and_do_not_overlap_whatever_the_rows_say(seed):
     scores = np.random.default_rng(seed).normal(scale=3, size=(12, 52))
-    rows = WordRows(scores - np.log(np.exp(scores).sum(1, keepdims=True)), GRID.vocabulary)
+    rows = WordFrames(scores - np.log(np.exp(scores).sum(1, keepdims=True)), GRID.vocabulary)
     said = Transcript(tuple(Word(word) for _, _, word in SOUNDS))
-    words = align_word_rows(rows, clock_of(scores), said).words
+    words = align_word_frames(rows, clock_of(scores), said).words
     assert [word.text for word in words] == [word for _, _, word in SOUNDS]
     for before, after in pairwise(words):
         assert before.start_s < before.end_s <= after.start_s + 1e-12
@@ -64,7 +64,7 @@ def test_words_come_in_order_and_do_not_overlap_whatever_the_rows_say(seed):
 def test_words_outside_the_vocabulary_take_what_no_other_word_of_the_text_claims():
     texts = ["set", "red", "at", "queue", "one", "now"]
     said = Transcript(tuple(map(Word, texts)))
-    found = align_word_rows(told_of(SOUNDS, 52), clock_of(np.zeros(52)), said).words
+    found = align_word_frames(told_of(SOUNDS, 52), clock_of(np.zeros(52)), said).words
     assert rows_said(found) == [
         (first, stop, text) for (first, stop, _), text in zip(SOUNDS, texts, strict=True)
     ]
@@ -77,7 +77,7 @@ def test_rows_give_a_sentence_its_whole_words():
     alone = grammar_decode(log_probs, clock_s, ENGLISH)
     spikes = [(4, 9), (13, 16), (22, 25), (29, 30), (34, 38), (41, 46)]
     assert [row[:2] for row in rows_said(alone.transcript.words)] == spikes
-    both = grammar_decode(log_probs, clock_s, ENGLISH, word_rows=told_of(SOUNDS, 52))
+    both = grammar_decode(log_probs, clock_s, ENGLISH, word_frames=told_of(SOUNDS, 52))
     assert rows_said(both.transcript.words) == SOUNDS
     assert both.log_prob == pytest.approx(alone.log_prob)
     assert both.misfit == pytest.approx(0.0, abs=1e-12)
@@ -90,7 +90,7 @@ def test_rows_decide_where_characters_do_not():
     clock_s = clock_of(log_probs)
     alone = grammar_decode(log_probs, clock_s, ENGLISH)
     told = told_of(SOUNDS, 52)
-    both = grammar_decode(log_probs, clock_s, ENGLISH, word_rows=told, word_weight=0.5)
+    both = grammar_decode(log_probs, clock_s, ENGLISH, word_frames=told, word_weight=0.5)
     assert both.transcript.words[3].text == "q"
     assert both.transcript.words[3].confidence > 0.95
     # Without them each of the 25 letters is as likely.
@@ -101,7 +101,7 @@ def test_without_weight_rows_change_no_word():
     log_probs = rows_of(SPIKES, ENGLISH)
     wrong = told_of([(0, 52, "bin")], 52)
     found = grammar_decode(
-        log_probs, clock_of(log_probs), ENGLISH, word_rows=wrong, word_weight=0.0
+        log_probs, clock_of(log_probs), ENGLISH, word_frames=wrong, word_weight=0.0
     )
     assert found.transcript.text == "set red at q one now"
 
@@ -110,14 +110,15 @@ def test_what_does_not_fit_is_refused():
     clock_s = clock_of(np.zeros(52))
     rows = told_of(SOUNDS, 52)
     with pytest.raises(NoAnswerError, match="no word to align"):
-        align_word_rows(rows, clock_s, Transcript(()))
+        align_word_frames(rows, clock_s, Transcript(()))
     with pytest.raises(ParameterError, match="one time per row"):
-        align_word_rows(rows, clock_s[1:], Transcript((Word("set"),)))
+        align_word_frames(rows, clock_s[1:], Transcript((Word("set"),)))
     log_probs = rows_of(SPIKES, ENGLISH)
-    few, none = WordRows(rows.log_probs, GRID.vocabulary[1:]), WordRows(np.zeros((52, 1)), ())
+    few = WordFrames(rows.log_probs, GRID.vocabulary[1:])
+    none = WordFrames(np.zeros((52, 1)), ())
     with pytest.raises(ParameterError, match=r"not \(T, 51\)"):
-        grammar_decode(log_probs, clock_s, ENGLISH, word_rows=few)
+        grammar_decode(log_probs, clock_s, ENGLISH, word_frames=few)
     with pytest.raises(ParameterError, match="'bin' is not among the 0"):
-        grammar_decode(log_probs, clock_s, ENGLISH, word_rows=none)
+        grammar_decode(log_probs, clock_s, ENGLISH, word_frames=none)
     with pytest.raises(ParameterError, match="word_weight is -1"):
-        grammar_decode(log_probs, clock_s, ENGLISH, word_rows=rows, word_weight=-1.0)
+        grammar_decode(log_probs, clock_s, ENGLISH, word_frames=rows, word_weight=-1.0)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from avalign.transcript import Transcript
     from avalign.types import AlignedSequence, AudioStream, FeatureStream, LipStream
 
-__all__ = ["ClipInputs", "observe"]
+__all__ = ["ClipInputs", "read_clip_inputs"]
 
 # Alignments are known to within a picture; a lag below that is none.
 SMALLEST_LAG_S = 0.04
@@ -39,39 +39,25 @@ _TEXT_STEP_S = 0.02
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipInputs:
-    """What there is of one file for a model to read.
+    """What there is of one file for a model to read."""
 
-    Parameters
-    ----------
-    sequence : AlignedSequence
-        The streams on one clock, the picture's.
-    warp : TimeWarp
-        From the picture's clock to the sound's.
-    audio_lag_ms : float or None
-        The measured lag; None where there is no reliable answer.
-    lag_repaired : bool
-        Whether the sound was moved by it.
-    notes : tuple of str
-        What to know besides.
-    """
-
-    sequence: AlignedSequence
-    warp: TimeWarp
-    audio_lag_ms: float | None
-    lag_repaired: bool
+    sequence: AlignedSequence  # on the picture's clock
+    warp: TimeWarp  # from the picture's clock to the audio's
+    audio_lag_ms: float | None  # None where there is no reliable answer
+    lag_repaired: bool  # whether the audio was moved by it
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Clip:
-    """Sound and lips of a file, as far as they are there and asked for."""
+    """Audio and lips of a file, as far as they are there and asked for."""
 
-    sound: AudioStream | None = None
+    audio: AudioStream | None = None
     lips: LipStream | None = None
     report: SyncReport | None = None
 
 
-def observe(
+def read_clip_inputs(
     path: str | os.PathLike[str],
     settings: RecognizerSettings,
     *,
@@ -87,46 +73,8 @@ def observe(
 ) -> ClipInputs:
     """Read a file, measure its lag, and put its streams on one clock.
 
-    Parameters
-    ----------
-    path : path-like
-        A video, or a sound.
-    settings : RecognizerSettings
-        What the model reads.
-    streams : sequence of str
-        Which of them to give it; all that the file has by default.
-    transcript : Transcript, optional
-        The words with their times, for a model that reads text.
-    audio : path-like, optional
-        A separate file that holds the sound.
-    video_track : int, optional
-        Which picture track, from 0; by default the first that shows a face.
-    audio_track : int, optional
-        Which sound track, from 0; by default the first with speech.
-    channel : int, optional
-        Which channel of the sound, from 0; by default all are averaged, or the one with
-        speech is taken where others hold something else.
-    max_lag_s : float
-        Largest lag to search for.
-    jobs : int, optional
-        Cores to spread the picture over.
-    progress : callable, optional
-        Called with the fraction done, 0 to 1.
-
-    Returns
-    -------
-    ClipInputs
-        The rows. Where the lag is reliably known, at least 40 ms, and its 95 % interval
-        does not hold 0, the sound is moved by it; else the clocks are trusted.
-
-    Raises
-    ------
-    NoAudioError, NoFaceError
-        If nothing is there that the model reads.
-    ParameterError
-        If a stream is none of the model's, or the file is too long.
-    MediaError
-        If a file cannot be read.
+    The arguments are those of `recognize`. The audio is moved by a lag that is reliable, at
+    least 40 ms, and whose 95 % interval does not hold 0; else the clocks are trusted.
     """
     for name in streams:
         if name not in settings.streams:
@@ -140,26 +88,26 @@ def observe(
     sources = {_source(feature) for feature in wanted.values()}
     named = {"video_track": video_track, "audio_track": audio_track, "channel": channel}
     clip, notes = _read(path, sources, audio, named, max_lag_s, jobs, progress)
-    heard: dict[str, FeatureStream] = {}
-    shown: dict[str, FeatureStream] = {}
+    audio_streams: dict[str, FeatureStream] = {}
+    video_streams: dict[str, FeatureStream] = {}
     for name, feature in wanted.items():
         source = _source(feature)
-        if source == "sound" and clip.sound is not None:
-            heard[name] = audio_features(clip.sound, feature)
+        if source == "sound" and clip.audio is not None:
+            audio_streams[name] = audio_features(clip.audio, feature)
         elif source == "face" and clip.lips is not None:
-            shown[name] = lip_features(clip.lips)
+            video_streams[name] = lip_features(clip.lips)
         elif source == "text" and transcript is not None:
-            heard[name] = _text(transcript, clip.sound)
-    for name in wanted.keys() - heard.keys() - shown.keys():
+            audio_streams[name] = _text(transcript, clip.audio)
+    for name in wanted.keys() - audio_streams.keys() - video_streams.keys():
         notes.append(f"without {name}: the file has none that can be read")
-    warp, repaired = _warp(clip.report if heard and shown else None, notes)
+    warp, repaired = _warp(clip.report if audio_streams and video_streams else None, notes)
     sequence = from_alignment(
         warp,
-        heard.pop("audio", None),
-        shown.pop("lips", None),
+        audio_streams.pop("audio", None),
+        video_streams.pop("lips", None),
         rate_hz=settings.rate_hz,
-        with_audio=heard,
-        with_picture=shown,
+        with_audio=audio_streams,
+        with_picture=video_streams,
     )
     if len(sequence) > LONGEST_S * settings.rate_hz:
         raise ParameterError(
@@ -196,11 +144,11 @@ def _read(
             "name the file that it was extracted from",
         )
     media = probe(path)
-    hears = "sound" in sources and bool(audio is not None or media.audio_tracks)
-    sees = "face" in sources and bool(media.video_tracks)
-    if not hears and not sees:
+    reads_audio = "sound" in sources and bool(audio is not None or media.audio_tracks)
+    reads_lips = "face" in sources and bool(media.video_tracks)
+    if not reads_audio and not reads_lips:
         _refuse(path, sources)
-    if hears and sees:
+    if reads_audio and reads_lips:
         measured = verbs.measure(
             Path(path),
             max_lag_s=max_lag_s,
@@ -218,24 +166,24 @@ def _read(
     else:
         tracks = choose_tracks(media, audio=None if audio is None else Path(audio), **named)
         report, chosen = None, tracks.audio
-        note = tracks.audio_note if hears else tracks.video_note
+        note = tracks.audio_note if reads_audio else tracks.video_note
         notes = [] if note is None else [note]
         faces = ()
-        if sees:
+        if reads_lips:
             faces = lip_streams(path, track=tracks.video, jobs=jobs, progress=progress)
-    sound = None
-    if hears:
+    audio_stream = None
+    if reads_audio:
         source = path if audio is None else audio
-        sound = read_audio(source, track=chosen.track, channel=chosen.channel)
-        if not sees:
-            return _Clip(sound), notes
+        audio_stream = read_audio(source, track=chosen.track, channel=chosen.channel)
+        if not reads_lips:
+            return _Clip(audio_stream), notes
     speaking = 0 if report is None or report.face is None else report.face
     lips = next((face for face in faces if face.track_id == speaking), None)
     if lips is not None and not lip_features(lips).valid.any():
         lips = None
-    if lips is None and sound is None:
+    if lips is None and audio_stream is None:
         raise NoFaceError(f"{path}: no face can be read", "use a video of a face, well lit")
-    return _Clip(sound, lips, report), notes
+    return _Clip(audio_stream, lips, report), notes
 
 
 def _refuse(path: str | os.PathLike[str], sources: set[str]) -> None:
@@ -259,8 +207,8 @@ def _warp(report: SyncReport | None, notes: list[str]) -> tuple[TimeWarp, bool]:
     return TimeWarp(np.zeros(1), np.array([answer.audio_lag_s])), True
 
 
-def _text(transcript: Transcript, sound: AudioStream | None) -> FeatureStream:
+def _text(transcript: Transcript, audio: AudioStream | None) -> FeatureStream:
     ends_s = [word.end_s for word in transcript.words if word.end_s is not None]
-    if sound is not None:
-        ends_s.append(sound.start_s + sound.duration_s)
+    if audio is not None:
+        ends_s.append(audio.start_s + audio.duration_s)
     return transcript_stream(transcript, np.arange(0.0, max([0.0, *ends_s]), _TEXT_STEP_S))

@@ -20,13 +20,13 @@ from avalign.transcript import Transcript
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["WordRows", "align_word_rows"]
+__all__ = ["WordFrames", "align_word_frames"]
 
-SMALLEST_SHARE = 1e-9  # of what is said in a row: nothing is ruled out
+SMALLEST_PROBABILITY = 1e-9  # of what is said in a row: nothing is ruled out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class WordRows:
+class WordFrames:
     """What a model tells of the word in each row.
 
     Parameters
@@ -67,7 +67,7 @@ class WordRows:
                 )
         return np.array([column[word] for word in words], np.int64)
 
-    def with_stranger(self, words: Sequence[str]) -> WordRows:
+    def with_stranger(self, words: Sequence[str]) -> WordFrames:
         """Make the words of a text that are not in the vocabulary words of it.
 
         Each of them is taken to be what the model calls by any other of its words: where
@@ -80,22 +80,24 @@ class WordRows:
 
         Returns
         -------
-        WordRows
+        WordFrames
             With a column more for every such word. Its logarithm is that of the probability
             of all words of the vocabulary that the text does not hold.
         """
         strange = [word for word in dict.fromkeys(words) if word not in self.vocabulary]
         if not strange:
             return self
-        told = np.asarray(self.log_probs, np.float64)
+        emissions = np.asarray(self.log_probs, np.float64)
         others = [
             column
             for column, word in enumerate(self.vocabulary, start=1)
             if word not in set(words)
         ]
-        share = np.maximum(np.exp(told[:, others]).sum(axis=1), SMALLEST_SHARE)
-        columns = np.repeat(np.log(np.minimum(share, 1.0))[:, None], len(strange), axis=1)
-        return WordRows(np.concatenate([told, columns], axis=1), (*self.vocabulary, *strange))
+        probability = np.maximum(np.exp(emissions[:, others]).sum(axis=1), SMALLEST_PROBABILITY)
+        columns = np.repeat(np.log(np.minimum(probability, 1.0))[:, None], len(strange), axis=1)
+        return WordFrames(
+            np.concatenate([emissions, columns], axis=1), (*self.vocabulary, *strange)
+        )
 
     def check(self, times_s: ArrayLike) -> Emissions:
         """Check what the model told.
@@ -118,19 +120,21 @@ class WordRows:
         return check_emissions(self.log_probs, times_s, 1 + len(self.vocabulary))
 
 
-def align_word_rows(rows: WordRows, times_s: ArrayLike, transcript: Transcript) -> Transcript:
+def align_word_frames(
+    frames: WordFrames, times_s: ArrayLike, transcript: Transcript
+) -> Transcript:
     """Give every word of a transcript its time, by the words that a model sees in each row.
 
     Parameters
     ----------
-    rows : WordRows
+    frames : WordFrames
         What the model told.
     times_s : array-like of shape (T,)
         Presentation time of each row.
     transcript : Transcript
         What is said, all of it; times it may have are not looked at. The same word twice in
         a row is parted by at least one row of no word. Words that are not in the vocabulary
-        get the rows that `WordRows.with_stranger` finds for them.
+        get the rows that `WordFrames.with_stranger` finds for them.
 
     Returns
     -------
@@ -146,18 +150,20 @@ def align_word_rows(rows: WordRows, times_s: ArrayLike, transcript: Transcript) 
     NoAnswerError
         If there is no word, or too few rows for all of them.
     """
-    rows.check(times_s)
+    frames.check(times_s)
     texts = [word.text for word in transcript.words]
     if not texts:
         raise NoAnswerError("the transcript holds no word to align", "name a text with words")
-    whole = rows.with_stranger(texts)
-    told = Emissions(np.asarray(whole.log_probs, np.float64), np.asarray(times_s, np.float64))
-    path = aligned_path(told.log_probs, whole.columns(texts))
+    whole = frames.with_stranger(texts)
+    emissions = Emissions(
+        np.asarray(whole.log_probs, np.float64), np.asarray(times_s, np.float64)
+    )
+    path = aligned_path(emissions.log_probs, whole.columns(texts))
     words = [
-        told.word(text, path, token.first, token.last)
+        emissions.word(text, path, token.first, token.last)
         for text, token in zip(texts, tokens_of_path(path), strict=True)
     ]
-    known = frozenset(rows.vocabulary)
+    known = frozenset(frames.vocabulary)
     return Transcript(
         tuple(word if word.text in known else replace(word, confidence=None) for word in words),
         transcript.source,

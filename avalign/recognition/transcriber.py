@@ -12,7 +12,7 @@ from avalign.recognition.ctc.alphabet import Alphabet
 from avalign.recognition.ctc.decoding import greedy_decode
 from avalign.recognition.ctc.forced_alignment import WordTiming, align_transcript
 from avalign.recognition.ctc.grammar import GRID, grammar_decode
-from avalign.recognition.ctc.word_rows import WordRows, align_word_rows
+from avalign.recognition.ctc.word_frames import WordFrames, align_word_frames
 from avalign.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from avalign.recognition.ctc.grammar import Grammar
     from avalign.recognition.model.settings import RecognizerSettings
 
-__all__ = ["CtcOutput", "SpeechReader", "Transcription", "model_grammar"]
+__all__ = ["CtcOutput", "Transcriber", "Transcription", "model_grammar"]
 
 # Grammars that a model may turn out to have learnt.
 GRAMMARS = (GRID,)
@@ -51,20 +51,13 @@ class CtcOutput:
 class Transcription:
     """What was read in one clip.
 
-    Parameters
-    ----------
-    free : Transcript
-        The most probable characters, whatever they spell.
-    sentence : Transcript or None
-        The best sentence of the model's grammar; None where it has none, or none fits.
-    misfit : float
-        How little the speech is what the model has learnt. With a grammar: the share of
-        characters in which the sentence differs from what was read freely; infinite where
-        no sentence fits at all. Without: the share of the characters read that belong to
-        words the model has never heard.
+    `misfit` is the fraction of characters in which the sentence differs from what was read
+    freely (infinite where none fits); without a grammar, the fraction of the characters read
+    that belong to words outside the vocabulary.
     """
 
-    free: Transcript
+    free: Transcript  # the most probable characters, whatever they spell
+    # the best of the grammar; None where there is none, or none fits
     sentence: Transcript | None
     misfit: float
 
@@ -88,15 +81,15 @@ def model_grammar(settings: RecognizerSettings) -> Grammar | None:
         One whose words hold the vocabulary, which has a word for each of its slots; None
         if there is none.
     """
-    heard = set(settings.vocabulary)
+    words = set(settings.vocabulary)
     for grammar in GRAMMARS:
-        fills_slots = all(heard & set(slot.words) for slot in grammar.slots)
-        if fills_slots and heard <= set(grammar.vocabulary):
+        fills_slots = all(words & set(slot.words) for slot in grammar.slots)
+        if fills_slots and words <= set(grammar.vocabulary):
             return grammar
     return None
 
 
-class SpeechReader:
+class Transcriber:
     """Reads clips with all that a model knows: characters, words by row, a grammar.
 
     Parameters
@@ -114,12 +107,12 @@ class SpeechReader:
         self._known = frozenset(settings.vocabulary)
         self._timing = timing or WordTiming()
 
-    def read(self, rows: CtcOutput) -> Transcription:
+    def transcribe(self, output: CtcOutput) -> Transcription:
         """Read one clip.
 
         Parameters
         ----------
-        rows : CtcOutput
+        output : CtcOutput
             What the model tells.
 
         Returns
@@ -127,21 +120,21 @@ class SpeechReader:
         Transcription
             The words, with times and confidence.
         """
-        free = greedy_decode(rows.log_probs, rows.times_s, self.alphabet).transcript
+        free = greedy_decode(output.log_probs, output.times_s, self.alphabet).transcript
         if self.grammar is None:
-            return Transcription(free, None, self._strangeness(free))
+            return Transcription(free, None, self._unknown_fraction(free))
         try:
-            sentence = self._sentence(rows, self.grammar)
+            sentence = self._sentence(output, self.grammar)
         except NoAnswerError:
             return Transcription(free, None, float("inf"))
         return Transcription(free, sentence, _difference(free.text, sentence.text))
 
-    def time_words(self, rows: CtcOutput, transcript: Transcript) -> Transcript:
+    def time_words(self, output: CtcOutput, transcript: Transcript) -> Transcript:
         """Find when the words of a known text are said.
 
         Parameters
         ----------
-        rows : CtcOutput
+        output : CtcOutput
             What the model tells.
         transcript : Transcript
             What is said, all of it; times it may have are not looked at.
@@ -160,31 +153,35 @@ class SpeechReader:
         NoAnswerError
             If there is no text, or it cannot be said in so few rows.
         """
-        spelled = [
+        spellings = [
             (word, spelling)
             for word in transcript.words
             if (spelling := self.alphabet.spell(word.text))
         ]
-        told = self._word_rows(rows)
-        n_known = sum(spelling in self._known for _, spelling in spelled)
+        word_frames = self._word_frames(output)
+        n_known = sum(spelling in self._known for _, spelling in spellings)
         # Among strangers the few words that are known are no landmarks.
-        if told is None or n_known < len(spelled) / 2 or not spelled:
-            found = align_transcript(rows.log_probs, rows.times_s, transcript, self.alphabet)
+        if word_frames is None or n_known < len(spellings) / 2 or not spellings:
+            found = align_transcript(
+                output.log_probs, output.times_s, transcript, self.alphabet
+            )
             return self._timing.apply(found)
-        bare = tuple(replace(word, text=spelling) for word, spelling in spelled)
-        found = align_word_rows(told, rows.times_s, Transcript(bare, transcript.source))
+        bare = tuple(replace(word, text=spelling) for word, spelling in spellings)
+        found = align_word_frames(
+            word_frames, output.times_s, Transcript(bare, transcript.source)
+        )
         written = (
             replace(word, text=original.text)
-            for word, (original, _) in zip(found.words, spelled, strict=True)
+            for word, (original, _) in zip(found.words, spellings, strict=True)
         )
         return Transcript(tuple(written), found.source)
 
-    def misfit(self, rows: CtcOutput, transcript: Transcript) -> float:
+    def misfit(self, output: CtcOutput, transcript: Transcript) -> float:
         """Say how little a known text is what the model reads.
 
         Parameters
         ----------
-        rows : CtcOutput
+        output : CtcOutput
             What the model tells.
         transcript : Transcript
             What is said.
@@ -194,36 +191,36 @@ class SpeechReader:
         float
             The share of characters in which the text differs from what is read freely.
         """
-        free = greedy_decode(rows.log_probs, rows.times_s, self.alphabet).transcript
-        spelled = " ".join(filter(None, map(self.alphabet.spell, transcript.text.split())))
-        return _difference(free.text, spelled)
+        free = greedy_decode(output.log_probs, output.times_s, self.alphabet).transcript
+        spelling = " ".join(filter(None, map(self.alphabet.spell, transcript.text.split())))
+        return _difference(free.text, spelling)
 
-    def _sentence(self, rows: CtcOutput, grammar: Grammar) -> Transcript:
-        told = self._word_rows(rows)
-        if told is not None and not self._known.issuperset(grammar.vocabulary):
-            told = None
+    def _sentence(self, output: CtcOutput, grammar: Grammar) -> Transcript:
+        word_frames = self._word_frames(output)
+        if word_frames is not None and not self._known.issuperset(grammar.vocabulary):
+            word_frames = None
         found = grammar_decode(
-            rows.log_probs, rows.times_s, self.alphabet, grammar, word_rows=told
+            output.log_probs, output.times_s, self.alphabet, grammar, word_frames=word_frames
         )
-        if told is None:
+        if word_frames is None:
             return found.transcript
         # CTC may tell a word long before it is said; the words by row know their places.
-        timed = align_word_rows(told, rows.times_s, found.transcript)
+        timed = align_word_frames(word_frames, output.times_s, found.transcript)
         words = (
             replace(word, start_s=other.start_s, end_s=other.end_s)
             for word, other in zip(found.transcript.words, timed.words, strict=True)
         )
         return Transcript(tuple(words), found.transcript.source)
 
-    def _word_rows(self, rows: CtcOutput) -> WordRows | None:
-        if rows.words is None:
+    def _word_frames(self, output: CtcOutput) -> WordFrames | None:
+        if output.words is None:
             return None
-        scores = np.asarray(rows.words, np.float64)
+        scores = np.asarray(output.words, np.float64)
         scores = scores - scores.max(axis=1, keepdims=True)
         log_probs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-        return WordRows(log_probs, self.vocabulary)
+        return WordFrames(log_probs, self.vocabulary)
 
-    def _strangeness(self, transcript: Transcript) -> float:
+    def _unknown_fraction(self, transcript: Transcript) -> float:
         lengths = [(len(word.text), word.text in self._known) for word in transcript.words]
         total = sum(length for length, _ in lengths)
         if not self._known or not total:
@@ -232,14 +229,14 @@ class SpeechReader:
 
 
 def _difference(one: str, other: str) -> float:
-    """Characters to insert, delete or replace, as a share of the longer text.
+    """Return the edits of characters as a fraction of the longer text.
 
-    Unlike the score of the sentence, it depends neither on how long the silence around
-    it is, nor on the rows in which a model happens to write its characters.
+    Unlike the score of the sentence, it depends neither on the silence around it, nor on the
+    rows in which a model happens to write its characters.
     """
     row = list(range(len(other) + 1))
-    for place, character in enumerate(one, start=1):
-        diagonal, row[0] = row[0], place
+    for index, character in enumerate(one, start=1):
+        diagonal, row[0] = row[0], index
         for column, candidate in enumerate(other, start=1):
             replaced = diagonal + (character != candidate)
             diagonal = row[column]
