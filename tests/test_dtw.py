@@ -90,7 +90,7 @@ class TestTwin:
     ):
         x, y = series
         pattern = dtw.STEP_PATTERNS[name]
-        moves = naive.CLASSIC if name == "symmetric1" else pattern.moves
+        moves = naive.CLASSIC if pattern.is_classic else pattern.moves
         costs = naive.local_costs(x, y)
         window = naive.band(len(x), len(y), 99 if radius is None else radius)
         distance, path = naive.warp(costs, moves, window, open_begin, open_end)
