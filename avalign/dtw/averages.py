@@ -16,8 +16,6 @@ from avalign.dtw.soft_dtw.verbs import soft
 from avalign.dtw.verbs import path
 from avalign.errors import ParameterError
 
-__all__ = ["BarycenterResult", "barycenter", "soft_barycenter"]
-
 Array = NDArray[Any]
 
 # A step along the gradient must lower the cost by this share of what the slope promises.
@@ -227,7 +225,7 @@ def _descend(
 def _checked(
     series: Iterable[ArrayLike], weights: ArrayLike | None
 ) -> tuple[list[Array], NDArray[np.float64]]:
-    """Return the series, as alike as arrays can be, and their weights."""
+    """Return the series in one type and of as many features, and their weights."""
     arrays = checks.listed(series, "series")
     for at, array in enumerate(arrays):
         if array.shape[1:] != arrays[0].shape[1:]:

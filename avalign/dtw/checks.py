@@ -18,8 +18,6 @@ from avalign.dtw.scalars import choice, flag, whole
 from avalign.dtw.steps import StepPattern, step_pattern
 from avalign.errors import ParameterError
 
-__all__ = ["listed", "memory", "no_path", "overflow", "problem", "series"]
-
 _SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
 

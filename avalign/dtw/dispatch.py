@@ -16,8 +16,6 @@ from avalign.dtw.problem import Problem
 from avalign.dtw.search import spotting
 from avalign.dtw.univariate import replay, strips
 
-__all__ = ["distance", "ends", "path", "solved_distance"]
-
 # Cells whose path takes less memory than any machine has: a few bytes for each at most.
 ALWAYS_FIT = 2**18
 

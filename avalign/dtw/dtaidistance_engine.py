@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from avalign.dtw.problem import Problem
 from avalign.errors import MissingDependencyError, ParameterError
 
-__all__ = ["cost_matrix", "distance", "path"]
-
 
 def distance(problem: Problem) -> float:
     """Return the distance before scaling."""

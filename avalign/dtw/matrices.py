@@ -16,8 +16,6 @@ from avalign.dtw.steps import StepPattern
 from avalign.dtw.univariate import lanes
 from avalign.errors import ParameterError
 
-__all__ = ["pairwise"]
-
 # Pairs that one task computes: enough to hide the cost of handing it out.
 PAIRS_AT_ONCE = 32
 # Beside one for each row.

@@ -14,31 +14,13 @@ if TYPE_CHECKING:
 
     from avalign.dtw.result import DtwResult
 
-__all__ = ["plot_path"]
-
 PATH, FIRST, SECOND, INK = "#f2b134", "#c8375a", "#2f6690", "#22252a"
 # Rows and columns of local costs that are drawn at most.
 PIXELS = 600
 
 
 def plot_path(result: DtwResult) -> Figure:
-    """Draw a path over the local costs, x along the left side and y along the bottom.
-
-    Parameters
-    ----------
-    result : DtwResult
-        The path and its series.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A figure that is not shown yet.
-
-    Raises
-    ------
-    MissingDependencyError
-        If matplotlib is not installed.
-    """
+    """Draw a path over the local costs, x along the left side and y along the bottom."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

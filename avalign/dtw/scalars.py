@@ -13,8 +13,6 @@ import numpy as np
 
 from avalign.errors import ParameterError
 
-__all__ = ["choice", "flag", "real", "shown", "whole", "workers"]
-
 # More rows than any memory holds. Kernels add lengths to a radius, which must not overflow.
 _ENOUGH = 2**48
 # Characters of a value that a message repeats.

@@ -33,8 +33,6 @@ from numpy.typing import NDArray
 from avalign.dtw.scalars import choice, flag, shown, whole
 from avalign.errors import ParameterError
 
-__all__ = ["STEP_PATTERNS", "StepPattern", "rabiner_juang"]
-
 Increment = tuple[int, int, float]
 Move = tuple[Increment, ...]
 Normalization = Literal["N", "M", "N+M"]
@@ -145,17 +143,13 @@ class StepPattern:
 
 
 class Steps(NamedTuple):
-    """A step pattern as the arrays that the engine reads; moves within a row come last.
+    """A step pattern as the arrays that the engine reads; moves within a row come last."""
 
-    The first ``rising`` moves come from earlier rows. ``rows[k], columns[k]`` is the whole
-    reach of move k. Its cells are numbers ``first_cell[k]`` to ``first_cell[k + 1] - 1``,
-    in the order of travel, each as many rows and columns before the end of the move as
-    ``rows_back`` and ``columns_back`` say.
-    """
-
-    rising: int
-    rows: NDArray[np.int64]
+    rising: int  # so many moves, the first, come from earlier rows
+    rows: NDArray[np.int64]  # the whole reach of each move
     columns: NDArray[np.int64]
+    # Cells of move k, in the order of travel: first_cell[k] to first_cell[k + 1] - 1, each
+    # so many rows and columns before the end of the move.
     first_cell: NDArray[np.int64]
     rows_back: NDArray[np.int64]
     columns_back: NDArray[np.int64]

@@ -13,8 +13,6 @@ from avalign.dtw.result import DtwResult
 from avalign.dtw.scalars import choice
 from avalign.dtw.steps import StepPattern
 
-__all__ = ["cost_matrix", "distance", "path"]
-
 Engine = Literal["numba", "dtaidistance"]
 
 

@@ -1,8 +1,13 @@
 """The general engine: any step pattern, weights, window, open ends, any cost.
 
-A path is found in blocks of rows: where the directions of all cells would take much
-memory, the forward pass keeps only the rows between blocks, and the way back computes
-each block again. Memory then grows with the square root of the number of rows.
+    block 0  | directions dropped |   forth: keep the last rows of each block (====)
+             =====================
+    block 1  | directions dropped |   back: sweep each block again from the rows above it,
+             =====================          to the left of where the path came to it
+    block 2  | directions cached  |
+
+Where the directions of all cells would take much memory, it grows with the square root of
+the number of rows.
 """
 
 from __future__ import annotations
@@ -17,8 +22,6 @@ from numpy.typing import NDArray
 from avalign.dtw.general.rows import sweep, trace
 from avalign.dtw.problem import Problem
 from avalign.dtw.steps import Steps, compiled
-
-__all__ = ["cost_matrix", "distance", "last_row", "path", "path_bytes"]
 
 Matrix = NDArray[Any]
 
@@ -72,10 +75,8 @@ class _Sweeper:
         matrix: Matrix | None = None,
         origins: bool = False,
     ) -> tuple[list[Matrix], NDArray[np.int64]]:
-        """Accumulate a block of rows; return the last rows of it (and their origins).
-
-        `before` are the rows just above, each from the first column of its window on.
-        """
+        """Accumulate a block of rows; return the last rows of it (and their origins)."""
+        # `before` are the rows just above, each from the first column of its window on.
         dtype = self.x.dtype
         above = first - len(before)
         base = int(self.window[above:stop, 0].min())

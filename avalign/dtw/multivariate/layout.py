@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from avalign.dtw.compiled import helper
@@ -12,11 +10,9 @@ from avalign.dtw.multivariate.plan import LAG
 from avalign.dtw.multivariate.tile import COLUMNS, ROWS_PER_LANE
 from avalign.dtw.simd.vectors import BYTES
 
-__all__ = ["lay_out", "tiles_of"]
-
 
 @helper
-def lay_out(plan: Any, memory: Any, x: Any, y: Any) -> None:
+def lay_out(plan, memory, x, y):
     """Write the series and the fence, and the row above the first strip."""
     lanes = BYTES // memory.itemsize
     height = ROWS_PER_LANE * lanes
@@ -53,11 +49,8 @@ def lay_out(plan: Any, memory: Any, x: Any, y: Any) -> None:
 
 
 @helper
-def tiles_of(plan: Any, strip: int, lanes: int) -> Any:
-    """Return the first tile of a strip that reaches into the band, and that after the last.
-
-    The last one is that behind which no more results are needed.
-    """
+def tiles_of(plan, strip, lanes):
+    """Return the first tile of a strip in the band, and that after the last one needed."""
     height = ROWS_PER_LANE * lanes
     top, last_column = strip * height, plan.m - 1 + plan.shift
     begin = max(0, top - plan.lower + plan.shift) // COLUMNS

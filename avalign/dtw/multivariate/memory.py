@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.imputils import impl_ret_borrowed
@@ -11,18 +9,13 @@ from numba.extending import intrinsic
 
 from avalign.dtw.simd.vectors import BYTES, element_pointer
 
-__all__ = ["aligned", "copy", "fill"]
-
 
 @intrinsic
-def aligned(typing_context: Any, memory: Any) -> Any:
-    """Leave out the start of an array, so that no vector straddles two lines of the cache.
+def aligned(typing_context, memory):
+    """Leave out the start of an array, so that no vector straddles two lines of the cache."""
 
-    That may be one number less than a vector. NumPy can do it as well, but takes a
-    microsecond to tell an address.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
+        # Up to a vector less one number. NumPy takes a microsecond to tell an address.
         array = context.make_array(memory)(context, builder, arguments[0])
         address = builder.ptrtoint(array.data, cgutils.intp_t)
         up = builder.add(address, ir.Constant(cgutils.intp_t, BYTES - 1))
@@ -34,10 +27,10 @@ def aligned(typing_context: Any, memory: Any) -> Any:
 
 
 @intrinsic
-def copy(typing_context: Any, memory: Any, source: Any, target: Any, count: Any) -> Any:
+def copy(typing_context, memory, source, target, count):
     """Copy numbers from one part of an array to another, which it does not overlap."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         array, *places, count = arguments
         start, end = (
             element_pointer(context, builder, signature.args[0], array, place)
@@ -50,10 +43,10 @@ def copy(typing_context: Any, memory: Any, source: Any, target: Any, count: Any)
 
 
 @intrinsic
-def fill(typing_context: Any, memory: Any, start: Any, count: Any, value: Any) -> Any:
+def fill(typing_context, memory, start, count, value):
     """Set numbers of one part of an array to a value."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         array, start, count, value = arguments
         first = element_pointer(context, builder, signature.args[0], array, start)
         with cgutils.for_range(builder, count) as loop:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from avalign.dtw.compiled import helper, njit
@@ -13,21 +11,12 @@ from avalign.dtw.multivariate.plan import LAG
 from avalign.dtw.multivariate.tile import COLUMNS, ROWS_PER_LANE, STATE_VECTORS, advance
 from avalign.dtw.simd.vectors import BYTES
 
-__all__ = ["cross", "cross_all"]
-
 
 @helper
-def cross(
-    plan: Any, memory: Any, strip: int, begin: int, end: int, metric: int,
-    boundary: int, choices: Any, recording: bool,
-) -> None:  # fmt: skip
-    """Cross the tiles of a strip from `begin` to before `end`.
-
-    The state in the plan is what the strip remembers: before and, afterwards, after these
-    tiles. In the memory, `boundary` is where column 0, the shift included, is or would be in
-    the row above. If `recording`, the best steps are written to `choices`, which may
-    otherwise be None.
-    """
+def cross(plan, memory, strip, begin, end, metric, boundary, choices, recording):
+    """Cross the tiles of a strip from `begin` to before `end`."""
+    # The state in the plan is what the strip remembers, before and, then, after these tiles.
+    # `boundary`: where column 0, the shift included, is or would be in the row above.
     lanes = BYTES // memory.itemsize
     height = ROWS_PER_LANE * lanes
     rows_at = strip * plan.dimensions * height
@@ -49,7 +38,7 @@ def cross(
 
 
 @njit
-def cross_all(plan: Any, buffer: Any, x: Any, y: Any, metric: int) -> Any:
+def cross_all(plan, buffer, x, y, metric):
     """Cross all strips, and keep what the plan asks for; return the distance."""
     memory = aligned(buffer)
     lay_out(plan, memory, x, y)

@@ -15,8 +15,6 @@ from avalign.dtw.scalars import real, whole
 from avalign.dtw.steps import StepPattern
 from avalign.errors import ParameterError
 
-__all__ = ["subsequence"]
-
 
 def subsequence(
     query: ArrayLike,

@@ -15,8 +15,6 @@ from avalign.dtw.result import DtwResult
 from avalign.dtw.scalars import flag, whole
 from avalign.errors import ParameterError
 
-__all__ = ["multiscale_path"]
-
 # Cells times features that are worth an exact solution, and worth a lower bound.
 EXACT_COSTS = 1 << 27
 BOUND_COSTS = 1 << 27
@@ -155,7 +153,7 @@ def _columns(boxes: NDArray[Any]) -> NDArray[Any]:
 
 
 @njit
-def _box_distance(rows, low, high, metric):  # type: ignore[no-untyped-def]
+def _box_distance(rows, low, high, metric):
     """DTW of rows against boxes, whose cost is the least of any point inside."""
     features, boxes = low.shape
     totals = np.full(boxes, np.inf, rows.dtype)

@@ -21,8 +21,6 @@ from avalign.dtw.search.bound_kernels import envelope_of, first_bounds, second_p
 from avalign.dtw.univariate import strips
 from avalign.errors import ParameterError
 
-__all__ = ["NearestResult", "nearest"]
-
 Array = NDArray[Any]
 
 # LB_Improved adds about as much to LB_Keogh as that is: too little where it is far below.

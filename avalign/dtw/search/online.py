@@ -13,13 +13,11 @@ from avalign.dtw.general.rows import fill_costs
 from avalign.dtw.scalars import choice, flag, whole
 from avalign.errors import ParameterError
 
-__all__ = ["OnlineDtw"]
-
 
 @njit
-def _advance(  # type: ignore[no-untyped-def]
-    rows, reference, metric, radius, open_begin, seen, position, window,
-    costs, totals, starts, positions,
+def _advance(
+    rows, reference, metric, radius, open_begin, seen, position, window, costs, totals,
+    starts, positions,
 ):  # fmt: skip
     """Accumulate new rows in place, each over the columns around the position before it.
 

@@ -1,11 +1,12 @@
 """Costs of the cells in a block of anti-diagonals, and what they add to gradients.
 
-Series lie feature by feature, and one of them backwards, so that the cells of an
-anti-diagonal, next to each other in a row of a block, find their values next to each other.
-"""
+Channels come first, and one of the series runs backwards: cells of an anti-diagonal, next to
+each other in a row of a block, find their values next to each other.
 
-# Numba infers the types of kernels.
-# mypy: allow-untyped-defs, allow-untyped-calls
+    x, channel c       | MARGIN |  x0    x1    x2    x3   ..    | 2 * MARGIN |
+    y, channel c       | MARGIN |  y3    y2    y1    y0         | 2 * MARGIN |
+    anti-diagonal 3               (0,3) (1,2) (2,1) (3,0)
+"""
 
 from __future__ import annotations
 
@@ -14,16 +15,6 @@ import numpy as np
 from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN, njit
 from avalign.dtw.problem import PRECOMPUTED
 from avalign.dtw.simd.vectors import absolute, fused_multiply_add, less, load, select, store
-
-__all__ = [
-    "MARGIN",
-    "add_gradient",
-    "channels_first",
-    "divide_by_cost",
-    "fill_costs",
-    "rows_first",
-    "scatter_shares",
-]
 
 # Room on both sides of a row for vectors that stick out of it; one vector of float32.
 MARGIN = 16
@@ -129,11 +120,9 @@ def divide_by_cost(shares, costs, first, last, start, stop, base):
 def add_gradient(
     gradient, own, other, shares, first, last, start, stop, base, columns, skew, metric
 ):
-    """Add what a block contributes to the gradient of one series, halved if squared.
-
-    Both series are in the order of the rows of `x`; `skew` is 0 to differentiate by `x`,
-    and 1 by `y`, whose index is larger by ``columns - 1 - d`` on anti-diagonal d.
-    """
+    """Add what a block contributes to the gradient of one series, halved if squared."""
+    # Both series are in the order of the rows of x; `skew` is 0 to differentiate by x, and 1
+    # by y, whose index is larger by columns - 1 - d on anti-diagonal d.
     lanes = 64 // shares.itemsize
     width, own_width, other_width = shares.shape[1], own.shape[1], other.shape[1]
     if skew:

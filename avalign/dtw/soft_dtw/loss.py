@@ -25,8 +25,6 @@ from avalign.dtw.soft_dtw.tensors import (
 )
 from avalign.errors import ParameterError
 
-__all__ = ["SoftDtw", "soft_distance"]
-
 # Below so many cells, starting threads takes longer than they save.
 CELLS_WORTH_THREADS = 1 << 16
 

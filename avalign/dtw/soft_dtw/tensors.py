@@ -9,8 +9,6 @@ from avalign.dtw.problem import METRIC_CODES
 from avalign.dtw.scalars import choice, shown
 from avalign.errors import ParameterError
 
-__all__ = ["checked", "counting", "refuse_what_is_not_finite", "row_counts"]
-
 
 def checked(x: Tensor, y: Tensor | None, metric: str) -> Tensor:
     """Refuse what is no batch of series; return y, empty where costs are precomputed."""

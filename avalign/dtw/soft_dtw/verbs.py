@@ -13,14 +13,6 @@ from avalign.dtw.problem import Problem
 from avalign.dtw.soft_dtw.solver import smoothing, solve
 from avalign.errors import ParameterError
 
-__all__ = [
-    "SoftDtwResult",
-    "soft",
-    "soft_alignment",
-    "soft_distance",
-    "soft_divergence",
-]
-
 # What is not wanted.
 NOTHING = np.empty((0, 0))
 
