@@ -1,4 +1,4 @@
-"""A picture of a path: over the local costs, with the series along the margins."""
+"""A figure of a path: over the local costs, with the series along the margins."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def plot_path(result: DtwResult) -> Figure:
 
 
 def _draw_costs(axes: Any, result: DtwResult) -> None:
-    rows, columns = (_picked(length) for length in result.shape)
+    rows, columns = (_pick(length) for length in result.shape)
     if result.y is None:
         costs = result.x[np.ix_(rows, columns)]
     else:
@@ -72,7 +72,7 @@ def _draw_costs(axes: Any, result: DtwResult) -> None:
     )
 
 
-def _picked(length: int) -> NDArray[np.int64]:
+def _pick(length: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, length - 1, min(length, PIXELS)).astype(np.int64))
 
 
@@ -97,8 +97,8 @@ def _draw_series(axes: Any, series: NDArray[Any], colour: str, *, upright: bool)
         else:
             axes.set_yticks([])
         return
-    picked = _picked(len(series))
-    image = series[picked] if upright else series[picked].T
+    rows = _pick(len(series))
+    image = series[rows] if upright else series[rows].T
     edges = (-0.5, len(series) - 0.5), (-0.5, series.shape[1] - 0.5)
     across, along = (edges[1], edges[0]) if upright else edges
     axes.imshow(

@@ -152,7 +152,7 @@ def sweep(
     # columns. `origins`, if any, is a ring of the columns where paths begin; it takes one row
     # of directions. `matrix`, if any, gets copies of the totals.
     ring = totals.shape[0]
-    kept = min(directions.shape[1], 1)
+    traced = min(directions.shape[1], 1)
     before = np.empty(totals.shape[1] if first == 0 else 0, totals.dtype)
     scratch = np.empty(TILE, totals.dtype)
     for i in range(max(0, first - ring + 2), stop):
@@ -169,7 +169,7 @@ def sweep(
         fill_costs(x, y, metric, weights, i, window[i, 0], cost[left:right])
         if i < first:
             continue  # the costs are all that is missing of the rows before
-        row = directions[(i - first) % directions.shape[0], : kept * (right - left)]
+        row = directions[(i - first) % directions.shape[0], : traced * (right - left)]
         if classic:
             here, below, above = cost[left:right], before[left:right], before[left:right]
             if i > 0:
@@ -191,7 +191,7 @@ def sweep(
             for tile in range(left, right, TILE):
                 until = min(tile + TILE, right)
                 _moves_from_above(totals, costs, steps, i, tile, now[tile:until],
-                                  row[kept * (tile - left) : kept * (until - left)],
+                                  row[traced * (tile - left) : traced * (until - left)],
                                   scratch)  # fmt: skip
             _moves_within_row(now, cost, steps, left, right, row)
         if origins.shape[0] > 0:

@@ -1,4 +1,4 @@
-"""The series, the band and the first boundary, as the kernels on frames need them."""
+"""The series, the band and the first boundary, as the kernels on vector series need them."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def lay_out(plan, memory, x, y):
             memory[plan.fence + diagonal * lanes + lane] = 0
     for i in range(plan.n):
         row = i % height
-        place = (i - row) * plan.dimensions
-        place += row % ROWS_PER_LANE * lanes + lanes - 1 - row // ROWS_PER_LANE
+        index = (i - row) * plan.dimensions
+        index += row % ROWS_PER_LANE * lanes + lanes - 1 - row // ROWS_PER_LANE
         for d in range(plan.dimensions):
-            memory[place + d * height] = x[i, d]
+            memory[index + d * height] = x[i, d]
     stride = COLUMNS * 2 * lanes
     for j in range(plan.m):
         column = j + plan.shift
         tile = column // COLUMNS + lanes - 1
-        place = plan.columns + tile // lanes * plan.dimensions * stride
-        place += column % COLUMNS * 2 * lanes + tile % lanes
+        index = plan.columns + tile // lanes * plan.dimensions * stride
+        index += column % COLUMNS * 2 * lanes + tile % lanes
         for d in range(plan.dimensions):
-            memory[place + d * stride] = y[j, d]
+            memory[index + d * stride] = y[j, d]
         if tile >= lanes:
             # Once more, behind the tiles before those that it is among.
-            place += lanes - plan.dimensions * stride
+            index += lanes - plan.dimensions * stride
             for d in range(plan.dimensions):
-                memory[place + d * stride] = y[j, d]
+                memory[index + d * stride] = y[j, d]
 
 
 @helper

@@ -1,4 +1,4 @@
-"""Whole parts of the memory of the kernels on frames."""
+"""Whole parts of the memory of the kernels on vector series."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from avalign.dtw.simd.vectors import BYTES, element_pointer
 
 
 @intrinsic
-def aligned(typing_context, memory):
+def align(typing_context, memory):
     """Leave out the start of an array, so that no vector straddles two lines of the cache."""
 
     def generate(context, builder, signature, arguments):
@@ -31,10 +31,10 @@ def copy(typing_context, memory, source, target, count):
     """Copy numbers from one part of an array to another, which it does not overlap."""
 
     def generate(context, builder, signature, arguments):
-        array, *places, count = arguments
+        array, *indices, count = arguments
         start, end = (
-            element_pointer(context, builder, signature.args[0], array, place)
-            for place in places
+            element_pointer(context, builder, signature.args[0], array, index)
+            for index in indices
         )
         cgutils.raw_memcpy(builder, end, start, count, memory.dtype.bitwidth // 8)
         return context.get_dummy_value()

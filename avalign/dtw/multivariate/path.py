@@ -19,7 +19,7 @@ import numpy as np
 
 from avalign.dtw.compiled import helper, njit
 from avalign.dtw.multivariate.layout import tiles_of
-from avalign.dtw.multivariate.memory import aligned, copy, fill
+from avalign.dtw.multivariate.memory import align, copy, fill
 from avalign.dtw.multivariate.strips import cross
 from avalign.dtw.multivariate.tile import COLUMNS, ROWS_PER_LANE, STATE_VECTORS
 from avalign.dtw.simd.vectors import BYTES
@@ -28,7 +28,7 @@ from avalign.dtw.simd.vectors import BYTES
 @njit
 def trace(plan, buffer, metric, choices, cells):
     """Write the path, backwards, to the end of `cells`; return where in it the path begins."""
-    memory = aligned(buffer)
+    memory = align(buffer)
     lanes = BYTES // memory.itemsize
     height = ROWS_PER_LANE * lanes
     width = COLUMNS * plan.chunk
@@ -44,10 +44,10 @@ def trace(plan, buffer, metric, choices, cells):
         chunk = (time // COLUMNS + strip * lanes) // plan.chunk
         first = strip
         if group != known_group or chunk != known_chunk:
-            # Strips between the kept row and this one come first.
+            # Strips between the cached row and this one come first.
             first = group * plan.group
-            kept = group * plan.chunks + chunk % plan.chunks
-            copy(memory, plan.rows + kept * width, plan.above, width)
+            slot = group * plan.chunks + chunk % plan.chunks
+            copy(memory, plan.rows + slot * width, plan.above, width)
             known_group, known_chunk = group, chunk
         begin = _cross_again(
             plan, memory, metric, first, strip, chunk, time // COLUMNS + 1, choices
@@ -82,8 +82,8 @@ def _cross_again(plan, memory, metric, first, last, chunk, stop, choices):
     width = COLUMNS * plan.chunk
     begin = 0
     for strip in range(first, last + 1):
-        kept = strip * plan.chunks + chunk % plan.chunks
-        copy(memory, plan.states + kept * size, plan.state, size)
+        slot = strip * plan.chunks + chunk % plan.chunks
+        copy(memory, plan.states + slot * size, plan.state, size)
         above = plan.above + strip % plan.group * width
         copy(memory, above, plan.chunk_boundary + height, width)
         left = chunk * plan.chunk - strip * lanes

@@ -29,7 +29,7 @@ LAG = COLUMNS + ROWS_PER_LANE
 
 # Memory for states and for rows: this many bytes, and some for each row and column.
 MEMORY = 1 << 25
-MEMORY_PER_FRAME = 64
+MEMORY_PER_ROW = 64
 
 SHORTEST_CHUNK = 8
 
@@ -91,7 +91,7 @@ def plan(x: Any, y: Any, radius: int, *, checkpoints: bool) -> Plan:
             1 << 60, 0, 1 << 60, rows, rows, rows, rows, rows,
         )  # fmt: skip
     tiles = min(stop, (height + lower + upper) // COLUMNS + lanes + 2)
-    budget = (MEMORY + MEMORY_PER_FRAME * (n + m)) // x.itemsize
+    budget = (MEMORY + MEMORY_PER_ROW * (n + m)) // x.itemsize
     group = 1 + strips * tiles * COLUMNS // budget
     chunk = max(SHORTEST_CHUNK, 1 + strips * tiles * size // budget)
     chunks = tiles // chunk + 2

@@ -195,12 +195,12 @@ def advance(
     # is ever recorded, None in place of `choices` halves the code.
 
     def generate(context, builder, signature, arguments):
-        def pointer(kind, array, place):
-            return element_pointer(context, builder, kind, array, place)
+        def pointer(kind, array, index):
+            return element_pointer(context, builder, kind, array, index)
 
-        numbers, *places, dimensions, metric, words, words_at, recording = arguments
+        numbers, *indices, dimensions, metric, words, words_at, recording = arguments
         state, rows, columns, fence, boundary = (
-            pointer(memory, numbers, place) for place in places
+            pointer(memory, numbers, index) for index in indices
         )
         tile = _Tile(builder, state.type.pointee, BYTES * 8 // memory.dtype.bitwidth)
         costs = tile.costs(rows, columns, dimensions, metric, fence)
@@ -214,6 +214,6 @@ def advance(
                 tile.recur(costs, state, boundary, None)
         return context.get_dummy_value()
 
-    index = types.intp
-    places = [index] * 5
-    return types.void(memory, *places, index, index, choices, index, types.boolean), generate
+    intp = types.intp
+    indices = [intp] * 5
+    return types.void(memory, *indices, intp, intp, choices, intp, types.boolean), generate

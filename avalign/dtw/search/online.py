@@ -155,7 +155,7 @@ class OnlineDtw:
                 f"rows have shape {np.shape(rows)}, the reference {features} features a row",
                 f"push arrays of shape (K, {features})",
             )
-        largest_cost = self._checked_cost(fresh)
+        largest_cost = self._check_cost(fresh)
         positions = np.empty(len(fresh), np.int64)
         _advance(
             fresh.astype(self._reference.dtype, copy=False), self._reference, self._metric,
@@ -167,7 +167,7 @@ class OnlineDtw:
         self.position = int(positions[-1])
         return positions
 
-    def _checked_cost(self, fresh: NDArray[Any]) -> float:
+    def _check_cost(self, fresh: NDArray[Any]) -> float:
         """Return what no cell so far costs more than, unless sums of it may overflow."""
         largest = float(np.abs(fresh).max())
         apart = largest + self._largest_value

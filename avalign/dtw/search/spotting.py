@@ -1,4 +1,4 @@
-"""Cost and start of the best match of a query that ends at each place of a longer series.
+"""Cost and start of the best match of a query that ends in each column of a longer series.
 
     series  ------ slab s - 1 ------+------ slab s ---------+
     zeros   0  0  0  0  0  0  0  0  0  0  0  0  0  0  0  0      a match may begin anywhere
@@ -119,11 +119,11 @@ def _make_sweeps(metric: int) -> tuple[Any, Any]:
 def _leave(state, row, column, out):
     """Write down what a row of a strip got in the last two steps, in a column and the next."""
     lanes = state.size // STATE
-    place = layout.place_of(row, lanes)
+    index = layout.index_of(row, lanes)
     if 0 <= column < out.size:
-        out[column] = state[VECTORS * lanes + place]
+        out[column] = state[VECTORS * lanes + index]
     if 0 <= column + 1 < out.size:
-        out[column + 1] = state[place]
+        out[column + 1] = state[index]
 
 
 def _make_sweep(run: Any) -> Any:
@@ -145,8 +145,8 @@ def _make_sweep(run: Any) -> Any:
                 if begin >= end:
                     continue
                 before, state = states[slab, strip], states[slab + 1, strip]
-                for place in range(state.size):
-                    state[place] = np.inf if since <= 0 else before[place]
+                for index in range(state.size):
+                    state[index] = np.inf if since <= 0 else before[index]
                 if slab == strip == 0:
                     state[-1] = 0
                 layout.lay_out_rows(query, strip * height, rows)

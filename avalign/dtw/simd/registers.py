@@ -84,7 +84,7 @@ def copy_row(typing_context, into, source, row):
         lane = builder.sub(ir.Constant(row.type, lanes - 1), builder.udiv(row, count))
         numbers = emission.constant(row.type, range(lanes))
         chosen = builder.icmp_signed("==", numbers, emission.splat(builder, lane, lanes))
-        new, old = (emission.load(builder, place, lanes) for place in (copied, pointer))
+        new, old = (emission.load(builder, address, lanes) for address in (copied, pointer))
         # The whole vector: a processor forwards a store on its way to loads of its size only.
         emission.store(builder, builder.select(chosen, new, old), pointer)
         return context.get_dummy_value()

@@ -20,7 +20,7 @@ from numba import cuda
 
 from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN
 from avalign.dtw.problem import PRECOMPUTED
-from avalign.dtw.soft_dtw.solver import LARGEST_EXPONENT, per_cost, too_large
+from avalign.dtw.soft_dtw.solver import LARGEST_EXPONENT, per_cost, too_large_error
 from avalign.errors import MissingDependencyError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _cost(x, y, pair, i, j, metric):
 
 
 @cuda.jit(device=True)
-def _aligned(mantissa, exponent, common):
+def _align(mantissa, exponent, common):
     return math.ldexp(mantissa, int(max(exponent - common, NEGLIGIBLE)))
 
 
@@ -59,9 +59,9 @@ def _extend(k, k_exponent, pair, at, one, two, side, cost, scale):
         k_exponent[pair, one, i], k_exponent[pair, one, side], k_exponent[pair, two, side]
     )
     total = (
-        _aligned(k[pair, two, side], k_exponent[pair, two, side], exponent)
-        + _aligned(k[pair, one, side], k_exponent[pair, one, side], exponent)
-        + _aligned(k[pair, one, i], k_exponent[pair, one, i], exponent)
+        _align(k[pair, two, side], k_exponent[pair, two, side], exponent)
+        + _align(k[pair, one, side], k_exponent[pair, one, side], exponent)
+        + _align(k[pair, one, i], k_exponent[pair, one, i], exponent)
     )
     power = cost * scale
     whole = math.floor(power)
@@ -72,10 +72,10 @@ def _extend(k, k_exponent, pair, at, one, two, side, cost, scale):
 
 
 @cuda.jit(device=True)
-def _add_gradient(x, y, pair, i, j, share, cost, metric, gradient_x, gradient_y):
+def _add_gradient(x, y, pair, i, j, fraction, cost, metric, gradient_x, gradient_y):
     # Cells of an anti-diagonal differ in both i and j, so that no two threads meet.
     if metric == PRECOMPUTED:
-        gradient_x[pair, i, j] = share
+        gradient_x[pair, i, j] = fraction
         return
     for c in range(x.shape[2]):
         slope = x[pair, i, c] - y[pair, j, c]
@@ -85,8 +85,8 @@ def _add_gradient(x, y, pair, i, j, share, cost, metric, gradient_x, gradient_y)
             slope = slope / cost if cost > 0 else 0.0
         else:
             slope = 2 * slope
-        gradient_x[pair, i, c] += share * slope
-        gradient_y[pair, j, c] -= share * slope
+        gradient_x[pair, i, c] += fraction * slope
+        gradient_y[pair, j, c] -= fraction * slope
 
 
 @cuda.jit
@@ -138,8 +138,8 @@ def sweep(
                     k, k_exponent, pair, (row, at), row + 1, row + 2, at + 1, cost, scale
                 )
                 power = max(come_exponent + left_exponent - whole_exponent, NEGLIGIBLE)
-                share = math.ldexp(come * left / whole, int(power))
-                _add_gradient(x, y, pair, i, j, share, cost, metric, gradient_x, gradient_y)
+                fraction = math.ldexp(come * left / whole, int(power))
+                _add_gradient(x, y, pair, i, j, fraction, cost, metric, gradient_x, gradient_y)
         cuda.syncthreads()
 
 
@@ -194,4 +194,4 @@ def run_on_cuda(
             for gradient, values in zip(gradients or (), found, strict=True):
                 gradient.copy_(values)
             return
-    raise too_large(gamma, -worst)
+    raise too_large_error(gamma, -worst)

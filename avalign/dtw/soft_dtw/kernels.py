@@ -29,7 +29,7 @@ from avalign.dtw.soft_dtw.costs import (
     divide_by_cost,
     fill_costs,
     rows_first,
-    scatter_shares,
+    scatter_fractions,
 )
 from avalign.dtw.soft_dtw.scaled import exp2, normalise, power_of_two, sum_of_three
 
@@ -83,7 +83,7 @@ def _close(mantissa, exponent, row, before, after):
 
 @njit
 def _back(
-    g, g_exponent, k, k_exponent, costs, shares, first, last, start, stop, base, scale,
+    g, g_exponent, k, k_exponent, costs, fractions, first, last, start, stop, base, scale,
     whole, whole_exponent,
 ):  # fmt: skip
     """Fill a block with the fractions of the paths that visit its cells."""
@@ -106,16 +106,16 @@ def _back(
                 load(g, next_one + i), load(g_exponent, next_one + i),
             )  # fmt: skip
             through = load(k_exponent, at + 2 * width) + total_exponent - all_exponent
-            share = load(k, at + 2 * width) * total * per_path
-            store(shares, at, share * power_of_two(through))
+            fraction = load(k, at + 2 * width) * total * per_path
+            store(fractions, at, fraction * power_of_two(through))
             total, exponent = normalise(total * weight, total_exponent + exponent)
             store(g, here + i, total)
             store(g_exponent, here + i, exponent)
         _close(g, g_exponent, d % 3, first[d] - 1 + MARGIN, last[d] + 1 + MARGIN)
         for i in range(first[d] - lanes, first[d]):
-            shares[d - start, i - base] = 0
+            fractions[d - start, i - base] = 0
         for i in range(last[d] + 1, last[d] + 1 + lanes):
-            shares[d - start, i - base] = 0
+            fractions[d - start, i - base] = 0
 
 
 @njit
@@ -158,7 +158,7 @@ def soft_pair(x, y, metric, radius, scale, block, gradient_x, gradient_y, alignm
         return np.float64(whole), np.float64(whole_exponent)
 
     x_gradient, y_gradient = np.zeros_like(x_channels), np.zeros_like(y_channels)
-    shares = np.zeros((block, width), kind)
+    fractions = np.zeros((block, width), kind)
     g = np.zeros((3, rows + 3 * MARGIN), kind)
     g_exponent = np.full((3, rows + 3 * MARGIN), -np.inf, kind)
     # Paths leave to a cell behind the last.
@@ -175,20 +175,20 @@ def soft_pair(x, y, metric, radius, scale, block, gradient_x, gradient_y, alignm
             )  # fmt: skip
             _forth(k, k_exponent, costs, first, last, start, stop, base, scale)
         _back(
-            g, g_exponent, k, k_exponent, costs, shares, first, last, start, stop, base, scale,
-            whole, whole_exponent,
+            g, g_exponent, k, k_exponent, costs, fractions, first, last, start, stop, base,
+            scale, whole, whole_exponent,
         )  # fmt: skip
         if with_alignment:
-            scatter_shares(shares, alignment, first, last, start, stop, base)
+            scatter_fractions(fractions, alignment, first, last, start, stop, base)
         if with_gradient:
             if metric == EUCLIDEAN:
-                divide_by_cost(shares, costs, first, last, start, stop, base)
+                divide_by_cost(fractions, costs, first, last, start, stop, base)
             add_gradient(
-                x_gradient, x_channels, y_channels, shares, first, last, start, stop, base,
+                x_gradient, x_channels, y_channels, fractions, first, last, start, stop, base,
                 columns, 0, metric,
             )  # fmt: skip
             add_gradient(
-                y_gradient, y_channels, x_channels, shares, first, last, start, stop, base,
+                y_gradient, y_channels, x_channels, fractions, first, last, start, stop, base,
                 columns, 1, metric,
             )  # fmt: skip
     if with_gradient:

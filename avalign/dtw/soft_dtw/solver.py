@@ -13,7 +13,7 @@ from avalign.dtw.scalars import real
 from avalign.dtw.soft_dtw.kernels import soft_pair
 from avalign.errors import ParameterError
 
-# Anti-diagonals that are kept at a time: a few rows of blocks stay in the cache.
+# Anti-diagonals that are cached at a time: a few rows of blocks stay in the cache.
 BLOCK = 64
 # Far enough from the ends of float64 for quotients and products of gamma with costs.
 SMALLEST_GAMMA, LARGEST_GAMMA = 1e-307, 1e307
@@ -21,7 +21,7 @@ SMALLEST_GAMMA, LARGEST_GAMMA = 1e-307, 1e307
 LARGEST_EXPONENT = {np.dtype(np.float32): 2.0**20, np.dtype(np.float64): 2.0**48}
 
 
-def smoothing(gamma: object) -> float:
+def check_gamma(gamma: object) -> float:
     """Return `gamma`, if it is a number that soft-DTW can work with."""
     otherwise = "for gamma = 0 call distance and path"
     return real(gamma, "gamma", least=SMALLEST_GAMMA, most=LARGEST_GAMMA, otherwise=otherwise)
@@ -68,10 +68,10 @@ def solve(
                     "scale the series and gamma down",
                 )
             return distance
-    raise too_large(gamma, exponent)
+    raise too_large_error(gamma, exponent)
 
 
-def too_large(gamma: float, exponent: float) -> ParameterError:
+def too_large_error(gamma: float, exponent: float) -> ParameterError:
     """Return the complaint that the logarithms of sums, to base 2, reach this far."""
     costs = -gamma * math.log(2) * exponent
     about = f"costs of about {costs:.3g}" if math.isfinite(costs) else "costs that overflow"

@@ -77,14 +77,15 @@ def _make_kernel(metric: int, diagonal: int) -> Any:
         nothing = vectors.splat(rows.dtype.type(np.inf))
         longest = lengths.max()
         laid_out = _lay_out_block(columns, lengths, longest, rows)
-        boundary = layout.aligned((longest + 2 * VECTORS + 2) * lanes, rows)
-        values = layout.aligned(VECTORS * lanes, rows)
+        boundary = layout.allocate((longest + 2 * VECTORS + 2) * lanes, rows)
+        values = layout.allocate(VECTORS * lanes, rows)
         last = longest + VECTORS
         for row in range(ends.size):
             first, end = ends[row - 1] if row else 0, ends[row]
             missing = (first - end) % VECTORS
             strips = (end - first + missing) // VECTORS
-            states = layout.aligned(strips * STATE * lanes, rows).reshape(strips, STATE * lanes)
+            size = STATE * lanes
+            states = layout.allocate(strips * size, rows).reshape(strips, size)
             boundary[:] = np.inf
             states[:] = np.inf
             # The matrix begins at the step where its first row meets column 0. What is
@@ -120,8 +121,8 @@ def _make_kernel(metric: int, diagonal: int) -> Any:
                             )
                     store_state(states[strip], state)
             for lane in range(lengths.size):
-                place = (lengths[lane] - 1 + VECTORS) * lanes + lane
-                matrix[row, start + lane] = boundary[place]
+                index = (lengths[lane] - 1 + VECTORS) * lanes + lane
+                matrix[row, start + lane] = boundary[index]
 
     return block
 
@@ -137,7 +138,7 @@ _KERNELS = {
 def _lay_out_block(columns, lengths, longest, like):
     """Lay series out side by side, column ``j`` at ``j + VECTORS``, minus infinity around."""
     lanes = vectors.BYTES // like.itemsize
-    block = layout.aligned((longest + 2 * VECTORS + 2) * lanes, like)
+    block = layout.allocate((longest + 2 * VECTORS + 2) * lanes, like)
     block[:] = -np.inf
     first = 0
     for lane in range(lengths.size):

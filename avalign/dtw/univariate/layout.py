@@ -73,10 +73,10 @@ def lay_out(y, corner, workspace):
     """Lay out what all strips share; `corner` lies diagonally before the first cell."""
     _, _, outside, _, boundary, columns = workspace
     lanes = vectors.BYTES // y.itemsize
-    for place in range(outside.size):
-        outside[place] = np.inf
-    for place in range(boundary.size):
-        boundary[place] = np.inf
+    for index in range(outside.size):
+        outside[index] = np.inf
+    for index in range(boundary.size):
+        boundary[index] = np.inf
     boundary[outside.size - 1] = corner
     nothing = vectors.splat(y.dtype.type(-np.inf))
     for s in range(VECTORS):
@@ -105,8 +105,8 @@ def select_rows(workspace, begin, opening, closing):
     """Tell the rows that are inside the band right before step `begin` from the others."""
     # Row r is inside from step opening + 2 r to before step closing + 2 r.
     rows, inside, outside = workspace[:3]
-    for place in range(rows.size):
-        inside[place] = outside[place]
+    for index in range(rows.size):
+        inside[index] = outside[index]
     first = (begin - closing + 1) // 2 if begin > closing else 0
     stop = (begin - opening + 1) // 2
     for row in range(first, stop if stop < rows.size else rows.size):
@@ -127,13 +127,13 @@ def span(first, total, columns, rows, before, after):
 
 
 @helper
-def place_of(row, lanes):
+def index_of(row, lanes):
     """Return where a row of a strip stands among its ``VECTORS * lanes`` values."""
     return row % VECTORS * lanes + lanes - 1 - row // VECTORS
 
 
 @helper(inline="always")
-def aligned(size, like):
+def allocate(size, like):
     """Allocate `size` numbers where no vector straddles two lines of the cache."""
     buffer = np.empty(size + vectors.BYTES // like.itemsize, like.dtype)
     start = vectors.unaligned(buffer)

@@ -77,11 +77,11 @@ def _make_retrace(metric: int, diagonal: int, banded: bool) -> Any:
             group_begin, group_end = layout.span(top, x.size, y.size, height, before, after)
             now = i - top + j
             tile_begin = now - (now - group_begin) % slab
-            # The first strip reads the boundary that was kept; the others, that of the last.
+            # The first strip reads the boundary that was cached; the others, that of the last.
             stop = now + 1 if now < group_end else group_end
-            kept = top // group * width + 1 - group_begin
+            cached_at = top // group * width + 1 - group_begin
             for column in range(tile_begin - 1, stop):
-                boundary[column + height] = tops[kept + column]
+                boundary[column + height] = tops[cached_at + column]
             for first in range(top, i + 1, height):
                 begin, end = layout.span(first, x.size, y.size, height, before, after)
                 # The same moments, counted in the strip's own steps.
@@ -92,14 +92,14 @@ def _make_retrace(metric: int, diagonal: int, banded: bool) -> Any:
                     continue
                 layout.lay_out_rows(x, first, rows)
                 if begin > slab_begin or tile_begin == group_begin == begin:
-                    for place in range(state.size):
-                        state[place] = np.inf
+                    for index in range(state.size):
+                        state[index] = np.inf
                     state[state.size - 1] = boundary[begin - 1 + height]
                 else:
                     number = (slab_begin - begin + slab - 1) // slab
-                    kept = (first // height * slabs + number) * state.size
-                    for place in range(state.size):
-                        state[place] = checkpoints[kept + place]
+                    cached_at = (first // height * slabs + number) * state.size
+                    for index in range(state.size):
+                        state[index] = checkpoints[cached_at + index]
                 at = ((first - top) // height * slab + time - slab_begin) * (height // 4)
                 opening, closing = first - before, first + after + 1
                 if banded:
@@ -124,8 +124,8 @@ def _make_retrace(metric: int, diagonal: int, banded: bool) -> Any:
             if unused == cells.shape[0]:
                 # Steps are run in pairs, so the state may be one step ahead.
                 row = (i - top) % height
-                place = row % VECTORS * lanes + lanes - 1 - row // VECTORS
-                distance = state[(end - time) % 2 * height + place]
+                index = row % VECTORS * lanes + lanes - 1 - row // VECTORS
+                distance = state[(end - time) % 2 * height + index]
             i, j, unused = _follow(
                 i, j, tile_begin, group, slab, height, directions, cells, unused
             )

@@ -87,24 +87,24 @@ def _make_forward(metric: int, diagonal: int, banded: bool) -> Any:
             if tops.size and first % group == 0:
                 group_begin = begin
                 for column in range(begin - 1, end):
-                    place = first // group * top + column + 1 - begin
-                    tops[place] = boundary[column + height]
+                    index = first // group * top + column + 1 - begin
+                    tops[index] = boundary[column + height]
             # Row r is inside the band from step opening + 2 r to before closing + 2 r. Where
             # the band cuts off part of the rows, at both ends, these cost infinity.
             opening, closing = first - before, first + after + 1
             all_in = opening + 2 * height - 2
             all_in, some_out = all_in + all_in % 2, closing - closing % 2
             layout.lay_out_rows(x, first, rows)
-            for place in range(state.size):
-                state[place] = np.inf
+            for index in range(state.size):
+                state[index] = np.inf
             state[state.size - 1] = boundary[begin - 1 + height]
             # Slabs begin earlier, counted in own steps, the deeper a strip is in its group.
             since = (begin + first % group - group_begin) % slab
             checkpoint = first // height * slabs * state.size
             while begin < end:
                 if since == 0 and checkpoints.size:
-                    for place in range(state.size):
-                        checkpoints[checkpoint + place] = state[place]
+                    for index in range(state.size):
+                        checkpoints[checkpoint + index] = state[index]
                 stop = end if end - begin < slab - since else begin + slab - since
                 if banded and all_in <= begin < some_out:
                     stop = some_out if some_out < stop else stop
@@ -145,8 +145,8 @@ def _make_forward(metric: int, diagonal: int, banded: bool) -> Any:
                     return x.dtype.type(np.inf)
         # Steps are run in pairs, so the state may be one step ahead.
         row = x.size - 1 - first
-        place = row % VECTORS * height // VECTORS + height // VECTORS - 1 - row // VECTORS
-        return state[end % 2 * height + place]
+        index = row % VECTORS * height // VECTORS + height // VECTORS - 1 - row // VECTORS
+        return state[end % 2 * height + index]
 
     return forward
 
