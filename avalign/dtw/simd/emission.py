@@ -96,12 +96,6 @@ def shift_down(builder: Any, a: Any, entering: Any) -> Any:
     return builder.shuffle_vector(a, entering, _order(range(1, a.type.count + 1)))
 
 
-def shift_up(builder: Any, a: Any, entering: Any) -> Any:
-    """Move each lane to the one above; the last lane of `entering` becomes lane 0."""
-    lanes = a.type.count
-    return builder.shuffle_vector(entering, a, _order(range(lanes - 1, 2 * lanes - 1)))
-
-
 def mask_bits(builder: Any, mask: Any) -> Any:
     """Return a mask as an integer with as many bits, lane 0 the lowest."""
     return builder.bitcast(mask, ir.IntType(mask.type.count))

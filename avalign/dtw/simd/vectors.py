@@ -5,7 +5,6 @@ Numba has no vector types, and LLVM's vectoriser finds no parallelism in a recur
     float64, int64: 8 lanes       | 7 | 6 | 5 | 4 | 3 | 2 | 1 | 0 |    array[at + lane]
     float32, int32: 16 lanes
     shift_down(a, entering)       | e0| a7| a6| a5| a4| a3| a2| a1|    a0 leaves
-    shift_up(a, entering)         | a6| a5| a4| a3| a2| a1| a0| e7|    a7 leaves
 
 LLVM splits them where registers are narrower, with the same results. They can only be used
 in compiled code, on C-contiguous arrays; an index counts elements from the start of the
@@ -126,16 +125,6 @@ def splat(typing_context, scalar):
 
 
 @intrinsic
-def lane_numbers(typing_context, like):
-    """Return 0, 1, 2 ... in a vector of the same type."""
-
-    def generate(context, builder, signature, arguments):
-        return emission.constant(arguments[0].type.element, range(like.lanes))
-
-    return like(like), generate
-
-
-@intrinsic
 def extract(typing_context, vector, lane):
     """Return one lane as a scalar."""
 
@@ -167,20 +156,16 @@ minimum_of_nonnegative = lanewise(emission.minimum_of_nonnegative, 2)
 absolute = lanewise(emission.absolute, 1)
 fused_multiply_add = lanewise(emission.fused_multiply_add, 3)
 shift_down = lanewise(emission.shift_down, 2)
-shift_up = lanewise(emission.shift_up, 2)
 
 
-def _comparison(sign: str) -> Any:
+@intrinsic
+def less(typing_context, a, b):
+    """Compare each lane; the result is a mask for :func:`select`."""
+
     def generate(context, builder, signature, arguments):
-        if isinstance(signature.args[0].element, types.Integer):
-            return builder.icmp_signed(sign, *arguments)
-        return builder.fcmp_ordered(sign, *arguments)
+        return builder.fcmp_ordered("<", *arguments)
 
-    return intrinsic(lambda typing_context, a, b: (a.mask(a, a), generate))
-
-
-less = _comparison("<")
-less_equal = _comparison("<=")
+    return a.mask(a, a), generate
 
 
 @intrinsic
@@ -193,18 +178,8 @@ def select(typing_context, mask, a, b):
     return a(mask, a, a), generate
 
 
-@intrinsic
-def mask_bits(typing_context, mask):
-    """Return a mask as uint8 (8 lanes) or uint16 (16 lanes), lane 0 the lowest bit."""
-
-    def generate(context, builder, signature, arguments):
-        return emission.mask_bits(builder, arguments[0])
-
-    return types.Integer(f"uint{mask.lanes}", mask.lanes, False)(mask), generate
-
-
-def _register_operator(function: Any, for_floats: str, for_integers: str) -> None:
-    """Let two vectors of one type meet in an arithmetic operator."""
+def _register_operator(function: Any, instruction: str) -> None:
+    """Let two vectors of floats of one type meet in an arithmetic operator."""
 
     @type_callable(function)
     def type_operator(context: Any) -> Any:
@@ -215,10 +190,9 @@ def _register_operator(function: Any, for_floats: str, for_integers: str) -> Non
 
     @lower_builtin(function, VectorType, VectorType)
     def lower_operator(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        integer = isinstance(signature.return_type.element, types.Integer)
-        return getattr(builder, for_integers if integer else for_floats)(*arguments)
+        return getattr(builder, instruction)(*arguments)
 
 
-_register_operator(operator.add, "fadd", "add")
-_register_operator(operator.sub, "fsub", "sub")
-_register_operator(operator.mul, "fmul", "mul")
+_register_operator(operator.add, "fadd")
+_register_operator(operator.sub, "fsub")
+_register_operator(operator.mul, "fmul")
