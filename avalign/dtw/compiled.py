@@ -1,4 +1,4 @@
-"""One way to compile: exact arithmetic, no GIL, and machine code that outlives the process."""
+"""Compile kernels: exact arithmetic, no GIL, and machine code that is cached on disk."""
 
 from __future__ import annotations
 

@@ -2,13 +2,6 @@
 
 A window is an integer array, one row [first, stop) per row of x. The helpers here always
 leave room for a path of the classic steps.
-
-References
-----------
-.. [1] H. Sakoe and S. Chiba, "Dynamic programming algorithm optimization for spoken word
-   recognition", IEEE Trans. ASSP 26(1), 1978.
-.. [2] F. Itakura, "Minimum prediction residual principle applied to speech recognition",
-   IEEE Trans. ASSP 23(1), 1975.
 """
 
 from __future__ import annotations
@@ -44,6 +37,16 @@ def sakoe_chiba(rows: int, columns: int, radius: int) -> Window:
     -------
     ndarray of int64, shape (rows, 2)
         The [first, stop) columns of each row.
+
+    Raises
+    ------
+    ParameterError
+        If a number is not whole or too small.
+
+    References
+    ----------
+    .. [1] H. Sakoe and S. Chiba, "Dynamic programming algorithm optimization for spoken
+       word recognition", IEEE Trans. ASSP 26(1), 1978.
     """
     rows, columns = _check_lengths(rows, columns)
     radius = _check_radius(radius, rows, columns)
@@ -67,6 +70,11 @@ def slanted(rows: int, columns: int, radius: int) -> Window:
     -------
     ndarray of int64, shape (rows, 2)
         The [first, stop) columns of each row.
+
+    Raises
+    ------
+    ParameterError
+        If a number is not whole or too small.
     """
     rows, columns = _check_lengths(rows, columns)
     radius = _check_radius(radius, rows, columns)
@@ -91,6 +99,11 @@ def itakura(rows: int, columns: int, max_slope: float = 2.0) -> Window:
     -------
     ndarray of int64, shape (rows, 2)
         The [first, stop) columns of each row.
+
+    Raises
+    ------
+    ParameterError
+        If a number is out of its range.
 
     References
     ----------
@@ -128,6 +141,11 @@ def around(
     -------
     ndarray of int64, shape (rows, 2)
         The [first, stop) columns of each row.
+
+    Raises
+    ------
+    ParameterError
+        If a number cannot be used, or the path misses rows.
     """
     rows, columns = _check_lengths(rows, columns)
     radius = _check_radius(radius, rows, columns)

@@ -19,11 +19,9 @@ def _advance(
     rows, reference, metric, radius, open_begin, seen, position, window, costs, totals,
     starts, positions,
 ):  # fmt: skip
-    """Accumulate new rows in place, each over the columns around the position before it.
-
-    Diagonal steps weigh 2, others 1, so that a path to column j of row i that began in
-    column s weighs i + 1 + j - s + 1: dividing by it makes columns comparable.
-    """
+    """Accumulate new rows in place, each over the columns around the position before it."""
+    # Diagonal steps weigh 2, others 1: a path to column j of row i that began in column s
+    # weighs i + 1 + j - s + 1, and dividing by it makes columns comparable.
     columns = totals.shape[0]
     first, stop = window[0], window[1]
     for new in range(rows.shape[0]):

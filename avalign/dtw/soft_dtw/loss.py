@@ -253,7 +253,7 @@ class _SoftDtwFunction(torch.autograd.Function):
 
 
 class _FirstDerivative(torch.autograd.Function):
-    """The chain rule; an error for whoever differentiates it, in place of silent zeros."""
+    """The chain rule; to differentiate it again is an error, where zeros would be silent."""
 
     @staticmethod
     def forward(ctx: Any, incoming: Tensor, gradient: Tensor, series: Tensor) -> Tensor:

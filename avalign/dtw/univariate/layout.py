@@ -54,7 +54,7 @@ def divide(work, columns):
     """Divide an array of :func:`workspace_size` numbers into a workspace."""
     lanes = vectors.BYTES // work.itemsize
     rows = VECTORS * lanes
-    # No vector shall straddle two lines of the cache, but where the boundary is read.
+    # No vector straddles two lines of the cache, except where the boundary is read.
     start = vectors.unaligned(work)
     laid_out = start + (3 * VECTORS + STATE) * lanes
     boundary = laid_out + (columns + rows + 2 * VECTORS) * lanes
