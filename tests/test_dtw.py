@@ -90,7 +90,7 @@ class TestTwin:
     ):
         x, y = series
         pattern = dtw.STEP_PATTERNS[name]
-        moves = naive.CLASSIC if name == "symmetric1" else pattern.moves
+        moves = naive.CLASSIC if pattern.is_classic else pattern.moves
         costs = naive.local_costs(x, y)
         window = naive.band(len(x), len(y), 99 if radius is None else radius)
         distance, path = naive.warp(costs, moves, window, open_begin, open_end)
@@ -103,7 +103,7 @@ class TestTwin:
         with pytest.MonkeyPatch.context() as patch:
             if in_blocks:  # as if the matrix were too large to keep
                 patch.setattr(recurrence, "BLOCK_ROWS", 3)
-                patch.setattr(recurrence, "KEPT_CELLS", 0)
+                patch.setattr(recurrence, "CACHED_CELLS", 0)
                 patch.setattr(recurrence, "_block_rows", lambda _: 3)
             matrix, _ = naive.accumulate(costs, moves, window, open_begin)
             np.testing.assert_array_equal(dtw.cost_matrix(x, y, **arguments), matrix)

@@ -188,7 +188,8 @@ def test_matrices_report_their_progress():
 
 NARROW = """
 import numpy as np
-from avalign.dtw import lanes, replay, spotting, strips
+from avalign.dtw.search import spotting
+from avalign.dtw.univariate import lanes, replay, strips
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=211), rng.normal(size=307)
 print(strips.distance(x, y, -1, 0).hex(), strips.distance(x, y, 20, 2).hex())
@@ -219,7 +220,7 @@ def test_a_disk_that_cannot_be_written_costs_only_the_compilation(tmp_path):
     program = (
         "import numba.core.caching as caching\n"
         "caching.CacheImpl._locator_classes = [caching.UserProvidedCacheLocator]\n"
-        "import numpy as np\nfrom avalign.dtw import strips\n"
+        "import numpy as np\nfrom avalign.dtw.univariate import strips\n"
         "print(strips.distance(np.ones(3), np.zeros(4), -1, 0))"
     )
     done = subprocess.run(
