@@ -13,7 +13,6 @@ from .reports import AlignReport as AlignReport
 from .reports import SyncReport as SyncReport
 from .reports.schema import to_dict as to_dict
 from .reports.schema import to_json as to_json
-from .reports.verdict import Tolerance as Tolerance
 from .streams import extract as extract
 from .streams.files import load_streams as load_streams
 from .streams.files import save_streams as save_streams
@@ -22,6 +21,7 @@ from .types import ClipStreams as ClipStreams
 from .types import FeatureStream as FeatureStream
 from .types import LipStream as LipStream
 from .types import TimeWarp as TimeWarp
+from .types import Tolerance as Tolerance
 from .verbs import AlignedPair as AlignedPair
 from .verbs import Measurement as Measurement
 from .verbs import align_files as align_files

@@ -57,7 +57,7 @@ def plant(monkeypatch, aligner=None, faces=None):
     """Put the planted face and the planted aligner in the place of the real ones."""
     faces = (lips(),) if faces is None else faces
     monkeypatch.setattr("avalign.vision.lip_streams", lambda path, **_: faces)
-    monkeypatch.setattr("avalign.align.align_streams", aligner or align_clicks, raising=False)
+    monkeypatch.setattr("avalign.align.align_streams", aligner or align_clicks)
 
 
 def late(path, lag_s=0.2, **details):

@@ -498,3 +498,18 @@ def test_verbs_say_the_same_of_the_parameters_they_share():
     for verb in (verbs.check, verbs.sync):
         listed = ", ".join(described(verb)).split(", ")
         assert set(listed) == set(inspect.signature(verb).parameters)
+
+
+def test_sync_opens_its_input_for_probing_once(tmp_path, one_face, monkeypatch):
+    from avalign.media.reading import probe as probing
+
+    clip = late(tmp_path / "late.mp4", 0.3)
+    probed, real = [], probing.probe
+
+    def counted(path):
+        probed.append(Path(path).name)
+        return real(path)
+
+    monkeypatch.setattr(probing, "probe", counted)
+    assert verbs.sync(clip).output is not None
+    assert probed.count("late.mp4") == 1

@@ -42,7 +42,7 @@ def test_help_imports_typer_and_nothing_heavy():
     packages = {name.split(".")[0] for name in modules}
     installed = packages - set(sys.stdlib_module_names)
     allowed = {"avalign", "avalign_cli", "typer", "rich", "shellingham", "annotated_doc"}
-        allowed |= {"lazy_loader"}
+    allowed |= {"lazy_loader"}
     assert {name for name in installed if not name.startswith("_")} <= allowed
 
 
@@ -159,7 +159,7 @@ def test_errors_become_a_line_and_an_exit_code(error, code, words, capsys, monke
     def fail(*arguments, **settings):
         raise error
 
-    monkeypatch.setattr("avalign.verbs.measure", fail)
+    monkeypatch.setattr("avalign.verbs.sync", fail)
     monkeypatch.delenv("AVALIGN_DEBUG", raising=False)
     assert main(["sync", "x.npz", "-n"]) == code
     out, err = capsys.readouterr()
@@ -173,7 +173,7 @@ def test_debug_shows_the_traceback(capsys, monkeypatch):
     def fail(*arguments, **settings):
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr("avalign.verbs.measure", fail)
+    monkeypatch.setattr("avalign.verbs.sync", fail)
     monkeypatch.setenv("AVALIGN_DEBUG", "1")
     assert main(["sync", "x.npz", "-n"]) == 70
     assert "Traceback" in capsys.readouterr().err

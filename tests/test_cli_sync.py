@@ -143,7 +143,7 @@ def test_outputs_that_make_no_sense_are_told_before_measuring(
     def fail(*arguments, **settings):
         raise AssertionError("measured all the same")
 
-    monkeypatch.setattr("avalign.verbs.measure", fail)
+    monkeypatch.setattr("avalign.verbs.repairing.measure", fail)
     monkeypatch.setattr("avalign.streams.extract", fail)
     assert main(arguments) == 2
     assert words in capsys.readouterr().err
@@ -222,7 +222,9 @@ def test_a_default_name_that_cannot_be_is_told_before_measuring(
 ):
     source = Path(__file__).parents[1] / "samples" / "talking.mp4"
     (tmp_path / name).write_bytes(source.read_bytes())
-    monkeypatch.setattr("avalign.verbs.measure", lambda *_, **__: pytest.fail("measured"))
+    monkeypatch.setattr(
+        "avalign.verbs.repairing.measure", lambda *_, **__: pytest.fail("measured")
+    )
     assert main(["sync", str(tmp_path / name)]) in (2, 3)
     told = capsys.readouterr().err
     assert words in told

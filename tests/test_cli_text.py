@@ -8,7 +8,7 @@ import pytest
 from avalign_cli import text
 
 from avalign.reports import SyncReport
-from avalign.reports.verdict import Tolerance
+from avalign.types import Tolerance
 
 
 def report(lag_ms, *, tolerance="itu", **changes):

@@ -26,8 +26,8 @@ from avalign.plots.signals import (
     unit_range,
 )
 from avalign.reports import SyncReport
-from avalign.reports.verdict import TOLERANCES
 from avalign.types import (
+    TOLERANCES,
     Alignment,
     AudioStream,
     ClipStreams,

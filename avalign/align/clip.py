@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.align.confidence import LagCalibration, load_calibration
+from avalign.align.decision import SHORTEST_SPEECH_S, doubt
 from avalign.align.evidence import Evidence, add_evidence, gather_evidence
 from avalign.align.lag import rigid_alignment
 from avalign.align.places import median_box, name_places
@@ -25,30 +26,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "ANSWER_CONFIDENCE",
-    "REPAIR_CONFIDENCE",
-    "VERDICT_CONFIDENCE",
     "ClipAlignment",
     "align_streams",
 ]
-
-# An estimate of which less than this is expected to be right is no answer. Low on
-# purpose: the confidence says the rest, and nothing is written on the strength of it.
-ANSWER_CONFIDENCE = 0.10
-# An estimate that is more likely wrong than right says nothing about in sync or not.
-VERDICT_CONFIDENCE = 0.5
-# A file is changed only where the answer is as good as certain.
-REPAIR_CONFIDENCE = 0.8
 
 # A face is told from chance by being seen for a while, which a shorter clip does not allow.
 _SHORTEST_CLIP_S = 0.5
 # Two rows of the shared space, the least that can be compared, take three of sound.
 _FEWEST_SOUND_ROWS = 3
-# Less than this of speech with the lips in view decides nothing.
-_SHORTEST_SPEECH_S = 0.25
-# Sound that is rather foreign than not is said not to be of these lips, unless one lag
-# stands out all the same.
-_OUTSTANDING_CONFIDENCE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +128,7 @@ def align_streams(
         return ClipAlignment(tuple(faces), None, None, _unusable(streams))
 
     chosen, alignment, evidence = _choose(candidates, no_match, model, calibration)
-    reason = _doubt(alignment, max_lag_s, several=len(streams.lips) > 1)
+    reason = doubt(alignment, max_lag_s, several=len(streams.lips) > 1)
     change = None if reason else find_lag_change(evidence, model.zero_lag_s)
     if change is not None:
         alignment = with_lag_change(alignment, change, evidence.times_s[evidence.used])
@@ -174,7 +159,7 @@ def _rigid(
         picture_s=picture_s,
     )
     # The calibration knows lips that speak; what still lips and noise look like, it does not.
-    return found if speech_s >= _SHORTEST_SPEECH_S else replace(found, confidence=0.0)
+    return found if speech_s >= SHORTEST_SPEECH_S else replace(found, confidence=0.0)
 
 
 def _choose(
@@ -217,29 +202,6 @@ def _choose(
             diagnostics={**alignment.diagnostics, "share_among_faces": share},
         )
     return best, alignment, evidence
-
-
-def _doubt(alignment: Alignment, max_lag_s: float, *, several: bool) -> str | None:
-    """Say why an estimate is not to be trusted, the most telling cause first."""
-    if alignment.speech_s < _SHORTEST_SPEECH_S:
-        return "too little speech while a face is in view"
-    if alignment.at_edge:
-        return (
-            f"the best lag lies at the edge of the search range of ±{max_lag_s:g} s; the lag "
-            "may be larger (--max-lag), or the mouth hidden, or not that of the voice"
-        )
-    foreign = alignment.diagnostics["match_probability"] < 0.5
-    needed = _OUTSTANDING_CONFIDENCE if foreign else ANSWER_CONFIDENCE
-    if alignment.confidence >= needed:
-        return None
-    if foreign:
-        mouths = "any mouth in the picture" if several else "the mouth in the picture"
-        return f"the voice does not fit {mouths}"
-    if alignment.diagnostics.get("share_among_faces", 1.0) < 0.6:
-        return "two faces fit the voice about equally well"
-    if alignment.speech_s < 2.0:
-        return f"too short: {alignment.speech_s:.1f} s of speech with the face in view"
-    return "the evidence is too weak"
 
 
 def _unseen(streams: ClipStreams) -> str:

@@ -4,6 +4,7 @@ from .reading.audio_track import check_track as check_track
 from .reading.frame_reader import Frame as Frame
 from .reading.frame_reader import iter_frames as iter_frames
 from .reading.opening import check_picture_track as check_picture_track
+from .reading.probe import as_clip as as_clip
 from .reading.probe import probe as probe
 from .reading.programmes import Programme as Programme
 from .reading.programmes import programmes as programmes

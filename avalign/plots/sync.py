@@ -18,8 +18,8 @@ from avalign.plots.signals import (
     smooth,
     unit_range,
 )
-from avalign.reports import SyncReport, Tolerance, best_guess
-from avalign.types import Alignment, ClipStreams, LipStream
+from avalign.reports import SyncReport, best_guess
+from avalign.types import Alignment, ClipStreams, LipStream, Tolerance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

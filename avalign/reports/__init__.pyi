@@ -4,5 +4,3 @@ from .schema import best_guess as best_guess
 from .schema import model_name as model_name
 from .schema import to_json as to_json
 from .schema import versions as versions
-from .verdict import ACCEPTABLE as ACCEPTABLE
-from .verdict import Tolerance as Tolerance

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from avalign.types import Alignment, FaceAlignment
+    from avalign.align import Status
+    from avalign.types import Alignment, FaceAlignment, Verdict
 
 __all__ = ["AlignReport", "SyncReport"]
 
@@ -43,6 +44,8 @@ class SyncReport:
         The channel that was measured, from 0; None where all were averaged.
     output : str or None
         The repaired file, where one was written.
+    planned : str or None
+        After a dry run, the file that another run would write.
     residual_ms : float or None
         Lag measured on the repaired file.
     residual_quarters_ms : tuple or None
@@ -56,13 +59,13 @@ class SyncReport:
     """
 
     file: str
-    status: str
+    status: Status
     tolerance: str
     reason: str | None = None
     alignment: Alignment | None = None
     face: int | None = None
     best_face: int | None = None
-    verdict: str | None = None
+    verdict: Verdict | None = None
     faces: tuple[FaceAlignment, ...] = ()
     duration_s: float | None = None
     speech_s: float | None = None
@@ -77,6 +80,7 @@ class SyncReport:
     notes: tuple[str, ...] = ()
     exit_code: int = 0
     elapsed_s: float = 0.0
+    planned: str | None = None
 
     @property
     def audio_lag_ms(self) -> float | None:
@@ -124,7 +128,7 @@ class AlignReport:
     reference: str
     other: str
     to: str
-    status: str
+    status: Status
     reason: str | None = None
     alignment: Alignment | None = None
     confidence: float | None = None

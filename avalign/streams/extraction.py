@@ -134,7 +134,7 @@ def read_streams(
     from avalign.vision import lip_streams
 
     with _sound_beside(audio if audio is not None else clip.path, tracks.sound) as sound:
-        lips = lip_streams(clip.path, track=tracks.video, jobs=jobs, progress=progress)
+        lips = lip_streams(clip, track=tracks.video, jobs=jobs, progress=progress)
         mfcc, speech = sound.result()
     duration_s, frame_rate = _picture_clock(clip, tracks.video, lips)
     return ClipStreams(mfcc, speech, lips, clip.path.name, duration_s, frame_rate)

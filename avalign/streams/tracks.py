@@ -169,7 +169,7 @@ def choose_tracks(
 
 
 def choose_sound(
-    path: str | Path,
+    path: str | Path | MediaClip,
     *,
     audio_track: int | None = None,
     channel: int | None = None,
@@ -179,8 +179,8 @@ def choose_sound(
 
     Parameters
     ----------
-    path : str or Path
-        The file.
+    path : str, Path or MediaClip
+        The file, or what `probe` told of it.
     audio_track, channel : int, optional
         What is not to be chosen, as it is known.
     tracks : Tracks, optional
@@ -196,9 +196,9 @@ def choose_sound(
     MediaError
         If the file cannot be read.
     """
-    from avalign.media import probe
+    from avalign.media import as_clip
 
-    return _with_sound(tracks or Tracks(), probe(path), audio_track, channel, ())
+    return _with_sound(tracks or Tracks(), as_clip(path), audio_track, channel, ())
 
 
 def face_elsewhere(clip: MediaClip, video: int) -> str | None:
@@ -223,13 +223,13 @@ def face_elsewhere(clip: MediaClip, video: int) -> str | None:
     return f"{_named('picture track', seen)} a face: try --video-track {seen[0]}"
 
 
-def speech_elsewhere(path: str | Path, sound: Sound) -> str | None:
+def speech_elsewhere(path: str | Path | MediaClip, sound: Sound) -> str | None:
     """Name the sound tracks and channels with speech, but for one.
 
     Parameters
     ----------
-    path : str or Path
-        The file that holds the sound.
+    path : str, Path or MediaClip
+        The file that holds the sound, or what `probe` told of it.
     sound : Sound
         What is known to have too little.
 
@@ -238,9 +238,9 @@ def speech_elsewhere(path: str | Path, sound: Sound) -> str | None:
     str or None
         A hint in words; None where there is no speech elsewhere.
     """
-    from avalign.media import probe
+    from avalign.media import as_clip
 
-    clip = probe(path)
+    clip = as_clip(path)
     heard = _heard(clip, [track.index for track in clip.audio_tracks if _known(track)])
     own = heard.pop(sound.track, None)
     if own is not None and sound.channel is not None:

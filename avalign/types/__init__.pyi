@@ -12,3 +12,7 @@ from .streams import AlignedSequence as AlignedSequence
 from .streams import ClipStreams as ClipStreams
 from .streams import FeatureStream as FeatureStream
 from .streams import LipStream as LipStream
+from .tolerance import ACCEPTABLE as ACCEPTABLE
+from .tolerance import TOLERANCES as TOLERANCES
+from .tolerance import Tolerance as Tolerance
+from .tolerance import Verdict as Verdict

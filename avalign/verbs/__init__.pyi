@@ -13,5 +13,4 @@ from .retiming import align_files as align_files
 from .retiming import aligned_path as aligned_path
 from .retiming import check_output as check_output
 from .retiming import retime as retime
-from .targets import check_video_target as check_video_target
 from .targets import synced_path as synced_path

@@ -12,7 +12,8 @@ from typing import Any
 
 from avalign.errors import ParameterError
 from avalign.processes import cores, for_each, interrupts_held
-from avalign.reports import SyncReport, Tolerance
+from avalign.reports import SyncReport
+from avalign.types import Tolerance
 from avalign.verbs.measuring import check, check_options, error_report
 
 __all__ = ["check_many"]

@@ -5,23 +5,26 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from avalign.errors import (
-    AvalignError,
-    MediaError,
-    NoAnswerError,
-    NoFaceError,
+from avalign.errors import AvalignError, MediaError, NoAnswerError, NoFaceError, ParameterError
+from avalign.reports import SyncReport
+from avalign.streams import AnyPath, Progress, is_streams_file, sound_features
+from avalign.types import Tolerance
+from avalign.verbs.measuring import MOST_SOUNDS, Measurement, check_options, measure
+from avalign.verbs.targets import (
+    check_default_name,
+    check_video_format,
+    check_video_target,
+    require_video,
+    synced_path,
 )
-from avalign.reports import SyncReport, Tolerance, best_guess
-from avalign.streams import AnyPath, Progress, sound_features
-from avalign.verbs.measuring import (
-    MOST_SOUNDS,
-    Measurement,
-    check_options,
-    measure,
-    with_best_guess,
-)
-from avalign.verbs.targets import check_video_target, require_video, synced_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from avalign.align import Decision
+    from avalign.types import MediaClip
 
 __all__ = ["repair", "sync"]
 
@@ -88,32 +91,32 @@ def repair(
     from avalign.media import shift_audio
 
     started = time.perf_counter()
-    report = _decided(measurement, force)
+    decision = _decide(measurement, force)
+    found = measurement.report
     if not dry_run:
-        require_video(report.file)
-    answer = report.alignment
-    # Sound from elsewhere is in no file with this picture yet, in sync or not.
-    as_it_should_be = report.verdict == "in_sync" and measurement.audio is None
-    if answer is None or as_it_should_be or report.exit_code:
+        require_video(found.file)
+    report = replace(
+        found,
+        status=decision.status,
+        verdict=decision.verdict,
+        reason=decision.reason,
+        alignment=decision.answer,
+        face=None if decision.answer is None else found.best_face,
+        exit_code=decision.exit_code,
+    )
+    if not decision.writes or decision.answer is None:
         return report
     told = replace(report, notes=(*report.notes, *_moved(measurement, move_track)))
     if dry_run:
-        return told
-    target = output or synced_path(report.file)
-    check_video_target(
-        report.file,
-        target,
-        audio=measurement.audio,
-        move_track=move_track,
-        overwrite=overwrite,
-    )
+        return replace(told, planned=str(output or synced_path(found.file)))
+    clip, target = _writable(measurement, output, move_track, overwrite)
     residual_ms: float | None = None
     by_quarters_ms: tuple[float | None, ...] | None = None
 
     def verify(written: Path) -> None:
         nonlocal residual_ms, by_quarters_ms
         try:
-            residual_ms, by_quarters_ms = _residuals_ms(measurement, move_track, written)
+            residual_ms, by_quarters_ms = _residuals_ms(measurement, clip, move_track, written)
         except AvalignError as error:
             raise MediaError(
                 f"{target}: not written, as its sound and picture could not be read back",
@@ -138,9 +141,9 @@ def repair(
 
     try:
         written = shift_audio(
-            report.file,
+            clip,
             target,
-            audio_lag_s=answer.audio_lag_s,
+            audio_lag_s=decision.answer.audio_lag_s,
             # Without a separate file all tracks move: they share one clock.
             audio_track=move_track if measurement.audio is None else measurement.audio_track,
             audio_file=measurement.audio,
@@ -177,6 +180,8 @@ def sync(
     dry_run: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
+    measured: Callable[[Measurement], None] | None = None,
+    writing: Progress | None = None,
 ) -> SyncReport:
     """Measure the audio lag of a file, and repair it where it is out of tolerance.
 
@@ -187,12 +192,16 @@ def sync(
     output, move_track, force, dry_run, overwrite
         As for `repair`.
     progress : callable, optional
-        Called with the fraction done, 0 to 1.
+        Called with the fraction of the measuring done, 0 to 1.
+    measured : callable, optional
+        Called with the `Measurement` before a file is written.
+    writing : callable, optional
+        Called with the fraction of the file that is written, 0 to 1.
 
     Returns
     -------
     SyncReport
-        The answer, and what was written.
+        The answer, and what was written; of a dry run, what would be.
 
     Raises
     ------
@@ -202,17 +211,24 @@ def sync(
         If an argument cannot be used, there is no such track or channel, or there
         is no video to repair (the input is a ``.npz`` file).
     """
+    from avalign.media import probe
+
     check_options(tolerance, max_lag_s)
-    if not dry_run or output is not None:
+    target = output or synced_path(path)
+    if not dry_run:
         # Better now than after minutes of measuring.
-        check_video_target(
-            path,
-            output or synced_path(path),
-            audio=audio,
-            move_track=move_track,
-            overwrite=overwrite,
-            dry_run=dry_run,
-        )
+        check_video_target(path, target, audio=audio, overwrite=overwrite)
+    clip = None if is_streams_file(path) else probe(path)
+    remedy = None
+    if clip is not None:
+        try:
+            if not dry_run:
+                check_default_name(clip, path, target)
+            check_video_format(clip, target, audio=audio, move_track=move_track)
+        except AvalignError as error:
+            if not dry_run or output is not None or move_track is not None:
+                raise
+            remedy = error.hint
     measurement = measure(
         path,
         tolerance=tolerance,
@@ -223,38 +239,53 @@ def sync(
         channel=channel,
         jobs=jobs,
         progress=progress,
+        clip=clip,
     )
-    return repair(
+    if measured is not None:
+        measured(measurement)
+    report = repair(
         measurement,
         output,
         move_track=move_track,
         force=force,
         dry_run=dry_run,
         overwrite=overwrite,
+        progress=writing,
+    )
+    if clip is None and output is None:
+        report = replace(report, planned=None)  # streams have no name for a video
+    decision = _decide(measurement, force)
+    if remedy is not None and decision.verdict is not None and not decision.in_place:
+        notes = (*report.notes, f"to repair it, {remedy}")
+        report = replace(report, planned=None, notes=notes)
+    return report
+
+
+def _decide(measurement: Measurement, force: bool) -> Decision:
+    from avalign.align import decide_repair
+
+    return decide_repair(
+        measurement.decision,
+        measurement.guess,
+        measurement.tolerance,
+        force=force,
+        new_audio=measurement.audio is not None,
     )
 
 
-def _decided(measurement: Measurement, force: bool) -> SyncReport:
-    """Ask more of an answer that changes a file, or less where the user insists."""
-    from avalign.align import REPAIR_CONFIDENCE
-
-    report = measurement.report
-    answer = report.alignment
-    if answer is None:
-        guess = best_guess(report)
-        guessed = guess.alignment if guess is not None else None
-        # At the edge, or without speech, it is known not to be the lag, whoever insists.
-        if not force or guessed is None or guessed.at_edge or guessed.confidence == 0.0:
-            return report
-        return with_best_guess(report, measurement.tolerance)
-    if report.verdict == "in_sync" and measurement.audio is None:
-        return report
-    if report.verdict is None:
-        return with_best_guess(report, measurement.tolerance) if force else report
-    if answer.confidence >= REPAIR_CONFIDENCE:
-        return report
-    reason = f"a confidence of {answer.confidence:.2f} is too low to change a file by"
-    return replace(report, reason=reason, exit_code=0 if force else NoAnswerError.exit_code)
+def _writable(
+    measurement: Measurement, output: AnyPath | None, move_track: int | None, overwrite: bool
+) -> tuple[MediaClip, AnyPath]:
+    """Refuse what could not be written; else give the input and the file to write."""
+    path, audio = measurement.report.file, measurement.audio
+    target = output or synced_path(path)
+    check_video_target(path, target, audio=audio, overwrite=overwrite)
+    clip = measurement.clip
+    if clip is None:
+        raise ParameterError(f"{path}: was not measured as a video", "measure the video")
+    check_default_name(clip, path, target)
+    check_video_format(clip, target, audio=audio, move_track=move_track)
+    return clip, target
 
 
 def _moved(measurement: Measurement, move_track: int | None) -> tuple[str, ...]:
@@ -272,14 +303,14 @@ def _moved(measurement: Measurement, move_track: int | None) -> tuple[str, ...]:
 def _otherwise_late(measurement: Measurement) -> list[str]:
     """Name the sound tracks that surely do not share the lag of the one that was measured."""
     from avalign.align import REPAIR_CONFIDENCE, align_streams
-    from avalign.media import iter_audio, probe
+    from avalign.media import iter_audio
 
-    streams, answer = measurement.streams, measurement.report.alignment
-    if streams is None or answer is None:
+    streams, answer, clip = measurement.streams, measurement.guess, measurement.clip
+    if streams is None or answer is None or clip is None:
         return []
     tracks = [
         track.index
-        for track in probe(measurement.report.file).audio_tracks
+        for track in clip.audio_tracks
         if track.index != measurement.audio_track and track.sample_rate_hz > 0
     ]
     apart = []
@@ -301,7 +332,7 @@ def _otherwise_late(measurement: Measurement) -> list[str]:
 
 
 def _residuals_ms(
-    measurement: Measurement, move_track: int | None, written: Path
+    measurement: Measurement, source: MediaClip, move_track: int | None, written: Path
 ) -> tuple[float | None, tuple[float | None, ...] | None]:
     """Measure the file that was written; its picture is the one already read."""
     from avalign.align import align_streams
@@ -309,7 +340,7 @@ def _residuals_ms(
 
     if measurement.streams is None:
         return None, None
-    source, copy = (probe(path) for path in (measurement.report.file, written))
+    copy = probe(written)
     own = measurement.video_track
     # Tracks that no decoder is known for are not in the copy.
     video = sum(each.width > 0 for each in source.video_tracks[:own])

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from avalign.errors import ParameterError
 from avalign.files import check_target
-from avalign.streams import is_streams_file
+from avalign.streams import AnyPath, is_streams_file
 
-__all__ = ["check_video_target", "require_video", "synced_path"]
+if TYPE_CHECKING:
+    from avalign.types import MediaClip
+
+__all__ = [
+    "check_default_name",
+    "check_video_format",
+    "check_video_target",
+    "require_video",
+    "synced_path",
+]
 
 
 def synced_path(path: str | Path) -> Path:
@@ -30,15 +40,13 @@ def synced_path(path: str | Path) -> Path:
 
 
 def check_video_target(
-    path: str | Path,
-    target: str | Path,
+    path: AnyPath,
+    target: AnyPath,
     *,
-    audio: str | Path | None = None,
-    move_track: int | None = None,
+    audio: AnyPath | None = None,
     overwrite: bool = False,
-    dry_run: bool = False,
 ) -> None:
-    """Refuse a repaired video that could not be written.
+    """Refuse a repaired video that could not be written there.
 
     Parameters
     ----------
@@ -48,46 +56,86 @@ def check_video_target(
         The file to write.
     audio : str or Path, optional
         The separate file that holds the sound.
-    move_track : int, optional
-        The only sound track that is to move.
     overwrite : bool
         Whether a file that exists may be replaced.
-    dry_run : bool
-        Ask only whether the input can be written as such a file at all, not
-        whether it can be written now and there. Streams are let pass.
 
     Raises
     ------
     MediaError
-        As `check_target`; or if such a file cannot hold the pictures.
+        As `check_target`.
     ParameterError
-        As `check_target`; if the input holds streams and no video; if avalign writes no
-        videos with the ending of the target; or if there is no such track to move.
+        As `check_target`; or if the input holds streams and no video.
     """
-    from avalign.media import check_track, container_for, probe
+    check_target((path,) if audio is None else (path, audio), target, overwrite=overwrite)
+    require_video(path)
 
-    if not dry_run:
-        check_target((path,) if audio is None else (path, audio), target, overwrite=overwrite)
-        require_video(path)
-    elif is_streams_file(path):
-        return
-    clip = probe(path)
-    if not dry_run and not Path(path).suffix and Path(target) == synced_path(path):
-        ending = {"mov": "mp4", "matroska": "mkv", "mpegts": "ts", "mpeg": "mpg"}
-        kind = clip.format_name.partition(",")[0]
-        raise ParameterError(
-            f"{path}: has no ending that says what kind of file to write",
-            f"name it with -o, such as -o {target}.{ending.get(kind, kind)}",
-        )
+
+def check_video_format(
+    clip: MediaClip,
+    target: AnyPath,
+    *,
+    audio: AnyPath | None = None,
+    move_track: int | None = None,
+) -> None:
+    """Refuse a repaired video that the input cannot be written as.
+
+    Parameters
+    ----------
+    clip : MediaClip
+        What `probe` told of the input.
+    target : str or Path
+        The file to write.
+    audio : str or Path, optional
+        The separate file that holds the sound.
+    move_track : int, optional
+        The only sound track that is to move.
+
+    Raises
+    ------
+    MediaError
+        If such a file cannot hold the pictures.
+    ParameterError
+        If avalign writes no videos with the ending of the target; or if there is no
+        such track to move.
+    """
+    from avalign.media import check_track, container_for
+
     if move_track is not None:
         if audio is not None:
             raise ParameterError(
                 f"sound track {move_track} cannot be moved: {audio} takes the place of all",
                 "leave out --move-track, or --audio",
             )
-        check_track(path, len(clip.audio_tracks), move_track)
+        check_track(clip.path, len(clip.audio_tracks), move_track)
     if clip.video_tracks:  # without a picture there will be nothing to write, and it is said
         container_for(Path(target), clip)
+
+
+def check_default_name(clip: MediaClip, path: AnyPath, target: AnyPath) -> None:
+    """Refuse to name a repaired video after a file whose name does not say what it is.
+
+    Parameters
+    ----------
+    clip : MediaClip
+        What `probe` told of the input.
+    path : str or Path
+        The input as it was named.
+    target : str or Path
+        The file to write; any name but `synced_path` passes.
+
+    Raises
+    ------
+    ParameterError
+        If the input has no ending.
+    """
+    if Path(path).suffix or Path(target) != synced_path(path):
+        return
+    ending = {"mov": "mp4", "matroska": "mkv", "mpegts": "ts", "mpeg": "mpg"}
+    kind = clip.format_name.partition(",")[0]
+    raise ParameterError(
+        f"{path}: has no ending that says what kind of file to write",
+        f"name it with -o, such as -o {target}.{ending.get(kind, kind)}",
+    )
 
 
 def require_video(path: str | Path) -> None:

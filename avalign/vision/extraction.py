@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.media import Frame, check_picture_track, iter_frames, probe
+from avalign.media import Frame, as_clip, check_picture_track, iter_frames
 from avalign.processes import cores
 from avalign.vision.lips import ANALYSED_SIDE, eye_distance, lip_stream
 from avalign.vision.tracker import FaceTracker
@@ -23,7 +23,7 @@ from avalign.vision.tracks import Span, join_spans
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from avalign.types import LipStream
+    from avalign.types import LipStream, MediaClip
 
 __all__ = ["is_upside_down", "lip_streams"]
 
@@ -43,7 +43,7 @@ LOOK_FRAMES, LOOKS, LOOK_EVERY = 3, 5, 40
 
 
 def lip_streams(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | MediaClip,
     *,
     track: int = 0,
     max_faces: int = 4,
@@ -54,8 +54,8 @@ def lip_streams(
 
     Parameters
     ----------
-    path : str or PathLike
-        A local video file.
+    path : str, PathLike or MediaClip
+        A local video file, or what `probe` told of it.
     track : int
         Position among the picture tracks, from 0.
     max_faces : int, default 4
@@ -88,8 +88,8 @@ def lip_streams(
         raise ParameterError(f"max_faces={max_faces} must be at least 1")
     if jobs is not None and jobs < 1:
         raise ParameterError(f"jobs={jobs} must be at least 1")
-    clip = probe(path)
-    check_picture_track(path, len(clip.video_tracks), track)
+    clip = as_clip(path)
+    check_picture_track(clip.path, len(clip.video_tracks), track)
     picture = clip.video_tracks[track]
     plan = _plan(picture.start_s, picture.duration_s or clip.duration_s or 0.0)
     spans = _Crew(clip.path, track, max_faces, jobs or cores(), progress).analyse(plan)

@@ -1,6 +1,6 @@
 """`avalign sync`: measure one video and repair it."""
 
-from dataclasses import replace
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -105,80 +105,51 @@ def sync(
     from avalign import verbs
     from avalign.errors import AvalignError
     from avalign.reports import SyncReport, to_json
-    from avalign.streams import is_streams_file
     from avalign_cli import text
 
     screen = Screen(json, quiet, verbose)
     planned = output or verbs.synced_path(video)
-    report = SyncReport(video, "error", tolerance)
-    try:
-        # Better now than after minutes of measuring.
-        verbs.check_options(tolerance, max_lag)
-        unwritable = _unwritable(video, output, audio, move_track, overwrite, dry_run)
-        _check_drawings(video, audio, planned, plot, overlay, overwrite, dry_run)
-        with screen.progress(f"Reading {video}") as progress:
-            measurement = verbs.measure(
+    measurement: Measurement | None = None
+    known = SyncReport(video, "error", tolerance)
+    bars = ExitStack()
+    advance = bars.enter_context(screen.progress(f"Reading {video}"))
+
+    def measured(found: "Measurement") -> None:
+        nonlocal measurement, known, advance
+        measurement, known = found, found.report
+        bars.close()
+        doing = f"Deciding about {video}" if dry_run else f"Writing {planned}"
+        advance = bars.enter_context(screen.progress(doing))
+
+    with bars:
+        try:
+            verbs.check_options(tolerance, max_lag)
+            _check_drawings(video, audio, planned, plot, overlay, overwrite, dry_run)
+            report = verbs.sync(
                 video,
+                output,
                 tolerance=tolerance,
                 max_lag_s=max_lag,
                 audio=audio,
                 video_track=video_track,
-                audio_track=move_track if audio_track is None else audio_track,
+                audio_track=audio_track,
                 channel=channel,
-                jobs=jobs,
-                progress=progress,
-            )
-        report = measurement.report
-        doing = f"Deciding about {video}" if dry_run else f"Writing {planned}"
-        with screen.progress(doing) as progress:
-            report = verbs.repair(
-                measurement,
-                planned,
                 move_track=move_track,
+                jobs=jobs,
                 force=force,
                 dry_run=dry_run,
                 overwrite=overwrite,
-                progress=progress,
+                progress=lambda fraction: advance(fraction),
+                measured=measured,
+                writing=lambda fraction: advance(fraction),
             )
-    except AvalignError as error:
-        screen.data(to_json(verbs.error_report(report, error)))
-        raise
-    in_place = report.verdict == "in_sync" and audio is None
-    can_write = output is not None or not is_streams_file(video)
-    would_write = dry_run and can_write and not in_place
-    if would_write and unwritable is not None and report.verdict is not None:
-        report = replace(report, notes=(*report.notes, f"to repair it, {unwritable}"))
-    text.show(screen, report, planned=planned if would_write and unwritable is None else None)
-    _draw(screen, report, measurement, plot, overlay, overwrite)
+        except AvalignError as error:
+            screen.data(to_json(verbs.error_report(known, error)))
+            raise
+    text.show(screen, report, planned=report.planned)
+    if measurement is not None:
+        _draw(screen, report, measurement, plot, overlay, overwrite)
     return report.exit_code
-
-
-def _unwritable(
-    video: str,
-    output: Path | None,
-    audio: Path | None,
-    move_track: int | None,
-    overwrite: bool,
-    dry_run: bool,
-) -> str | None:
-    """Refuse what could not be written; of a default name in a dry run, say what to do."""
-    from avalign import verbs
-    from avalign.errors import AvalignError
-
-    try:
-        verbs.check_video_target(
-            video,
-            output or verbs.synced_path(video),
-            audio=audio,
-            move_track=move_track,
-            overwrite=overwrite,
-            dry_run=dry_run,
-        )
-    except AvalignError as error:
-        if dry_run and output is None and move_track is None:
-            return error.hint
-        raise
-    return None
 
 
 def _check_drawings(

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avalign.reports import ACCEPTABLE, SyncReport, Tolerance, best_guess, to_json, versions
-from avalign.types import Alignment
+from avalign.reports import SyncReport, best_guess, to_json, versions
+from avalign.types import ACCEPTABLE, Alignment, Tolerance
 
 if TYPE_CHECKING:
     from avalign_cli.ui import Screen
@@ -29,7 +29,7 @@ LOPSIDED = 0.25
 STYLES = {"in_sync": "green", "noticeable": "yellow", "unacceptable": "red", None: "magenta"}
 
 
-def show(screen: Screen, report: SyncReport, *, planned: Path | None = None) -> None:
+def show(screen: Screen, report: SyncReport, *, planned: str | Path | None = None) -> None:
     """Print what was found and done: a JSON object, or a line and what it rests on.
 
     Parameters
@@ -38,7 +38,7 @@ def show(screen: Screen, report: SyncReport, *, planned: Path | None = None) -> 
         Where to.
     report : SyncReport
         The answer about one file.
-    planned : Path, optional
+    planned : str or Path, optional
         What a dry run would have written.
     """
     screen.data(to_json(report))
@@ -50,14 +50,14 @@ def show(screen: Screen, report: SyncReport, *, planned: Path | None = None) -> 
         screen.detail(detail)
 
 
-def line(report: SyncReport, *, planned: Path | None = None) -> str:
+def line(report: SyncReport, *, planned: str | Path | None = None) -> str:
     """Say in one line what was found and done.
 
     Parameters
     ----------
     report : SyncReport
         The answer about one file.
-    planned : Path, optional
+    planned : str or Path, optional
         What a dry run would have written.
 
     Returns

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from av.container import InputContainer
 
-__all__ = ["probe"]
+__all__ = ["as_clip", "probe"]
 
 # How far into the file to look for the first frame of every track.
 FIRST_PACKETS = 1000
@@ -38,6 +38,27 @@ FIRST_PACKETS = 1000
 LONGEST_S = 24 * 3600.0
 # Below this, a track starts with the file, give or take what its encoder needs.
 LATE_START_S = 1.0
+
+
+def as_clip(source: StrPath | MediaClip) -> MediaClip:
+    """Probe a file that was not probed yet.
+
+    Parameters
+    ----------
+    source : str, PathLike or MediaClip
+        A file, or what `probe` told of it.
+
+    Returns
+    -------
+    MediaClip
+        What it holds.
+
+    Raises
+    ------
+    MediaError
+        As `probe`.
+    """
+    return source if isinstance(source, MediaClip) else probe(source)
 
 
 def probe(path: StrPath) -> MediaClip:

@@ -13,7 +13,7 @@ from avalign.errors import MediaError, NoFaceError, ParameterError
 from avalign.files import atomic_output
 from avalign.media.reading.audio_track import check_track
 from avalign.media.reading.opening import StrPath
-from avalign.media.reading.probe import probe
+from avalign.media.reading.probe import as_clip, probe
 from avalign.media.writing.containers import Container, StartTime, container_for, plays_in
 from avalign.media.writing.remux import Sound, remux
 from avalign.types import MediaClip
@@ -42,7 +42,7 @@ class ShiftResult:
 
 
 def shift_audio(
-    source: StrPath,
+    source: StrPath | MediaClip,
     output: StrPath,
     *,
     audio_lag_s: float,
@@ -65,8 +65,8 @@ def shift_audio(
 
     Parameters
     ----------
-    source : str or PathLike
-        The file to repair; it is only read.
+    source : str, PathLike or MediaClip
+        The file to repair, or what `probe` told of it; it is only read.
     output : str or PathLike
         The file to write. Its ending names the container.
     audio_lag_s : float
@@ -103,14 +103,17 @@ def shift_audio(
     if not math.isfinite(audio_lag_s):
         raise ParameterError(f"audio_lag_s={audio_lag_s} must be a finite number of seconds")
     target = Path(output)
-    for given in (source, audio_file):
+    own = source.path if isinstance(source, MediaClip) else source
+    for given in (own, audio_file):
         if given is not None and target.exists() and os.path.samefile(given, target):
             raise ParameterError(
                 f"{target}: would replace its own input", "name another output"
             )
-    clip = probe(source)
+    clip = as_clip(source)
     if not clip.video_tracks:
-        raise NoFaceError(f"{source}: has no picture track", "there is nothing to line up with")
+        raise NoFaceError(
+            f"{clip.path}: has no picture track", "there is nothing to line up with"
+        )
     kind = container_for(target, clip)
     if audio_file is None:
         sounds = _own_sounds(clip, audio_track, -audio_lag_s, kind)

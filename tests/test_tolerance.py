@@ -3,7 +3,7 @@
 import pytest
 
 from avalign.errors import ParameterError
-from avalign.reports.verdict import TOLERANCES, Tolerance
+from avalign.types import TOLERANCES, Tolerance
 
 
 @pytest.mark.parametrize(
