@@ -231,7 +231,7 @@ def test_the_command_trains_and_says_how_well(tmp_path, monkeypatch, capsys):
         options["telling"].report({"epoch": 1.0, "train_loss": 1.5, "seconds": 2.0})
         return type("Result", (), {"curves": [{"dev_wer_all": 0.25}], "best_epoch": 0})
 
-    monkeypatch.setattr(speech, "train_speech", fit)
+    monkeypatch.setattr("avalign.train.recognizer.train_speech", fit)
     arguments = ["--data", "m.csv", "-o", "out", "--fusion", "early", "--streams", "lips"]
     arguments += ["--epochs", "3", "--seed", "5", "--precision", "bfloat16", "--by-sentence"]
     assert main(["train", "speech", *arguments]) == 0
@@ -253,7 +253,7 @@ def test_emotion_is_trained_by_a_plan_of_its_own(monkeypatch, noise, share):
         seen.update(options)
         return type("Result", (), {"curves": [{"dev_score": 0.25}], "best_epoch": 0})
 
-    monkeypatch.setattr(emotion, "train_emotion", fit)
+    monkeypatch.setattr("avalign.train.recognizer.train_emotion", fit)
     arguments = ["--data", "m.csv", "-o", "out", "--streams", "audio,lips,text", *noise]
     assert main(["train", "emotion", *arguments, "--epochs", "3"]) == 0
     plan = seen["plan"]

@@ -139,7 +139,7 @@ def compare(
     pair = None
     first = second = Sound()
     try:
-        clip = _probed(reference, other, to)
+        clip = _probe_both(reference, other, to)
         report = replace(report, duration_s=clip.duration_s)
         tracks = choose_sound(other, audio_track=other_track, channel=other_channel)
         second, notes = tracks.sound, [(other, tracks.sound_note)]
@@ -154,13 +154,13 @@ def compare(
             )
             first = tracks.sound
             notes.append((reference, tracks.sound_note))
-            pairs = _pairs_with_sound(
+            pairs = _pairs_with_audio(
                 read_audio_track(reference, first.track, first.channel), sound
             )
         told = tuple(f"{name}: {note}" for name, note in reversed(notes) if note)
         report = replace(report, notes=told)
-        pair, alignment = _best(pairs, model, band_s)
-        report = _judged(report, alignment)
+        pair, alignment = _best_pair(pairs, model, band_s)
+        report = _with_answer(report, alignment)
     except NoAnswerError as error:
         report = replace(report, reason=str(error))
     report = replace(report, elapsed_s=time.perf_counter() - started)
@@ -225,7 +225,7 @@ def read_audio_track(
     return mfcc
 
 
-def _probed(reference: AnyPath, other: AnyPath, to: AlignTo) -> MediaClip:
+def _probe_both(reference: AnyPath, other: AnyPath, to: AlignTo) -> MediaClip:
     from avalign.media import probe
 
     clip = probe(reference)
@@ -238,7 +238,7 @@ def _probed(reference: AnyPath, other: AnyPath, to: AlignTo) -> MediaClip:
     return clip
 
 
-def _pairs_with_sound(reference: FeatureStream, other: FeatureStream) -> Iterator[EmbeddedPair]:
+def _pairs_with_audio(reference: FeatureStream, other: FeatureStream) -> Iterator[EmbeddedPair]:
     from avalign.align import pair_sounds
 
     yield pair_sounds(reference, other)
@@ -260,7 +260,7 @@ def _pairs_with_faces(
             yield pair_lips(lips, seen, other)
 
 
-def _best(
+def _best_pair(
     pairs: Iterator[EmbeddedPair], model: WarpModel, band_s: float | None
 ) -> tuple[EmbeddedPair, Alignment]:
     """Align each face, and keep the one that fits best."""
@@ -281,7 +281,7 @@ def _best(
     return best
 
 
-def _judged(report: AlignReport, alignment: Alignment) -> AlignReport:
+def _with_answer(report: AlignReport, alignment: Alignment) -> AlignReport:
     from avalign.align import MATCH_CONFIDENCE
 
     report = replace(report, confidence=alignment.confidence)

@@ -20,7 +20,7 @@ from avalign.streams import (
     sound_features,
 )
 from avalign.types import ClipStreams, Tolerance
-from avalign.verbs.hints import look_elsewhere, told_of_end, told_of_parts
+from avalign.verbs.hints import look_elsewhere, note_cut_short, note_joined_parts
 
 if TYPE_CHECKING:
     from avalign.align import ClipAlignment, Decision
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_LAG_S",
-    "MOST_SOUNDS",
+    "MOST_AUDIO_TRACKS",
     "Measurement",
     "check",
     "check_options",
@@ -41,7 +41,7 @@ MAX_LAG_S = 15.0
 MIN_LAG_S = 0.1
 OUT_OF_TOLERANCE = 1
 # Sounds that are held against the lips where the first does not fit them.
-MOST_SOUNDS = 8
+MOST_AUDIO_TRACKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def measure(
         found = align_streams(streams, max_lag_s=max_lag_s)
         decision = decide(found, limits)
         if decision.verdict is None and tracks.others and streams.lips:
-            tracks, streams, found = _fitting(
+            tracks, streams, found = _find_matching_audio(
                 audio or path, tracks, streams, found, limits, max_lag_s
             )
             decision = decide(found, limits)
@@ -186,7 +186,7 @@ def measure(
             )
             if hint is not None:
                 decision = replace(decision, reason=f"{decision.reason}; {hint}")
-        notes = (*tracks.notes, *told_of_parts(clip), *told_of_end(streams))
+        notes = (*tracks.notes, *note_joined_parts(clip), *note_cut_short(streams))
     elapsed_s = time.perf_counter() - started
     return Measurement(
         _report(path, limits, decision, found, streams, tracks, notes, elapsed_s),
@@ -202,7 +202,7 @@ def measure(
     )
 
 
-def _fitting(
+def _find_matching_audio(
     sound_file: AnyPath,
     tracks: Tracks,
     streams: ClipStreams,
@@ -214,7 +214,7 @@ def _fitting(
     from avalign.align import REPAIR_CONFIDENCE, align_streams, decide
     from avalign.media import iter_audio
 
-    for sound in tracks.others[:MOST_SOUNDS]:
+    for sound in tracks.others[:MOST_AUDIO_TRACKS]:
         blocks = iter_audio(sound_file, track=sound.track, channel=sound.channel)
         try:
             mfcc, speech = sound_features(blocks)

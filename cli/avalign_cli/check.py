@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from avalign_cli import options
+from avalign_cli.exit_codes import worst
 from avalign_cli.ui import Screen, show_error
 
 __all__ = ["EXAMPLES", "check"]
@@ -26,9 +27,6 @@ Exit codes, the first that applies:
   0  all files are in sync
   (2 wrong usage, 5 a package is missing: see avalign doctor)
 """
-
-# What is worst comes first; a defect outranks all.
-PRECEDENCE = (70, 5, 3, 2, 1, 4)
 
 
 def check(
@@ -69,7 +67,7 @@ def check(
     from avalign.reports import SyncReport
     from avalign.verbs import check_many, error_report
     from avalign_cli import text
-    from avalign_cli.inputs import expand, no_media_in, told_left_out
+    from avalign_cli.inputs import expand, left_out_note, no_media_in
 
     screen = Screen(json, quiet, verbose)
     listed = sys.stdin.buffer.read() if "-" in paths else b""
@@ -108,5 +106,5 @@ def check(
     if len(files) > 1:
         screen.note(text.summary(counts))
     if inputs.left_out:
-        screen.note(told_left_out(inputs.left_out))
-    return next((code for code in PRECEDENCE if code in exit_codes), 0)
+        screen.note(left_out_note(inputs.left_out))
+    return worst(exit_codes)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from avalign_cli import options
+from avalign_cli.data_synth import SYNTH_EXAMPLES, counts, synth
+from avalign_cli.exit_codes import worst
 from avalign_cli.ui import Screen, counted, show_error
 from avalign_cli.usage import Command
 
 if TYPE_CHECKING:
-    from avalign.data import Audit, Manifest
+    from avalign.data import Audit
 
 __all__ = ["app"]
 
@@ -48,19 +50,8 @@ Example:
 
 Ended half-way, it goes on where it was when it is started again.
 """
-SYNTH_EXAMPLES = """\b
-Examples:
-  avalign data synth synthetic/ --sentences 20 --speakers 6
-  avalign data synth synthetic/ --speakers 8 --emotions neutral,happy,sad,anger
-  avalign data synth synthetic/ --lag-ms 300 --warp-ms 60 --seed 1
-
-\b
-Needs espeak-ng (apt install espeak-ng, or brew install espeak-ng); without it, the exit
-code is 5.
-"""
 # Findings of one kind that are shown without -v.
 SHOWN = 10
-PRECEDENCE = (70, 5, 3, 2, 1, 4)
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
@@ -117,14 +108,14 @@ def list_corpus(
     from avalign.data import TRANSCRIPT_SUFFIXES, write_manifest
     from avalign.data.corpora import corpus_tables, read_corpus, unlisted_files
     from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, check_target, files_in
-    from avalign_cli.inputs import told_left_out
+    from avalign_cli.inputs import left_out_note
 
     check_target(corpus_tables(folder, corpus), output, overwrite=overwrite, suffix=".csv")
     chosen = {"labels": labels, "levels": levels}
     given = {name: value for name, value in chosen.items() if value is not None}
     manifest = write_manifest(read_corpus(folder, corpus, **given), output, overwrite=overwrite)
     screen = Screen(quiet=quiet)
-    screen.result(f"Wrote {output}: {_counts(manifest)}.")
+    screen.result(f"Wrote {output}: {counts(manifest)}.")
     left_out = unlisted_files(folder, manifest)
     if left_out:
         screen.note(
@@ -135,7 +126,7 @@ def list_corpus(
         known = VIDEO_SUFFIXES | AUDIO_SUFFIXES | set(TRANSCRIPT_SUFFIXES)
         others = files_in(folder, known).left_out
         if others:
-            screen.note(told_left_out(others, hint=False))
+            screen.note(left_out_note(others, hint=False))
     return 0
 
 
@@ -298,71 +289,10 @@ def extract(
                 screen.detail(f"{rows.name_of(one.row)}: extracted")
     done = f"{counted(n_done, 'file')} extracted"
     screen.result(f"{manifest}: {done}, {n_kept} there already.")
-    return next((code for code in PRECEDENCE if code in exit_codes), 0)
+    return worst(exit_codes)
 
 
-@app.command(cls=Command, epilog=SYNTH_EXAMPLES)
-def synth(
-    folder: Annotated[
-        Path, typer.Argument(metavar="OUTPUT_FOLDER", help="The folder to write.")
-    ],
-    sentences: Annotated[
-        int, typer.Option("--sentences", metavar="N", min=1, help="Sentences of each speaker.")
-    ] = 10,
-    speakers: Annotated[
-        int, typer.Option("--speakers", metavar="K", min=1, help="How many speak.")
-    ] = 4,
-    emotions: Annotated[
-        str | None,
-        typer.Option(
-            "--emotions",
-            metavar="NAME,...",
-            help="Say each sentence in each of: neutral, anger, disgust, fear, happy, sad.",
-            show_default="neutral, without labels",
-        ),
-    ] = None,
-    lag_ms: Annotated[
-        float,
-        typer.Option(
-            "--lag-ms", metavar="MS", min=0, help="Draw each clip's lag from -MS to MS."
-        ),
-    ] = 0.0,
-    warp_ms: Annotated[
-        float,
-        typer.Option(
-            "--warp-ms", metavar="MS", min=0, help="Let the lag wander by up to MS in a clip."
-        ),
-    ] = 0.0,
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", min=0, help="Same seed, same clips.")
-    ] = 0,
-    jobs: options.Jobs = None,
-    overwrite: options.Overwrite = False,
-    quiet: options.Quiet = False,
-) -> int:
-    """Make synthetic clips whose phones, lag and losses are known.
-
-    espeak-ng speaks sentences of GRID's grammar, and lips are computed from the times of
-    its phones. There is no video: manifest.csv points to streams and sound. For tests and
-    controlled experiments; what is measured on it says nothing about people.
-    """
-    from avalign.data.synthetic import CorpusPlan, Disturbance, write_corpus
-
-    plan = CorpusPlan(
-        sentences=sentences,
-        speakers=speakers,
-        emotions=(
-            () if emotions is None else tuple(options.comma_separated(emotions, "emotion"))
-        ),
-        lag_s=lag_ms / 1000,
-        disturbance=Disturbance(warp_s=warp_ms / 1000),
-        seed=seed,
-    )
-    screen = Screen(quiet=quiet)
-    with screen.progress(f"Making {folder}") as progress:
-        manifest = write_corpus(folder, plan, jobs=jobs, overwrite=overwrite, progress=progress)
-    screen.result(f"Wrote {manifest.path}: {_counts(manifest)}, all synthetic.")
-    return 0
+app.command(cls=Command, epilog=SYNTH_EXAMPLES)(synth)
 
 
 def _show(audit: "Audit", screen: Screen) -> None:
@@ -391,13 +321,6 @@ def _show(audit: "Audit", screen: Screen) -> None:
         f"{audit.manifest}: {counted(audit.n_errors, 'error')}, "
         f"{counted(n_warnings, 'warning')}."
     )
-
-
-def _counts(manifest: "Manifest") -> str:
-    speakers = {row.speaker for row in manifest if row.speaker}
-    labels = {row.label for row in manifest if row.label}
-    groups = (len(manifest), "row"), (len(speakers), "speaker"), (len(labels), "label")
-    return ", ".join(counted(n, noun) for n, noun in groups)
 
 
 def _shares(text: str) -> dict[str, float]:

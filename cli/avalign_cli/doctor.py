@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
+from avalign_cli.exit_codes import MISSING_DEPENDENCY
 from avalign_cli.ui import Screen
 
 __all__ = ["doctor"]
 
-MISSING_DEPENDENCY = 5
 
 # Module, and the package that brings it.
 NEEDED = {

@@ -11,12 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-__all__ = ["main"]
+from avalign_cli.exit_codes import CANNOT_WRITE, DEFECT, INTERRUPTED, MISSING_DEPENDENCY
 
-CANNOT_WRITE = 3
-MISSING_DEPENDENCY = 5
-DEFECT = 70
-INTERRUPTED = 130
+__all__ = ["main"]
 
 # Signals that ask a program to end: by `kill` and `timeout`, and by a terminal that closes.
 ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]

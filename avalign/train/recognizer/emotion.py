@@ -14,33 +14,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avalign.data import Manifest
-from avalign.errors import MissingDependencyError, ParameterError
-
-try:
-    from avalign.recognition import (
-        NO_LABEL,
-        Condition,
-        EmotionTest,
-        RecognizerSettings,
-        Skipped,
-        Utterance,
-        load_utterances,
-        training_noises,
-    )
-    from avalign.train.recognizer.loop import Result
-    from avalign.train.recognizer.plans import RecognizerPlan, TrainingCallbacks, emotion_plan
-    from avalign.train.recognizer.run_folder import run_folder
-    from avalign.train.recognizer.training import (
-        Corpus,
-        read_parts,
-        refuse_leaks,
-        train_recognizer,
-    )
-except (ImportError, OSError) as error:
-    raise MissingDependencyError(
-        f"training needs torch, which does not load: {error}",
-        'pip install "avalign[recognition]"',
-    ) from error
+from avalign.errors import ParameterError
+from avalign.recognition import (
+    NO_LABEL,
+    Condition,
+    EmotionTest,
+    RecognizerSettings,
+    Skipped,
+    Utterance,
+    load_utterances,
+    training_noises,
+)
+from avalign.train.recognizer.loop import Result
+from avalign.train.recognizer.plans import RecognizerPlan, TrainingCallbacks, emotion_plan
+from avalign.train.recognizer.run_folder import run_folder
+from avalign.train.recognizer.training import (
+    Corpus,
+    read_parts,
+    refuse_leaks,
+    train_recognizer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,40 +8,34 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from avalign.data import Manifest
-from avalign.errors import MissingDependencyError, ParameterError
-from avalign.recognition import ENGLISH, Alphabet
-
-try:
-    from avalign.recognition import (
-        TEST_VOICES,
-        Case,
-        Condition,
-        RecognizerSettings,
-        Skipped,
-        SpeechTest,
-        Utterance,
-        calibrate,
-        load_utterances,
-        spelled_row,
-        training_babble,
-        training_noises,
-        transcripts_of,
-        write_calibration,
-    )
-    from avalign.train.recognizer.loop import Result
-    from avalign.train.recognizer.plans import RecognizerPlan, TrainingCallbacks
-    from avalign.train.recognizer.run_folder import run_folder
-    from avalign.train.recognizer.training import (
-        Corpus,
-        read_parts,
-        refuse_leaks,
-        train_recognizer,
-    )
-except (ImportError, OSError) as error:
-    raise MissingDependencyError(
-        f"training needs torch, which does not load: {error}",
-        'pip install "avalign[recognition]"',
-    ) from error
+from avalign.errors import ParameterError
+from avalign.recognition import (
+    ENGLISH,
+    TEST_VOICES,
+    Alphabet,
+    Case,
+    Condition,
+    RecognizerSettings,
+    Skipped,
+    SpeechTest,
+    Utterance,
+    calibrate,
+    load_utterances,
+    spelled_row,
+    training_babble,
+    training_noises,
+    transcripts_of,
+    write_calibration,
+)
+from avalign.train.recognizer.loop import Result
+from avalign.train.recognizer.plans import RecognizerPlan, TrainingCallbacks
+from avalign.train.recognizer.run_folder import run_folder
+from avalign.train.recognizer.training import (
+    Corpus,
+    read_parts,
+    refuse_leaks,
+    train_recognizer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
