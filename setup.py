@@ -17,9 +17,9 @@ CORE = [
     # The kernels reach into numba; the upper bound is what CI has seen.
     "numba>=0.60,<0.69",
     "numpy>=1.26,<2",
-    "rich>=13",
+    "rich>=13.8",
     "safetensors>=0.4",
-    "scipy>=1.11",
+    "scipy>=1.12",
     "soxr>=0.4",
     "typer>=0.28",
 ]
@@ -54,6 +54,7 @@ TEST = [
     "psutil>=5.9",
     "pyarrow>=14",
     "pytest>=8",
+    "pytest-xdist>=3.6",
     "scikit-image>=0.22",
     "scikit-learn>=1.4",
     "tensorboard>=2.16",
