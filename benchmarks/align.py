@@ -17,7 +17,7 @@ from rich.progress import track
 from avalign.align import MATCH_CONFIDENCE, align_pair, pair_sounds
 from avalign.data import read_manifest
 from avalign.errors import ParameterError
-from avalign.streams import sound_features
+from avalign.streams import mfcc_and_speech
 from avalign.types import AudioStream, FeatureStream
 from benchmarks.align_cases import CONDITIONS, Outcome, align_clip, apply_warp, plant_warp
 from benchmarks.cases import Clip
@@ -173,7 +173,7 @@ def _speed(clips: Sequence[Clip], seed: int) -> Table:
     samples = np.resize(joined, int(LONG_S * rate))
     audio = AudioStream(samples, rate, 0.0)
     warped = apply_warp(audio, plant_warp(LONG_S, rng))
-    mfcc = [sound_features(iter([one]))[0] for one in (audio, warped)]
+    mfcc = [mfcc_and_speech(iter([one]))[0] for one in (audio, warped)]
     align_pair(pair_sounds(*(_first(stream, 500) for stream in mfcc)))  # compiles
     started, busy = time.perf_counter(), time.process_time()
     align_pair(pair_sounds(*mfcc))

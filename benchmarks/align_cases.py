@@ -25,9 +25,8 @@ from avalign.align import (
     pair_sounds,
 )
 from avalign.errors import NoAnswerError
-from avalign.streams import sound_features
-from avalign.types import Alignment, AudioStream, FeatureStream
-from avalign.vision import usable
+from avalign.streams import mfcc_and_speech
+from avalign.types import Alignment, AudioStream, FeatureStream, usable
 from benchmarks.cases import Clip
 
 __all__ = ["CONDITIONS", "Outcome", "PlantedWarp", "align_clip", "apply_warp", "plant_warp"]
@@ -172,7 +171,7 @@ def align_clip(clip: Clip, clips: Sequence[Clip], warps: int, seed: int) -> Iter
 def _outcome(
     condition: str, clip: Clip, other: Clip, heard: AudioStream, warp: PlantedWarp | None
 ) -> Iterator[Outcome]:
-    pair = _pair(condition, clip, sound_features(iter([heard]))[0])
+    pair = _pair(condition, clip, mfcc_and_speech(iter([heard]))[0])
     if pair is None:
         return
     try:

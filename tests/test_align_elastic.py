@@ -13,7 +13,7 @@ from avalign.align.warp import choose_model, fit_warp, weighted_quantile
 from avalign.audio import place_audio, stretch_audio
 from avalign.errors import NoAnswerError, ParameterError
 from avalign.media import read_audio
-from avalign.streams.extraction import sound_features
+from avalign.streams.extraction import mfcc_and_speech
 from avalign.types import AudioStream, FeatureStream, TimeWarp
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -27,7 +27,7 @@ def speech():
 
 @cache
 def mfcc_of_speech():
-    return sound_features(iter([speech()]))[0]
+    return mfcc_and_speech(iter([speech()]))[0]
 
 
 def played(audio, other_s):
@@ -46,7 +46,7 @@ def wandering(reference_s):
 
 
 def mfcc(audio):
-    return sound_features(iter([audio]))[0]
+    return mfcc_and_speech(iter([audio]))[0]
 
 
 def errors_ms(alignment, other_s):
@@ -229,8 +229,8 @@ def onsets_s(sound, rate):
     size = rate // 100
     level = np.convolve(np.abs(sound), np.ones(size) / size, mode="same")
     loud = np.flatnonzero(level > 0.25 * level.max())
-    runs = np.split(loud, np.flatnonzero(np.diff(loud) > rate // 20) + 1)
-    return np.array([run.mean() for run in runs]) / rate
+    split_at_pauses = np.split(loud, np.flatnonzero(np.diff(loud) > rate // 20) + 1)
+    return np.array([run.mean() for run in split_at_pauses]) / rate
 
 
 def test_stretched_sound_is_where_the_warp_says_and_keeps_its_pitch():

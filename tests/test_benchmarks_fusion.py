@@ -17,7 +17,7 @@ from avalign.recognition.ctc.grammar import GRID
 from avalign.recognition.material.utterances import Utterance
 from avalign.recognition.model.recognizer import Recognizer
 from avalign.recognition.model.settings import RecognizerSettings, StreamSettings
-from avalign.streams.extraction import sound_features
+from avalign.streams.extraction import mfcc_and_speech
 from avalign.types import AudioStream, ClipStreams, FeatureStream
 from benchmarks.fusion.aligners import align_scenes, find_warp
 from benchmarks.fusion.cells import read_cells
@@ -70,7 +70,7 @@ def sentence(number):
         tokens=ENGLISH.encode(text),
         words=tuple((WORD_S * k, WORD_S * (k + 1), n) for k, n in enumerate(numbers)),
     )
-    mfcc, speech = sound_features(iter([sound]))
+    mfcc, speech = mfcc_and_speech(iter([sound]))
     return utterance, ClipStreams(mfcc, speech, (face,), f"clip{number}", duration_s, 25.0)
 
 

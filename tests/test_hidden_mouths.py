@@ -9,7 +9,7 @@ import pytest
 from avalign.align import align_streams
 from avalign.streams.extraction import extract
 from avalign.streams.files import load_streams, save_streams
-from avalign.vision import coverage, hidden, usable
+from avalign.types import coverage, hidden, usable
 from benchmarks.frame_rates import at_frame_rate
 from benchmarks.hidden_mouths import check_clip
 

@@ -337,10 +337,10 @@ def write_video(path: Path, *, sound: bool = True) -> None:
         path, size=SIZE, frame_rate=FRAME_RATE, sample_rate_hz=48_000 if sound else None
     ) as writer:
         if sound:
-            writer.write_sound(AudioStream(samples, 48_000, 0.0))
+            writer.write_audio(AudioStream(samples, 48_000, 0.0))
         for i in range(round(DURATION_S * FRAME_RATE)):
             image = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
-            writer.write_picture(image, 0.2 + i / FRAME_RATE + 0.01 * (i % 2))
+            writer.write_frame(image, 0.2 + i / FRAME_RATE + 0.01 * (i % 2))
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from avalign import verbs
 from avalign.errors import MediaError, ParameterError
 from avalign.media import probe, read_audio, shift_audio
 from avalign.media import programmes as programmes_of
-from avalign.streams.tracks import choose_tracks
+from avalign.streams.choice import choose_tracks
 
 LATE_MS = 200
 
@@ -100,7 +100,7 @@ def test_where_there_is_no_choice_nothing_is_told_and_next_to_nothing_read(
     if channels == 1:
         monkeypatch.setattr("avalign.media.iter_channels", None)
     tracks = choose_tracks(probe(path))
-    assert (tracks.video, tracks.sound.track, tracks.sound.channel) == (0, 0, None)
+    assert (tracks.video, tracks.audio.track, tracks.audio.channel) == (0, 0, None)
     assert tracks.notes == tracks.others == ()
 
 
@@ -139,8 +139,8 @@ def test_a_commentary_is_not_taken_for_the_scene(tmp_path):
         dispositions={0: av.stream.Disposition.comment, 1: av.stream.Disposition.default},
     )
     tracks = choose_tracks(probe(path))
-    assert tracks.sound.track == 1
-    assert "there is speech on track 0, too" in tracks.sound_note
+    assert tracks.audio.track == 1
+    assert "there is speech on track 0, too" in tracks.audio_note
 
 
 @pytest.mark.slow

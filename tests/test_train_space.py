@@ -15,7 +15,7 @@ from avalign.space import EncoderSettings, SpaceSettings  # noqa: E402
 from avalign.train.space.augmentation import WindowAugmentation, draw_batch  # noqa: E402
 from avalign.train.space.calibration import Trial, cross_validate, fit_to_trials  # noqa: E402
 from avalign.train.space.corpus import Corpus, TrainingClip  # noqa: E402
-from avalign.train.space.trainer import clip_own_lag_s  # noqa: E402
+from avalign.train.space.trainer import clip_own_lag_s, train_members  # noqa: E402
 from avalign.train.space.training import (  # noqa: E402
     SpacePlan,
     fit_space,
@@ -339,3 +339,14 @@ def test_calibration_learns_from_foreign_sound_what_a_match_is_and_nothing_about
 def test_too_few_trials_are_refused():
     with pytest.raises(ParameterError, match="too few"):
         fit_to_trials(trials(5))
+
+
+def test_members_trained_side_by_side_equal_those_trained_in_turn():
+    corpus = Corpus([planted_clip(seed) for seed in range(6)])
+    plan = small_plan(members=2, steps=60)
+    told: list[float] = []
+    here, beside = (train_members(corpus, plan, jobs, told.append) for jobs in (1, 2))
+    assert told
+    for one, other in zip(here, beside, strict=True):
+        for name, value in one.state_dict().items():
+            assert torch.equal(value, other.state_dict()[name]), name

@@ -14,7 +14,8 @@ from faces import FACE_CENTRE, FACE_SIZE, blank, portrait, show, similarity, wri
 from media import Recipe, make_clip
 
 from avalign.errors import MissingDependencyError, NoFaceError, ParameterError
-from avalign.vision import coverage, extraction, eye_distance, lip_streams, usable
+from avalign.types import coverage, eye_distance, usable
+from avalign.vision import extraction, lip_streams
 
 LIP_CENTRE = (226.0, 146.0)  # in the portrait, to about 4 pixels
 

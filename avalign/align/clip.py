@@ -19,8 +19,16 @@ from avalign.align.stability import (
     with_lag_change,
 )
 from avalign.space import Space, load_model
-from avalign.types import Alignment, ClipStreams, FaceAlignment, FeatureStream, LipStream
-from avalign.vision import coverage, hidden, usable
+from avalign.types import (
+    Alignment,
+    ClipStreams,
+    FaceAlignment,
+    FeatureStream,
+    LipStream,
+    coverage,
+    hidden,
+    usable,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ import numpy as np
 
 from avalign.errors import ParameterError
 from avalign.space import grid_places
-from avalign.types import runs
+from avalign.types import split_at_pauses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,7 +114,7 @@ def gather_evidence(audio: FeatureStream, lips: FeatureStream, max_lag_s: float)
 
     blocks = [
         slice(begin, min(begin + BLOCK_ROWS, part.stop))
-        for part in runs(lip_places.astype(np.float64), 1.0)
+        for part in split_at_pauses(lip_places.astype(np.float64), 1.0)
         for begin in range(part.start, part.stop, BLOCK_ROWS)
     ]
     values = np.empty((len(blocks), len(lags_s)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from avalign.align.confidence import LagCalibration, tempered_interval
 from avalign.align.evidence import BLOCK_ROWS, Evidence, match_log_odds
-from avalign.types import Alignment, FeatureStream, LagCurve, runs
+from avalign.types import Alignment, FeatureStream, LagCurve, split_at_pauses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -274,7 +274,7 @@ def _overlap_rows(evidence: Evidence) -> NDArray[np.int64]:
 
 
 def _parts(places: NDArray[np.int64]) -> list[slice]:
-    return runs(places.astype(np.float64), 1.0)
+    return split_at_pauses(places.astype(np.float64), 1.0)
 
 
 def _mismatch_rate(total: NDArray[np.float64], overlap: NDArray[np.int64]) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from avalign.align.evidence import gather_evidence, match_log_odds
 from avalign.errors import ParameterError
 from avalign.space import load_model
-from avalign.vision import usable
+from avalign.types import usable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

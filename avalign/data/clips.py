@@ -107,7 +107,7 @@ def load_clip(
         return SourceClip(load_streams(kept_streams), _load_audio(kept_audio))
     media = probe(sources[0])
     tracks = choose_tracks(media, audio=sources[1])
-    sound = tracks.sound
+    sound = tracks.audio
     streams = extract(
         sources[0],
         audio=sources[1],

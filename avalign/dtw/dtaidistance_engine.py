@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avalign.dtw.problem import Problem
-from avalign.errors import MissingDependencyError, ParameterError
+from avalign.errors import ParameterError, import_guard
 
 __all__ = ["cost_matrix", "distance", "path"]
 
@@ -66,13 +66,11 @@ def _call(problem: Problem) -> tuple[Any, dict[str, Any]]:
             "it agrees on closed ends, a radius, and symmetric1 steps over sqeuclidean, "
             "euclidean, cosine or one-dimensional manhattan costs; use engine='numba'",
         )
-    try:
+    with import_guard(
+        "the cross-check needs dtaidistance, which does not load",
+        "pip install 'avalign[bench]'",
+    ):
         from dtaidistance import dtw, dtw_ndim
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"the cross-check needs dtaidistance, which does not load: {error}",
-            "pip install 'avalign[bench]'",
-        ) from error
     arguments = {
         "window": problem.radius + 1 if problem.radius >= 0 else None,
         "inner_dist": "squared euclidean"

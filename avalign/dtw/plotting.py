@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avalign.errors import MissingDependencyError
+from avalign.errors import import_guard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,14 +39,11 @@ def plot_path(result: DtwResult) -> Figure:
     MissingDependencyError
         If matplotlib is not installed.
     """
-    try:
+    with import_guard(
+        "drawing needs matplotlib, which does not load", "pip install 'avalign[report]'"
+    ):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"drawing needs matplotlib, which does not load: {error}",
-            "pip install 'avalign[report]'",
-        ) from error
     figure = Figure(figsize=(7, 7), dpi=120, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 2, width_ratios=(1, 5), height_ratios=(5, 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Collection
 from operator import index
@@ -78,7 +77,9 @@ def choice(value: object, what: str, names: Collection[str]) -> str:
 def workers(n_jobs: object) -> int:
     """Return a number of threads: what was asked for, or one per core for -1."""
     if isinstance(n_jobs, int | np.integer) and n_jobs == -1:
-        return os.cpu_count() or 1
+        from avalign.processes import cores
+
+        return cores()
     return whole(n_jobs, "n_jobs", least=1)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from avalign.errors import MissingDependencyError, ParameterError
+from avalign.errors import ParameterError, import_guard
 from avalign.files import atomic_output
 
 if TYPE_CHECKING:
@@ -226,14 +226,12 @@ class _Flat(nn.Module):
 
 
 def _require_onnx() -> None:
-    try:
+    with import_guard(
+        "the export needs onnx and onnxscript, which do not load",
+        "pip install 'avalign[export]'",
+    ):
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"the export needs onnx and onnxscript, which do not load: {error}",
-            "pip install 'avalign[export]'",
-        ) from error
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import NoAnswerError, ParameterError
-from avalign.types import FeatureStream, runs
+from avalign.types import FeatureStream, split_at_pauses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +66,7 @@ class Grid:
 
     def parts(self) -> list[slice]:
         """Divide the rows where places are left out."""
-        return runs(self.places.astype(np.float64), 1.0)
+        return split_at_pauses(self.places.astype(np.float64), 1.0)
 
 
 def require_mfcc(stream: FeatureStream, columns: int) -> None:
@@ -175,7 +175,7 @@ def on_grid(stream: FeatureStream, rate_hz: float, stride: int = 1) -> Grid:
     count = int(np.floor((times_s[-1] - start_s) * rate_hz + 1e-6)) + 1
     spans = []
     reached = 0
-    for run in runs(times_s, 2 * _MARGIN_S):
+    for run in split_at_pauses(times_s, 2 * _MARGIN_S):
         first_s, last_s = (times_s[[run.start, run.stop - 1]] - start_s).tolist()
         first = int((first_s - _MARGIN_S) * rate_hz) // stride * stride
         last = int((last_s + _MARGIN_S) * rate_hz) + 1

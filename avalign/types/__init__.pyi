@@ -3,7 +3,12 @@ from .alignment import FaceAlignment as FaceAlignment
 from .alignment import LagCurve as LagCurve
 from .alignment import LagMap as LagMap
 from .alignment import TimeWarp as TimeWarp
-from .clocks import runs as runs
+from .clocks import split_at_pauses as split_at_pauses
+from .lips import ANALYSED_SIDE as ANALYSED_SIDE
+from .lips import coverage as coverage
+from .lips import eye_distance as eye_distance
+from .lips import hidden as hidden
+from .lips import usable as usable
 from .media import AudioStream as AudioStream
 from .media import AudioTrack as AudioTrack
 from .media import MediaClip as MediaClip

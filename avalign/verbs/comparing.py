@@ -17,11 +17,11 @@ from avalign.errors import (
 from avalign.reports import AlignReport
 from avalign.streams import (
     AnyPath,
+    AudioSource,
     Progress,
-    Sound,
-    choose_sound,
+    choose_audio,
     choose_tracks,
-    sound_features,
+    mfcc_and_speech,
 )
 from avalign.types import FeatureStream
 
@@ -137,23 +137,23 @@ def compare(
         str(reference), str(other), to, "no_answer", exit_code=NoAnswerError.exit_code
     )
     pair = None
-    first = second = Sound()
+    first = second = AudioSource()
     try:
         clip = _probe_both(reference, other, to)
         report = replace(report, duration_s=clip.duration_s)
-        tracks = choose_sound(other, audio_track=other_track, channel=other_channel)
-        second, notes = tracks.sound, [(other, tracks.sound_note)]
+        tracks = choose_audio(other, audio_track=other_track, channel=other_channel)
+        second, notes = tracks.audio, [(other, tracks.audio_note)]
         sound = read_audio_track(other, second.track, second.channel)
         if to == "lips":
             tracks = choose_tracks(clip, video_track=video_track, audio_track=reference_track)
-            notes.append((reference, tracks.picture_note))
+            notes.append((reference, tracks.video_note))
             pairs = _pairs_with_faces(reference, tracks.video, sound, jobs, progress)
         else:
-            tracks = choose_sound(
+            tracks = choose_audio(
                 reference, audio_track=reference_track, channel=reference_channel
             )
-            first = tracks.sound
-            notes.append((reference, tracks.sound_note))
+            first = tracks.audio
+            notes.append((reference, tracks.audio_note))
             pairs = _pairs_with_audio(
                 read_audio_track(reference, first.track, first.channel), sound
             )
@@ -219,7 +219,7 @@ def read_audio_track(
     from avalign.align import level_db
     from avalign.media import iter_audio
 
-    mfcc, _ = sound_features(iter_audio(path, track=track, channel=channel))
+    mfcc, _ = mfcc_and_speech(iter_audio(path, track=track, channel=channel))
     if float(level_db(mfcc.values).max(initial=-1e3)) < SILENCE_DB:
         raise NoAnswerError(f"{path}: is silent", "name another file or sound track")
     return mfcc
@@ -252,7 +252,8 @@ def _pairs_with_faces(
     progress: Progress | None,
 ) -> Iterator[EmbeddedPair]:
     from avalign.align import pair_lips
-    from avalign.vision import lip_streams, usable
+    from avalign.types import usable
+    from avalign.vision import lip_streams
 
     for lips in lip_streams(reference, track=video, jobs=jobs, progress=progress):
         seen = usable(lips)

@@ -31,7 +31,7 @@ def look_elsewhere(
     if picture_named and not face_seen:
         hint = face_elsewhere(clip, tracks.video)
     elif sound_named and (audio is not None or clip.audio_tracks):
-        hint = speech_elsewhere(audio or clip, tracks.sound)
+        hint = speech_elsewhere(audio or clip, tracks.audio)
     if hint is None and not streams.lips:
         hint = _hint_upside_down(clip.path, tracks.video)
     return hint

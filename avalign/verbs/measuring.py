@@ -16,8 +16,8 @@ from avalign.streams import (
     choose_tracks,
     extract,
     is_streams_file,
+    mfcc_and_speech,
     read_streams,
-    sound_features,
 )
 from avalign.types import ClipStreams, Tolerance
 from avalign.verbs.hints import look_elsewhere, note_cut_short, note_joined_parts
@@ -196,8 +196,8 @@ def measure(
         clip,
         found.alignment,
         Path(audio) if audio else None,
-        tracks.sound.track,
-        tracks.sound.channel,
+        tracks.audio.track,
+        tracks.audio.channel,
         tracks.video,
     )
 
@@ -217,7 +217,7 @@ def _find_matching_audio(
     for sound in tracks.others[:MOST_AUDIO_TRACKS]:
         blocks = iter_audio(sound_file, track=sound.track, channel=sound.channel)
         try:
-            mfcc, speech = sound_features(blocks)
+            mfcc, speech = mfcc_and_speech(blocks)
         except MediaError:
             continue
         other = replace(streams, mfcc=mfcc, speech=speech)
@@ -225,7 +225,7 @@ def _find_matching_audio(
         decision = decide(again, limits)
         answer = decision.answer
         if decision.verdict and answer and answer.confidence >= REPAIR_CONFIDENCE:
-            return tracks.instead(sound), other, again
+            return tracks.with_audio(sound), other, again
     return tracks, streams, found
 
 
@@ -259,9 +259,9 @@ def _report(
         speech_s=guess.speech_s if guess else None,
         face_coverage=_coverage(found) if streams else None,
         frame_rate=(streams.frame_rate or None) if streams else None,
-        video_track=tracks.video if tracks.videos > 1 else None,
-        audio_track=tracks.sound.track if tracks.audios > 1 else None,
-        channel=tracks.sound.channel,
+        video_track=tracks.video if tracks.video_count > 1 else None,
+        audio_track=tracks.audio.track if tracks.audio_count > 1 else None,
+        channel=tracks.audio.channel,
         notes=notes,
         exit_code=decision.exit_code,
         elapsed_s=elapsed_s,

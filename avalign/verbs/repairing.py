@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from avalign.errors import AvalignError, MediaError, NoAnswerError, NoFaceError, ParameterError
 from avalign.reports import SyncReport
-from avalign.streams import AnyPath, Progress, is_streams_file, sound_features
+from avalign.streams import AnyPath, Progress, is_streams_file, mfcc_and_speech
 from avalign.types import Tolerance
 from avalign.verbs.measuring import MOST_AUDIO_TRACKS, Measurement, check_options, measure
 from avalign.verbs.targets import (
@@ -317,7 +317,7 @@ def _tracks_with_other_lags(measurement: Measurement) -> list[str]:
     for track in tracks[:MOST_AUDIO_TRACKS]:
         try:
             blocks = iter_audio(measurement.report.file, track=track)
-            mfcc, speech = sound_features(blocks)
+            mfcc, speech = mfcc_and_speech(blocks)
         except MediaError:
             continue  # nothing of it can be decoded
         found = align_streams(replace(streams, mfcc=mfcc, speech=speech))
@@ -359,7 +359,7 @@ def _residuals_ms(
     late_s = copy.video_tracks[video].start_s - source.video_tracks[own].start_s
     mfcc, speech = (
         replace(stream, times_s=stream.times_s - late_s)
-        for stream in sound_features(iter_audio(written, track=track, channel=channel))
+        for stream in mfcc_and_speech(iter_audio(written, track=track, channel=channel))
     )
     again = align_streams(replace(measurement.streams, mfcc=mfcc, speech=speech))
     if again.alignment is None or again.alignment.at_edge:

@@ -7,7 +7,7 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from avalign.errors import MediaError, MissingDependencyError, ParameterError
+from avalign.errors import MediaError, ParameterError, import_guard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,13 +58,11 @@ class SpaceMethod:
             If it needs torch, which is missing.
         """
         module, _, name = self.home.partition(":")
-        try:
+        with import_guard(
+            f"{self.name} needs torch, which does not load",
+            'install it with: pip install "avalign[torch]"',
+        ):
             home = importlib.import_module(f"avalign.space.learning.{module}")
-        except (ImportError, OSError) as error:
-            raise MissingDependencyError(
-                f"{self.name} needs torch, which does not load: {error}",
-                'install it with: pip install "avalign[torch]"',
-            ) from error
         loaded: type[SpaceEstimator] = getattr(home, name)
         return loaded
 

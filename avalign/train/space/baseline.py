@@ -17,7 +17,7 @@ from avalign.data import load_clips
 from avalign.errors import ParameterError
 from avalign.space import AUDIO_RATE_HZ, CCA, FrameSpace, KernelCCA, lip_frames, sound_frames
 from avalign.train.space.own_lag import own_lag_s, speaker_balanced_mean
-from avalign.vision import usable
+from avalign.types import usable
 
 if TYPE_CHECKING:
     import os
