@@ -56,6 +56,7 @@ def summed(costs, path):
 
 
 class TestTwin:
+    @pytest.mark.slow
     @quick
     @given(pairs(), st.sampled_from(METRICS), st.none() | st.integers(0, 8))
     def test_distance_path_and_matrix_equal_the_naive_twin(self, series, metric, radius):
@@ -156,6 +157,7 @@ class TestTwin:
         assert found.path.tolist() == [list(cell) for cell in path]
         assert np.isfinite(costs[tuple(found.path.T)]).all()
 
+    @pytest.mark.slow
     def test_no_path_goes_round_a_wall(self):
         costs = np.ones((4, 5))
         costs[:, 2] = np.inf
@@ -218,6 +220,7 @@ class TestTwin:
 
 
 class TestProperties:
+    @pytest.mark.slow
     @quick
     @given(pairs(), st.sampled_from(METRICS), st.none() | st.integers(0, 8))
     def test_symmetry_and_zero_to_itself(self, series, metric, radius):
@@ -278,6 +281,7 @@ class TestProperties:
         diagonal = [[n - square + k, m - square + k] for k in range(square)]
         assert path == [*corner, *diagonal]
 
+    @pytest.mark.slow
     @quick
     @given(pairs(longest=12))
     def test_open_ends_are_the_best_of_all_ends(self, series):

@@ -72,6 +72,7 @@ def check(x, y, radius, metric, diagonal=1):
     np.testing.assert_array_equal(path, cells[::-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_length_around_the_height_of_a_strip(dtype):
     rng = np.random.default_rng(0)
@@ -94,6 +95,7 @@ def test_bands(monkeypatch, dtype, metric, remembered):
             check(*walks(rng, n, m, dtype), radius, metric)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("metric", METRICS)
 def test_diagonals_that_count_twice(dtype, metric):
@@ -254,6 +256,7 @@ def spot(query, series, metric):
     return total[-1, 1:], starts[-1, 1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("metric", METRICS)
 def test_spotting_equals_the_plain_recurrence(dtype, metric):

@@ -15,16 +15,25 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
 
+__all__ = ["EUCLIDEAN", "MANHATTAN", "SQEUCLIDEAN", "helper", "ignore_local_settings", "njit"]
+
 # How kernels are told the local cost. On one-dimensional series the last two agree.
 SQEUCLIDEAN = 0
 EUCLIDEAN = 1
 MANHATTAN = 2
 
-# Numba reads `.numba_config.yaml` in the current directory each time it compiles. One that
-# lies among strangers' files would name the folder that machine code is loaded from.
-# Settings are taken from the environment alone.
-config._config_fname = ""
-config.reload_config()
+
+def ignore_local_settings() -> None:
+    """Have numba take its settings from the environment alone.
+
+    It reads ``.numba_config.yaml`` in the current directory each time it compiles. One that
+    lies among strangers' files would name the folder that machine code is loaded from.
+    """
+    config._config_fname = ""
+    config.reload_config()
+
+
+ignore_local_settings()
 
 
 # The whole engine: kernels inline functions of modules in other folders of it.
