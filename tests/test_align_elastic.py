@@ -55,6 +55,7 @@ def errors_ms(alignment, other_s):
     return 1e3 * np.abs(alignment.warp.to_other(times_s) - other_s(times_s))
 
 
+@pytest.mark.slow
 def test_a_planted_warp_is_found_by_sound():
     reference = mfcc_of_speech()
     found = align_pair(pair_audio(reference, mfcc(played(speech(), wandering))))
@@ -92,6 +93,7 @@ def test_far_apart_recordings_are_brought_together():
     assert found.audio_lag_s == pytest.approx(20.0 - speech().start_s, abs=0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pause_s", [2.0, 20.0])
 def test_pauses_before_and_after_a_slower_take_do_not_draw_it_away(pause_s):
     def slower(reference_s):
@@ -106,6 +108,7 @@ def test_pauses_before_and_after_a_slower_take_do_not_draw_it_away(pause_s):
     assert np.percentile(errors, 95) < 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pace", [0.76, 0.87, 1.15, 1.31])
 def test_a_take_at_another_pace_is_found_whatever_it_is(pace):
     take = played(speech(), lambda reference_s: pace * reference_s + 0.3)

@@ -34,6 +34,7 @@ def test_similarities_are_what_they_say():
     assert similarity_matrix(a, b, metric="euclidean")[0] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_the_similarity_path_follows_rows_that_are_held():
     rows = RNG.normal(size=(12, 5))
     held = np.repeat(np.arange(12), RNG.integers(1, 4, 12))
@@ -141,6 +142,7 @@ def views(rows=240):
     return x, y, np.interp(place, warped, place) * (rows - 1)
 
 
+@pytest.mark.slow
 def test_canonical_time_warping_recovers_what_raw_dtw_misses():
     from avalign import dtw
 

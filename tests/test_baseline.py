@@ -165,6 +165,7 @@ def space():
     return SimpleNamespace(fitted=fit_baseline(clips, SMALL), clips=clips, lags_s=lags_s)
 
 
+@pytest.mark.slow
 def test_own_lags_are_found_and_the_speakers_mean_is_zero(space):
     found = np.array(
         [own_lag_s(space.fitted, clip.mfcc, clip.lips, clip.lips_valid) for clip in space.clips]

@@ -273,6 +273,7 @@ def test_attention_comes_only_when_asked_for_and_changes_nothing(name):
         assert ((totals > -1e-5) & (totals < 1 + 1e-5)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["early", "gmu"])
 def test_torch_compile_captures_the_whole_graph(name):
     streams = random_streams()

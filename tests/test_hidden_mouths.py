@@ -30,6 +30,7 @@ def checked():
     return {(result["look"], result["judged"]): result for result in results}
 
 
+@pytest.mark.slow
 def test_a_mouth_in_view_keeps_its_verdict(checked):
     assert checked["", True]["verdict"] == checked["", False]["verdict"] == "in_sync"
     assert checked["", True]["lag_ms"] == checked["", False]["lag_ms"]
@@ -50,6 +51,7 @@ def judged(streams, log_odds):
     return replace(streams, lips=(replace(face, mouth_log_odds=mouth),))
 
 
+@pytest.mark.slow
 def test_streams_of_a_hidden_mouth_give_the_reason(streams):
     found = align_streams(judged(streams, -3.0))
     assert found.alignment is None

@@ -46,6 +46,7 @@ def moving_lips(moving):
     return lips
 
 
+@pytest.mark.slow
 def test_one_row_per_picture_on_the_clock_of_the_file(moving_lips):
     # Players begin a file at its first picture; what counts is the step.
     np.testing.assert_allclose(np.diff(moving_lips.times_s), 0.1, atol=1e-6)
@@ -95,6 +96,7 @@ def test_a_mirrored_face_looks_the_other_way(tmp_path):
     np.testing.assert_allclose(other, one * [-1, 1, -1], atol=5)
 
 
+@pytest.mark.slow
 def test_two_faces_side_by_side_are_two_streams_in_their_places(tmp_path):
     large, small = show(similarity(160, 120, 1.3)), show(similarity(160, 120, 0.8))
     path = write_clip(tmp_path / "two.mp4", [np.hstack([small, large])] * 25)
@@ -156,6 +158,7 @@ def test_tiny_pictures_give_no_stream(tmp_path, size):
     assert lip_streams(write_clip(tmp_path / "tiny.mp4", [blank(size)] * 5)) == ()
 
 
+@pytest.mark.slow
 def test_a_file_that_promises_more_than_it_holds(moving, moving_lips, monkeypatch):
     true_probe = extraction.probe
 
@@ -171,6 +174,7 @@ def test_a_file_that_promises_more_than_it_holds(moving, moving_lips, monkeypatc
     np.testing.assert_allclose(lips.values, moving_lips.values, atol=0.05)
 
 
+@pytest.mark.slow
 def test_progress_rises_to_one(moving):
     shares = []
     lip_streams(moving[0], progress=shares.append)

@@ -201,7 +201,25 @@ class CCA:
 
 
 def checked_rows(values: ArrayLike, name: str) -> Rows:
-    """Return finite rows in single precision if they are, in double otherwise."""
+    """Return finite rows in single precision if they are, in double otherwise.
+
+    Parameters
+    ----------
+    values : array-like of shape (rows, columns)
+        One observation a row.
+    name : str
+        What messages call them.
+
+    Returns
+    -------
+    ndarray of shape (rows, columns)
+        The rows, float32 or float64.
+
+    Raises
+    ------
+    ParameterError
+        The array has other than two dimensions, or holds NaN or infinity.
+    """
     rows = np.asarray(values)
     if rows.dtype != np.float32:
         rows = rows.astype(np.float64)

@@ -237,6 +237,11 @@ def blame_installation(shipped: bool) -> Iterator[None]:
     shipped : bool
         Whether it is such a file.
 
+    Yields
+    ------
+    None
+        Once, for the block that reads the file.
+
     Raises
     ------
     InstallationError

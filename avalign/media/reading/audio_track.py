@@ -80,7 +80,24 @@ def _is_rate(rate_hz: int) -> bool:
 
 
 def check_audio_track(path: StrPath, count: int, track: int) -> None:
-    """Refuse a `track` that a file with `count` sound tracks does not have."""
+    """Refuse a sound track that a file does not have.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for the message.
+    count : int
+        How many sound tracks it has.
+    track : int
+        The one that is asked for, from 0.
+
+    Raises
+    ------
+    NoAudioError
+        The file has no sound track.
+    ParameterError
+        It has no such track.
+    """
     if count == 0:
         raise NoAudioError(f"{path}: has no sound track", "give the sound as a file of its own")
     if not 0 <= track < count:

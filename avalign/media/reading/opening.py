@@ -144,7 +144,24 @@ def video_stream(container: InputContainer, path: StrPath, track: int) -> av.Vid
 
 
 def check_video_track(path: StrPath, count: int, track: int) -> None:
-    """Refuse a `track` that a file with `count` picture tracks does not have."""
+    """Refuse a picture track that a file does not have.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for the message.
+    count : int
+        How many picture tracks it has.
+    track : int
+        The one that is asked for, from 0.
+
+    Raises
+    ------
+    NoFaceError
+        The file has no picture track.
+    ParameterError
+        It has no such track.
+    """
     if count == 0:
         raise NoFaceError(f"{path}: has no picture track", "give a file with a picture in it")
     if not 0 <= track < count:

@@ -153,6 +153,11 @@ def container_for(path: Path, clip: MediaClip) -> Container:
     clip : MediaClip
         The file that its picture comes from.
 
+    Returns
+    -------
+    Container
+        How a file of that format is written.
+
     Raises
     ------
     ParameterError
