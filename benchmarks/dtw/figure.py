@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from avalign.plots import FAINT, INK, LIPS, SOUND, new_figure, save_png
+from avalign.plots import AUDIO, FAINT, INK, LIPS, new_figure, save_png
 from benchmarks.dtw.peers import SUBJECT
 from benchmarks.dtw.scaling import Curve
 from benchmarks.dtw.workloads import BASELINE
@@ -100,5 +100,5 @@ def _colour(peer: str) -> str:
     if peer == SUBJECT:
         return LIPS
     if peer == BASELINE:
-        return SOUND
+        return AUDIO
     return INK if peer.startswith(BASELINE) else FAINT
