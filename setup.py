@@ -14,11 +14,12 @@ CORE = [
     # The last release whose wheels hold the face mesh models. It also brings OpenCV, as
     # opencv-contrib-python: naming a second distribution of cv2 here would break both.
     "mediapipe==0.10.21",
-    "numba>=0.60",
+    # The kernels reach into numba; the upper bound is what CI has seen.
+    "numba>=0.60,<0.69",
     "numpy>=1.26,<2",
-    "rich>=13",
+    "rich>=13.8",
     "safetensors>=0.4",
-    "scipy>=1.11",
+    "scipy>=1.12",
     "soxr>=0.4",
     "typer>=0.28",
 ]
@@ -53,11 +54,20 @@ TEST = [
     "psutil>=5.9",
     "pyarrow>=14",
     "pytest>=8",
+    "pytest-xdist>=3.6",
     "scikit-image>=0.22",
     "scikit-learn>=1.4",
     "tensorboard>=2.16",
 ]
-DEV = ["import-linter>=2.6", "mypy>=1.11", "numpydoc>=1.8", "ruff>=0.6"]
+DOCS = [
+    *TORCH,
+    *REPORT,
+    "myst-parser>=5",
+    "numpydoc>=1.8",
+    "pydata-sphinx-theme>=0.16",
+    "sphinx>=9",
+]
+DEV = ["build>=1.2", "import-linter>=2.6", "mypy>=1.11", "numpydoc>=1.8", "ruff>=0.6"]
 
 
 def version() -> str:
@@ -79,7 +89,8 @@ setup(
     packages=[*find_packages(include=["avalign", "avalign.*"]), *find_packages("cli")],
     package_dir={"avalign": "avalign", "avalign_cli": "cli/avalign_cli"},
     package_data={
-        "avalign": ["py.typed", "*.pyi"],
+        "": ["*.pyi"],
+        "avalign": ["py.typed"],
         "avalign.fusion": ["ranks.json"],
         "avalign.space": ["weights/*.safetensors", "weights/*.json", "weights/*.md"],
         "avalign.vision": ["weights/*.safetensors"],
@@ -93,6 +104,7 @@ setup(
         "export": EXPORT,
         "bench": BENCH,
         "test": TEST,
+        "docs": DOCS,
         "dev": DEV,
     },
     entry_points={"console_scripts": ["avalign=avalign_cli.main:main"]},

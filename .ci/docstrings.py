@@ -1,13 +1,12 @@
 """Validate the docstrings of the public API with numpydoc.
 
-The public API is `avalign.__all__` and the `__all__` of every room, with the public
-methods of its classes. The checks are those of `[tool.numpydoc_validation]` in
+The public API is what the faces list: `avalign.__all__` and the `__all__` of every room,
+with the public methods of its classes. The checks are those of `[tool.numpydoc_validation]` in
 pyproject.toml. (`numpydoc lint` reads sources only, and takes the fields of a
 dataclass for parameters that do not exist.)
 """
 
 import inspect
-import pkgutil
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -16,18 +15,24 @@ from pathlib import Path
 
 from numpydoc.validate import validate
 
-import avalign
+ROOT = Path(__file__).parents[1]
 
-PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+
+def faces() -> list[str]:
+    """Return the packages with a face, and the modules that need none."""
+    packages = [
+        ".".join(stub.parent.relative_to(ROOT).parts)
+        for stub in sorted(ROOT.glob("avalign/**/__init__.pyi"))
+    ]
+    return [*packages, "avalign.errors", "avalign.processes"]
 
 
 def public_objects() -> dict[object, str]:
     """Map every public function, class and method to its dotted name."""
     found: dict[object, str] = {}
-    rooms = [f"avalign.{room.name}" for room in pkgutil.iter_modules(avalign.__path__)]
-    for module_name in ["avalign", *rooms]:
+    for module_name in faces():
         module = import_module(module_name)
-        for name in getattr(module, "__all__", ()):
+        for name in module.__all__:
             value = getattr(module, name)
             if inspect.isfunction(value) or inspect.isclass(value):
                 found.setdefault(value, f"{module_name}.{name}")
@@ -51,7 +56,7 @@ def complaints(value: object, name: str, checks: set[str]) -> Iterator[str]:
 
 def main() -> int:
     """Print what is wrong; return 1 if anything is."""
-    with PYPROJECT.open("rb") as file:
+    with (ROOT / "pyproject.toml").open("rb") as file:
         checks = set(tomllib.load(file)["tool"]["numpydoc_validation"]["checks"])
     public = public_objects()
     wrong = [line for value, name in public.items() for line in complaints(value, name, checks)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 __all__ = [
     "AvalignError",
     "InstallationError",
@@ -11,6 +14,7 @@ __all__ = [
     "NoAudioError",
     "NoFaceError",
     "ParameterError",
+    "import_guard",
 ]
 
 
@@ -85,6 +89,39 @@ class InstallationError(AvalignError):
 
 class MissingDependencyError(InstallationError, ImportError):
     """An optional dependency is absent or does not load on this machine."""
+
+
+@contextmanager
+def import_guard(
+    message: str, hint: str, *, also: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Say what to install where an import in the block fails.
+
+    Parameters
+    ----------
+    message : str
+        What does not load, and what it is for; the reason is put after it.
+    hint : str
+        How to get it.
+    also : tuple of type
+        What the import raises beside ImportError and OSError, the latter of a shared
+        library that is missing.
+
+    Yields
+    ------
+    None
+        While the imports are made.
+
+    Raises
+    ------
+    MissingDependencyError
+        If one of them fails.
+    """
+    failures: tuple[type[Exception], ...] = (ImportError, OSError, *also)
+    try:
+        yield
+    except failures as error:
+        raise MissingDependencyError(f"{message}: {error}", hint) from error
 
 
 def _shortened(text: str) -> str:

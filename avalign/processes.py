@@ -31,6 +31,7 @@ AHEAD = 16
 ENDING_S = 10.0
 # How often a process looks whether its parent is there.
 LOOK_EVERY_S = 2.0
+WAITING_S = 0.5
 
 _environment = threading.Lock()
 
@@ -58,6 +59,7 @@ def for_each(
     caller: str,
     name: Callable[[Item], str] = str,
     in_order: bool = False,
+    waiting: Callable[[], None] | None = None,
 ) -> Iterator[tuple[int, Result | Exception]]:
     """Call a function on each item, in processes; no item stops the rest.
 
@@ -81,6 +83,8 @@ def for_each(
         What an item is called in messages.
     in_order : bool
         Give outcomes in the order of the items; by default as they come.
+    waiting : callable, optional
+        Called every half second in which no outcome comes from a process.
 
     Yields
     ------
@@ -104,15 +108,16 @@ def for_each(
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         # This process was started to work, and imports the main script for it.
         raise SystemExit(UNGUARDED)
-    crew = _Crew(function, items, workers, caller, name, AHEAD * workers if in_order else None)
+    ahead = AHEAD * workers if in_order else None
+    pool = _Pool(function, items, workers, caller, name, ahead, waiting)
     try:
-        yield from _ordered(crew) if in_order else crew.outcomes()
+        yield from _ordered(pool) if in_order else pool.outcomes()
     except BaseException:
         # Ctrl-C, or a caller who wants no more: what runs is dropped.
-        crew.drop()
+        pool.drop()
         raise
     finally:
-        crew.end()
+        pool.end()
 
 
 def _outcome(function: Callable[[Item], Result], item: Item) -> Result | Exception:
@@ -122,23 +127,23 @@ def _outcome(function: Callable[[Item], Result], item: Item) -> Result | Excepti
         return error
 
 
-def _ordered(crew: _Crew) -> Iterator[tuple[int, Any]]:
+def _ordered(pool: _Pool) -> Iterator[tuple[int, Any]]:
     early: dict[int, Any] = {}
-    for number, outcome in crew.outcomes():
+    for number, outcome in pool.outcomes():
         early[number] = outcome
-        while crew.told in early:
-            # Counted before it is told: who listens may take long.
-            crew.told += 1
-            yield crew.told - 1, early.pop(crew.told - 1)
+        while pool.yielded in early:
+            # Counted before it is yielded, as the caller may take long.
+            pool.yielded += 1
+            yield pool.yielded - 1, early.pop(pool.yielded - 1)
 
 
-class _Crew:
+class _Pool:
     """Processes that share the items of one call.
 
     Parameters
     ----------
     ahead : int or None
-        Of the items after those told, so many at most are worked on.
+        Work on so many items at most after the last that was yielded.
     """
 
     def __init__(
@@ -149,53 +154,58 @@ class _Crew:
         caller: str,
         name: Callable[[Any], str],
         ahead: int | None,
+        waiting: Callable[[], None] | None,
     ) -> None:
         self._function, self._items, self._name = function, items, name
-        self._workers, self._caller = workers, caller
-        self._ahead = ahead
-        self.told = 0
+        self._limit, self._caller = workers, caller
+        self._ahead, self._waiting = ahead, waiting
+        self.yielded = 0
         self._next = 0
-        self._crew: list[_Worker] = []
+        self._workers: list[_Worker] = []
         self._failed_starts = 0
         # Those whose process died; each is tried once more.
-        self._suspects: deque[int] = deque()
+        self._retries: deque[int] = deque()
         self._tried: set[int] = set()
 
     def outcomes(self) -> Iterator[tuple[int, Any]]:
         """Yield the number and the outcome of each item, as they come."""
-        while self._left() or any(worker.number is not None for worker in self._crew):
+        while self._left() or any(worker.number is not None for worker in self._workers):
             self._fill()
-            yield from self._hand_out()
-            for pipe in connection.wait([worker.pipe for worker in self._crew]):
-                worker = next(one for one in self._crew if one.pipe is pipe)
-                yield from self._listen_to(worker)
+            yield from self._assign()
+            pipes = [worker.pipe for worker in self._workers]
+            ready = connection.wait(pipes, WAITING_S if self._waiting else None)
+            if self._waiting and not ready:
+                self._waiting()
+            for pipe in ready:
+                worker = next(one for one in self._workers if one.pipe is pipe)
+                yield from self._receive(worker)
 
     def drop(self) -> None:
         """Stop what runs."""
-        for worker in self._crew:
+        for worker in self._workers:
             worker.process.terminate()
 
     def end(self) -> None:
         """Let the processes end; return when they have."""
-        for worker in self._crew:
+        for worker in self._workers:
             worker.pipe.close()
-        for worker in self._crew:
+        for worker in self._workers:
             worker.join()
-        self._crew.clear()
+        self._workers.clear()
 
     def _left(self) -> int:
-        return len(self._items) - self._next + len(self._suspects)
+        return len(self._items) - self._next + len(self._retries)
 
     def _fill(self) -> None:
         """Start as many processes as there is work for."""
-        idle = sum(worker.number is None for worker in self._crew)
-        missing = min(self._workers - len(self._crew), self._left() - idle)
+        idle = sum(worker.number is None for worker in self._workers)
+        missing = min(self._limit - len(self._workers), self._left() - idle)
         for _ in range(missing):
-            self._crew.append(_Worker())
+            self._workers.append(_Worker())
 
-    def _hand_out(self) -> Iterator[tuple[int, Any]]:
+    def _assign(self) -> Iterator[tuple[int, Any]]:
         """Give each idle process an item; yield those that cannot be sent."""
-        for worker in [one for one in self._crew if one.ready]:
+        for worker in [one for one in self._workers if one.ready]:
             while worker.number is None:
                 number = self._choose()
                 if number is None:
@@ -213,20 +223,20 @@ class _Crew:
         """Take the item that is next; None while there is none that may be begun."""
         last = len(self._items)
         if self._ahead is not None:
-            last = min(last, self.told + self._ahead)
+            last = min(last, self.yielded + self._ahead)
         if self._next < last:
             self._next += 1
             return self._next - 1
-        if self._suspects and all(one.number is None for one in self._crew):
-            return self._suspects.popleft()
+        if self._retries and all(one.number is None for one in self._workers):
+            return self._retries.popleft()
         return None
 
-    def _listen_to(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
+    def _receive(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
         answer = None
         with suppress(EOFError, OSError):
             answer = worker.pipe.recv_bytes()
         if answer is None:
-            yield from self._bury(worker)
+            yield from self._handle_death(worker)
             return
         if not worker.ready:
             worker.ready = True
@@ -240,19 +250,19 @@ class _Crew:
             outcome = error
         yield number, outcome
 
-    def _bury(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
+    def _handle_death(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
         """Take note of a process that died."""
-        self._crew.remove(worker)
+        self._workers.remove(worker)
         worker.pipe.close()
         worker.join()
         if not worker.ready:
-            self._mind_start(worker.process.exitcode)
+            self._check_start(worker.process.exitcode)
         number = worker.number
         if number is None:
             return
         if number not in self._tried:
             self._tried.add(number)
-            self._suspects.append(number)
+            self._retries.append(number)
             return
         yield (
             number,
@@ -262,7 +272,7 @@ class _Crew:
             ),
         )
 
-    def _mind_start(self, exit_code: int | None) -> None:
+    def _check_start(self, exit_code: int | None) -> None:
         if exit_code == UNGUARDED:
             raise ParameterError(
                 f"{self._caller} starts processes, each of which imports the main script anew, "
@@ -283,12 +293,12 @@ class _Worker:
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
+        self.pipe, other_end = context.Pipe()
         # Where this program ends without being asked for the rest, so does the process.
-        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self.process = context.Process(target=_serve, args=(other_end,), daemon=True)
         with interrupts_held(), installed_modules_only():
             self.process.start()
-        theirs.close()
+        other_end.close()
         self.ready = False
         self.number: int | None = None
 
@@ -301,7 +311,7 @@ class _Worker:
 
 
 def _serve(pipe: connection.Connection) -> None:
-    """Work on what comes through the pipe until it is closed; runs in a process of a crew."""
+    """Work on what comes through the pipe until it is closed; runs in a worker."""
     end_with_parent()
     try:
         pipe.send_bytes(b"")  # ready
@@ -330,7 +340,7 @@ def _serve(pipe: connection.Connection) -> None:
 def end_with_parent() -> None:
     """End this process as soon as the one that started it is gone, whatever it does then.
 
-    A parent that is killed tells nobody, and who works for it would work on, or wait, for
+    A parent that is killed leaves no message, and its workers would work on, or wait, for
     ever.
     """
     parent = multiprocessing.parent_process()
@@ -376,7 +386,7 @@ def installed_modules_only() -> Iterator[None]:
 
     They are started as ``python -c``, which looks there first: a ``signal.py`` beside the
     files at hand, whoever put it there, would be run. What the main script may import is
-    told to them afterwards.
+    passed on to them afterwards.
 
     Yields
     ------

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
-from avalign.align import MATCH_CONFIDENCE, align_pair, pair_sounds
+from avalign.align import MATCH_CONFIDENCE, align_pair, pair_audio
 from avalign.data import read_manifest
 from avalign.errors import ParameterError
-from avalign.streams import sound_features
+from avalign.streams import mfcc_and_speech
 from avalign.types import AudioStream, FeatureStream
 from benchmarks.align_cases import CONDITIONS, Outcome, align_clip, apply_warp, plant_warp
 from benchmarks.cases import Clip
@@ -173,10 +173,10 @@ def _speed(clips: Sequence[Clip], seed: int) -> Table:
     samples = np.resize(joined, int(LONG_S * rate))
     audio = AudioStream(samples, rate, 0.0)
     warped = apply_warp(audio, plant_warp(LONG_S, rng))
-    mfcc = [sound_features(iter([one]))[0] for one in (audio, warped)]
-    align_pair(pair_sounds(*(_first(stream, 500) for stream in mfcc)))  # compiles
+    mfcc = [mfcc_and_speech(iter([one]))[0] for one in (audio, warped)]
+    align_pair(pair_audio(*(_first(stream, 500) for stream in mfcc)))  # compiles
     started, busy = time.perf_counter(), time.process_time()
-    align_pair(pair_sounds(*mfcc))
+    align_pair(pair_audio(*mfcc))
     elapsed_s, busy_s = time.perf_counter() - started, time.process_time() - busy
     # Kilobytes on Linux, bytes on macOS.
     unit = 2**20 if sys.platform == "darwin" else 2**10

@@ -21,13 +21,12 @@ from avalign.align import (
     MATCH_CONFIDENCE,
     EmbeddedPair,
     align_pair,
+    pair_audio,
     pair_lips,
-    pair_sounds,
 )
 from avalign.errors import NoAnswerError
-from avalign.streams import sound_features
-from avalign.types import Alignment, AudioStream, FeatureStream
-from avalign.vision import usable
+from avalign.streams import mfcc_and_speech
+from avalign.types import Alignment, AudioStream, FeatureStream, usable
 from benchmarks.cases import Clip
 
 __all__ = ["CONDITIONS", "Outcome", "PlantedWarp", "align_clip", "apply_warp", "plant_warp"]
@@ -172,7 +171,7 @@ def align_clip(clip: Clip, clips: Sequence[Clip], warps: int, seed: int) -> Iter
 def _outcome(
     condition: str, clip: Clip, other: Clip, heard: AudioStream, warp: PlantedWarp | None
 ) -> Iterator[Outcome]:
-    pair = _pair(condition, clip, sound_features(iter([heard]))[0])
+    pair = _pair(condition, clip, mfcc_and_speech(iter([heard]))[0])
     if pair is None:
         return
     try:
@@ -189,7 +188,7 @@ def _outcome(
 def _pair(condition: str, clip: Clip, heard: FeatureStream) -> EmbeddedPair | None:
     streams = clip.source.streams
     if condition != "lips":
-        return pair_sounds(streams.mfcc, heard)
+        return pair_audio(streams.mfcc, heard)
     if not streams.lips:
         return None
     lips = max(streams.lips, key=lambda face: int(usable(face).sum()))

@@ -28,9 +28,8 @@ from avalign.processes import cores
 from avalign.reports import SyncReport
 from avalign.streams import extract, save_streams
 from avalign.train.space import logistic_regression
-from avalign.types import AudioStream
+from avalign.types import ANALYSED_SIDE, AudioStream
 from avalign.vision import (
-    ANALYSED_SIDE,
     MOUTH_WEIGHTS,
     RIGID,
     FaceFinder,
@@ -231,7 +230,7 @@ def check_clip(
     with FaceTracker(4) as tracker:
         span = tracker.follow(iter_frames(path, max_side=ANALYSED_SIDE, end_s=end_s))
     for face in span.tracks if span else ():
-        for row, landmarks in zip(face.rows, face.landmarks, strict=True):
+        for row, landmarks in zip(face.indices, face.landmarks, strict=True):
             faces.setdefault(row, []).append(landmarks)
     with tempfile.TemporaryDirectory() as folder:
         for look in ("", *looks):
@@ -267,12 +266,12 @@ def _write(
         sample_rate_hz=sound.sample_rate_hz,
         overwrite=True,
     ) as writer:
-        writer.write_sound(sound)
+        writer.write_audio(sound)
         for row, frame in enumerate((first, *frames)):
             image = frame.image
             for landmarks in faces.get(row, ()) if look else ():
                 image = paint(look, image, landmarks, time_s=frame.time_s, clip=name)
-            writer.write_picture(np.ascontiguousarray(image[:height, :width]), frame.time_s)
+            writer.write_frame(np.ascontiguousarray(image[:height, :width]), frame.time_s)
 
 
 def _result(clip: str, look: str, judged: bool, report: SyncReport) -> dict[str, object]:

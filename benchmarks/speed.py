@@ -8,7 +8,6 @@ the shares are measured beside it, each step alone.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from rich.table import Table
 from avalign.errors import AvalignError, MissingDependencyError
 from avalign.files import atomic_output
 from avalign.media import Frame, iter_audio, iter_frames, open_video_writer, read_audio
+from avalign.processes import cores
 from avalign.types import AudioStream
 
 FRAME_RATE = 25.0
@@ -118,7 +118,7 @@ def run_speed(video: Path, *, out: Path, memory: bool = False) -> None:
             measured = [_measure_speed(video, name, Path(folder)) for name in SIZES]
     _print(measured)
     out.mkdir(parents=True, exist_ok=True)
-    content = {"schema": 1, "cores": os.cpu_count(), "results": [asdict(m) for m in measured]}
+    content = {"schema": 1, "cores": cores(), "results": [asdict(m) for m in measured]}
     with atomic_output(out / ("memory.json" if memory else "speed.json"), True) as temporary:
         Path(temporary).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -149,7 +149,7 @@ def make_clip(video: Path, target: Path, size: tuple[int, int], length_s: float)
             start_s = written / FRAME_RATE
             for image in islice(_steady(iter_frames(video)), n_pictures - written):
                 fitted = cv2.resize(_cropped(image, size), size, interpolation=cv2.INTER_AREA)
-                writer.write_picture(fitted.astype(np.uint8), written / FRAME_RATE)
+                writer.write_frame(fitted.astype(np.uint8), written / FRAME_RATE)
                 written += 1
             # As much sound as there were pictures, so that repetitions stay in step.
             shown_s = written / FRAME_RATE - start_s
@@ -157,7 +157,7 @@ def make_clip(video: Path, target: Path, size: tuple[int, int], length_s: float)
             first = max(0, round(audio.start_s * SAMPLE_RATE_HZ))
             heard = audio.samples[: max(0, len(samples) - first)]
             samples[first : first + len(heard)] = heard
-            writer.write_sound(AudioStream(samples, SAMPLE_RATE_HZ, start_s))
+            writer.write_audio(AudioStream(samples, SAMPLE_RATE_HZ, start_s))
 
 
 def _steady(frames: Iterator[Frame]) -> Iterator[NDArray[np.uint8]]:
@@ -187,7 +187,7 @@ def _cropped(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 
 def _measure_speed(video: Path, name: str, folder: Path) -> Speed:
-    from avalign.streams import sound_features
+    from avalign.streams import mfcc_and_speech
     from avalign.vision import lip_streams
 
     size, bar = SIZES[name]
@@ -199,7 +199,7 @@ def _measure_speed(video: Path, name: str, folder: Path) -> Speed:
         start_up_s = _seconds(lambda: _avalign("--version"))
         decode_s = _seconds(lambda: sum(1 for _ in iter_frames(clip, max_side=1280)))
         lips_s = _seconds(lambda: lip_streams(clip))
-        sound_s = _seconds(lambda: sound_features(iter_audio(clip)))
+        sound_s = _seconds(lambda: mfcc_and_speech(iter_audio(clip)))
     return Speed(
         name,
         SPEED_LENGTH_S,

@@ -39,6 +39,7 @@ def still(lips):
     return replace(lips, values=np.repeat(lips.values[:1], len(lips), axis=0))
 
 
+@pytest.mark.slow
 def test_an_added_delay_is_measured_to_the_millisecond():
     streams = talking()
     own = align_streams(streams).alignment

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avalign.align import MATCH_CONFIDENCE, align_pair, lag_map, pair_lips, pair_sounds
-from avalign.align.recordings.coarse import played_at
+from avalign.align import MATCH_CONFIDENCE, align_pair, lag_map, pair_audio, pair_lips
+from avalign.align.recordings.coarse import resample_at_pace
 from avalign.align.warp import choose_model, fit_warp, weighted_quantile
 from avalign.audio import place_audio, stretch_audio
 from avalign.errors import NoAnswerError, ParameterError
 from avalign.media import read_audio
-from avalign.streams.extraction import sound_features
+from avalign.streams.extraction import mfcc_and_speech
 from avalign.types import AudioStream, FeatureStream, TimeWarp
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -27,7 +27,7 @@ def speech():
 
 @cache
 def mfcc_of_speech():
-    return sound_features(iter([speech()]))[0]
+    return mfcc_and_speech(iter([speech()]))[0]
 
 
 def played(audio, other_s):
@@ -46,7 +46,7 @@ def wandering(reference_s):
 
 
 def mfcc(audio):
-    return sound_features(iter([audio]))[0]
+    return mfcc_and_speech(iter([audio]))[0]
 
 
 def errors_ms(alignment, other_s):
@@ -55,9 +55,10 @@ def errors_ms(alignment, other_s):
     return 1e3 * np.abs(alignment.warp.to_other(times_s) - other_s(times_s))
 
 
+@pytest.mark.slow
 def test_a_planted_warp_is_found_by_sound():
     reference = mfcc_of_speech()
-    found = align_pair(pair_sounds(reference, mfcc(played(speech(), wandering))))
+    found = align_pair(pair_audio(reference, mfcc(played(speech(), wandering))))
     assert found.model == "elastic"
     assert found.confidence > 0.99
     assert np.median(errors_ms(found, wandering)) < 6
@@ -70,7 +71,7 @@ def test_a_planted_warp_is_found_by_sound():
 
 def test_one_lag_is_rigid_and_exact():
     other = mfcc(played(speech(), lambda t: t + 0.437))
-    found = align_pair(pair_sounds(mfcc_of_speech(), other))
+    found = align_pair(pair_audio(mfcc_of_speech(), other))
     assert found.model == "rigid"
     assert found.audio_lag_s == pytest.approx(0.437, abs=0.003)
     assert found.drift_ppm == pytest.approx(0.0, abs=1e-6)
@@ -79,7 +80,7 @@ def test_one_lag_is_rigid_and_exact():
 def test_a_clock_that_runs_slow_is_drift():
     reference = mfcc_of_speech()
     found = align_pair(
-        pair_sounds(reference, mfcc(played(speech(), lambda t: 1.01 * t + 0.1))), model="drift"
+        pair_audio(reference, mfcc(played(speech(), lambda t: 1.01 * t + 0.1))), model="drift"
     )
     assert found.drift_ppm == pytest.approx(10_000, rel=0.1)
     assert np.percentile(errors_ms(found, lambda t: 1.01 * t + 0.1), 95) < 10
@@ -88,10 +89,11 @@ def test_a_clock_that_runs_slow_is_drift():
 def test_far_apart_recordings_are_brought_together():
     silence = np.zeros(20 * 16000, np.float32)
     late = replace(speech(), samples=np.concatenate([silence, speech().samples]), start_s=0.0)
-    found = align_pair(pair_sounds(mfcc_of_speech(), mfcc(late)))
+    found = align_pair(pair_audio(mfcc_of_speech(), mfcc(late)))
     assert found.audio_lag_s == pytest.approx(20.0 - speech().start_s, abs=0.005)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pause_s", [2.0, 20.0])
 def test_pauses_before_and_after_a_slower_take_do_not_draw_it_away(pause_s):
     def slower(reference_s):
@@ -100,16 +102,17 @@ def test_pauses_before_and_after_a_slower_take_do_not_draw_it_away(pause_s):
     take = played(speech(), slower)
     pause = np.zeros(round(pause_s * take.sample_rate_hz), np.float32)
     padded = replace(take, samples=np.concatenate([pause, take.samples, pause]))
-    found = align_pair(pair_sounds(mfcc_of_speech(), mfcc(padded)))
+    found = align_pair(pair_audio(mfcc_of_speech(), mfcc(padded)))
     assert found.confidence > 0.99
     errors = errors_ms(found, lambda reference_s: slower(reference_s) + pause_s)
     assert np.percentile(errors, 95) < 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pace", [0.76, 0.87, 1.15, 1.31])
 def test_a_take_at_another_pace_is_found_whatever_it_is(pace):
     take = played(speech(), lambda reference_s: pace * reference_s + 0.3)
-    found = align_pair(pair_sounds(mfcc_of_speech(), mfcc(take)))
+    found = align_pair(pair_audio(mfcc_of_speech(), mfcc(take)))
     assert found.model == "elastic"
     assert found.confidence > MATCH_CONFIDENCE
     assert np.percentile(errors_ms(found, lambda t: pace * t + 0.3), 95) < 50
@@ -122,7 +125,7 @@ def test_a_take_at_another_pace_is_found_whatever_it_is(pace):
 
 def test_film_at_the_pace_of_television_is_drift():
     take = played(speech(), lambda reference_s: 24 / 25 * reference_s)
-    found = align_pair(pair_sounds(mfcc_of_speech(), mfcc(take)))
+    found = align_pair(pair_audio(mfcc_of_speech(), mfcc(take)))
     assert found.model == "drift"
     assert found.drift_ppm == pytest.approx(-40_000, abs=1000)
 
@@ -130,7 +133,7 @@ def test_film_at_the_pace_of_television_is_drift():
 def test_a_stream_at_another_pace_keeps_its_clock():
     rows = np.arange(100, dtype=np.float32)[:, None]
     stream = FeatureStream(rows, 3.0 + np.arange(100) / 50, np.ones(100, bool), "embedding")
-    paced = played_at(stream, 1.25)
+    paced = resample_at_pace(stream, 1.25)
     assert np.diff(paced.times_s) == pytest.approx(1 / 50)
     assert 1.25 * paced.times_s == pytest.approx(3.0 + paced.values[:, 0] / 50)
     assert paced.times_s[-1] * 1.25 == pytest.approx(stream.times_s[-1], abs=1 / 50)
@@ -138,12 +141,12 @@ def test_a_stream_at_another_pace_keeps_its_clock():
 
 def test_other_words_are_not_believed():
     backwards = replace(speech(), samples=speech().samples[::-1].copy())
-    found = align_pair(pair_sounds(mfcc_of_speech(), mfcc(backwards)))
+    found = align_pair(pair_audio(mfcc_of_speech(), mfcc(backwards)))
     assert found.confidence < MATCH_CONFIDENCE
 
 
 def test_the_lag_map_is_highest_on_the_path():
-    pair = pair_sounds(mfcc_of_speech(), mfcc(played(speech(), wandering)))
+    pair = pair_audio(mfcc_of_speech(), mfcc(played(speech(), wandering)))
     found = align_pair(pair)
     drawn = lag_map(pair, found, band_s=0.5)
     assert drawn.values.shape == (len(drawn.times_s), len(drawn.lags_s))
@@ -154,14 +157,14 @@ def test_the_lag_map_is_highest_on_the_path():
 
 
 def test_options_and_lengths_are_checked():
-    pair = pair_sounds(mfcc_of_speech(), mfcc_of_speech())
+    pair = pair_audio(mfcc_of_speech(), mfcc_of_speech())
     with pytest.raises(ParameterError, match="model"):
         align_pair(pair, model="curved")
     with pytest.raises(ParameterError, match="band"):
         align_pair(pair, band_s=0.0)
     short = replace(speech(), samples=speech().samples[:8000])
     with pytest.raises(NoAnswerError, match="less than 1 s"):
-        align_pair(pair_sounds(mfcc_of_speech(), mfcc(short)))
+        align_pair(pair_audio(mfcc_of_speech(), mfcc(short)))
 
 
 def test_lips_that_come_much_later_than_the_sound_ends():
@@ -226,8 +229,8 @@ def onsets_s(sound, rate):
     size = rate // 100
     level = np.convolve(np.abs(sound), np.ones(size) / size, mode="same")
     loud = np.flatnonzero(level > 0.25 * level.max())
-    runs = np.split(loud, np.flatnonzero(np.diff(loud) > rate // 20) + 1)
-    return np.array([run.mean() for run in runs]) / rate
+    split_at_pauses = np.split(loud, np.flatnonzero(np.diff(loud) > rate // 20) + 1)
+    return np.array([run.mean() for run in split_at_pauses]) / rate
 
 
 def test_stretched_sound_is_where_the_warp_says_and_keeps_its_pitch():
@@ -272,4 +275,4 @@ def test_sound_of_no_length_is_refused():
 def test_an_empty_stream_is_too_short():
     empty = FeatureStream(np.zeros((0, 13), np.float32), np.zeros(0), np.zeros(0, bool), "mfcc")
     with pytest.raises(NoAnswerError):
-        align_pair(pair_sounds(mfcc_of_speech(), empty))
+        align_pair(pair_audio(mfcc_of_speech(), empty))

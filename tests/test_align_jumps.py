@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from test_align_elastic import mfcc, mfcc_of_speech, speech
 
-from avalign.align import MATCH_CONFIDENCE, align_pair, pair_sounds, residuals_s
+from avalign.align import MATCH_CONFIDENCE, align_pair, pair_audio, residuals_s
 from avalign.align.recordings.coarse import lag_band
-from avalign.align.recordings.whole import whole_fit
+from avalign.align.recordings.whole import fit_quarters
 from avalign.audio import stretch_audio
 from avalign.dtw.general.jumps import path_with_jumps
 from avalign.types import FeatureStream, TimeWarp
@@ -85,7 +85,7 @@ def changed(kind, length_s):
 )
 def test_what_was_put_in_or_left_out_is_found(kind, length_s):
     take, other_s = changed(kind, length_s)
-    found = align_pair(pair_sounds(mfcc_of_speech(), mfcc(take)))
+    found = align_pair(pair_audio(mfcc_of_speech(), mfcc(take)))
     assert found.confidence > 0.95
     assert found.model in ("piecewise", "elastic")
     assert len(found.warp.jumps) == 1
@@ -99,7 +99,7 @@ def test_what_was_put_in_or_left_out_is_found(kind, length_s):
 def test_no_certainty_is_claimed_where_a_part_does_not_fit():
     take, _ = changed("words", 3.0)
     # One lag was asked for, and the band leaves no room for the other one.
-    found = align_pair(pair_sounds(mfcc_of_speech(), mfcc(take)), band_s=0.5)
+    found = align_pair(pair_audio(mfcc_of_speech(), mfcc(take)), band_s=0.5)
     assert found.diagnostics["same_words"] > MATCH_CONFIDENCE
     assert found.confidence < MATCH_CONFIDENCE
 
@@ -126,16 +126,16 @@ def test_the_quarter_that_fits_least_speaks_for_the_whole():
     times_s, ones = np.arange(1000) / 50, np.ones(1000)
     rng = np.random.default_rng(0)
     evidence, by_chance = 0.8 + rng.normal(0, 0.1, 1000), rng.normal(0, 0.1, 1000)
-    fit = whole_fit(times_s, evidence, by_chance, ones, stretch_s=1.0)
+    fit = fit_quarters(times_s, evidence, by_chance, ones, stretch_s=1.0)
     assert fit.worst == 1.0
     evidence[760:880] = by_chance[:120]
-    fit = whole_fit(times_s, evidence, by_chance, ones, stretch_s=1.0)
+    fit = fit_quarters(times_s, evidence, by_chance, ones, stretch_s=1.0)
     assert fit.worst == pytest.approx(1 - 120 / 250, abs=0.1)
     assert fit.worst_s == pytest.approx((15.0, 20.0), abs=0.1)
 
 
 def test_residuals_are_told_at_their_worst():
-    found = align_pair(pair_sounds(mfcc_of_speech(), mfcc(speech())))
+    found = align_pair(pair_audio(mfcc_of_speech(), mfcc(speech())))
     times_s = found.agreement.times_s
     late_s = np.where(times_s > 0.8 * times_s[-1], 0.3, 0.0)
     left = residuals_s(replace(found, warp=TimeWarp(times_s, times_s + late_s)))

@@ -6,8 +6,8 @@ import pytest
 from avalign.align import (
     active_segments,
     canonical_time_warping,
+    lip_movement,
     match_segments,
-    mouth_movement,
     nearest_rows,
     similarity_matrix,
     similarity_path,
@@ -34,6 +34,7 @@ def test_similarities_are_what_they_say():
     assert similarity_matrix(a, b, metric="euclidean")[0] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_the_similarity_path_follows_rows_that_are_held():
     rows = RNG.normal(size=(12, 5))
     held = np.repeat(np.arange(12), RNG.integers(1, 4, 12))
@@ -121,7 +122,7 @@ def test_a_moving_mouth_stands_out():
     wave = 0.2 * np.sin(2 * np.pi * 4.0 * face.times_s)
     points[:, 24:27, 1] = np.where(talking, 0.2 + wave, 0.0)[:, None]
     face.values[:] = points.reshape(len(face), -1)
-    (only,) = active_segments(mouth_movement(face))
+    (only,) = active_segments(lip_movement(face))
     assert only.start_s == pytest.approx(1.0, abs=0.25)
     assert only.end_s == pytest.approx(2.0, abs=0.25)
 
@@ -141,6 +142,7 @@ def views(rows=240):
     return x, y, np.interp(place, warped, place) * (rows - 1)
 
 
+@pytest.mark.slow
 def test_canonical_time_warping_recovers_what_raw_dtw_misses():
     from avalign import dtw
 

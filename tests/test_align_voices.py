@@ -73,6 +73,7 @@ def backwards(stream):
     return FeatureStream(stream.values[::-1], stream.times_s, stream.valid, stream.kind)
 
 
+@pytest.mark.slow
 def test_faces_find_their_voices():
     streams = talking()
     speaker = streams.lips[0]

@@ -54,6 +54,7 @@ SIGNALS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:n_fft=512 is too large")
 @pytest.mark.parametrize("name", SIGNALS)
 def test_log_mel_equals_librosa(name):

@@ -10,7 +10,7 @@ from avalign.data.clips import LoadedClip
 from avalign.data.manifest import read_manifest
 from avalign.errors import NoFaceError, ParameterError
 from avalign.space.cca import CCA
-from avalign.space.frames import FrameSpace, lip_frames, lip_measures, sound_frames
+from avalign.space.frames import FrameSpace, audio_frames, lip_frames, lip_measures
 from avalign.space.kernel_cca import KernelCCA
 from avalign.train.space import baseline
 from avalign.train.space.baseline import (
@@ -127,7 +127,7 @@ def test_frames_hold_their_context_in_order():
             frames.values[:, 20 * tap : 20 * tap + 20],
         )
         np.testing.assert_array_equal(beside[10 - step : 400 - step], middle)
-    sound = sound_frames(planted(0.0, 0).mfcc)
+    sound = audio_frames(planted(0.0, 0).mfcc)
     assert sound.values.shape == (800, 117)
     rows = sound.values[:, 52:65]
     np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-4)
@@ -153,7 +153,7 @@ def test_rows_that_cannot_be_used_are_zero_and_disturb_no_others():
 def test_streams_of_the_wrong_width_are_refused():
     short = FeatureStream(np.zeros((5, 12), np.float32), np.arange(5.0), np.ones(5, bool), "x")
     with pytest.raises(ParameterError, match=r"\(5, 12\)"):
-        sound_frames(short)
+        audio_frames(short)
     with pytest.raises(ParameterError, match=r"\(5, 12\)"):
         lip_frames(short)
 
@@ -165,6 +165,7 @@ def space():
     return SimpleNamespace(fitted=fit_baseline(clips, SMALL), clips=clips, lags_s=lags_s)
 
 
+@pytest.mark.slow
 def test_own_lags_are_found_and_the_speakers_mean_is_zero(space):
     found = np.array(
         [own_lag_s(space.fitted, clip.mfcc, clip.lips, clip.lips_valid) for clip in space.clips]

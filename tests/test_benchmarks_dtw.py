@@ -45,6 +45,7 @@ def _right(task: Task) -> float:
     return float(solve(task).value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", [None, 0, 3])
 @pytest.mark.parametrize("dimensions", [1, 3])
 def test_reference_is_the_least_cost_of_all_paths(radius: int | None, dimensions: int) -> None:
@@ -73,6 +74,7 @@ def test_reference_finds_the_best_subsequence() -> None:
     assert _right(task) == pytest.approx(min(map(_right, parts)), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_soft_reference_agrees_with_finite_differences() -> None:
     task = Workload("x", "", "soft", 6, 6, 2, count=2).make()
     x, y = task.series
@@ -113,6 +115,7 @@ def test_same_seed_makes_same_data() -> None:
             assert one.dtype == workload.dtype
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "workload",
     [
@@ -341,6 +344,7 @@ def test_errors_are_one_line(
     assert last.startswith(f"benchmarks: {expected}")
 
 
+@pytest.mark.slow
 def test_command_writes_all(tmp_path: Path) -> None:
     command = ["dtw", "--quick", "--only", "a-200", "--peers", "dtaidistance", "--out"]
     assert main([*command, str(tmp_path)]) == 0

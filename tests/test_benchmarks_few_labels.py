@@ -53,6 +53,7 @@ def manifest(folder, parts=("train", "dev", "test")):
     return folder / "manifest.csv"
 
 
+@pytest.mark.slow
 def test_the_curve_is_measured_and_written(tmp_path, monkeypatch, capsys):
     learnt = []
     fit = few_labels.fit_emotion

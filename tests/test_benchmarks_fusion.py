@@ -17,7 +17,7 @@ from avalign.recognition.ctc.grammar import GRID
 from avalign.recognition.material.utterances import Utterance
 from avalign.recognition.model.recognizer import Recognizer
 from avalign.recognition.model.settings import RecognizerSettings, StreamSettings
-from avalign.streams.extraction import sound_features
+from avalign.streams.extraction import mfcc_and_speech
 from avalign.types import AudioStream, ClipStreams, FeatureStream
 from benchmarks.fusion.aligners import align_scenes, find_warp
 from benchmarks.fusion.cells import read_cells
@@ -70,7 +70,7 @@ def sentence(number):
         tokens=ENGLISH.encode(text),
         words=tuple((WORD_S * k, WORD_S * (k + 1), n) for k, n in enumerate(numbers)),
     )
-    mfcc, speech = sound_features(iter([sound]))
+    mfcc, speech = mfcc_and_speech(iter([sound]))
     return utterance, ClipStreams(mfcc, speech, (face,), f"clip{number}", duration_s, 25.0)
 
 
@@ -135,6 +135,7 @@ def test_the_oracle_undoes_what_was_planted(material):
     np.testing.assert_allclose(untouched.to_other([0.3]), 0.3)
 
 
+@pytest.mark.slow
 def test_aligners_find_a_lag_that_was_planted_in_a_real_way(material, monkeypatch, tmp_path):
     """Sound and lips from one rhythm: raw DTW has a metric in common, and finds the lag."""
     rows = np.random.default_rng(1).normal(size=(60, 13)).cumsum(axis=0).astype(np.float32)
@@ -161,6 +162,7 @@ def test_noise_has_its_level_and_is_the_same_at_all_of_them(material):
     np.testing.assert_allclose(loud / loud.std(), soft / soft.std(), atol=0.01)
 
 
+@pytest.mark.slow
 def test_the_whole_ablation_runs_and_tells_everything(run):
     _, plan, folder, results = run
     assert [one["rank"] for one in results["families"]] == [1, 2]
@@ -187,6 +189,7 @@ def test_the_whole_ablation_runs_and_tells_everything(run):
         assert all(len(scene["errors"]["grammar"]) == 3 for scene in cell["scenes"].values())
 
 
+@pytest.mark.slow
 def test_a_second_run_does_nothing_anew(run, material):
     model, plan, folder, results = run
     kept = {path: path.stat().st_mtime_ns for path in folder.rglob("*.[nj][ps][zo]*")}

@@ -61,6 +61,7 @@ def test_growth_is_the_power_of_the_rows():
     assert growth_exponent(rows[::2], [0.1 * n for n in rows[::2]]) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_fusions())
 def test_no_family_costs_more_than_the_square_of_the_rows(name):
     """By multiplications and memory, which no busy machine can blur."""

@@ -26,10 +26,10 @@ def test_repetitions_stay_in_step(tmp_path: Path) -> None:
     with open_video_writer(
         source, size=(64, 64), frame_rate=12.5, sample_rate_hz=48_000
     ) as writer:
-        writer.write_sound(AudioStream(0.5 * tone, 48_000, 0.0))
+        writer.write_audio(AudioStream(0.5 * tone, 48_000, 0.0))
         for i in range(13):
             image = np.full((64, 64, 3), 200 if i >= 6 else 20, np.uint8)
-            writer.write_picture(image, i / 12.5)
+            writer.write_frame(image, i / 12.5)
     make_clip(source, target, (64, 36), 3.0)
     clip = probe(target)
     assert (clip.video_tracks[0].width, clip.video_tracks[0].height) == (64, 36)

@@ -120,6 +120,7 @@ def values(tables: tuple[Table, ...]) -> dict[str, float]:
     return {row.what: row.estimate.value for table in tables for row in table.rows}
 
 
+@pytest.mark.slow
 def test_truth_is_what_a_window_shows(clips: list[Clip], cases: tuple[Case, ...]) -> None:
     results = [r for r in measure(clips, cases, oracle_for(clips)) if r.case.task != "wrong"]
     assert {r.case.task for r in results} == {"natural", "grid", "whole", "parity"}
@@ -172,6 +173,7 @@ def test_no_answer_is_a_miss_but_keeps_its_guess(
     assert found["95 % interval covers, best guesses"] == 100.0
 
 
+@pytest.mark.slow
 def test_no_estimate_is_a_miss_everywhere(clips: list[Clip], cases: tuple[Case, ...]) -> None:
     def silent(streams: ClipStreams, max_lag_s: float) -> SimpleNamespace:
         return SimpleNamespace(alignment=None, reason="no face")

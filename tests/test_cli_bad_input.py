@@ -127,6 +127,7 @@ def test_clips_without_a_face_are_no_answer(recipe, words, here, capfd):
     refuse(here, capfd, 4, words, "clip.mkv")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "words"), [("no-face", "no face"), ("silent", "speech")])
 def test_the_samples_without_face_or_speech_are_no_answer(name, words, here, capfd):
     refuse(here, capfd, 4, words, SAMPLES / f"{name}.mp4", "-o", "out.mp4")

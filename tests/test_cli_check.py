@@ -8,7 +8,7 @@ from pathlib import Path
 
 import planted
 import pytest
-from avalign_cli.inputs import expand, told_left_out
+from avalign_cli.inputs import expand, left_out_note
 from avalign_cli.main import main
 from planted import late, plant
 
@@ -87,7 +87,7 @@ class TestInputs:
             *("./a.MOV", "./b.mp4", "./deep/b.MP4", "./deep/d[1].webm", "./deep/er/c.mkv"),
             "./deep/lone.npz",
         ]
-        assert told_left_out(found.left_out).startswith(
+        assert left_out_note(found.left_out).startswith(
             "7 files left out: 3 hidden, 1 of no known ending, 1 with sound alone, "
             "1 with streams of a video beside them, 1 written by avalign (--all"
         )

@@ -233,6 +233,7 @@ def test_shell_completion_knows_commands_and_tolerances():
     assert set(complete("avalign sync x.mp4 --tolerance itu")) == {"itu", "itu-accept"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
 @pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
 def test_closed_standard_streams_change_no_exit_code(streams, tmp_path):

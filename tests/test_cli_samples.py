@@ -41,6 +41,7 @@ def test_the_late_sample_is_found_late_and_repaired(tmp_path, capsys):
     assert again["audio_lag_ms"] == pytest.approx(found["residual_ms"], abs=2)
 
 
+@pytest.mark.slow
 def test_the_sample_in_sync_is_left_alone(tmp_path, capsys):
     clip = shutil.copy(SAMPLES / "talking.mp4", tmp_path / "talk.mp4")
     code, [found] = measure("sync", clip, capsys=capsys)
@@ -50,6 +51,7 @@ def test_the_sample_in_sync_is_left_alone(tmp_path, capsys):
     assert os.listdir(tmp_path) == ["talk.mp4"]
 
 
+@pytest.mark.slow
 def test_evidence_can_be_drawn(tmp_path, capsys):
     plot, overlay = tmp_path / "lag.png", tmp_path / "lips.mp4"
     clip = SAMPLES / "talking-late160.mp4"
@@ -90,6 +92,7 @@ def test_one_clean_line_in_a_process_of_its_own(tmp_path):
     assert "Viewers notice (ITU-R BT.1359: 125 ms). Wrote out.mp4, residual" in done.stdout
 
 
+@pytest.mark.slow
 def test_measuring_loads_neither_torch_nor_librosa():
     done = subprocess.run(
         [

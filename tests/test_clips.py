@@ -19,9 +19,9 @@ def video(tmp_path: Path) -> Path:
     path = tmp_path / "video.mp4"
     noise = 0.1 * np.random.default_rng(0).normal(size=16_000).astype(np.float32)
     with open_video_writer(path, size=(64, 64), frame_rate=25, sample_rate_hz=16_000) as writer:
-        writer.write_sound(AudioStream(noise, 16_000, 0.0))
+        writer.write_audio(AudioStream(noise, 16_000, 0.0))
         for i in range(25):
-            writer.write_picture(np.full((64, 64, 3), 9 * i, np.uint8), i / 25)
+            writer.write_frame(np.full((64, 64, 3), 9 * i, np.uint8), i / 25)
     return path
 
 

@@ -47,6 +47,7 @@ def lonely():
     return {**os.environ, **alone}, port
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_wait_for_a_process_that_never_comes_can_be_ended(number):

@@ -56,6 +56,7 @@ def summed(costs, path):
 
 
 class TestTwin:
+    @pytest.mark.slow
     @quick
     @given(pairs(), st.sampled_from(METRICS), st.none() | st.integers(0, 8))
     def test_distance_path_and_matrix_equal_the_naive_twin(self, series, metric, radius):
@@ -90,7 +91,7 @@ class TestTwin:
     ):
         x, y = series
         pattern = dtw.STEP_PATTERNS[name]
-        moves = naive.CLASSIC if name == "symmetric1" else pattern.moves
+        moves = naive.CLASSIC if pattern.is_classic else pattern.moves
         costs = naive.local_costs(x, y)
         window = naive.band(len(x), len(y), 99 if radius is None else radius)
         distance, path = naive.warp(costs, moves, window, open_begin, open_end)
@@ -103,7 +104,7 @@ class TestTwin:
         with pytest.MonkeyPatch.context() as patch:
             if in_blocks:  # as if the matrix were too large to keep
                 patch.setattr(recurrence, "BLOCK_ROWS", 3)
-                patch.setattr(recurrence, "KEPT_CELLS", 0)
+                patch.setattr(recurrence, "CACHED_CELLS", 0)
                 patch.setattr(recurrence, "_block_rows", lambda _: 3)
             matrix, _ = naive.accumulate(costs, moves, window, open_begin)
             np.testing.assert_array_equal(dtw.cost_matrix(x, y, **arguments), matrix)
@@ -156,6 +157,7 @@ class TestTwin:
         assert found.path.tolist() == [list(cell) for cell in path]
         assert np.isfinite(costs[tuple(found.path.T)]).all()
 
+    @pytest.mark.slow
     def test_no_path_goes_round_a_wall(self):
         costs = np.ones((4, 5))
         costs[:, 2] = np.inf
@@ -218,6 +220,7 @@ class TestTwin:
 
 
 class TestProperties:
+    @pytest.mark.slow
     @quick
     @given(pairs(), st.sampled_from(METRICS), st.none() | st.integers(0, 8))
     def test_symmetry_and_zero_to_itself(self, series, metric, radius):
@@ -278,6 +281,7 @@ class TestProperties:
         diagonal = [[n - square + k, m - square + k] for k in range(square)]
         assert path == [*corner, *diagonal]
 
+    @pytest.mark.slow
     @quick
     @given(pairs(longest=12))
     def test_open_ends_are_the_best_of_all_ends(self, series):

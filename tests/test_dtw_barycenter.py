@@ -89,6 +89,7 @@ def test_any_lengths_average(lengths, features, size, seed):
     assert barycenter(series, initial=found.values).cost >= found.cost * (1 - 1e-3)
 
 
+@pytest.mark.slow
 def test_float32_stays_float32():
     series = [one.astype(np.float32) for one in ramps(3)]
     assert barycenter(series).values.dtype == np.float32

@@ -85,6 +85,7 @@ def test_infeasible_windows(verb, arguments, message):
         verb(GOOD, GOOD, **arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", [dtw.distance, dtw.path])
 @pytest.mark.parametrize(
     ("x", "y", "message"),
@@ -123,6 +124,7 @@ def test_overflow_in_the_other_engine(verb):
         verb([1e200], [-1e200], engine="dtaidistance")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", [2**31, 2**62, 2**63 - 1, 10**30])
 def test_a_radius_beyond_all_integers_is_none(radius):
     x, y = np.sin(np.arange(70.0)), np.sin(np.arange(90.0) + 1)
@@ -164,6 +166,7 @@ def test_a_matrix_that_exceeds_the_machine_is_refused_before_it_is_allocated(mon
     assert dtw.cost_matrix(GOOD, GOOD).shape == (3, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "arguments"),
     [

@@ -25,6 +25,7 @@ for shape in ((50,), (50, 3)):
 """
 
 
+@pytest.mark.slow
 def test_later_processes_compile_neither_distance_nor_path_nor_subsequence():
     for _ in range(2):
         run = subprocess.run(

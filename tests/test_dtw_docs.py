@@ -15,6 +15,7 @@ X, Y = generator.normal(size=(40, 3)), generator.normal(size=(50, 3))
 x, y = X[:, 0].copy(), Y[:, 0].copy()
 
 
+@pytest.mark.slow
 def test_the_page_runs():
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) > 6

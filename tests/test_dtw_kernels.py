@@ -72,6 +72,7 @@ def check(x, y, radius, metric, diagonal=1):
     np.testing.assert_array_equal(path, cells[::-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_length_around_the_height_of_a_strip(dtype):
     rng = np.random.default_rng(0)
@@ -94,6 +95,7 @@ def test_bands(monkeypatch, dtype, metric, remembered):
             check(*walks(rng, n, m, dtype), radius, metric)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("metric", METRICS)
 def test_diagonals_that_count_twice(dtype, metric):
@@ -188,7 +190,8 @@ def test_matrices_report_their_progress():
 
 NARROW = """
 import numpy as np
-from avalign.dtw import lanes, replay, spotting, strips
+from avalign.dtw.search import spotting
+from avalign.dtw.univariate import lanes, replay, strips
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=211), rng.normal(size=307)
 print(strips.distance(x, y, -1, 0).hex(), strips.distance(x, y, 20, 2).hex())
@@ -219,7 +222,7 @@ def test_a_disk_that_cannot_be_written_costs_only_the_compilation(tmp_path):
     program = (
         "import numba.core.caching as caching\n"
         "caching.CacheImpl._locator_classes = [caching.UserProvidedCacheLocator]\n"
-        "import numpy as np\nfrom avalign.dtw import strips\n"
+        "import numpy as np\nfrom avalign.dtw.univariate import strips\n"
         "print(strips.distance(np.ones(3), np.zeros(4), -1, 0))"
     )
     done = subprocess.run(
@@ -253,6 +256,7 @@ def spot(query, series, metric):
     return total[-1, 1:], starts[-1, 1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("metric", METRICS)
 def test_spotting_equals_the_plain_recurrence(dtype, metric):

@@ -28,6 +28,7 @@ def warped(generator, rows, features, *, noise=0.05):
     return base, np.stack(copy, axis=1) + noise * generator.normal(size=(len(times), features))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("seed", range(4))
 def test_path_and_bounds(coarse, metric, seed):
@@ -106,6 +107,7 @@ def test_one_row_against_many(coarse):
     assert len(found.path) == 3000
 
 
+@pytest.mark.slow
 def test_two_hundred_thousand_rows():
     generator = np.random.default_rng(0)
     x = np.cumsum(generator.normal(size=(200_000, 2)), axis=0)

@@ -84,6 +84,7 @@ def test_bounds_are_tight_when_the_band_is_the_diagonal():
     assert lb_keogh(x, y, radius=0) == pytest.approx(((x - y) ** 2).sum())
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     seed=st.integers(0, 2**20),

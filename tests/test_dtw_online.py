@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avalign import dtw
-from avalign.dtw.search import online
 
 quick = settings(deadline=None, max_examples=60)
 rows = st.lists(st.tuples(st.integers(-4, 4), st.integers(-4, 4)), min_size=1, max_size=15)
@@ -89,4 +88,3 @@ def test_float32_and_one_feature():
     assert follower.push(np.arange(5)).tolist() == [0, 1, 2, 3, 4]
     assert follower.push(np.array([[4.0]])).tolist() == [4]
     assert follower.lag == 1
-    assert online.__all__ == ["OnlineDtw"]

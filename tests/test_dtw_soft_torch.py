@@ -252,6 +252,7 @@ for metric in ("sqeuclidean", "euclidean", "manhattan", "precomputed"):
 """
 
 
+@pytest.mark.slow
 def test_the_cuda_kernel_is_right_in_simulation():
     subprocess.run(
         [sys.executable, "-c", SIMULATION],

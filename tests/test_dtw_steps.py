@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from avalign import dtw
-from avalign.dtw.steps import compiled
+from avalign.dtw.steps import compile_steps
 from avalign.errors import ParameterError
 
 COSTS = np.array(
@@ -194,7 +194,7 @@ class TestPublishedTables:
         ],
     )
     def test_sakoe_and_chiba(self, name, terms):
-        steps = compiled(dtw.STEP_PATTERNS[name])
+        steps = compile_steps(dtw.STEP_PATTERNS[name])
         printed = []
         for move, (rows, columns) in enumerate(zip(steps.rows, steps.columns, strict=True)):
             cells = range(steps.first_cell[move], steps.first_cell[move + 1])

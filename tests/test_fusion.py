@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from avalign.errors import ParameterError  # noqa: E402
-from avalign.fusion import FAMILIES, build_fusion, family, list_fusions  # noqa: E402
+from avalign.fusion import FAMILIES, build_fusion, find_family, list_fusions  # noqa: E402
 
 DIMS = {"audio": 7, "lips": 5, "words": 3}
 OUT_DIM = 8
@@ -273,6 +273,7 @@ def test_attention_comes_only_when_asked_for_and_changes_nothing(name):
         assert ((totals > -1e-5) & (totals < 1 + 1e-5)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["early", "gmu"])
 def test_torch_compile_captures_the_whole_graph(name):
     streams = random_streams()
@@ -396,7 +397,7 @@ def test_streams_may_have_any_names():
 def test_the_registry_is_complete_and_unique():
     assert len(set(list_fusions())) == len(FAMILIES)
     for entry in FAMILIES:
-        assert family(entry.name) is entry
+        assert find_family(entry.name) is entry
         assert entry.load().__doc__
         assert entry.row.startswith("F")
         assert entry.when.endswith(".")

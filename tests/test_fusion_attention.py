@@ -119,7 +119,7 @@ def test_self_attention_equals_sdpa():
     out = fusion(streams, need_weights=True)
     everywhere = {name: torch.ones(3, 8).bool() for name in DIMS}
     encoded = fusion.encoders(streams, everywhere)
-    rows = torch.cat([fusion.places(encoded[name]) for name in ("audio", "lips")], dim=1)
+    rows = torch.cat([fusion.positions(encoded[name]) for name in ("audio", "lips")], dim=1)
     (block,) = fusion.transformer.blocks
     normed = block.norm(rows)
     heads = [
@@ -147,7 +147,7 @@ def test_cross_attention_equals_sdpa():
     out = fusion(streams, need_weights=True)
     masks = {name: torch.ones(values.shape[:2]).bool() for name, values in streams.items()}
     encoded = fusion.encoders(streams, masks)
-    placed = {name: fusion.with_places(name, rows) for name, rows in encoded.items()}
+    placed = {name: fusion.add_positions(name, rows) for name, rows in encoded.items()}
     (cross,) = fusion.cross
     memory = cross.memory_norm(placed["audio"])
     query, key, value = (

@@ -8,7 +8,7 @@ from avalign.errors import MissingDependencyError, ParameterError
 from avalign.fusion import Fusion, attention_lag, build_fusion
 from avalign.fusion.explain import attention_maps, integrated_gradients
 from avalign.fusion.influence import contributions, swap_test
-from avalign.fusion.interface import fused
+from avalign.fusion.interface import make_output
 from avalign.fusion.layers.attention import attend
 
 DIMS = {"audio": 5, "lips": 7, "words": 3}
@@ -26,7 +26,7 @@ class Matching(Fusion):
     def fuse(self, inputs):
         lips, audio = (3 * inputs.streams[name][:, None] for name in ("lips", "audio"))
         rows, weights = attend(lips, audio, audio, need_weights=inputs.need_weights)
-        return fused(rows[:, 0], inputs.masks["lips"], attention={"lips->audio": weights})
+        return make_output(rows[:, 0], inputs.masks["lips"], attention={"lips->audio": weights})
 
 
 def batch_of(items=4, rows=9, dims=DIMS):

@@ -12,7 +12,7 @@ from avalign.fusion.export import (
     export_fusion,
     mask_name,
 )
-from avalign.fusion.interface import Fusion, fused
+from avalign.fusion.interface import Fusion, make_output
 
 DIMS = {"audio": 5, "lips": 7}
 
@@ -87,7 +87,7 @@ class Moody(Fusion):
     def fuse(self, inputs):
         rows = inputs.streams["audio"]
         rows = rows if bool(rows.sum() > 0) else -rows
-        return fused(rows, inputs.masks["audio"])
+        return make_output(rows, inputs.masks["audio"])
 
 
 @pytest.mark.slow
@@ -102,7 +102,7 @@ class Stiff(Fusion):
 
     def fuse(self, inputs):
         rows = torch.zeros_like(inputs.streams["audio"]).expand(2, 7, 5)
-        return fused(rows, torch.ones(2, 7, dtype=torch.bool))
+        return make_output(rows, torch.ones(2, 7, dtype=torch.bool))
 
 
 @pytest.mark.slow

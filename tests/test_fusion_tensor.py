@@ -89,7 +89,7 @@ def test_low_rank_fusion_equals_tensor_fusion_with_the_rebuilt_tensor(names):
         )
         for term in range(3)
     )
-    torch.testing.assert_close(fusion.rebuilt_weight(), explicit.flatten(1))
+    torch.testing.assert_close(fusion.rebuild_weight(), explicit.flatten(1))
 
 
 def test_low_rank_fusion_begins_at_unit_scale():

@@ -24,6 +24,7 @@ def seeds():
     return make_seeds()
 
 
+@pytest.mark.slow
 def test_seeds_and_damages_are_always_the_same(seeds):
     other = {each.name for each, seed in zip(make_seeds(), seeds, strict=True) if each != seed}
     assert not other
@@ -92,6 +93,7 @@ def _refuse(words):
     raise MediaError(words)
 
 
+@pytest.mark.slow
 def test_every_fault_is_noticed(tmp_path):
     seed = Seed("planted", "x.txt", {"x.txt": b"some text"})
     trials = campaign(

@@ -34,6 +34,7 @@ for number in range(int(sys.argv[2])):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows trims what it counts")
 def test_many_clips_take_no_more_memory_than_some(tmp_path):
     clip = tmp_path / "clip.mp4"

@@ -9,7 +9,7 @@ import pytest
 from avalign.align import align_streams
 from avalign.streams.extraction import extract
 from avalign.streams.files import load_streams, save_streams
-from avalign.vision import coverage, hidden, usable
+from avalign.types import coverage, hidden, usable
 from benchmarks.frame_rates import at_frame_rate
 from benchmarks.hidden_mouths import check_clip
 
@@ -30,6 +30,7 @@ def checked():
     return {(result["look"], result["judged"]): result for result in results}
 
 
+@pytest.mark.slow
 def test_a_mouth_in_view_keeps_its_verdict(checked):
     assert checked["", True]["verdict"] == checked["", False]["verdict"] == "in_sync"
     assert checked["", True]["lag_ms"] == checked["", False]["lag_ms"]
@@ -50,6 +51,7 @@ def judged(streams, log_odds):
     return replace(streams, lips=(replace(face, mouth_log_odds=mouth),))
 
 
+@pytest.mark.slow
 def test_streams_of_a_hidden_mouth_give_the_reason(streams):
     found = align_streams(judged(streams, -3.0))
     assert found.alignment is None

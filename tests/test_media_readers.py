@@ -409,6 +409,7 @@ def add_cover(source, target):
     return target
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
 def test_memory_does_not_grow_with_the_number_of_pictures(tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", Recipe(size=(640, 480), duration_s=12.0, gop=100))

@@ -40,6 +40,7 @@ def _counted(monkeypatch):
     return read
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mpg", ".ts"])
 def test_a_span_far_into_a_broadcast_is_found_without_reading_all(
     tmp_path, monkeypatch, suffix
@@ -57,6 +58,7 @@ def test_a_span_far_into_a_broadcast_is_found_without_reading_all(
     assert len(read) < 2250 + 4 * 450  # once to see that the clock is steady, then 18 s each
 
 
+@pytest.mark.slow
 def test_a_span_of_a_broadcast_whose_clock_starts_anew_is_not_searched_for(
     tmp_path, monkeypatch
 ):

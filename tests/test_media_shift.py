@@ -47,6 +47,7 @@ def clips(tmp_path_factory):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lag_s", LAGS_S)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_exactly_the_lag_is_removed(tmp_path, clips, suffix, lag_s):

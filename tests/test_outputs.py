@@ -41,7 +41,7 @@ def write_table(path, overwrite):
     write_manifest(Manifest(path, (row,)), path, overwrite=overwrite)
 
 
-def write_sound(path, overwrite):
+def write_audio(path, overwrite):
     with open_wav_writer(
         path, sample_rate_hz=8000, layout="mono", overwrite=overwrite
     ) as write:
@@ -50,7 +50,7 @@ def write_sound(path, overwrite):
 
 def write_video(path, overwrite):
     with open_video_writer(path, size=(32, 32), frame_rate=25, overwrite=overwrite) as writer:
-        writer.write_picture(np.zeros((32, 32, 3), np.uint8), 0.0)
+        writer.write_frame(np.zeros((32, 32, 3), np.uint8), 0.0)
 
 
 def write_shifted(path, overwrite):
@@ -60,7 +60,7 @@ def write_shifted(path, overwrite):
     shift_audio(clip, path, audio_lag_s=0.1, overwrite=overwrite)
 
 
-def write_picture(path, overwrite):
+def write_frame(path, overwrite):
     pytest.importorskip("matplotlib")
     from avalign.plots.figures import new_figure, save_png
 
@@ -101,10 +101,10 @@ WRITERS = {
     "s.npz": write_npz,
     "s.srt": write_subtitles,
     "m.csv": write_table,
-    "s.wav": write_sound,
+    "s.wav": write_audio,
     "overlay.mp4": write_video,
     "shifted.mp4": write_shifted,
-    "plot.png": write_picture,
+    "plot.png": write_frame,
     "model.json": write_recogniser,
     "calibration.json": write_limits,
     "curves.csv": write_curves,

@@ -133,6 +133,7 @@ def no_warnings() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_warnings")
 def test_a_plot_marks_the_lag_it_was_given(tmp_path: Path) -> None:
     for lag_s, name in ((-0.5, "early.png"), (0.5, "late.png")):
@@ -336,12 +337,13 @@ def write_video(path: Path, *, sound: bool = True) -> None:
         path, size=SIZE, frame_rate=FRAME_RATE, sample_rate_hz=48_000 if sound else None
     ) as writer:
         if sound:
-            writer.write_sound(AudioStream(samples, 48_000, 0.0))
+            writer.write_audio(AudioStream(samples, 48_000, 0.0))
         for i in range(round(DURATION_S * FRAME_RATE)):
             image = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
-            writer.write_picture(image, 0.2 + i / FRAME_RATE + 0.01 * (i % 2))
+            writer.write_frame(image, 0.2 + i / FRAME_RATE + 0.01 * (i % 2))
 
 
+@pytest.mark.slow
 def test_the_overlay_keeps_pictures_and_sound_at_their_times(tmp_path: Path) -> None:
     source, target = tmp_path / "talk.mp4", tmp_path / "overlay.mp4"
     write_video(source)
@@ -359,6 +361,7 @@ def test_the_overlay_keeps_pictures_and_sound_at_their_times(tmp_path: Path) -> 
     assert shares[-1] == 1.0
 
 
+@pytest.mark.slow
 def test_the_overlay_draws_the_lips_where_they_are(tmp_path: Path) -> None:
     source, target = tmp_path / "talk.mp4", tmp_path / "overlay.mp4"
     write_video(source)
@@ -376,6 +379,7 @@ def test_the_overlay_draws_the_lips_where_they_are(tmp_path: Path) -> None:
     assert rows.mean() / zoom + 30 == pytest.approx(40, abs=1.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["no sound", "no face", "no answer"])
 def test_every_kind_of_answer_can_be_overlaid(tmp_path: Path, case: str) -> None:
     source, target = tmp_path / "talk.mp4", tmp_path / "overlay.mp4"

@@ -125,6 +125,7 @@ plot_saliency(values, np.arange(100) / 50, "s.png")
     return (folder / "s.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_settings_in_the_current_directory_and_dollars_change_nothing(tmp_path):
     plain, planted = tmp_path / "plain", tmp_path / "planted"
     plain.mkdir()

@@ -27,7 +27,7 @@ from avalign import verbs
 from avalign.errors import MediaError, ParameterError
 from avalign.media import probe, read_audio, shift_audio
 from avalign.media import programmes as programmes_of
-from avalign.streams.tracks import choose_tracks
+from avalign.streams.choice import choose_tracks
 
 LATE_MS = 200
 
@@ -74,6 +74,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_the_face_and_the_voice_are_found(tmp_path, name):
     make, expected = CASES[name]
@@ -99,10 +100,11 @@ def test_where_there_is_no_choice_nothing_is_told_and_next_to_nothing_read(
     if channels == 1:
         monkeypatch.setattr("avalign.media.iter_channels", None)
     tracks = choose_tracks(probe(path))
-    assert (tracks.video, tracks.sound.track, tracks.sound.channel) == (0, 0, None)
+    assert (tracks.video, tracks.audio.track, tracks.audio.channel) == (0, 0, None)
     assert tracks.notes == tracks.others == ()
 
 
+@pytest.mark.slow
 def test_named_tracks_are_obeyed_and_the_reason_names_the_others(tmp_path):
     path = build(tmp_path / "two.mkv", (NO_FACE, FACE), [silence(), voice()])
     report = verbs.check(path, video_track=0, audio_track=1)
@@ -117,6 +119,7 @@ def test_named_tracks_are_obeyed_and_the_reason_names_the_others(tmp_path):
             verbs.check(path, **wrong)
 
 
+@pytest.mark.slow
 def test_a_named_channel_is_read_alone(tmp_path):
     path = build(tmp_path / "two.mkv", sounds=[np.stack([voice(), noise()])], codec="pcm_s16le")
     left, both = read_audio(path, channel=0), read_audio(path)
@@ -136,10 +139,11 @@ def test_a_commentary_is_not_taken_for_the_scene(tmp_path):
         dispositions={0: av.stream.Disposition.comment, 1: av.stream.Disposition.default},
     )
     tracks = choose_tracks(probe(path))
-    assert tracks.sound.track == 1
-    assert "there is speech on track 0, too" in tracks.sound_note
+    assert tracks.audio.track == 1
+    assert "there is speech on track 0, too" in tracks.audio_note
 
 
+@pytest.mark.slow
 def test_everything_after_the_choice_keeps_to_it(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     path = build(tmp_path / "two.mp4", (NO_FACE, FACE), [noise(), voice()])
@@ -160,6 +164,7 @@ def test_everything_after_the_choice_keeps_to_it(tmp_path, monkeypatch, capsys):
     assert float((streams.speech.values > 0.5).mean()) > 0.3
 
 
+@pytest.mark.slow
 def test_one_track_can_be_moved_alone(tmp_path):
     path = build(tmp_path / "two.mkv", sounds=[voice(0.0), voice(0.3)], codec="pcm_s16le")
     output = tmp_path / "out.mkv"
@@ -179,6 +184,7 @@ def test_one_track_can_be_moved_alone(tmp_path):
         verbs.sync(path, tmp_path / "b.mkv", move_track=2)
 
 
+@pytest.mark.slow
 def test_programmes_that_become_one_are_told(tmp_path):
     path = two_programmes(tmp_path / "two.ts")
     report = verbs.sync(path)
@@ -189,6 +195,7 @@ def test_programmes_that_become_one_are_told(tmp_path):
     assert len(after.audio_tracks) == len(before.audio_tracks) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unknown", [0, 1])
 def test_a_sound_without_a_decoder_is_left_out_and_told(tmp_path, unknown):
     plain = build(tmp_path / "plain.mov", sounds=[voice(), voice()])
@@ -202,6 +209,7 @@ def test_a_sound_without_a_decoder_is_left_out_and_told(tmp_path, unknown):
         verbs.check(path, audio_track=unknown)
 
 
+@pytest.mark.slow
 def test_a_picture_without_a_decoder_is_left_out_and_told(tmp_path):
     plain = build(tmp_path / "plain.mov", (NO_FACE, FACE), [voice()])
     path = with_unknown_picture(tmp_path / "odd.mov", plain)
@@ -213,6 +221,7 @@ def test_a_picture_without_a_decoder_is_left_out_and_told(tmp_path):
     assert len(probe(report.output).video_tracks) == 1
 
 
+@pytest.mark.slow
 def test_what_is_only_read_is_measured_and_told_what_to_write(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     build(tmp_path / "talk.mxf", sounds=[voice()], codec="pcm_s16le")

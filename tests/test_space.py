@@ -271,6 +271,7 @@ def test_shipped_files_that_are_damaged_are_a_fault_of_the_installation(tmp_path
         assert shipped.value.hint == "reinstall avalign"
 
 
+@pytest.mark.slow
 def test_gaps_that_are_left_out_change_nothing_beside_them(monkeypatch):
     model = load_model()
     rng = np.random.default_rng(3)

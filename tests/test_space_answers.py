@@ -258,6 +258,7 @@ def test_hidden_frames_are_not_peeked_at():
     np.testing.assert_array_equal(blind, space._represent(rows, [slice(0, LENGTH)], hidden))
 
 
+@pytest.mark.slow
 def test_private_codes_hold_what_is_not_shared():
     audio, lips, _ = planted(seed=1)
     space = fitted("shared_private")

@@ -15,9 +15,9 @@ from avalign.space import (  # noqa: E402
     SPACES,
     SpaceSettings,
     build_space,
+    find_space,
     list_spaces,
     load_space,
-    space_method,
 )
 from avalign.space.learning.estimator import SpaceEstimator  # noqa: E402
 
@@ -145,7 +145,7 @@ def test_wrong_names_and_settings_are_refused():
     with pytest.raises(ParameterError, match="did you mean 'contrastive'"):
         build_space("contrastiv")
     with pytest.raises(ParameterError, match="choose of joint"):
-        space_method("zzz")
+        find_space("zzz")
     with pytest.raises(ParameterError, match="no setting 'depth'"):
         build_space("cca", depth=3)
 

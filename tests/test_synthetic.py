@@ -36,9 +36,9 @@ from avalign.errors import (
     ParameterError,
 )
 from avalign.recognition.ctc.grammar import GRID
-from avalign.streams.extraction import sound_features
+from avalign.streams.extraction import mfcc_and_speech
 from avalign.streams.files import save_streams
-from avalign.vision.lips import eye_distance
+from avalign.types import eye_distance
 
 OPENING, WIDTH, CORNERS = (MOVEMENTS.index(name) for name in ("opening", "width", "corners"))
 VOWELS = "ɪiueɛaæoʊəʌɒɔɐ"
@@ -348,7 +348,7 @@ def test_a_corpus_is_loaded_as_any_other(tmp_path):
         seen_s = [start_s for _, start_s, _ in truth["words_seen"]]
         assert np.allclose([word.start_s for word in words.words], seen_s, atol=1e-4)
         # What is kept of the sound is what the streams were made from.
-        again, _ = sound_features(iter([loaded.clip.audio]))
+        again, _ = mfcc_and_speech(iter([loaded.clip.audio]))
         assert np.allclose(again.values, loaded.clip.streams.mfcc.values, atol=1e-3)
     assert not (tmp_path / "cache").exists()
 

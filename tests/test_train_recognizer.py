@@ -20,7 +20,7 @@ from safetensors.torch import load_file  # noqa: E402
 from training import LOOP, corpus, run  # noqa: E402
 
 from avalign.errors import MediaError, NoAnswerError, ParameterError  # noqa: E402
-from avalign.fusion import family, list_fusions  # noqa: E402
+from avalign.fusion import find_family, list_fusions  # noqa: E402
 from avalign.recognition.evaluation.conditions import Condition, condition_batches  # noqa: E402
 from avalign.recognition.material.augmentation import CLEAN, UtteranceAugmentation  # noqa: E402
 from avalign.recognition.material.batches import BatchSource, make_batch  # noqa: E402
@@ -70,6 +70,7 @@ def same_weights(folder, other, **tolerance):
         torch.testing.assert_close(weights, theirs[name], **{"atol": 0, "rtol": 0, **tolerance})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill_after", [5])
 def test_a_killed_run_goes_on_to_the_same_bits(whole_run, tmp_path, kill_after):
     """Killed in the second epoch, two steps past a checkpoint at most."""
@@ -84,6 +85,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(whole_run, tmp_path, kill_after):
     assert result.curves == whole_run[1].curves
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -136,6 +138,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path):
         run(tmp_path, resume=True)
 
 
+@pytest.mark.slow
 def test_it_learns_what_there_is_to_learn(tmp_path):
     """Three feelings, three tones: unseen utterances are told apart."""
     data = corpus(train=0, dev=0)
@@ -284,6 +287,7 @@ def test_a_run_never_writes_over_what_it_reads(tmp_path):
     assert manifest.read_text() == "path"
 
 
+@pytest.mark.slow
 def test_a_run_that_replaces_another_may_be_killed_and_goes_on(whole_run, tmp_path):
     _write_run(tmp_path, "old")
     before = _contents(tmp_path)
@@ -309,10 +313,12 @@ def test_the_rate_rises_and_falls():
 @pytest.mark.parametrize("name", list_fusions())
 def test_late_fusion_stays_late(name):
     """Nothing that joins rows of the streams comes after a combination of decisions."""
-    is_late = family(name).row in ("F2", "F3", "F4")
+    is_late = name.startswith("late_")
+    assert (find_family(name).combines == "decisions") is is_late
     assert RecognizerPlan(fusion=name).shape()["context"] is not is_late
 
 
+@pytest.mark.slow
 def test_text_is_a_stream_beside_sound_and_lips(tmp_path):
     """The words alone tell the feeling: sound and lips are the same for all."""
     clock_s = np.arange(0, 0.5, 0.02)

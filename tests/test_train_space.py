@@ -15,7 +15,7 @@ from avalign.space import EncoderSettings, SpaceSettings  # noqa: E402
 from avalign.train.space.augmentation import WindowAugmentation, draw_batch  # noqa: E402
 from avalign.train.space.calibration import Trial, cross_validate, fit_to_trials  # noqa: E402
 from avalign.train.space.corpus import Corpus, TrainingClip  # noqa: E402
-from avalign.train.space.trainer import clip_own_lag_s  # noqa: E402
+from avalign.train.space.trainer import clip_own_lag_s, train_members  # noqa: E402
 from avalign.train.space.training import (  # noqa: E402
     SpacePlan,
     fit_space,
@@ -166,6 +166,7 @@ def test_other_voices_are_added_at_the_level_they_are_said_to_have(range_db):
         assert np.ptp(snr_db) > 8
 
 
+@pytest.mark.slow
 def test_a_trained_model_finds_the_lag_of_a_clip_it_has_not_seen(planted_model):
     clip = planted_clip(50, lag_rows=7)
     assert clip_own_lag_s(
@@ -199,6 +200,7 @@ def test_foreign_sound_is_no_match(planted_model):
     assert evidence(other) < -3
 
 
+@pytest.mark.slow
 def test_zero_is_the_mean_over_speakers_not_over_clips():
     """Three clips of a speaker 60 ms late against one of another in sync: zero lies midway."""
     clips = [planted_clip(seed, lag_rows=3, speaker="a") for seed in range(3)]
@@ -236,6 +238,7 @@ def test_weights_that_cannot_be_written_are_told_before_training(name, error, tm
         train_space(tmp_path / "manifest.csv", tmp_path / name)
 
 
+@pytest.mark.slow
 def test_spans_are_learnt_from_apart_and_what_cannot_be_used_is_told(tmp_path):
     video = SAMPLES / "talking.mp4"
     told = []
@@ -300,6 +303,7 @@ def estimate(mass, curve, match_log_odds=1.0):
     )
 
 
+@pytest.mark.slow
 def test_calibration_recovers_how_much_too_sure_the_posterior_is():
     fitted = fit_to_trials(trials(4000))
     assert fitted.lag_weight == pytest.approx(0.5, abs=0.06)
@@ -312,6 +316,7 @@ def test_calibration_recovers_how_much_too_sure_the_posterior_is():
         assert outcomes[inside].mean() == pytest.approx(confidences[inside].mean(), abs=0.1)
 
 
+@pytest.mark.slow
 def test_calibration_learns_from_foreign_sound_what_a_match_is_and_nothing_about_lags():
     own = trials(2000)
     random = np.random.default_rng(1)
@@ -338,3 +343,14 @@ def test_calibration_learns_from_foreign_sound_what_a_match_is_and_nothing_about
 def test_too_few_trials_are_refused():
     with pytest.raises(ParameterError, match="too few"):
         fit_to_trials(trials(5))
+
+
+def test_members_trained_side_by_side_equal_those_trained_in_turn():
+    corpus = Corpus([planted_clip(seed) for seed in range(6)])
+    plan = small_plan(members=2, steps=60)
+    told: list[float] = []
+    here, beside = (train_members(corpus, plan, jobs, told.append) for jobs in (1, 2))
+    assert told
+    for one, other in zip(here, beside, strict=True):
+        for name, value in one.state_dict().items():
+            assert torch.equal(value, other.state_dict()[name]), name

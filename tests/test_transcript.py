@@ -139,6 +139,7 @@ def test_hostile_bytes_are_read_or_refused_and_nothing_else(tmp_path_factory, da
     assert all(word.text for word in transcript.words)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(

@@ -88,6 +88,7 @@ def test_where_the_picture_is_does_not_matter(picture, region):
     np.testing.assert_allclose(lips[LIPS], here[LIPS], atol=0.5)
 
 
+@pytest.mark.slow
 def test_faces_are_found_without_what_draws_and_listens():
     script = """
 import sys
@@ -104,6 +105,7 @@ FaceMesh().close()
     assert done.stdout.splitlines() == ["", "FaceMesh True"]
 
 
+@pytest.mark.slow
 def test_faces_are_the_same_whether_or_not_all_of_mediapipe_is_loaded():
     script = f"""
 from avalign.media import iter_frames
@@ -153,6 +155,7 @@ with FaceFinder() as finder, FaceMesh() as mesh:
     ).stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoilt", [truncated, changed])
 def test_models_in_the_current_directory_are_not_opened(tmp_path, spoilt):
     root, found = models()

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("cv2", exc_type=ImportError)
 
-from avalign.vision import coverage, eye_distance, usable
+from avalign.types import coverage, eye_distance, usable
 from avalign.vision.lips import lip_stream
 from avalign.vision.mesh_points import CHIN, LIPS, MESH_POINTS, RIGID
 from avalign.vision.pose import LAYOUT

@@ -14,7 +14,8 @@ from faces import FACE_CENTRE, FACE_SIZE, blank, portrait, show, similarity, wri
 from media import Recipe, make_clip
 
 from avalign.errors import MissingDependencyError, NoFaceError, ParameterError
-from avalign.vision import coverage, extraction, eye_distance, lip_streams, usable
+from avalign.types import coverage, eye_distance, usable
+from avalign.vision import extraction, lip_streams
 
 LIP_CENTRE = (226.0, 146.0)  # in the portrait, to about 4 pixels
 
@@ -45,6 +46,7 @@ def moving_lips(moving):
     return lips
 
 
+@pytest.mark.slow
 def test_one_row_per_picture_on_the_clock_of_the_file(moving_lips):
     # Players begin a file at its first picture; what counts is the step.
     np.testing.assert_allclose(np.diff(moving_lips.times_s), 0.1, atol=1e-6)
@@ -94,6 +96,7 @@ def test_a_mirrored_face_looks_the_other_way(tmp_path):
     np.testing.assert_allclose(other, one * [-1, 1, -1], atol=5)
 
 
+@pytest.mark.slow
 def test_two_faces_side_by_side_are_two_streams_in_their_places(tmp_path):
     large, small = show(similarity(160, 120, 1.3)), show(similarity(160, 120, 0.8))
     path = write_clip(tmp_path / "two.mp4", [np.hstack([small, large])] * 25)
@@ -155,6 +158,7 @@ def test_tiny_pictures_give_no_stream(tmp_path, size):
     assert lip_streams(write_clip(tmp_path / "tiny.mp4", [blank(size)] * 5)) == ()
 
 
+@pytest.mark.slow
 def test_a_file_that_promises_more_than_it_holds(moving, moving_lips, monkeypatch):
     true_probe = extraction.probe
 
@@ -170,6 +174,7 @@ def test_a_file_that_promises_more_than_it_holds(moving, moving_lips, monkeypatc
     np.testing.assert_allclose(lips.values, moving_lips.values, atol=0.05)
 
 
+@pytest.mark.slow
 def test_progress_rises_to_one(moving):
     shares = []
     lip_streams(moving[0], progress=shares.append)

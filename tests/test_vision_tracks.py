@@ -67,7 +67,7 @@ def test_a_ribbon_has_few_tiles():
 
 def test_a_face_lost_for_a_moment_goes_on():
     (face,) = faces(span([track(range(10), 100), track(range(15, 30), 130)]))
-    assert face.rows == [*range(10), *range(15, 30)]
+    assert face.indices == [*range(10), *range(15, 30)]
     assert len(face.landmarks) == 25
 
 
@@ -75,7 +75,7 @@ def test_a_face_goes_on_over_the_border_of_two_spans():
     times_s, _, (face,) = join_spans(
         [span([track(range(50), 100)]), span([track(range(50), 110)], start_s=2.0)]
     )
-    assert face.rows == list(range(100))
+    assert face.indices == list(range(100))
     np.testing.assert_allclose(times_s, 0.04 * np.arange(100))
 
 
@@ -107,7 +107,7 @@ def test_a_face_returns_after_the_other_camera():
         track(range(20, 30), 98),
     )
     found = faces(span([first, other, again], cuts=[10, 20]))
-    assert sorted(face.rows for face in found) == [
+    assert sorted(face.indices for face in found) == [
         [*range(10), *range(20, 30)],
         list(range(10, 20)),
     ]

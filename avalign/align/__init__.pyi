@@ -18,7 +18,7 @@ from .lag import confidence_interval as confidence_interval
 from .lag import in_sync_probability as in_sync_probability
 from .lag import may_be_in_sync as may_be_in_sync
 from .lag import rigid_alignment as rigid_alignment
-from .lag import sub_row_peak as sub_row_peak
+from .lag import sub_frame_peak as sub_frame_peak
 from .recordings.common_space import level_db as level_db
 from .recordings.pacing import WarpModel as WarpModel
 from .recordings.pacing import align_pair as align_pair
@@ -27,12 +27,12 @@ from .recordings.pacing import residuals_s as residuals_s
 from .recordings.pairs import MATCH_CONFIDENCE as MATCH_CONFIDENCE
 from .recordings.pairs import EmbeddedPair as EmbeddedPair
 from .recordings.pairs import exchange_other as exchange_other
+from .recordings.pairs import pair_audio as pair_audio
 from .recordings.pairs import pair_lips as pair_lips
-from .recordings.pairs import pair_sounds as pair_sounds
 from .segments import Segment as Segment
 from .segments import active_segments as active_segments
+from .segments import lip_movement as lip_movement
 from .segments import match_segments as match_segments
-from .segments import mouth_movement as mouth_movement
 from .similarity import nearest_rows as nearest_rows
 from .similarity import similarity_matrix as similarity_matrix
 from .similarity import similarity_path as similarity_path

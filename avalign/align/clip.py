@@ -19,8 +19,16 @@ from avalign.align.stability import (
     with_lag_change,
 )
 from avalign.space import Space, load_model
-from avalign.types import Alignment, ClipStreams, FaceAlignment, FeatureStream, LipStream
-from avalign.vision import coverage, hidden, usable
+from avalign.types import (
+    Alignment,
+    ClipStreams,
+    FaceAlignment,
+    FeatureStream,
+    LipStream,
+    coverage,
+    hidden,
+    usable,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -156,7 +164,7 @@ def _rigid(
         zero_lag_s=model.zero_lag_s,
         speech_s=speech_s,
         calibration=calibration,
-        picture_s=picture_s,
+        frame_period_s=picture_s,
     )
     # The calibration knows lips that speak; what still lips and noise look like, it does not.
     return found if speech_s >= SHORTEST_SPEECH_S else replace(found, confidence=0.0)

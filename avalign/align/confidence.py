@@ -1,4 +1,4 @@
-"""From a posterior to a confidence that means what it says, and an interval to match."""
+"""From a posterior to a calibrated confidence, and an interval to match."""
 
 from __future__ import annotations
 
@@ -212,29 +212,9 @@ def tempered_interval(
 ) -> tuple[float, float]:
     """Interval of a posterior that is made as sure as the confidence, no surer.
 
-    The posterior is raised to the power at which its mass within `close_s` of
-    the lag equals the confidence; the interval holds the central `coverage` of
-    it.
-
-    Parameters
-    ----------
-    lags_s : ndarray of shape (L,), float64
-        Lags on a fine, even grid.
-    evidence : ndarray of shape (L,), float64
-        Log posterior up to a constant.
-    lag_s : float
-        The estimate.
-    confidence : float
-        Calibrated probability that the estimate is within `close_s`.
-    close_s : float, optional
-        What the confidence calls close.
-    coverage : float, optional
-        Probability that the interval is to hold the truth.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end in seconds; they always enclose `lag_s`.
+    The posterior over `lags_s` (L,), a fine even grid, is raised to the power at which its
+    mass within `close_s` of the lag equals the confidence; the interval, in seconds, holds the
+    central `coverage` of it and always encloses the lag.
     """
     close = np.abs(lags_s - lag_s) <= close_s
     relative = evidence - evidence.max()

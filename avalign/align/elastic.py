@@ -30,28 +30,14 @@ _REACH = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ElasticPath:
-    """Where each row of the reference lies in the other stream.
+    """Where each of the N rows of the reference lies in the other stream.
 
-    Parameters
-    ----------
-    path : ndarray of shape (K, 2), int32
-        Rows of the reference against rows of the other stream, where there are both.
-    times_s : ndarray of shape (N,), float64
-        The reference's clock.
-    lag_s : ndarray of shape (N,), float64
-        Time in the other stream minus time in the reference, finer than a row.
-    evidence : ndarray of shape (N,), float64
-        Inner product along the path; 0 where a stream has nothing.
-    most_evidence : ndarray of shape (N,), float64
-        What the inner product would be of rows of the same direction.
-    sharpness : ndarray of shape (N,), float64
-        How clearly the lag stands out against those beside it, at least 0.
-    passed_over : ndarray of shape (N,), bool
-        Rows of the reference that the other stream leaves out.
-    segment : ndarray of shape (N,), int64
-        Number of the stretch between jumps that a row lies in, from 0.
-    at_edge : bool
-        The path follows the edge of the band.
+    `path` holds rows of the reference against rows of the other, int32 [K, 2]. `lag_s` is time
+    in the other stream minus time in the reference, finer than a row; `evidence` the inner
+    product along the path (0 where a stream has nothing), `most_evidence` that of rows of the
+    same direction; `sharpness` how clearly the lag stands out. `passed_over` rows are left out
+    by the other stream; `segment` numbers the stretches between jumps. `at_edge`: the path
+    follows the edge of the band.
     """
 
     path: NDArray[np.int32]
@@ -75,33 +61,11 @@ def elastic_path(
     jump_cost: float,
     window_s: float,
 ) -> ElasticPath:
-    """Find the path of most evidence among those that stay in the band.
+    """Find the path of most evidence in the band ``centre_s +- band_s`` of lags.
 
-    Parameters
-    ----------
-    reference, other : FeatureStream
-        Embeddings on uniform clocks of the same rate; zeros where nothing is known.
-    centre_s : float
-        Lag in the middle of the band: time in `other` minus time in `reference`.
-    band_s : float
-        Half width of the band in seconds.
-    step_cost : float
-        Evidence that a step off the diagonal must be worth.
-    jump_cost : float
-        Evidence that a jump must be worth.
-    window_s : float
-        Length over which evidence is averaged to find the lag between rows.
-
-    Returns
-    -------
-    ElasticPath
-        The path, row by row.
-
-    Raises
-    ------
-    ParameterError
-        If a stream has fewer than two rows, the columns differ, or the band is not wider
-        than one row.
+    Embeddings lie on uniform clocks of one rate; zeros where nothing is known. Steps off the
+    diagonal and jumps cost evidence; over `window_s` evidence is averaged to find the lag
+    between rows.
     """
     # Importing Numba takes a while, and most commands do without.
     from avalign.dtw import path_with_jumps
@@ -128,28 +92,28 @@ def elastic_path(
     window = _slice_with_zeros(other.values, first, rows + 2 * half)
 
     found = path_with_jumps(a, window, step_cost=step_cost, jump_cost=jump_cost)
-    kept = ~found.passed_over
+    matched = ~found.passed_over
     # A new stretch begins with columns that are passed over, and after rows that are.
-    begins = np.concatenate([[False], found.passed_over[:-1] & kept[1:]])
+    begins = np.concatenate([[False], found.passed_over[:-1] & matched[1:]])
     begins[found.jumps] = True
     segment = np.cumsum(begins)
     columns = found.columns
     offsets, sharpness = np.zeros(rows), np.zeros(rows)
     for number in range(int(segment[-1]) + 1):
-        inside = np.flatnonzero((segment == number) & kept)
+        inside = np.flatnonzero((segment == number) & matched)
         offsets[inside], sharpness[inside] = _between_rows(
             a[inside], window, columns[inside], round(window_s / period)
         )
     nearest = np.rint(columns).astype(np.intp)
-    evidence = np.where(kept, np.einsum("ij,ij->i", a, window[nearest]), 0.0)
+    evidence = np.where(matched, np.einsum("ij,ij->i", a, window[nearest]), 0.0)
     lengths = (np.linalg.norm(each, axis=1) for each in (a, window[nearest]))
-    most_evidence = np.where(kept, np.prod(list(lengths), axis=0), 0.0).astype(np.float64)
+    most_evidence = np.where(matched, np.prod(list(lengths), axis=0), 0.0).astype(np.float64)
     lag_s = lead_s + period * (columns + offsets - np.arange(rows) + first)
     exists = (found.path[:, 1] + first >= 0) & (found.path[:, 1] + first < len(other))
     path = found.path[exists] + np.array([0, first], np.int32)
     band = columns - np.arange(rows)
     at_edge = (band <= 0) | (band >= 2 * half)
-    there = kept & (columns + first >= 0) & (columns + first < len(other))
+    there = matched & (columns + first >= 0) & (columns + first < len(other))
     return ElasticPath(
         path.astype(np.int32),
         reference.times_s,

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.space import grid_places
-from avalign.types import runs
+from avalign.space import grid_indices
+from avalign.types import split_at_pauses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,18 +51,18 @@ class Evidence:
         Picture time at the middle of each block.
     used : ndarray of shape (B,), bool
         Blocks in which the lips are seen at all.
-    lip_places, audio_places : ndarray of shape (T,), int64
+    lip_indices, audio_indices : ndarray of shape (T,), int64
         Number of each row of the embeddings on their clocks, which may have gaps.
     first_shift : int
-        Audio place that the first lag pairs with lip place 0.
+        Audio index that the first lag pairs with lip index 0.
     """
 
     values: NDArray[np.float64]
     lags_s: NDArray[np.float64]
     times_s: NDArray[np.float64]
     used: NDArray[np.bool_]
-    lip_places: NDArray[np.int64]
-    audio_places: NDArray[np.int64]
+    lip_indices: NDArray[np.int64]
+    audio_indices: NDArray[np.int64]
     first_shift: int
 
     @property
@@ -105,8 +105,8 @@ def gather_evidence(audio: FeatureStream, lips: FeatureStream, max_lag_s: float)
             f"audio has {audio.values.shape[1]} and lips {lips.values.shape[1]} dimensions",
             "embed both streams with the same model",
         )
-    lip_places, period = grid_places(lips)
-    audio_places, _ = grid_places(audio)
+    lip_indices, period = grid_indices(lips)
+    audio_indices, _ = grid_indices(audio)
     lead = float(audio.times_s[0] - lips.times_s[0])
     first = int(np.ceil((-max_lag_s - lead) / period - 1e-6))
     last = int(np.floor((max_lag_s - lead) / period + 1e-6))
@@ -114,15 +114,15 @@ def gather_evidence(audio: FeatureStream, lips: FeatureStream, max_lag_s: float)
 
     blocks = [
         slice(begin, min(begin + BLOCK_ROWS, part.stop))
-        for part in runs(lip_places.astype(np.float64), 1.0)
+        for part in split_at_pauses(lip_indices.astype(np.float64), 1.0)
         for begin in range(part.start, part.stop, BLOCK_ROWS)
     ]
     values = np.empty((len(blocks), len(lags_s)))
     for block, rows in enumerate(blocks):
         part = lips.values[rows]
-        # Row i of the band needs the audio at places i + first ... i + last.
-        begin = int(lip_places[rows.start]) + first
-        reached = _rows_of_places(audio, audio_places, begin, len(part) + len(lags_s) - 1)
+        # Row i of the band needs the audio at indices i + first ... i + last.
+        begin = int(lip_indices[rows.start]) + first
+        reached = _rows_at_indices(audio, audio_indices, begin, len(part) + len(lags_s) - 1)
         products = part @ reached.T
         row_bytes, column_bytes = products.strides
         diagonals = np.lib.stride_tricks.as_strided(
@@ -135,59 +135,35 @@ def gather_evidence(audio: FeatureStream, lips: FeatureStream, max_lag_s: float)
     middles = [min(rows.start + BLOCK_ROWS // 2, rows.stop - 1) for rows in blocks]
     used = np.array([lips.valid[rows].any() for rows in blocks])
     return Evidence(
-        values, lags_s, lips.times_s[middles], used, lip_places, audio_places, first
+        values, lags_s, lips.times_s[middles], used, lip_indices, audio_indices, first
     )
 
 
-def _rows_of_places(
-    stream: FeatureStream, places: NDArray[np.int64], begin: int, count: int
+def _rows_at_indices(
+    stream: FeatureStream, indices: NDArray[np.int64], begin: int, count: int
 ) -> NDArray[np.float32]:
-    """Take the rows at `count` places in a row; those that are not there are zeros."""
-    first, last = np.searchsorted(places, (begin, begin + count))
+    """Take the rows at `count` indices from `begin` on; those that are not there are zeros."""
+    first, last = np.searchsorted(indices, (begin, begin + count))
     if last - first == count:
         return stream.values[first:last]
     taken = np.zeros((count, stream.values.shape[1]), np.float32)
-    taken[places[first:last] - begin] = stream.values[first:last]
+    taken[indices[first:last] - begin] = stream.values[first:last]
     return taken
 
 
 def match_log_odds(total: NDArray[np.float64], no_match: float) -> float:
-    """Weigh "sound and lips belong together, at some lag" against "they do not".
-
-    Parameters
-    ----------
-    total : ndarray of shape (L,), float64
-        Evidence for each lag; all lags are as likely beforehand.
-    no_match : float
-        Log prior odds of no match against all lags together.
-
-    Returns
-    -------
-    float
-        Log odds; above 0 where a match is likelier.
-    """
+    """Log odds that audio and lips belong together, from the evidence of all lags [L]."""
     top = float(total.max())
     return top + float(np.log(np.exp(total - top).mean())) - no_match
 
 
 def add_evidence(first: Evidence, second: Evidence) -> Evidence:
-    """Join the evidence of two tracks that are never seen together.
-
-    Parameters
-    ----------
-    first, second : Evidence
-        Evidence over the same range of lags.
-
-    Returns
-    -------
-    Evidence
-        All blocks in order of time, on the lags and rows of `first`.
-    """
+    """Join the evidence of two tracks that are never seen together, blocks in order of time."""
     # Tracks begin between rows of each other's clock: bring the second's lags over.
-    place = np.interp(first.lags_s, second.lags_s, np.arange(len(second.lags_s)))
-    left = np.minimum(place.astype(int), len(second.lags_s) - 2)
-    share = place - left
-    moved = second.values[:, left] * (1 - share) + second.values[:, left + 1] * share
+    position = np.interp(first.lags_s, second.lags_s, np.arange(len(second.lags_s)))
+    left = np.minimum(position.astype(int), len(second.lags_s) - 2)
+    fraction = position - left
+    moved = second.values[:, left] * (1 - fraction) + second.values[:, left + 1] * fraction
     times_s = np.concatenate([first.times_s, second.times_s])
     order = np.argsort(times_s, kind="stable")
     return replace(

@@ -8,7 +8,7 @@ import numpy as np
 
 from avalign.align.confidence import LagCalibration, tempered_interval
 from avalign.align.evidence import BLOCK_ROWS, Evidence, match_log_odds
-from avalign.types import Alignment, FeatureStream, LagCurve, runs
+from avalign.types import Alignment, FeatureStream, LagCurve, split_at_pauses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,22 +20,22 @@ __all__ = [
     "in_sync_probability",
     "may_be_in_sync",
     "rigid_alignment",
-    "sub_row_peak",
+    "sub_frame_peak",
 ]
 
 # Confidence is the probability that the lag is this close to the truth.
 CLOSE_S = 0.040
-# Share of the rate of mismatch that is given back before the best lag is chosen; a fifth
+# Fraction of the rate of mismatch that is given back before the best lag is chosen; a fifth
 # finds most lags in windows of 1 and 2 s of the split dev.
-LAG_SHARE = 0.2
+LAG_FRACTION = 0.2
 # The curve is interpolated to this step before quantiles are read off it.
 FINE_STEP_S = 0.002
-# Probability that a file is in sync, before anything is heard.
+# Probability that a file is in sync, before any evidence.
 _IN_SYNC_PRIOR = 0.5
 # What counts as in sync there.
 _IN_SYNC_S = 0.045
-# The calibration has met pictures that last for up to this long.
-_CALIBRATED_PICTURE_S = 0.05
+# The calibration was made on frames that last for up to this long.
+_CALIBRATED_FRAME_PERIOD_S = 0.05
 
 
 def rigid_alignment(
@@ -45,7 +45,7 @@ def rigid_alignment(
     zero_lag_s: float,
     speech_s: float,
     calibration: LagCalibration,
-    picture_s: float = 0.0,
+    frame_period_s: float = 0.0,
 ) -> Alignment:
     """Find the lag that explains the whole clip best.
 
@@ -71,7 +71,7 @@ def rigid_alignment(
         Seconds of speech heard while the lips were seen.
     calibration : LagCalibration
         Turns the posterior into a confidence.
-    picture_s : float, optional
+    frame_period_s : float, optional
         Seconds from one picture to the next; widens the interval where they are long.
 
     Returns
@@ -83,9 +83,9 @@ def rigid_alignment(
     overlap = _overlap_rows(evidence)
     rate = _mismatch_rate(total, overlap)
     lags_s = evidence.lags_s - zero_lag_s
-    score = total - LAG_SHARE * rate * overlap
+    score = total - LAG_FRACTION * rate * overlap
     best = int(np.argmax(score))
-    lag_s = sub_row_peak(lags_s, score, best)
+    lag_s = sub_frame_peak(lags_s, score, best)
     close = float(_softmax(total - rate * overlap)[np.abs(lags_s - lag_s) <= CLOSE_S].sum())
     log_odds = match_log_odds(total, no_match)
     match = 0.5 * (1.0 + float(np.tanh(0.5 * log_odds)))
@@ -97,7 +97,7 @@ def rigid_alignment(
     return Alignment(
         audio_lag_s=lag_s,
         interval_s=confidence_interval(
-            curve, lag_s, confidence, calibration, picture_s=picture_s
+            curve, lag_s, confidence, calibration, frame_period_s=frame_period_s
         ),
         confidence=confidence,
         at_edge=at_edge,
@@ -126,7 +126,7 @@ def confidence_interval(
     confidence: float,
     calibration: LagCalibration,
     *,
-    picture_s: float = 0.0,
+    frame_period_s: float = 0.0,
 ) -> tuple[float, float]:
     """Compute the 95 % interval of a lag.
 
@@ -146,7 +146,7 @@ def confidence_interval(
         Calibrated probability that it is within 40 ms.
     calibration : LagCalibration
         Scale and least width of the interval.
-    picture_s : float, optional
+    frame_period_s : float, optional
         Seconds from one picture to the next.
 
     Returns
@@ -160,7 +160,7 @@ def confidence_interval(
         fine, _interpolate(fine, lags_s, curve.score), lag_s, confidence
     )
     least = calibration.smallest_half_width_s
-    instant_s = max(0.0, picture_s - _CALIBRATED_PICTURE_S) / 2
+    instant_s = max(0.0, frame_period_s - _CALIBRATED_FRAME_PERIOD_S) / 2
     return (
         lag_s - max(calibration.interval_scale * (lag_s - lower), least) - instant_s,
         lag_s + max(calibration.interval_scale * (upper - lag_s), least) + instant_s,
@@ -215,7 +215,7 @@ def may_be_in_sync(alignment: Alignment) -> bool:
     return in_sync_probability(alignment) >= 0.5
 
 
-def sub_row_peak(lags_s: NDArray[np.float64], total: NDArray[np.float64], best: int) -> float:
+def sub_frame_peak(lags_s: NDArray[np.float64], total: NDArray[np.float64], best: int) -> float:
     """Place the peak between rows, at the vertex of the parabola through its neighbours.
 
     Parameters
@@ -245,9 +245,9 @@ def _interpolate(
 ) -> NDArray[np.float64]:
     """Cubic interpolation (Catmull and Rom 1974) of the evidence curve."""
     period = lags_s[1] - lags_s[0]
-    place = np.clip((fine - lags_s[0]) / period, 0, len(total) - 1)
-    left = np.minimum(place.astype(int), len(total) - 2)
-    x = place - left
+    position = np.clip((fine - lags_s[0]) / period, 0, len(total) - 1)
+    left = np.minimum(position.astype(int), len(total) - 2)
+    x = position - left
     padded = np.concatenate([total[:1], total, total[-1:]])
     a, b, c, d = (padded[left + offset] for offset in range(4))
     result: NDArray[np.float64] = b + 0.5 * x * (
@@ -260,8 +260,11 @@ def _overlap_rows(evidence: Evidence) -> NDArray[np.int64]:
     """Rows in which sound and lips overlap at each lag."""
     shifts = evidence.first_shift + np.arange(len(evidence.lags_s))
     lips, audio = (
-        [(int(places[part.start]), int(places[part.stop - 1]) + 1) for part in _parts(places)]
-        for places in (evidence.lip_places, evidence.audio_places)
+        [
+            (int(indices[part.start]), int(indices[part.stop - 1]) + 1)
+            for part in _parts(indices)
+        ]
+        for indices in (evidence.lip_indices, evidence.audio_indices)
     )
     overlap = np.zeros(len(shifts), np.int64)
     for begin, end in lips:
@@ -273,8 +276,8 @@ def _overlap_rows(evidence: Evidence) -> NDArray[np.int64]:
     return overlap
 
 
-def _parts(places: NDArray[np.int64]) -> list[slice]:
-    return runs(places.astype(np.float64), 1.0)
+def _parts(indices: NDArray[np.int64]) -> list[slice]:
+    return split_at_pauses(indices.astype(np.float64), 1.0)
 
 
 def _mismatch_rate(total: NDArray[np.float64], overlap: NDArray[np.int64]) -> float:
@@ -295,8 +298,8 @@ def _rigid_path(evidence: Evidence, best: int) -> NDArray[np.int32]:
     """Rows of the lip grid against rows of the audio grid along the diagonal."""
     shift = evidence.first_shift + best
     _, lips, audio = np.intersect1d(
-        evidence.lip_places + shift,
-        evidence.audio_places,
+        evidence.lip_indices + shift,
+        evidence.audio_indices,
         assume_unique=True,
         return_indices=True,
     )

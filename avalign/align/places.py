@@ -26,19 +26,7 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 
 
 def median_box(lips: LipStream) -> NDArray[np.float64]:
-    """Find where a face mostly is.
-
-    Parameters
-    ----------
-    lips : LipStream
-        The face.
-
-    Returns
-    -------
-    ndarray of shape (4,), float64
-        Median left, top, right and bottom as fractions of the picture; 0 for a face
-        that is never seen.
-    """
+    """Median box of a face: left, top, right, bottom as fractions of the frame, else 0."""
     boxes = lips.boxes[lips.valid].astype(np.float64)
     return np.median(boxes, axis=0) if len(boxes) else np.zeros(4)
 
@@ -51,21 +39,11 @@ def name_places(faces: Sequence[LipStream]) -> tuple[str, ...]:
     side by side, "second from the left". Faces that are never seen together, as before
     and after a cut, may share a place, and are then told apart by when they appear:
     "centre, from 12.4 s".
-
-    Parameters
-    ----------
-    faces : sequence of LipStream
-        The faces of a clip.
-
-    Returns
-    -------
-    tuple of str
-        One name per face; no two are equal.
     """
     boxes = [median_box(face) for face in faces]
     names = [""] * len(faces)
     company_of = [0] * len(faces)
-    for company, members in enumerate(_companies(faces)):
+    for company, members in enumerate(_group_faces(faces)):
         words = _words([boxes[number] for number in members])
         for number, word in zip(members, words, strict=True):
             names[number], company_of[number] = word, company
@@ -85,7 +63,7 @@ def name_places(faces: Sequence[LipStream]) -> tuple[str, ...]:
     )
 
 
-def _companies(faces: Sequence[LipStream]) -> list[list[int]]:
+def _group_faces(faces: Sequence[LipStream]) -> list[list[int]]:
     """Group faces that share a picture with one another, directly or through others."""
     companies: list[tuple[list[int], NDArray[np.float64]]] = []
     for number, face in enumerate(faces):
@@ -109,7 +87,7 @@ def _words(boxes: Sequence[NDArray[np.float64]]) -> list[str]:
     columns = {side: _rows(boxes, members) for side, members in by_side.items()}
     for side, rows in columns.items():
         if len(rows) not in _LEVELS or any(len(row) > 1 for row in rows):
-            return _counted(boxes)
+            return _count_from_left(boxes)
         for level, (number,) in zip(_LEVELS[len(rows)], rows, strict=True):
             sides[number] = f"{level} {side}".strip()
     return sides
@@ -124,7 +102,7 @@ def _middle(box: NDArray[np.float64]) -> float:
     return float(box[0] + box[2]) / 2
 
 
-def _counted(boxes: Sequence[NDArray[np.float64]]) -> list[str]:
+def _count_from_left(boxes: Sequence[NDArray[np.float64]]) -> list[str]:
     """Count faces from the left, row by row."""
     rows = _rows(boxes, range(len(boxes)))
     names = [""] * len(boxes)

@@ -1,10 +1,9 @@
 """Segment graphs: stretches of speech matched with stretches of a moving mouth.
 
 Each stream becomes a chain of segments, a small graph whose nodes are segments and whose
-edges are the times between them. Two such graphs are matched in the order of time so that
+edges are the times between them. Two graphs are matched in the order of time so that
 matched segments are alike in length and lie alike far apart; segments without a partner
-cost a fixed price. Far coarser than rows, this tells which stretch belongs to which even
-where the streams are minutes apart.
+cost a fixed price. This works even where the streams are minutes apart.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from avalign.types import LipStream
 
-__all__ = ["Segment", "active_segments", "match_segments", "mouth_movement"]
+__all__ = ["Segment", "active_segments", "lip_movement", "match_segments"]
 
 # Segments that may be passed over between two matched ones, on either side.
 _MOST_SKIPPED = 5
@@ -101,7 +100,7 @@ def active_segments(
     return tuple(each for each in found if each.duration_s >= shortest_s)
 
 
-def mouth_movement(lips: LipStream) -> FeatureStream:
+def lip_movement(lips: LipStream) -> FeatureStream:
     """Measure how much the mouth opens and closes nearby.
 
     Parameters
@@ -120,9 +119,9 @@ def mouth_movement(lips: LipStream) -> FeatureStream:
     opening = np.where(lips.valid, opening, 0.0)
     begin = np.searchsorted(lips.times_s, lips.times_s - _MOVEMENT_SPAN_S / 2, "left")
     end = np.searchsorted(lips.times_s, lips.times_s + _MOVEMENT_SPAN_S / 2, "right")
-    counts = _windowed(lips.valid.astype(np.float64), begin, end)
-    mean = _windowed(opening, begin, end) / np.maximum(counts, 1.0)
-    square = _windowed(np.square(opening), begin, end) / np.maximum(counts, 1.0)
+    counts = _slide_windows(lips.valid.astype(np.float64), begin, end)
+    mean = _slide_windows(opening, begin, end) / np.maximum(counts, 1.0)
+    square = _slide_windows(np.square(opening), begin, end) / np.maximum(counts, 1.0)
     spread = np.sqrt(np.maximum(square - mean**2, 0.0))
     usual = float(np.sqrt(np.mean(spread[lips.valid] ** 2))) if lips.valid.any() else 0.0
     values = (spread / max(usual, 1e-9))[:, None].astype(np.float32)
@@ -188,17 +187,17 @@ def match_segments(
         return ()
     left_over = np.arange(rows)[::-1, None] + np.arange(columns)[::-1]
     total = best + unmatched_cost * left_over
-    i, j = (int(place) for place in np.unravel_index(np.argmin(total), total.shape))
+    i, j = (int(index) for index in np.unravel_index(np.argmin(total), total.shape))
     if total[i, j] >= unmatched_cost * (rows + columns):
         return ()  # nothing is alike
     matched = []
     while i >= 0:
         matched.append((i, j))
-        i, j = (int(place) for place in came_from[i, j])
+        i, j = (int(index) for index in came_from[i, j])
     return tuple(reversed(matched))
 
 
-def _windowed(
+def _slide_windows(
     values: NDArray[np.float64], begin: NDArray[np.intp], end: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     sums = np.concatenate([[0.0], np.cumsum(values)])

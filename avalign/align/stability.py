@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.align.lag import CLOSE_S, sub_row_peak
+from avalign.align.lag import CLOSE_S, sub_frame_peak
 from avalign.align.recordings.whole import quarters
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ _MOST_DRIFT_S = 0.2
 _DRIFT_STEP_S = 0.010
 # A quarter's lag is told where all but this of its posterior lies close to it.
 _REST_OF_A_QUARTER = 0.01
-# Rows of the evidence between two lags are read off this finely.
+# Evidence is interpolated this finely between two lags.
 _FINE = 4
 # Evidence is summed to so many blocks at most; none is then longer than 1 % of the clip.
 _MOST_BLOCKS = 120
@@ -54,20 +54,10 @@ _MOST_BLOCKS = 120
 
 @dataclass(frozen=True, slots=True)
 class LagChange:
-    """How the lag of a clip changes.
+    """How the lag of a clip changes: kind ``"jump"`` or ``"drift"``.
 
-    Parameters
-    ----------
-    kind : str
-        ``"jump"`` or ``"drift"``.
-    lags_s : tuple of float
-        The lag before and after a jump, or at the beginning and at the end of a drift.
-    at_s : float
-        Picture time of the jump; of a drift, the middle of the clip.
-    span_s : tuple of float
-        Picture time at which the clip begins and ends.
-    gain : float
-        Log evidence for the change against one lag.
+    `lags_s` are the lag before and after a jump, or at both ends of a drift; `at_s` the picture
+    time of the jump, or the middle of the clip; `gain` the log evidence against one lag.
     """
 
     kind: str
@@ -95,22 +85,8 @@ class LagChange:
 
 
 def find_lag_change(evidence: Evidence, zero_lag_s: float) -> LagChange | None:
-    """Find how the lag changes over a clip, if it does beyond doubt.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Evidence per block and lag.
-    zero_lag_s : float
-        Lag that the model shows for clips in sync; taken off.
-
-    Returns
-    -------
-    LagChange or None
-        The likelier of a jump and a drift; None where one lag will do, or the clip is
-        shorter than 7 s.
-    """
-    values, times_s = _condensed(evidence)
+    """Find the likelier of a jump and a drift; None where one lag will do, or under 7 s."""
+    values, times_s = _condense(evidence)
     if len(values) < 4 or values.shape[1] < 7 or times_s[-1] - times_s[0] < _SHORTEST_S:
         return None
     lags_s = evidence.lags_s - zero_lag_s
@@ -125,22 +101,10 @@ def find_lag_change(evidence: Evidence, zero_lag_s: float) -> LagChange | None:
 def with_lag_change(
     alignment: Alignment, change: LagChange, times_s: NDArray[np.float64]
 ) -> Alignment:
-    """Claim no more for one lag than is true of it where the lag changes.
+    """Lower the confidence and widen the interval of one lag where the lag changes.
 
-    Parameters
-    ----------
-    alignment : Alignment
-        The best single lag.
-    change : LagChange
-        What was found instead.
-    times_s : ndarray of shape (B,), float64
-        Picture times at which the lips are seen.
-
-    Returns
-    -------
-    Alignment
-        Its confidence is multiplied by the fraction of the time for which the lag is
-        close, and its interval holds every lag of the clip.
+    The confidence is multiplied by the fraction of `times_s`, the times at which lips are seen,
+    for which the lag is close; the interval holds every lag of the clip.
     """
     lags_s = change.lag_at(times_s)
     close = np.abs(lags_s - alignment.audio_lag_s) <= CLOSE_S
@@ -154,26 +118,13 @@ def with_lag_change(
 
 
 def quarter_lags_s(evidence: Evidence, zero_lag_s: float) -> tuple[float | None, ...]:
-    """Measure the lag of each quarter of a clip by itself.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Evidence per block and lag.
-    zero_lag_s : float
-        Lag that the model shows for clips in sync; taken off.
-
-    Returns
-    -------
-    tuple of float or None
-        In seconds; None where a quarter does not show one lag clearly.
-    """
+    """Lag of each quarter of a clip by itself, None where it does not show one clearly."""
     lags_s = evidence.lags_s - zero_lag_s
     found: list[float | None] = []
     for rows in quarters(evidence.times_s, evidence.used):
         total = evidence.values[rows].sum(axis=0)
         best = int(np.argmax(total))
-        lag_s = sub_row_peak(lags_s, total, best)
+        lag_s = sub_frame_peak(lags_s, total, best)
         likelihood = np.exp(total - total[best])
         close = float(likelihood[np.abs(lags_s - lag_s) <= CLOSE_S].sum() / likelihood.sum())
         clear = total[best] >= _LEAST_OF_A_PART and close >= 1.0 - _REST_OF_A_QUARTER
@@ -181,7 +132,7 @@ def quarter_lags_s(evidence: Evidence, zero_lag_s: float) -> tuple[float | None,
     return tuple(found)
 
 
-def _condensed(evidence: Evidence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _condense(evidence: Evidence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum neighbouring blocks, so that a long clip takes no longer than a short one."""
     values, times_s = evidence.values, evidence.times_s
     if len(values) <= _MOST_BLOCKS:
@@ -212,30 +163,30 @@ def _jump(
     allowed = inside & large & fits & (gain >= wanted)
     if not allowed.any():
         return None
-    place = int(np.argmax(np.where(allowed, gain, -np.inf)))
-    parts = before[place], after[place]
+    index = int(np.argmax(np.where(allowed, gain, -np.inf)))
+    parts = before[index], after[index]
     first_s, last_s = (
-        sub_row_peak(lags_s, part, int(best))
-        for part, best in zip(parts, lags[:, place], strict=True)
+        sub_frame_peak(lags_s, part, int(best))
+        for part, best in zip(parts, lags[:, index], strict=True)
     )
-    return LagChange("jump", (first_s, last_s), float(at_s[place]), span_s, float(gain[place]))
+    return LagChange("jump", (first_s, last_s), float(at_s[index]), span_s, float(gain[index]))
 
 
 def _drift(
     values: NDArray[np.float64], times_s: NDArray[np.float64], lags_s: NDArray[np.float64]
 ) -> LagChange | None:
     """Find the straight line of lags with most evidence."""
-    places = np.arange(0, len(lags_s) - 1 + 1e-9, 1 / _FINE)
-    fine = _between(values, places)
-    fine_s = np.interp(places, np.arange(len(lags_s)), lags_s)
+    positions = np.arange(0, len(lags_s) - 1 + 1e-9, 1 / _FINE)
+    fine = _between(values, positions)
+    fine_s = np.interp(positions, np.arange(len(lags_s)), lags_s)
     step_s = float(fine_s[1] - fine_s[0])
     one = float(fine.sum(axis=0).max())
     middle_s = (times_s[0] + times_s[-1]) / 2
-    share = (times_s - middle_s) / (times_s[-1] - times_s[0])
+    fraction = (times_s - middle_s) / (times_s[-1] - times_s[0])
     best: tuple[float, float, float] = (-np.inf, 0.0, 0.0)
     count = round(_MOST_DRIFT_S / _DRIFT_STEP_S)
     for change_s in _DRIFT_STEP_S * np.arange(-count, count + 1):
-        moves = np.rint(change_s * share / step_s).astype(int)
+        moves = np.rint(change_s * fraction / step_s).astype(int)
         most = int(np.abs(moves).max())
         if 2 * most >= len(fine_s):
             continue
@@ -258,10 +209,12 @@ def _drift(
     )
 
 
-def _between(values: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+def _between(
+    values: NDArray[np.float64], positions: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Cubic interpolation (Catmull and Rom 1974) of every row."""
-    left = np.minimum(places.astype(int), values.shape[1] - 2)
-    x = places - left
+    left = np.minimum(positions.astype(int), values.shape[1] - 2)
+    x = positions - left
     padded = np.pad(values, ((0, 0), (1, 1)), mode="edge")
     a, b, c, d = (padded[:, left + offset] for offset in range(4))
     result: NDArray[np.float64] = b + 0.5 * x * (

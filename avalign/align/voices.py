@@ -9,7 +9,7 @@ import numpy as np
 from avalign.align.evidence import gather_evidence, match_log_odds
 from avalign.errors import ParameterError
 from avalign.space import load_model
-from avalign.vision import usable
+from avalign.types import usable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,11 +119,13 @@ def voice_evidence(
         model.embed_lips(face, rows) if np.count_nonzero(rows) > 1 else None
         for face, rows in zip(faces, seen, strict=True)
     ]
-    sounds = [model.embed_audio(voice) if voice.valid.any() else None for voice in voices]
+    embedded_voices = [
+        model.embed_audio(voice) if voice.valid.any() else None for voice in voices
+    ]
     found = np.full((len(faces), len(voices)), np.nan)
     for row, face in enumerate(lips):
-        for column, sound in enumerate(sounds):
-            if face is not None and sound is not None and min(len(face), len(sound)) > 1:
-                total = gather_evidence(sound, face, max_lag_s).total
+        for column, embedded in enumerate(embedded_voices):
+            if face is not None and embedded is not None and min(len(face), len(embedded)) > 1:
+                total = gather_evidence(embedded, face, max_lag_s).total
                 found[row, column] = match_log_odds(total, model.no_match)
     return found

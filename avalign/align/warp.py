@@ -32,7 +32,7 @@ KNOT_S = 0.1
 _SMALLEST_S = 0.0005
 # The least that a clock goes on between two knots.
 _LEAST_STEP_S = 1e-4
-# Rounds of reweighting that take the pull from rows far off the line.
+# Rounds of reweighting, so that rows far off the line count little.
 _ROUNDS = 8
 
 
@@ -44,31 +44,15 @@ def fit_warp(
     *,
     smoothing_s: float,
 ) -> TimeWarp:
-    """Fit a warp to a lag per row.
+    """Fit a warp to a lag per row; its pace stays between half and twice the reference's.
 
-    Parameters
-    ----------
-    times_s : ndarray of shape (N,), float64
-        The reference's clock, evenly spaced.
-    lag_s : ndarray of shape (N,), float64
-        Time in the other recording minus time in the reference.
-    weights : ndarray of shape (N,), float64
-        How far each row is to be trusted, at least 0.
-    model : {"rigid", "drift", "piecewise", "elastic"}
-        One lag, a straight line, or a smooth curve; without jumps, piecewise is a line.
-    smoothing_s : float
-        Waves of the lag of this length keep half of their height; shorter ones vanish.
+    `lag_s` [N] is time in the other recording minus time in the reference; `weights` [N] say
+    how far to trust each row. Waves of length `smoothing_s` keep half of their height, shorter
+    ones vanish. Without jumps, piecewise is a line.
 
-    Returns
-    -------
-    TimeWarp
-        Never slower than half, never faster than twice the reference's pace.
-
-    References
-    ----------
-    .. [1] E. T. Whittaker, "On a new method of graduation", Proceedings of the Edinburgh
-       Mathematical Society 41, 1922.
-    .. [2] P. H. C. Eilers, "A perfect smoother", Analytical Chemistry 75 (14), 2003.
+    Source: E. T. Whittaker, "On a new method of graduation", Proceedings of the Edinburgh
+    Mathematical Society 41, 1922; P. H. C. Eilers, "A perfect smoother", Analytical Chemistry
+    75 (14), 2003.
     """
     ends = np.array([0, len(times_s) - 1])
     if model == "rigid":
@@ -81,7 +65,7 @@ def fit_warp(
     period = float(times_s[1] - times_s[0])
     curve = _smooth(lag_s, weights, smoothing_s / period)
     knots = np.unique(np.append(np.arange(0, len(times_s), round(KNOT_S / period)), ends))
-    return _bounded(times_s[knots], times_s[knots] + curve[knots])
+    return _limit_pace(times_s[knots], times_s[knots] + curve[knots])
 
 
 def fit_pieces(
@@ -94,24 +78,10 @@ def fit_pieces(
     smoothing_s: float,
     tolerance_s: float,
 ) -> TimeWarp:
-    """Fit a warp that jumps between pieces, and nowhere else.
+    """Fit a warp that jumps between pieces (indices of rows, in order), and nowhere else.
 
-    Parameters
-    ----------
-    times_s, lag_s, weights : ndarray of shape (N,), float64
-        As for `fit_warp`.
-    pieces : sequence of ndarray of int
-        Rows between jumps, in order; rows in none of them have no counterpart.
-    model : {"rigid", "drift", "piecewise", "elastic"}
-        What each piece is; piecewise takes one lag where that fits, and else a line. One
-        lag or one line for everything leaves no room for jumps.
-    smoothing_s, tolerance_s : float
-        As for `fit_warp` and `choose_model`.
-
-    Returns
-    -------
-    TimeWarp
-        Its jumps lie between the pieces.
+    Piecewise takes one lag for a piece where that fits, and else a line. One lag or one line
+    for everything leaves no room for jumps.
     """
     if model in ("rigid", "drift") or len(pieces) == 1:
         rows = np.concatenate(list(pieces))
@@ -122,10 +92,10 @@ def fit_pieces(
     for rows in pieces:
         part = times_s[rows], lag_s[rows], weights[rows]
         straight: Model = choose_model(*part, tolerance_s=tolerance_s)
-        # Where lines were asked for, lines there are.
+        # Piecewise is never elastic: a piece that no line fits gets a line all the same.
         own = model if model != "piecewise" or straight == "elastic" else straight
         warp = fit_warp(*part, own, smoothing_s=smoothing_s)
-        later = _from(warp, fitted[-1].other_s[-1] + _LEAST_STEP_S) if fitted else warp
+        later = _drop_before(warp, fitted[-1].other_s[-1] + _LEAST_STEP_S) if fitted else warp
         if later is not None:
             fitted.append(later)
     ends = np.cumsum([len(warp.reference_s) for warp in fitted]) - 1
@@ -136,8 +106,8 @@ def fit_pieces(
     )
 
 
-def _from(warp: TimeWarp, other_s: float) -> TimeWarp | None:
-    """Leave out what a warp says of the other clock before a time, which was given away."""
+def _drop_before(warp: TimeWarp, other_s: float) -> TimeWarp | None:
+    """Drop the part of a warp before a time on the other clock, which another piece has."""
     if warp.other_s[0] >= other_s:
         return warp
     if warp.other_s[-1] <= other_s:
@@ -158,33 +128,22 @@ def choose_model(
 ) -> Literal["rigid", "drift", "elastic"]:
     """Choose the simplest model without jumps that explains the lags.
 
-    Parameters
-    ----------
-    times_s, lag_s, weights : ndarray of shape (N,), float64
-        As for `fit_warp`.
-    tolerance_s : float
-        Nine rows in ten, by weight, must lie within this much of the model, in each
-        quarter of the time.
-
-    Returns
-    -------
-    {"rigid", "drift", "elastic"}
-        The model.
+    Nine rows in ten, by weight, lie within `tolerance_s` of it in each quarter of the time.
     """
     lag = weighted_quantile(lag_s, weights, 0.5)
-    if _furthest(lag_s - lag, weights) <= tolerance_s:
+    if _largest_deviation(lag_s - lag, weights) <= tolerance_s:
         return "rigid"
     line = _straight_line(times_s, lag_s, weights)
     drift = abs(float(line[-1] - line[0])) / float(times_s[-1] - times_s[0])
-    if drift <= MOST_DRIFT and _furthest(lag_s - line, weights) <= tolerance_s:
+    if drift <= MOST_DRIFT and _largest_deviation(lag_s - line, weights) <= tolerance_s:
         return "drift"
     return "elastic"
 
 
-def _furthest(off_s: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+def _largest_deviation(off_s: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
     """Find what nine rows in ten keep within, in the quarter that is furthest off."""
     parts = zip(np.array_split(np.abs(off_s), 4), np.array_split(weights, 4), strict=True)
-    # A quarter that weighs next to nothing is not asked.
+    # A quarter that weighs next to nothing does not count.
     enough = 0.02 * float(weights.sum())
     return max(
         weighted_quantile(off, weight, 0.9)
@@ -194,26 +153,13 @@ def _furthest(off_s: NDArray[np.float64], weights: NDArray[np.float64]) -> float
 
 
 def weighted_quantile(
-    values: NDArray[np.float64], weights: NDArray[np.float64], share: float
+    values: NDArray[np.float64], weights: NDArray[np.float64], fraction: float
 ) -> float:
-    """Find the value below which a share of the weight lies.
-
-    Parameters
-    ----------
-    values, weights : ndarray of shape (N,), float64
-        Numbers and what they weigh; where all weigh nothing, all weigh the same.
-    share : float
-        From 0 to 1.
-
-    Returns
-    -------
-    float
-        One of the values.
-    """
+    """Value below which a fraction of the weight lies; weights of 0 alone count the same."""
     order = np.argsort(values, kind="stable")
     mass = np.cumsum(weights[order] if weights.any() else np.ones(len(values)))
-    place = int(np.searchsorted(mass, share * mass[-1]))
-    return float(values[order[min(place, len(values) - 1)]])
+    index = int(np.searchsorted(mass, fraction * mass[-1]))
+    return float(values[order[min(index, len(values) - 1)]])
 
 
 def _straight_line(
@@ -245,7 +191,7 @@ def _smooth(
     # A wave of this length loses half its height where all rows weigh 1.
     stiffness = (wave_rows / (2 * np.pi)) ** 4
     typical = float(weights[weights > 0].mean()) if weights.any() else 1.0
-    # A little weight everywhere carries the curve through what says nothing.
+    # A little weight everywhere carries the curve through rows without weight.
     pull = np.maximum(weights / typical, 1e-3)
     second = np.zeros((3, count))
     for shift, products in enumerate(_second_difference_products(count)):
@@ -258,14 +204,14 @@ def _smooth(
 def _second_difference_products(count: int) -> tuple[NDArray[np.float64], ...]:
     """Diagonals 0, 1 and 2 of D'D, where D takes second differences."""
     main, beside = np.zeros(count), np.zeros(count - 1)
-    for place, weight in enumerate((1.0, 4.0, 1.0)):
-        main[place : place + count - 2] += weight
+    for index, weight in enumerate((1.0, 4.0, 1.0)):
+        main[index : index + count - 2] += weight
     beside[: count - 2] -= 2.0
     beside[1:] -= 2.0
     return main, beside, np.ones(count - 2)
 
 
-def _bounded(reference_s: NDArray[np.float64], other_s: NDArray[np.float64]) -> TimeWarp:
+def _limit_pace(reference_s: NDArray[np.float64], other_s: NDArray[np.float64]) -> TimeWarp:
     """Hold the pace within its bounds, and the middle of the curve where it is."""
     steps = np.diff(reference_s)
     paces = np.clip(np.diff(other_s) / steps, SLOWEST, FASTEST)

@@ -1,5 +1,5 @@
 from .activity import speech_activity as speech_activity
-from .features import DELTA_ROWS as DELTA_ROWS
+from .features import DELTA_FRAMES as DELTA_FRAMES
 from .features import POWER_FLOOR as POWER_FLOOR
 from .features import log_mel as log_mel
 from .features import mfcc as mfcc

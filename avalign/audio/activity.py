@@ -24,15 +24,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from avalign.audio.features import LONGEST_STEP_S, MfccSettings, Sound, log_mel
+from avalign.audio.features import LONGEST_STEP_S, AnyAudio, MfccSettings, log_mel
 from avalign.audio.mel import dct_basis, mel_edges_hz
 from avalign.errors import ParameterError
-from avalign.types import FeatureStream, runs
+from avalign.types import FeatureStream, split_at_pauses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Rows = NDArray[np.float64]
+    Frames = NDArray[np.float64]
 
 __all__ = ["speech_activity"]
 
@@ -42,7 +42,7 @@ FLOOR_WINDOW_S, FLOOR_SMOOTHING_S = 5.0, 0.07
 FLOOR_BIAS_DB = 3.0
 # Softer than this, about -60 dB of full scale, is silence in any recording.
 SILENCE_DB = -70.0
-SHORTEST_SOUND_S, LEVEL_SMOOTHING_S = 0.05, 0.15
+SHORTEST_AUDIO_S, LEVEL_SMOOTHING_S = 0.05, 0.15
 PEAK_WINDOW_S, LOWEST_PEAK_DB = 4.0, 6.0
 MODULATION_WINDOW_S = 1.0
 STRUCTURE_SMOOTHING_S, STRUCTURE_WINDOW_S = 0.03, 0.3
@@ -53,7 +53,7 @@ STRUCTURE_STEP_DB = (3.3, 0.5)
 
 
 def speech_activity(
-    audio: Sound | FeatureStream, settings: MfccSettings | None = None
+    audio: AnyAudio | FeatureStream, settings: MfccSettings | None = None
 ) -> FeatureStream:
     """Tell, for every row, how likely somebody speaks.
 
@@ -80,12 +80,12 @@ def speech_activity(
     stream = audio if isinstance(audio, FeatureStream) else log_mel(audio, settings)
     bands = _bands(stream, settings)
     values = np.empty((len(stream), 1), np.float32)
-    for run in runs(stream.times_s, LONGEST_STEP_S):
+    for run in split_at_pauses(stream.times_s, LONGEST_STEP_S):
         values[run] = _activity(bands[run], settings.hop_s)
     return FeatureStream(values, stream.times_s, stream.valid, "speech")
 
 
-def _activity(bands: Rows, hop_s: float) -> Rows:
+def _activity(bands: Frames, hop_s: float) -> Frames:
     """Weigh the three cues of sound without gaps; (T, 1)."""
     bands = np.maximum(bands, SILENCE_DB)
     above_floor = np.maximum(0, bands - _floor(bands, hop_s))
@@ -99,7 +99,7 @@ def _activity(bands: Rows, hop_s: float) -> Rows:
     return np.minimum.reduce(cues)
 
 
-def _bands(stream: FeatureStream, settings: MfccSettings) -> Rows:
+def _bands(stream: FeatureStream, settings: MfccSettings) -> Frames:
     """Those log-mel bands that lie in the range of speech."""
     columns = stream.values.shape[1]
     if stream.kind == "log_mel" and columns == settings.n_mels:
@@ -123,31 +123,31 @@ def _bands(stream: FeatureStream, settings: MfccSettings) -> Rows:
     return bands[:, in_range]
 
 
-def _floor(bands: Rows, hop_s: float) -> Rows:
+def _floor(bands: Frames, hop_s: float) -> Frames:
     """Find the noise floor of each band in decibels."""
     smooth = _mean(bands, _window(FLOOR_SMOOTHING_S, hop_s))
     return FLOOR_BIAS_DB - _maximum(-smooth, _window(FLOOR_WINDOW_S, hop_s))
 
 
-def _level(bands: Rows, hop_s: float) -> Rows:
+def _level(bands: Frames, hop_s: float) -> Frames:
     """Mean over the bands, less what is too short for speech, smoothed; (T, 1)."""
-    size = _window(SHORTEST_SOUND_S, hop_s)
+    size = _window(SHORTEST_AUDIO_S, hop_s)
     lasting = -_maximum(-bands.mean(axis=1, keepdims=True), size)
     return _mean(_maximum(lasting, size), _window(LEVEL_SMOOTHING_S, hop_s))
 
 
-def _peak(level: Rows, hop_s: float) -> Rows:
+def _peak(level: Frames, hop_s: float) -> Frames:
     return np.maximum(_maximum(level, _window(PEAK_WINDOW_S, hop_s)), LOWEST_PEAK_DB)
 
 
-def _modulation(level: Rows, hop_s: float) -> Rows:
+def _modulation(level: Frames, hop_s: float) -> Frames:
     """Measure how much the level moves nearby: its standard deviation; (T, 1)."""
     size = _window(MODULATION_WINDOW_S, hop_s)
     variance = _mean(level**2, size) - _mean(level, size) ** 2
     return np.sqrt(np.maximum(variance, 0))
 
 
-def _structure(above_floor: Rows, hop_s: float) -> Rows:
+def _structure(above_floor: Frames, hop_s: float) -> Frames:
     """Deviation of the spectrum from a straight line, the largest nearby; (T, 1)."""
     spectrum = _mean(above_floor, _window(STRUCTURE_SMOOTHING_S, hop_s))
     spectrum = spectrum - spectrum.mean(axis=1, keepdims=True)
@@ -157,7 +157,7 @@ def _structure(above_floor: Rows, hop_s: float) -> Rows:
     return _maximum(rest.std(axis=1, keepdims=True), _window(STRUCTURE_WINDOW_S, hop_s))
 
 
-def _step(values: Rows, step: tuple[float, float]) -> Rows:
+def _step(values: Frames, step: tuple[float, float]) -> Frames:
     """Logistic step from 0 to 1."""
     midpoint, width = step
     return 0.5 + 0.5 * np.tanh((values - midpoint) / (2 * width))
@@ -168,17 +168,17 @@ def _window(seconds: float, hop_s: float) -> int:
     return 2 * round(seconds / hop_s / 2) + 1
 
 
-def _padded(values: Rows, size: int) -> Rows:
+def _padded(values: Frames, size: int) -> Frames:
     mode: Literal["edge", "constant"] = "edge" if len(values) else "constant"
     return np.pad(values, ((size // 2, size // 2), (0, 0)), mode)
 
 
-def _mean(values: Rows, size: int) -> Rows:
+def _mean(values: Frames, size: int) -> Frames:
     sums = np.cumsum(np.pad(_padded(values, size), ((1, 0), (0, 0))), axis=0)
     return (sums[size:] - sums[:-size]) / size
 
 
-def _maximum(values: Rows, size: int) -> Rows:
+def _maximum(values: Frames, size: int) -> Frames:
     """Sliding maximum; windows of twice the size come from two of half of it."""
     result, reach = _padded(values, size), 1
     while reach < size:

@@ -22,18 +22,18 @@ import numpy as np
 from avalign.audio import reference
 from avalign.audio.mel import MfccSettings, dct_basis, hann_window, mel_filters
 from avalign.errors import ParameterError
-from avalign.types import AudioStream, FeatureStream, runs
+from avalign.types import AudioStream, FeatureStream, split_at_pauses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Engine", "MfccSettings", "Sound", "log_mel", "mfcc"]
+__all__ = ["AnyAudio", "Engine", "MfccSettings", "log_mel", "mfcc"]
 
 Engine = Literal["avalign", "librosa"]
-Sound: TypeAlias = AudioStream | Iterable[AudioStream]
+AnyAudio: TypeAlias = AudioStream | Iterable[AudioStream]
 
 POWER_FLOOR = 1e-10  # -100 dB, the `amin` of librosa.power_to_db
-DELTA_ROWS = 9
+DELTA_FRAMES = 9
 # Rows further apart belong to different runs of sound.
 LONGEST_STEP_S = 0.1
 # Frames transformed at once. The blocks the caller brings are cut anew to this many,
@@ -42,7 +42,7 @@ FRAMES_PER_CHUNK = 1024
 
 
 def log_mel(
-    audio: Sound, settings: MfccSettings | None = None, *, engine: Engine = "avalign"
+    audio: AnyAudio, settings: MfccSettings | None = None, *, engine: Engine = "avalign"
 ) -> FeatureStream:
     """Log-mel spectrogram in decibels.
 
@@ -76,7 +76,7 @@ def log_mel(
         If ``engine="librosa"`` and librosa does not load.
     """
     settings = settings or MfccSettings()
-    rows = reference.log_mel_rows if engine == "librosa" else _rows
+    frames_of = reference.log_mel_frames if engine == "librosa" else _log_mel_frames
     hop_s = settings.hop_length / settings.sample_rate_hz
     parts = [np.empty((0, settings.n_mels), np.float32)]
     clocks = [np.empty(0)]
@@ -84,7 +84,7 @@ def log_mel(
         [audio] if isinstance(audio, AudioStream) else audio, settings
     ):
         first = len(parts)
-        parts += rows(blocks, settings)
+        parts += frames_of(blocks, settings)
         count = sum(map(len, parts[first:]))
         clocks.append(start_s + np.arange(count) * hop_s)
     values, times_s = np.concatenate(parts), np.concatenate(clocks)
@@ -96,7 +96,7 @@ def log_mel(
 
 
 def mfcc(
-    audio: Sound | FeatureStream,
+    audio: AnyAudio | FeatureStream,
     settings: MfccSettings | None = None,
     *,
     deltas: int = 0,
@@ -207,7 +207,7 @@ def _check(block: AudioStream, rate_hz: int) -> None:
         )
 
 
-def _rows(
+def _log_mel_frames(
     blocks: Iterable[NDArray[np.float32]], s: MfccSettings
 ) -> Iterator[NDArray[np.float32]]:
     window, filters = hann_window(s), mel_filters(s).T
@@ -247,13 +247,13 @@ def _deltas(
     values: NDArray[np.float64], times_s: NDArray[np.float64], order: int
 ) -> NDArray[np.float64]:
     """Derive run by run; runs too short for that do not move."""
-    parts = runs(times_s, LONGEST_STEP_S)
+    parts = split_at_pauses(times_s, LONGEST_STEP_S)
     if len(parts) < 2:
         return _delta(values, order)
     return np.concatenate(
         [
             _delta(values[part], order)
-            if part.stop - part.start >= DELTA_ROWS
+            if part.stop - part.start >= DELTA_FRAMES
             else np.zeros_like(values[part])
             for part in parts
         ]
@@ -261,18 +261,16 @@ def _deltas(
 
 
 def _delta(values: NDArray[np.float64], order: int) -> NDArray[np.float64]:
-    """Derive, per row, the polynomial of that order fitted to nine rows.
-
-    Such a polynomial has the same derivative everywhere, so the rows at either end
-    repeat the first and the last full fit.
-    """
-    if len(values) < DELTA_ROWS:
+    """Derive, per row, the polynomial of that order fitted to nine rows."""
+    # Its highest derivative is the same everywhere: the ends repeat the first and last full
+    # fit.
+    if len(values) < DELTA_FRAMES:
         raise ParameterError(
-            f"deltas need {DELTA_ROWS} rows; the sound gives {len(values)}",
+            f"deltas need {DELTA_FRAMES} rows; the sound gives {len(values)}",
             "pass a longer sound or deltas=0",
         )
-    half = DELTA_ROWS // 2
+    half = DELTA_FRAMES // 2
     powers = np.vander(np.arange(-half, half + 1), order + 1, increasing=True)
     weights = factorial(order) * np.linalg.pinv(powers)[order]
-    windows = np.lib.stride_tricks.sliding_window_view(values, DELTA_ROWS, axis=0)
+    windows = np.lib.stride_tricks.sliding_window_view(values, DELTA_FRAMES, axis=0)
     return np.pad(windows @ weights, ((half, half), (0, 0)), mode="edge")

@@ -111,18 +111,7 @@ def mel_filters(settings: MfccSettings) -> NDArray[np.float64]:
 
 
 def mel_edges_hz(settings: MfccSettings) -> NDArray[np.float64]:
-    """Edges of the mel bands: band ``i`` peaks at entry ``i + 1``.
-
-    Parameters
-    ----------
-    settings : MfccSettings
-        Bands and their range.
-
-    Returns
-    -------
-    ndarray of shape (n_mels + 2,)
-        Frequencies in Hz: linear up to 1 kHz, logarithmic above.
-    """
+    """Edges of the mel bands in Hz [n_mels + 2]: band ``i`` peaks at entry ``i + 1``."""
     knee_hz, hz_per_mel, step = 1000.0, 200 / 3, np.log(6.4) / 27
     knee = knee_hz / hz_per_mel
 

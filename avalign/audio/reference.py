@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.errors import MissingDependencyError
+from avalign.errors import import_guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,31 +15,13 @@ if TYPE_CHECKING:
 
     from avalign.audio.mel import MfccSettings
 
-__all__ = ["cepstrum", "log_mel_rows"]
+__all__ = ["cepstrum", "log_mel_frames"]
 
 
-def log_mel_rows(
+def log_mel_frames(
     blocks: Iterable[NDArray[np.float32]], settings: MfccSettings
 ) -> Iterator[NDArray[np.float32]]:
-    """Log-mel spectrogram by librosa; nothing where there are no samples.
-
-    Parameters
-    ----------
-    blocks : iterable of ndarray
-        Samples, joined before librosa sees them.
-    settings : MfccSettings
-        Passed on in full.
-
-    Yields
-    ------
-    ndarray of shape (T, n_mels)
-        All rows at once, in decibels.
-
-    Raises
-    ------
-    MissingDependencyError
-        If librosa does not load.
-    """
+    """Yield one log-mel spectrogram by librosa, decibels [T, n_mels], of all blocks."""
     librosa = _librosa()
     samples = np.concatenate([np.empty(0, np.float32), *blocks])
     if len(samples) == 0:
@@ -61,27 +43,7 @@ def log_mel_rows(
 
 
 def cepstrum(bands: NDArray[np.float32], n_mfcc: int, deltas: int) -> NDArray[np.float32]:
-    """MFCC of log-mel bands, and their derivatives, by librosa.
-
-    Parameters
-    ----------
-    bands : ndarray of shape (T, n_mels)
-        Log-mel spectrogram in decibels.
-    n_mfcc : int
-        Coefficients.
-    deltas : int
-        Derivatives to append.
-
-    Returns
-    -------
-    ndarray of shape (T, n_mfcc * (1 + deltas))
-        Coefficients, then each derivative.
-
-    Raises
-    ------
-    MissingDependencyError
-        If librosa does not load.
-    """
+    """MFCC [T, n_mfcc * (1 + deltas)] of log-mel bands, and their derivatives, by librosa."""
     librosa = _librosa()
     static = librosa.feature.mfcc(S=bands.T, n_mfcc=n_mfcc, dct_type=2, norm="ortho")
     orders = [
@@ -92,11 +54,9 @@ def cepstrum(bands: NDArray[np.float32], n_mfcc: int, deltas: int) -> NDArray[np
 
 
 def _librosa() -> Any:
-    try:
+    with import_guard(
+        "librosa does not load",
+        'install it with `pip install librosa`, or leave engine="avalign"',
+    ):
         import librosa
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"librosa does not load: {error}",
-            'install it with `pip install librosa`, or leave engine="avalign"',
-        ) from error
     return librosa

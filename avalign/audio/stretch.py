@@ -234,10 +234,8 @@ def _section(
 
 
 def _mixed(sound: NDArray[Any], back: bool = False) -> NDArray[Any]:
-    """Turn two channels to middle and side, or back: each channel is stretch_audio by itself.
-
-    What stands in the middle of a stereo picture is in one channel then, and stays there.
-    """
+    """Turn two channels to middle and side, or back: each is stretched by itself."""
+    # What stands in the middle of a stereo picture is in one channel then, and stays there.
     if len(sound) != 2:
         return sound
     mixed = np.stack([sound[0] + sound[1], sound[0] - sound[1]])

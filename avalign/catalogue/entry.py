@@ -1,31 +1,22 @@
-"""What is told of one method."""
+"""An entry of the catalogue."""
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
+
+from avalign.types import MethodEntry
 
 __all__ = ["Method"]
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
-    """One method, and where it is.
+class Method(MethodEntry):
+    """One method, how it is called, and how well it does.
 
     Parameters
     ----------
-    row : str
-        Its row in the table of methods, such as ``"R3"``; several may share one.
-    name : str
-        What it is called on the command line, such as ``"cca"``.
-    title : str
-        What people call it.
-    when : str
-        When to use it, in a sentence.
-    source : str
-        Who described it, and where.
-    home : str
-        The object that implements it: ``"module:name"``.
+    row, name, title, when, source, home : str
+        As in `MethodEntry`.
     snippet : str
         Python that runs as it stands, without files.
     rank : int or None
@@ -34,26 +25,6 @@ class Method:
         What the rank rests on; empty without one.
     """
 
-    row: str
-    name: str
-    title: str
-    when: str
-    source: str
-    home: str
-    snippet: str
+    snippet: str = ""
     rank: int | None = None
     measured: str = ""
-
-    def load(self) -> object:
-        """Import what implements the method.
-
-        Returns
-        -------
-        object
-            A class or a function.
-        """
-        module, _, name = self.home.partition(":")
-        found: object = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-        return found

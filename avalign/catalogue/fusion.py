@@ -26,7 +26,7 @@ def _method(family: Family) -> Method:
         family.title,
         family.when,
         family.source,
-        f"avalign.fusion.families.{family.home}",
+        family.home,
         _SNIPPET.format(name=family.name),
         None if rank is None else rank.place,
         "" if rank is None else str(rank),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from types import MappingProxyType
 
 from avalign.catalogue.alignment import METHODS as ALIGNMENT
@@ -13,6 +12,7 @@ from avalign.catalogue.missing import METHODS as MISSING
 from avalign.catalogue.representation import METHODS as REPRESENTATION
 from avalign.catalogue.tasks import METHODS as TASKS
 from avalign.errors import ParameterError
+from avalign.types import closest_names
 
 __all__ = ["find_method", "list_methods"]
 
@@ -66,9 +66,9 @@ def find_method(name: str) -> tuple[Method, ...]:
     )
     if found:
         return found
-    names = [method.name for method in every]
-    close = difflib.get_close_matches(wanted.replace("-", "_"), names, n=3)
-    close = close or [one for one in names if wanted.replace("-", "_") in one][:3]
+    guess = wanted.replace("-", "_")
+    close = closest_names(every, guess, 3)
+    close = close or [method.name for method in every if guess in method.name][:3]
     raise ParameterError(
         f"there is no method {name!r}",
         f"did you mean {' or '.join(close)}?" if close else "avalign methods lists all",

@@ -2,7 +2,7 @@
 
 from avalign.catalogue.entry import Method
 from avalign.catalogue.representation import space_entry
-from avalign.space import space_method
+from avalign.space import find_space
 
 __all__ = ["METHODS"]
 
@@ -44,7 +44,7 @@ fused = fusion({"audio": torch.randn(2, 50, 39)})  # no lips
 print(fused.sequence.shape)
 """,
     ),
-    space_entry(space_method("shared_private")),
+    space_entry(find_space("shared_private")),
     Method(
         "M4",
         "balance",

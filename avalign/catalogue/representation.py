@@ -22,18 +22,7 @@ _SOLVED = ("cca", "kernel_cca")  # the others are trained, here for a moment onl
 
 
 def space_entry(space: SpaceMethod) -> Method:
-    """Tell of one way to learn a space as the table does.
-
-    Parameters
-    ----------
-    space : SpaceMethod
-        Its entry in the registry of spaces.
-
-    Returns
-    -------
-    Method
-        Its entry in the table of methods.
-    """
+    """Turn an entry of the registry of spaces into one of the table of methods."""
     settings = "" if space.name in _SOLVED else ", steps=5"
     return Method(
         space.row,
@@ -41,7 +30,7 @@ def space_entry(space: SpaceMethod) -> Method:
         space.title,
         space.when,
         space.source,
-        f"avalign.space.learning.{space.home}",
+        space.home,
         _SNIPPET.format(name=space.name, settings=settings),
     )
 

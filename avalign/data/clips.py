@@ -100,7 +100,7 @@ def load_clip(
         return SourceClip(load_streams(cached_streams), _load_audio(cached_audio))
     media = probe(sources[0])
     tracks = choose_tracks(media, audio=sources[1])
-    chosen = tracks.sound
+    chosen = tracks.audio
     streams = extract(
         sources[0],
         audio=sources[1],

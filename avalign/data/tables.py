@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from avalign.errors import AvalignError, MediaError, MissingDependencyError, ParameterError
+from avalign.errors import AvalignError, MediaError, ParameterError, import_guard
 from avalign.files import local_file
 
 __all__ = ["read_table"]
@@ -123,14 +123,12 @@ def _next_record(table: Path, reader: Iterator[list[str]]) -> list[str] | None:
 
 
 def _read_parquet(table: Path) -> tuple[list[str], Rows]:
-    try:
+    with import_guard(
+        f"reading {table} needs pyarrow, which does not load",
+        "pip install pyarrow, or save the table as CSV",
+    ):
         import pyarrow
         import pyarrow.parquet
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"reading {table} needs pyarrow, which does not load: {error}",
-            "pip install pyarrow, or save the table as CSV",
-        ) from error
     # One file, never a folder of partitions.
     with _parquet_errors(table), pyarrow.parquet.ParquetFile(table) as file:
         plan = _plan_parquet(table, file)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.streams import sound_features
+from avalign.streams import mfcc_and_speech
 from avalign.types import AudioStream, ClipStreams, LipStream
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def cut_window(
         length_s=length_s + 2 * audio_margin_s,
     )
     audio = replace(audio, start_s=audio.start_s - audio_margin_s)
-    mfcc, speech = sound_features(iter([audio]))
+    mfcc, speech = mfcc_and_speech(iter([audio]))
     faces = (cut_lips(lips, start_s=start_s, length_s=length_s) for lips in clip.streams.lips)
     return ClipStreams(
         mfcc=mfcc,

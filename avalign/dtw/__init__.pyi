@@ -2,6 +2,7 @@ from . import windows as windows
 from .averages import BarycenterResult as BarycenterResult
 from .averages import barycenter as barycenter
 from .averages import soft_barycenter as soft_barycenter
+from .compiled import ignore_local_settings as ignore_local_settings
 from .general.jumps import path_with_jumps as path_with_jumps
 from .matrices import pairwise as pairwise
 from .result import DtwResult as DtwResult

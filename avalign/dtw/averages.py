@@ -16,11 +16,9 @@ from avalign.dtw.soft_dtw.verbs import soft
 from avalign.dtw.verbs import path
 from avalign.errors import ParameterError
 
-__all__ = ["BarycenterResult", "barycenter", "soft_barycenter"]
-
 Array = NDArray[Any]
 
-# A step along the gradient must lower the cost by this share of what the slope promises.
+# A step along the gradient must lower the cost by this fraction of what the slope promises.
 SUFFICIENT = 1e-4
 # Halvings of a step after which there is no descent left but rounding.
 MOST_HALVINGS = 40
@@ -85,7 +83,7 @@ def barycenter(
     max_iterations : int
         How often to move the barycentre, at most.
     tolerance : float
-        Stop when the cost falls by less than this share of it.
+        Stop when the cost falls by less than this fraction of it.
 
     Returns
     -------
@@ -108,15 +106,15 @@ def barycenter(
     >>> barycenter([[0.0, 0.0, 4.0], [0.0, 6.0, 6.0]]).values.round(3).tolist()
     [0.0, 0.0, 5.333]
     """
-    checked, shares = _checked(series, weights)
+    checked, factors = _check_series(series, weights)
     limit = whole(max_iterations, "max_iterations")
     tolerance = real(tolerance, "tolerance")
-    center = _initial(initial, checked, shares, radius)
+    center = _choose_initial(initial, checked, factors, radius)
 
-    cost, means = _align(center, checked, shares, radius)
+    cost, means = _align(center, checked, factors, radius)
     costs = [cost]
     for _ in range(limit):
-        cost, next_means = _align(means, checked, shares, radius)
+        cost, next_means = _align(means, checked, factors, radius)
         if cost > costs[-1]:  # by rounding
             return BarycenterResult(center, np.array(costs), True)
         center, means = means, next_means
@@ -178,22 +176,22 @@ def soft_barycenter(
     >>> found.values.round(3).tolist()
     [0.0, 0.0, 5.333]
     """
-    checked, shares = _checked(series, weights)
+    checked, factors = _check_series(series, weights)
     limit = whole(max_iterations, "max_iterations")
     tolerance = real(tolerance, "tolerance")
-    center = _initial(initial, checked, shares, radius)
+    center = _choose_initial(initial, checked, factors, radius)
 
     def evaluate(values: Array) -> tuple[float, Array]:
         cost, gradient = 0.0, np.zeros_like(values)
-        for share, one in zip(shares, checked, strict=True):
+        for factor, one in zip(factors, checked, strict=True):
             found = soft(values, one, gamma=gamma, metric=metric, radius=radius)
-            cost += float(share) * found.distance
-            gradient += share * found.gradient_x
+            cost += float(factor) * found.distance
+            gradient += factor * found.gradient_x
         return cost, gradient
 
     # The curvature of squared costs is twice the weights of all rows aligned with a row.
     visits = np.array([max(1.0, len(one) / len(center)) for one in checked])
-    return _descend(evaluate, center, 1 / (2 * float(shares @ visits)), limit, tolerance)
+    return _descend(evaluate, center, 1 / (2 * float(factors @ visits)), limit, tolerance)
 
 
 def _descend(
@@ -224,11 +222,11 @@ def _descend(
     return BarycenterResult(center, np.array(costs), False)
 
 
-def _checked(
+def _check_series(
     series: Iterable[ArrayLike], weights: ArrayLike | None
 ) -> tuple[list[Array], NDArray[np.float64]]:
-    """Return the series, as alike as arrays can be, and their weights."""
-    arrays = checks.listed(series, "series")
+    """Return the series in one type and of as many features, and their weights."""
+    arrays = checks.check_all(series, "series")
     for at, array in enumerate(arrays):
         if array.shape[1:] != arrays[0].shape[1:]:
             raise ParameterError(
@@ -239,16 +237,16 @@ def _checked(
     arrays = [array.astype(kind, copy=False) for array in arrays]
     if weights is None:
         return arrays, np.ones(len(arrays))
-    shares = checks.series(weights, "weights").astype(float)
-    if shares.shape != (len(arrays),) or shares.min() < 0 or not shares.any():
+    factors = checks.series(weights, "weights").astype(float)
+    if factors.shape != (len(arrays),) or factors.min() < 0 or not factors.any():
         raise ParameterError(
-            f"weights of shape {shares.shape}, the least {shares.min():g}",
+            f"weights of shape {factors.shape}, the least {factors.min():g}",
             f"give {len(arrays)} numbers of 0 or more, one per series, not all of them 0",
         )
-    return arrays, shares
+    return arrays, factors
 
 
-def _initial(
+def _choose_initial(
     given: ArrayLike | None,
     series: Sequence[Array],
     weights: NDArray[np.float64],

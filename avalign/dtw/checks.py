@@ -18,8 +18,6 @@ from avalign.dtw.scalars import choice, flag, whole
 from avalign.dtw.steps import StepPattern, step_pattern
 from avalign.errors import ParameterError
 
-__all__ = ["listed", "memory", "no_path", "overflow", "problem", "series"]
-
 _SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
 
@@ -50,7 +48,7 @@ def problem(
     elif y is None:
         raise ParameterError("y is missing", "only metric='precomputed' goes without")
     else:
-        left, right = _matched(left, series(y, "y"))
+        left, right = _match_types(left, series(y, "y"))
         if metric == "cosine":
             left, right = _unit_rows(left, "x"), _unit_rows(right, "y")
     checked = Problem(
@@ -128,7 +126,7 @@ def series(values: ArrayLike, name: str, *, forbids: bool = False) -> NDArray[An
     return array
 
 
-def listed(several: object, name: str) -> list[NDArray[Any]]:
+def check_all(several: object, name: str) -> list[NDArray[Any]]:
     """Return series as a list of checked arrays, at least one; an array holds one a row."""
     if type(several) is np.ndarray and several.ndim == 2 and several.flags.carray:
         # One look at all of them, where that finds no fault.
@@ -145,19 +143,19 @@ def listed(several: object, name: str) -> list[NDArray[Any]]:
     return found
 
 
-def _matched(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _match_types(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return both series in one type, if they have as many features."""
     if x.shape[1:] != y.shape[1:]:
         features = [1 if array.ndim == 1 else array.shape[1] for array in (x, y)]
         raise ParameterError(
-            f"x has {features[0]} features a row, y {features[1]}", _transposed(x, y)
+            f"x has {features[0]} features a row, y {features[1]}", _suggest_transpose(x, y)
         )
     if x.dtype != y.dtype:
         return x.astype(_DOUBLE, copy=False), y.astype(_DOUBLE, copy=False)
     return x, y
 
 
-def _transposed(x: NDArray[Any], y: NDArray[Any]) -> str:
+def _suggest_transpose(x: NDArray[Any], y: NDArray[Any]) -> str:
     """Say which arrays seem to have features first, as librosa gives them."""
     wanted = "x.T or y.T, whichever has"
     if x.ndim == y.ndim == 2:

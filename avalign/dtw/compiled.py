@@ -1,4 +1,4 @@
-"""One way to compile: exact arithmetic, no GIL, and machine code that outlives the process."""
+"""Compile kernels: exact arithmetic, no GIL, and machine code that is cached on disk."""
 
 from __future__ import annotations
 
@@ -15,18 +15,25 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
 
-__all__ = ["EUCLIDEAN", "MANHATTAN", "SQEUCLIDEAN", "helper", "njit"]
+__all__ = ["EUCLIDEAN", "MANHATTAN", "SQEUCLIDEAN", "helper", "ignore_local_settings", "njit"]
 
 # How kernels are told the local cost. On one-dimensional series the last two agree.
 SQEUCLIDEAN = 0
 EUCLIDEAN = 1
 MANHATTAN = 2
 
-# Numba reads `.numba_config.yaml` in the current directory each time it compiles. One that
-# lies among strangers' files would name the folder that machine code is loaded from.
-# Settings are taken from the environment alone.
-config._config_fname = ""
-config.reload_config()
+
+def ignore_local_settings() -> None:
+    """Have numba take its settings from the environment alone.
+
+    It reads ``.numba_config.yaml`` in the current directory each time it compiles. One that
+    lies among strangers' files would name the folder that machine code is loaded from.
+    """
+    config._config_fname = ""
+    config.reload_config()
+
+
+ignore_local_settings()
 
 
 # The whole engine: kernels inline functions of modules in other folders of it.
@@ -47,13 +54,11 @@ STAMP = _stamp_sources()
 
 
 class _PackageCache(FunctionCache):
-    """Numba's cache on disk, but stale when any module of the package changed.
+    """Numba's cache on disk, but stale when any module of the package changed."""
 
-    Numba looks at the one file that holds a function. Kernels here inline functions of
-    other modules, whose changes must count too. Files are named after the stamp: processes
-    that run different sources share none, and nobody reads what others may not understand.
-    A disk that cannot be written or read only costs the compilation.
-    """
+    # Numba looks at the one file that holds a function; kernels inline those of others too.
+    # Files are named after the stamp: processes that run different sources share none. A
+    # disk that cannot be written or read only costs the compilation.
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
@@ -66,8 +71,7 @@ class _PackageCache(FunctionCache):
         try:
             return super().load_overload(signature, target_context)
         except Exception:
-            # Pickle raises anything. A disk that was full, or a machine that stopped, leaves
-            # such files: without them the function is compiled and kept again.
+            # Pickle raises anything. A full disk, or a machine that stopped, leaves such files.
             with self._guard_against_spurious_io_errors():
                 for file in Path(self._cache_path).glob(f"{self._own_names}.*"):
                     file.unlink(missing_ok=True)
@@ -85,11 +89,9 @@ class _PackageCache(FunctionCache):
         super().save_overload(signature, data)
 
     def _index_key(self, signature: Any, codegen: Any) -> Any:
-        """Return what tells a compiled function from others that were made at its place.
-
-        Numba would pickle what a function closes over, a helper with a number that is drawn
-        anew in each process: no later one would find the function again.
-        """
+        """Return what tells a compiled function from others that were made at its place."""
+        # Numba would pickle what a function closes over, a helper with a number that is drawn
+        # anew in each process: no later one would find the function again.
         return signature, codegen.magic_tuple(), _describe(self._py_func)
 
     @contextmanager
@@ -113,51 +115,20 @@ def _describe(function: Callable[..., Any]) -> tuple[Any, ...]:
 
 
 def _compile(**options: Any) -> Any:
-    # Nobody calls kernels from C: without entries for it they compile sooner.
+    # Nobody calls kernels from C: without entries for it they compile sooner. No fastmath: it
+    # assumes that there is no infinity, which the recurrences need.
     return numba.njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, **options)
 
 
 def helper(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Compile what only kernels call.
-
-    It has no entry from Python and no place on disk of its own, which would take longer to
-    make than the function itself: it is kept with the kernels that call it.
-
-    Parameters
-    ----------
-    function : callable, optional
-        The helper. Without it, a decorator is returned.
-    **options
-        Passed on to :func:`numba.njit`. With ``inline="always"``, for what is a line or two,
-        the caller is compiled as if that stood in its place.
-
-    Returns
-    -------
-    callable
-        The compiled function.
-    """
+    """Compile what only kernels call: it has no entry from Python and is cached with them."""
     if function is None:
         return functools.partial(helper, **options)
     return _compile(no_cpython_wrapper=True, **options)(function)
 
 
 def njit(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Compile a kernel on its first call, and keep the machine code on disk.
-
-    Parameters
-    ----------
-    function : callable, optional
-        The kernel. Without it, a decorator is returned.
-    **options
-        Passed on to :func:`numba.njit`, such as ``forceinline=True`` for helpers that
-        kernels call in their loops. There is no ``fastmath``: it assumes that there is no
-        infinity, and the recurrences of this package need it.
-
-    Returns
-    -------
-    callable
-        The compiled function; it releases the GIL while it runs.
-    """
+    """Compile a kernel, which releases the GIL, on its first call; cache the machine code."""
     if function is None:
         return functools.partial(njit, **options)
     dispatcher = _compile(**options)(function)

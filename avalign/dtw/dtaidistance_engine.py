@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avalign.dtw.problem import Problem
-from avalign.errors import MissingDependencyError, ParameterError
-
-__all__ = ["cost_matrix", "distance", "path"]
+from avalign.errors import ParameterError, import_guard
 
 
 def distance(problem: Problem) -> float:
     """Return the distance before scaling."""
     dtw, arguments = _call(problem)
-    return float(_squared(problem, dtw.distance(*_series(problem), use_c=True, **arguments)))
+    return float(_square(problem, dtw.distance(*_series(problem), use_c=True, **arguments)))
 
 
 def path(problem: Problem) -> tuple[float, NDArray[np.int32]]:
@@ -29,7 +27,7 @@ def path(problem: Problem) -> tuple[float, NDArray[np.int32]]:
     from dtaidistance.dtw import best_path
 
     cells = np.array(best_path(matrix), np.int32).reshape(-1, 2)
-    return float(_squared(problem, root)), cells
+    return float(_square(problem, root)), cells
 
 
 def cost_matrix(problem: Problem) -> NDArray[np.float64]:
@@ -37,10 +35,10 @@ def cost_matrix(problem: Problem) -> NDArray[np.float64]:
     dtw, arguments = _call(problem)
     # Not by its C code, which shifts rows of banded matrices (in 2.5.1).
     _, matrix = dtw.warping_paths(*_series(problem), **arguments)
-    return np.asarray(_squared(problem, matrix[1:, 1:]))
+    return np.asarray(_square(problem, matrix[1:, 1:]))
 
 
-def _squared(problem: Problem, root: Any) -> Any:
+def _square(problem: Problem, root: Any) -> Any:
     return root * root if problem.metric in ("sqeuclidean", "cosine") else root
 
 
@@ -66,13 +64,11 @@ def _call(problem: Problem) -> tuple[Any, dict[str, Any]]:
             "it agrees on closed ends, a radius, and symmetric1 steps over sqeuclidean, "
             "euclidean, cosine or one-dimensional manhattan costs; use engine='numba'",
         )
-    try:
+    with import_guard(
+        "the cross-check needs dtaidistance, which does not load",
+        "pip install 'avalign[bench]'",
+    ):
         from dtaidistance import dtw, dtw_ndim
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"the cross-check needs dtaidistance, which does not load: {error}",
-            "pip install 'avalign[bench]'",
-        ) from error
     arguments = {
         "window": problem.radius + 1 if problem.radius >= 0 else None,
         "inner_dist": "squared euclidean"

@@ -11,20 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from avalign.dtw import checks, dispatch
 from avalign.dtw.problem import Problem
-from avalign.dtw.scalars import shown, workers
+from avalign.dtw.scalars import abbreviate, workers
 from avalign.dtw.steps import StepPattern
 from avalign.dtw.univariate import lanes
 from avalign.errors import ParameterError
-
-__all__ = ["pairwise"]
 
 # Pairs that one task computes: enough to hide the cost of handing it out.
 PAIRS_AT_ONCE = 32
 # Beside one for each row.
 MOST_TASKS = 4096
-# Where series are long or few, vectors along each pair do better than one pair to a lane.
-LONGEST_IN_LANES = 4096
-FEWEST_IN_LANES = 4
 
 
 def pairwise(
@@ -73,8 +68,8 @@ def pairwise(
     if metric == "precomputed":
         raise ParameterError("pairwise takes no precomputed costs", "pass series")
     if progress is not None and not callable(progress):
-        raise ParameterError(f"progress is {shown(progress)}", "give a function, or None")
-    rows, others = checks.listed(X, "X"), None if Y is None else checks.listed(Y, "Y")
+        raise ParameterError(f"progress is {abbreviate(progress)}", "give a function, or None")
+    rows, others = checks.check_all(X, "X"), None if Y is None else checks.check_all(Y, "Y")
     if not all(series.dtype == np.float32 for series in (*rows, *(others or []))):
         rows = [series.astype(np.float64, copy=False) for series in rows]
         others = others and [series.astype(np.float64, copy=False) for series in others]
@@ -92,7 +87,7 @@ def pairwise(
         )
 
     first = problem(0, 0)
-    if first.is_plain and first.radius < 0 and _suits_lanes(rows, columns):
+    if dispatch.suits_lanes(first, rows, columns):
         matrix = lanes.pairwise(rows, others, first.metric_code, threads, progress)
         if not np.isfinite(matrix).all():
             i, j = np.argwhere(~np.isfinite(matrix))[0]
@@ -105,7 +100,7 @@ def pairwise(
     def solve(i: int, start: int) -> int:
         stop = min(start + at_once, len(columns))
         for j in range(start, stop):
-            matrix[i, j] = dispatch.solved_distance(problem(i, j))
+            matrix[i, j] = dispatch.solve_distance(problem(i, j))
             if mirrored:
                 matrix[j, i] = matrix[i, j]
         return stop - start
@@ -125,10 +120,3 @@ def pairwise(
             if progress is not None:
                 progress(done, total)
     return matrix
-
-
-def _suits_lanes(rows: list[NDArray[Any]], columns: list[NDArray[Any]]) -> bool:
-    """Whether the kernel for many short series is the right one, by sizes alone."""
-    return len(columns) >= FEWEST_IN_LANES and all(
-        series.ndim == 1 and len(series) <= LONGEST_IN_LANES for series in (*rows, *columns)
-    )

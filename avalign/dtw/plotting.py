@@ -1,4 +1,4 @@
-"""A picture of a path: over the local costs, with the series along the margins."""
+"""A figure of a path: over the local costs, with the series along the margins."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avalign.errors import MissingDependencyError
+from avalign.errors import import_guard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from avalign.dtw.result import DtwResult
-
-__all__ = ["plot_path"]
 
 PATH, FIRST, SECOND, INK = "#f2b134", "#c8375a", "#2f6690", "#22252a"
 # Rows and columns of local costs that are drawn at most.
@@ -22,31 +20,12 @@ PIXELS = 600
 
 
 def plot_path(result: DtwResult) -> Figure:
-    """Draw a path over the local costs, x along the left side and y along the bottom.
-
-    Parameters
-    ----------
-    result : DtwResult
-        The path and its series.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A figure that is not shown yet.
-
-    Raises
-    ------
-    MissingDependencyError
-        If matplotlib is not installed.
-    """
-    try:
+    """Draw a path over the local costs, x along the left side and y along the bottom."""
+    with import_guard(
+        "drawing needs matplotlib, which does not load", "pip install 'avalign[report]'"
+    ):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"drawing needs matplotlib, which does not load: {error}",
-            "pip install 'avalign[report]'",
-        ) from error
     figure = Figure(figsize=(7, 7), dpi=120, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 2, width_ratios=(1, 5), height_ratios=(5, 1))
@@ -72,7 +51,7 @@ def plot_path(result: DtwResult) -> Figure:
 
 
 def _draw_costs(axes: Any, result: DtwResult) -> None:
-    rows, columns = (_picked(length) for length in result.shape)
+    rows, columns = (_pick(length) for length in result.shape)
     if result.y is None:
         costs = result.x[np.ix_(rows, columns)]
     else:
@@ -90,7 +69,7 @@ def _draw_costs(axes: Any, result: DtwResult) -> None:
     )
 
 
-def _picked(length: int) -> NDArray[np.int64]:
+def _pick(length: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, length - 1, min(length, PIXELS)).astype(np.int64))
 
 
@@ -115,8 +94,8 @@ def _draw_series(axes: Any, series: NDArray[Any], colour: str, *, upright: bool)
         else:
             axes.set_yticks([])
         return
-    picked = _picked(len(series))
-    image = series[picked] if upright else series[picked].T
+    rows = _pick(len(series))
+    image = series[rows] if upright else series[rows].T
     edges = (-0.5, len(series) - 0.5), (-0.5, series.shape[1] - 0.5)
     across, along = (edges[1], edges[0]) if upright else edges
     axes.imshow(

@@ -12,8 +12,6 @@ from avalign.dtw import windows
 from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN, SQEUCLIDEAN
 from avalign.dtw.steps import StepPattern
 
-__all__ = ["METRIC_CODES", "PRECOMPUTED", "Problem"]
-
 PRECOMPUTED = 3
 METRIC_CODES = {
     "sqeuclidean": SQEUCLIDEAN,
@@ -27,36 +25,19 @@ METRIC_CODES = {
 
 @dataclass(slots=True, eq=False)
 class Problem:
-    """Two series, or a matrix of costs, and how they may be aligned.
+    """Two series, or a matrix of costs, and how they may be aligned."""
 
-    Parameters
-    ----------
-    x, y : ndarray
-        Contiguous arrays of one type, float32 or float64, one- or (where D > 1)
-        two-dimensional. With precomputed costs x is the matrix and y is None.
-    metric : str
-        The local cost.
-    radius : int
-        Sakoe-Chiba radius in cells; -1 for none.
-    window : ndarray of int64, shape (N, 2), or None
-        The [first, stop) columns of each row.
-    pattern : StepPattern
-        The moves.
-    open_begin, open_end : bool
-        Whether the path may begin and end in any column of y.
-    weights : ndarray, or None
-        A factor of the local cost for each distance from the diagonal.
-    """
-
+    # Contiguous, both float32 or both float64; two-dimensional where D > 1. With precomputed
+    # costs x is the matrix and y is None.
     x: NDArray[Any]
     y: NDArray[Any] | None
     metric: str
-    radius: int
-    window: NDArray[np.int64] | None
+    radius: int  # Sakoe-Chiba, in cells; -1 for none
+    window: NDArray[np.int64] | None  # [first, stop) columns of each row, (N, 2)
     pattern: StepPattern
-    open_begin: bool
+    open_begin: bool  # the path may begin, or end, in any column of y
     open_end: bool
-    weights: NDArray[Any] | None
+    weights: NDArray[Any] | None  # a factor of the local cost for each |i - j|
 
     @property
     def shape(self) -> tuple[int, int]:

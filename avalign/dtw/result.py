@@ -14,8 +14,6 @@ from avalign.dtw.steps import StepPattern
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["DtwResult", "Match"]
-
 
 @dataclass(frozen=True, eq=False)
 class DtwResult:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Collection
 from operator import index
@@ -12,8 +11,7 @@ from typing import SupportsFloat
 import numpy as np
 
 from avalign.errors import ParameterError
-
-__all__ = ["choice", "flag", "real", "shown", "whole", "workers"]
+from avalign.processes import cores
 
 # More rows than any memory holds. Kernels add lengths to a radius, which must not overflow.
 _ENOUGH = 2**48
@@ -30,7 +28,7 @@ def whole(number: object, name: str, *, least: int = 0) -> int:
         value = None
     if value is None or value < least:
         raise ParameterError(
-            f"{name} is {shown(number)}", f"give a whole number, {least} or more"
+            f"{name} is {abbreviate(number)}", f"give a whole number, {least} or more"
         )
     return min(int(value), _ENOUGH)
 
@@ -57,32 +55,34 @@ def real(
         upper = "or more" if most >= _LARGEST else f"to {most:g}"
         kind = "finite number" if most == _LARGEST else "number"
         hint = f"give a {kind}, {least:g} {upper}{otherwise and '; '}{otherwise}"
-        raise ParameterError(f"{name} is {shown(number)}", hint)
+        raise ParameterError(f"{name} is {abbreviate(number)}", hint)
     return value
 
 
 def flag(value: object, name: str) -> bool:
     """Return a switch, which nothing but a boolean can set."""
     if not isinstance(value, bool | np.bool_):
-        raise ParameterError(f"{name} is {shown(value)}", "give True or False")
+        raise ParameterError(f"{name} is {abbreviate(value)}", "give True or False")
     return bool(value)
 
 
 def choice(value: object, what: str, names: Collection[str]) -> str:
     """Return one of several names."""
     if not isinstance(value, str) or value not in names:
-        raise ParameterError(f"no {what} {shown(value)}", f"take one of {', '.join(names)}")
+        raise ParameterError(
+            f"no {what} {abbreviate(value)}", f"take one of {', '.join(names)}"
+        )
     return value
 
 
 def workers(n_jobs: object) -> int:
-    """Return a number of threads: what was asked for, or one per core for -1."""
+    """Return a number of threads: what was asked for, or one per usable core for -1."""
     if isinstance(n_jobs, int | np.integer) and n_jobs == -1:
-        return os.cpu_count() or 1
+        return cores()
     return whole(n_jobs, "n_jobs", least=1)
 
 
-def shown(value: object) -> str:
+def abbreviate(value: object) -> str:
     """Return a value as it looks in Python, in one short line."""
     text = " ".join(repr(value).split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

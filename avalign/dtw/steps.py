@@ -30,10 +30,8 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from avalign.dtw.scalars import choice, flag, shown, whole
+from avalign.dtw.scalars import abbreviate, choice, flag, whole
 from avalign.errors import ParameterError
-
-__all__ = ["STEP_PATTERNS", "StepPattern", "rabiner_juang"]
 
 Increment = tuple[int, int, float]
 Move = tuple[Increment, ...]
@@ -97,7 +95,7 @@ class StepPattern:
             )
         except (TypeError, ValueError, OverflowError):
             raise ParameterError(
-                f"step pattern {self.name!r} has the moves {shown(self.moves)}",
+                f"step pattern {self.name!r} has the moves {abbreviate(self.moves)}",
                 "each is a sequence of (rows, columns, weight), the first two whole numbers",
             ) from None
         if not 0 < len(moves) <= MOST_MOVES:
@@ -131,7 +129,7 @@ class StepPattern:
     @property
     def largest_move(self) -> tuple[int, int]:
         """Rows and columns of the furthest reaching moves."""
-        steps = compiled(self)
+        steps = compile_steps(self)
         return int(steps.rows.max()), int(steps.columns.max())
 
     @property
@@ -145,17 +143,13 @@ class StepPattern:
 
 
 class Steps(NamedTuple):
-    """A step pattern as the arrays that the engine reads; moves within a row come last.
+    """A step pattern as the arrays that the engine reads; moves within a row come last."""
 
-    The first ``rising`` moves come from earlier rows. ``rows[k], columns[k]`` is the whole
-    reach of move k. Its cells are numbers ``first_cell[k]`` to ``first_cell[k + 1] - 1``,
-    in the order of travel, each as many rows and columns before the end of the move as
-    ``rows_back`` and ``columns_back`` say.
-    """
-
-    rising: int
-    rows: NDArray[np.int64]
+    rising: int  # so many moves, the first, come from earlier rows
+    rows: NDArray[np.int64]  # the whole reach of each move
     columns: NDArray[np.int64]
+    # Cells of move k, in the order of travel: first_cell[k] to first_cell[k + 1] - 1, each
+    # so many rows and columns before the end of the move.
     first_cell: NDArray[np.int64]
     rows_back: NDArray[np.int64]
     columns_back: NDArray[np.int64]
@@ -163,7 +157,7 @@ class Steps(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def compiled(pattern: StepPattern, dtype: str = "float64") -> Steps:
+def compile_steps(pattern: StepPattern, dtype: str = "float64") -> Steps:
     """Return a step pattern as arrays, with weights of the given type."""
     moves = sorted(pattern.moves, key=lambda move: _reach(move)[0] == 0)
     reaches = np.array([_reach(move) for move in moves], dtype=np.int64)
@@ -192,7 +186,7 @@ def unit_steps(diagonal_weight: float) -> tuple[Move, ...]:
     return (((1, 1, float(diagonal_weight)),), ((1, 0, 1.0),), ((0, 1, 1.0),))
 
 
-def _ordered(moves: list[Move]) -> tuple[Move, ...]:
+def _order(moves: list[Move]) -> tuple[Move, ...]:
     """Diagonal moves first, then those that advance x, then those that advance y."""
 
     def key(move: Move) -> tuple[int, bool, int]:
@@ -202,7 +196,7 @@ def _ordered(moves: list[Move]) -> tuple[Move, ...]:
     return tuple(sorted(moves, key=key))
 
 
-def _weighted(
+def _weigh(
     shapes: list[list[tuple[int, int]]],
     weigh: Callable[[int, int], float],
     *,
@@ -216,7 +210,7 @@ def _weighted(
         moves.append(
             tuple((*step, weight) for step, weight in zip(shape, weights, strict=True))
         )
-    return _ordered(moves)
+    return _order(moves)
 
 
 # Slope weightings of Rabiner & Juang: (rows, columns) of an increment -> its weight.
@@ -278,15 +272,15 @@ def rabiner_juang(
     flag(smoothed, "smoothed")
     weigh, normalization = _SLOPE_WEIGHTINGS[slope_weighting]
     name = f"rabiner_juang_{kind}{slope_weighting}{'_smoothed' * smoothed}"
-    moves = _weighted(_LOCAL_CONSTRAINTS[kind], weigh, smoothed=smoothed)
+    moves = _weigh(_LOCAL_CONSTRAINTS[kind], weigh, smoothed=smoothed)
     return StepPattern(name, moves, normalization)
 
 
-def _sakoe_chiba(name: str, shapes: list[list[tuple[int, int]]]) -> list[StepPattern]:
+def _both_forms(name: str, shapes: list[list[tuple[int, int]]]) -> list[StepPattern]:
     """Both forms of a slope constraint: weights by rows plus columns, and by rows."""
-    both = _weighted(shapes, _SLOPE_WEIGHTINGS["d"][0])
+    both = _weigh(shapes, _SLOPE_WEIGHTINGS["d"][0])
     # The asymmetric form shares what a run along y weighs among the cells of the run.
-    rows_only = _ordered(
+    rows_only = _order(
         [
             tuple(
                 (*step, 1 / len(shape) if _Y in shape and _X not in shape else step[0])
@@ -307,8 +301,8 @@ _PATTERNS = [
     StepPattern("asymmetric", (((1, 1, 1),), ((1, 0, 1),), ((1, 2, 1),)), "N"),
     StepPattern("symmetricP0", unit_steps(2), "N+M"),
     StepPattern("asymmetricP0", (((1, 1, 1),), ((1, 0, 1),), ((0, 1, 0),)), "N"),
-    *_sakoe_chiba("P05", [[_D], [_D, _X], [_D, _Y], [_D, _X, _X], [_D, _Y, _Y]]),
-    *_sakoe_chiba("P1", [[_D], [_D, _X], [_D, _Y]]),
+    *_both_forms("P05", [[_D], [_D, _X], [_D, _Y], [_D, _X, _X], [_D, _Y, _Y]]),
+    *_both_forms("P1", [[_D], [_D, _X], [_D, _Y]]),
     StepPattern(
         "symmetricP2",
         (((1, 1, 2),), ((1, 1, 2), (1, 1, 2), (1, 0, 1)), ((1, 1, 2), (1, 1, 2), (0, 1, 1))),
@@ -344,6 +338,6 @@ def step_pattern(named: str | StepPattern) -> StepPattern:
     except (KeyError, TypeError):
         plain = [name for name in STEP_PATTERNS if not re.match("rabiner", name)]
         raise ParameterError(
-            f"no step pattern {shown(named)}",
+            f"no step pattern {abbreviate(named)}",
             f"take {', '.join(plain)}, rabiner_juang_1a to 7d, or a StepPattern",
         ) from None

@@ -15,8 +15,6 @@ from avalign.dtw import checks
 from avalign.dtw.scalars import real, whole
 from avalign.errors import ParameterError
 
-__all__ = ["derivative", "logistic_weights"]
-
 
 def derivative(x: ArrayLike) -> NDArray[Any]:
     """Return the slope of a series at every row, for derivative DTW.

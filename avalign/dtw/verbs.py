@@ -13,8 +13,6 @@ from avalign.dtw.result import DtwResult
 from avalign.dtw.scalars import choice
 from avalign.dtw.steps import StepPattern
 
-__all__ = ["cost_matrix", "distance", "path"]
-
 Engine = Literal["numba", "dtaidistance"]
 
 
@@ -85,7 +83,7 @@ def distance(
     )
     other = _other(engine)
     if other is None:
-        return dispatch.solved_distance(problem)
+        return dispatch.solve_distance(problem)
     cost = float(other.distance(problem) * problem.scale)
     if not math.isfinite(cost):
         checks.no_path(problem)

@@ -2,13 +2,6 @@
 
 A window is an integer array, one row [first, stop) per row of x. The helpers here always
 leave room for a path of the classic steps.
-
-References
-----------
-.. [1] H. Sakoe and S. Chiba, "Dynamic programming algorithm optimization for spoken word
-   recognition", IEEE Trans. ASSP 26(1), 1978.
-.. [2] F. Itakura, "Minimum prediction residual principle applied to speech recognition",
-   IEEE Trans. ASSP 23(1), 1975.
 """
 
 from __future__ import annotations
@@ -44,9 +37,19 @@ def sakoe_chiba(rows: int, columns: int, radius: int) -> Window:
     -------
     ndarray of int64, shape (rows, 2)
         The [first, stop) columns of each row.
+
+    Raises
+    ------
+    ParameterError
+        If a number is not whole or too small.
+
+    References
+    ----------
+    .. [1] H. Sakoe and S. Chiba, "Dynamic programming algorithm optimization for spoken
+       word recognition", IEEE Trans. ASSP 26(1), 1978.
     """
-    rows, columns = _checked_lengths(rows, columns)
-    radius = _checked_radius(radius, rows, columns)
+    rows, columns = _check_lengths(rows, columns)
+    radius = _check_radius(radius, rows, columns)
     i = np.arange(rows)
     first = np.maximum(0, i - radius - max(0, rows - columns))
     stop = np.minimum(columns, i + radius + max(0, columns - rows) + 1)
@@ -67,11 +70,16 @@ def slanted(rows: int, columns: int, radius: int) -> Window:
     -------
     ndarray of int64, shape (rows, 2)
         The [first, stop) columns of each row.
+
+    Raises
+    ------
+    ParameterError
+        If a number is not whole or too small.
     """
-    rows, columns = _checked_lengths(rows, columns)
-    radius = _checked_radius(radius, rows, columns)
+    rows, columns = _check_lengths(rows, columns)
+    radius = _check_radius(radius, rows, columns)
     middle = np.arange(rows) * (columns - 1) / max(rows - 1, 1)
-    return _connected(np.ceil(middle - radius), np.floor(middle + radius) + 1, columns)
+    return _connect(np.ceil(middle - radius), np.floor(middle + radius) + 1, columns)
 
 
 def itakura(rows: int, columns: int, max_slope: float = 2.0) -> Window:
@@ -92,12 +100,17 @@ def itakura(rows: int, columns: int, max_slope: float = 2.0) -> Window:
     ndarray of int64, shape (rows, 2)
         The [first, stop) columns of each row.
 
+    Raises
+    ------
+    ParameterError
+        If a number is out of its range.
+
     References
     ----------
     .. [1] F. Itakura, "Minimum prediction residual principle applied to speech
        recognition", IEEE Trans. ASSP 23(1), 1975.
     """
-    rows, columns = _checked_lengths(rows, columns)
+    rows, columns = _check_lengths(rows, columns)
     max_slope = real(max_slope, "max_slope", least=1)
     done = np.arange(rows) / max(rows - 1, 1)
     left = 1 - done
@@ -105,7 +118,7 @@ def itakura(rows: int, columns: int, max_slope: float = 2.0) -> Window:
     last = np.minimum(done * max_slope, 1 - left / max_slope) * (columns - 1)
     # Corners lie on whole cells, whatever the rounding.
     slack = 1e-9 * columns
-    return _connected(np.ceil(first - slack), np.floor(last + slack) + 1, columns)
+    return _connect(np.ceil(first - slack), np.floor(last + slack) + 1, columns)
 
 
 def around(
@@ -128,9 +141,14 @@ def around(
     -------
     ndarray of int64, shape (rows, 2)
         The [first, stop) columns of each row.
+
+    Raises
+    ------
+    ParameterError
+        If a number cannot be used, or the path misses rows.
     """
-    rows, columns = _checked_lengths(rows, columns)
-    radius = _checked_radius(radius, rows, columns)
+    rows, columns = _check_lengths(rows, columns)
+    radius = _check_radius(radius, rows, columns)
     factor = whole(factor, "factor", least=1)
     path = np.asarray(path)
     if path.ndim != 2 or path.shape[1] != 2 or path.dtype.kind not in "iu":
@@ -156,7 +174,7 @@ def around(
     return window.clip(0, columns)
 
 
-def _connected(first: NDArray[np.float64], stop: NDArray[np.float64], columns: int) -> Window:
+def _connect(first: NDArray[np.float64], stop: NDArray[np.float64], columns: int) -> Window:
     """Clip to the matrix; let the ends in, and each row reach where the next begins.
 
     Where no whole cell lies between the bounds of a row, the one to the left is let in.
@@ -171,10 +189,10 @@ def _connected(first: NDArray[np.float64], stop: NDArray[np.float64], columns: i
     return window
 
 
-def _checked_lengths(rows: int, columns: int) -> tuple[int, int]:
+def _check_lengths(rows: int, columns: int) -> tuple[int, int]:
     return whole(rows, "rows", least=1), whole(columns, "columns", least=1)
 
 
-def _checked_radius(radius: int, rows: int, columns: int) -> int:
+def _check_radius(radius: int, rows: int, columns: int) -> int:
     """Return the radius, or one that reaches everywhere: sums with it never overflow."""
     return min(whole(radius, "radius"), rows + columns)

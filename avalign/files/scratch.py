@@ -85,7 +85,7 @@ class _Lock(NamedTuple):
     """An open lock file, and whether locks tell anything on its file system."""
 
     file: int
-    tells: bool
+    is_reliable: bool
 
 
 def _locked_folder(parent: Path) -> tuple[Path, _Lock]:
@@ -105,7 +105,7 @@ def _locked_folder(parent: Path) -> tuple[Path, _Lock]:
 
 def _take_lock(scratch: Path) -> _Lock | None:
     """Lock a scratch folder; None if somebody else has it, or has removed it."""
-    path, tells = scratch / _LOCK, fcntl is not None
+    path, is_reliable = scratch / _LOCK, fcntl is not None
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except FileNotFoundError:
@@ -116,10 +116,10 @@ def _take_lock(scratch: Path) -> _Lock | None:
         os.close(file)
         return None
     except (AttributeError, OSError):
-        tells = False
+        is_reliable = False
     try:
         if os.stat(path).st_ino == os.fstat(file).st_ino:
-            return _Lock(file, tells)
+            return _Lock(file, is_reliable)
     except FileNotFoundError:
         pass
     os.close(file)
@@ -128,12 +128,12 @@ def _take_lock(scratch: Path) -> _Lock | None:
 
 def _sweep(parent: Path) -> None:
     """Remove what runs that were killed have left in a folder; at times, not for every file."""
-    place, now_s = os.path.abspath(parent), time.monotonic()
+    parent_path, now_s = os.path.abspath(parent), time.monotonic()
     if parent.name in _building:
         return  # a scratch folder itself
-    if now_s - _swept_at_s.get(place, -math.inf) < _SWEEP_EVERY_S:
+    if now_s - _swept_at_s.get(parent_path, -math.inf) < _SWEEP_EVERY_S:
         return
-    _swept_at_s[place] = now_s
+    _swept_at_s[parent_path] = now_s
     with suppress(OSError), os.scandir(parent) as entries:
         for entry in entries:
             if not entry.name.startswith(".avalign-") or entry.name in _building:
@@ -152,7 +152,7 @@ def _sweep_one(scratch: Path, ours: bool) -> None:
     if lock is None:
         return
     try:
-        if not (ours and lock.tells) and not _is_old(scratch):
+        if not (ours and lock.is_reliable) and not _is_old(scratch):
             return
         _clear(scratch)
     finally:
@@ -160,10 +160,8 @@ def _sweep_one(scratch: Path, ours: bool) -> None:
 
 
 def _clear(scratch: Path) -> None:
-    """Remove a scratch folder; an old result that nothing took the place of comes back.
-
-    Where it cannot come back, the folder stays, for it is the only one.
-    """
+    """Remove a scratch folder; an old result that nothing took the place of comes back."""
+    # Where it cannot come back, the folder stays, for it is the only one.
     for kept in (scratch / OLD).iterdir() if (scratch / OLD).is_dir() else ():
         if not is_there(scratch.parent / kept.name):
             os.rename(kept, scratch.parent / kept.name)

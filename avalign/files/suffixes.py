@@ -43,16 +43,7 @@ WRITTEN_MARKS = (".synced", ".aligned")
 
 @dataclass(frozen=True, slots=True)
 class FolderFiles:
-    """What was found in a folder.
-
-    Parameters
-    ----------
-    paths : list of str
-        The files that are meant, sorted; each begins with the name of the folder.
-    left_out : Counter of str
-        How many other files there are, by why they are not meant, in words that follow a
-        number.
-    """
+    """Files of a folder: those that are meant, sorted, and how many others, by why not."""
 
     paths: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -97,18 +88,18 @@ def files_in(
     # Links come after all real folders, so that a file has its own name, not a link's.
     waiting, links = [os.fspath(folder)], list[str]()
     while waiting or links:
-        place = waiting.pop() if waiting else links.pop(0)
+        current = waiting.pop() if waiting else links.pop(0)
         try:
-            status = os.stat(place)
+            status = os.stat(current)
             if (status.st_dev, status.st_ino) in seen:
                 continue
             seen.add((status.st_dev, status.st_ino))
-            with os.scandir(place) as entries:
+            with os.scandir(current) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             if strict:
                 raise MediaError(
-                    f"{place} cannot be read: {error.strerror}", "check its permissions"
+                    f"{current} cannot be read: {error.strerror}", "check its permissions"
                 ) from error
             found.left_out["in folders that cannot be read"] += 1
             continue

@@ -2,9 +2,6 @@
 
 >>> from avalign.fusion import build_fusion, list_fusions
 >>> fusion = build_fusion("early", dims={"audio": 39, "lips": 120}, out_dim=128)
-
-Public names are imported when they are first used, so that the registry can be read
-without torch, see ``__init__.pyi``.
 """
 
 import lazy_loader

@@ -29,6 +29,6 @@ from .ranks import read_ranks as read_ranks
 from .registry import FAMILIES as FAMILIES
 from .registry import Family as Family
 from .registry import build_fusion as build_fusion
-from .registry import family as family
+from .registry import find_family as find_family
 from .registry import list_fusions as list_fusions
 from .scoring import Score as Score

@@ -1,4 +1,4 @@
-"""Seeing inside one answer: where attention looks, and which values it rests on."""
+"""Explanations of one answer: attention maps, and attributions to single values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from avalign.errors import MissingDependencyError, ParameterError
+from avalign.errors import ParameterError, import_guard
 from avalign.fusion.layers.masking import zero_masked
 from avalign.fusion.scoring import as_array, checked_scores, complete
 
@@ -120,13 +120,11 @@ def integrated_gradients(
     .. [1] M. Sundararajan, A. Taly and Q. Yan, "Axiomatic attribution for deep networks",
        ICML 2017.
     """
-    try:
+    with import_guard(
+        "integrated gradients need captum, which does not load",
+        "pip install 'avalign[explain]'",
+    ):
         from captum.attr import IntegratedGradients
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"integrated gradients need captum, which does not load: {error}",
-            "pip install 'avalign[explain]'",
-        ) from error
     if steps < 1:
         raise ParameterError(f"steps is {steps}", "it has to be 1 or more")
     batch = complete(streams, masks, present)

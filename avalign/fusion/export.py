@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from avalign.errors import MissingDependencyError, ParameterError
+from avalign.errors import ParameterError, import_guard
 from avalign.files import atomic_output
 
 if TYPE_CHECKING:
@@ -63,18 +63,19 @@ def export_fusion(
     >>> import onnxruntime  # doctest: +SKIP
     >>> export_fusion(fusion, "fusion.onnx")  # doctest: +SKIP
     >>> session = onnxruntime.InferenceSession("fusion.onnx")  # doctest: +SKIP
-    >>> feed = {"audio": audio, "audio_mask": heard, "lips": lips, "lips_mask": seen}
+    >>> feed = {"audio": audio, "audio_mask": audio_mask}  # doctest: +SKIP
+    >>> feed |= {"lips": lips, "lips_mask": lips_mask}  # doctest: +SKIP
     >>> sequence, mask, pooled = session.run(None, feed)  # doctest: +SKIP
     """
     device = next(fusion.parameters(), torch.empty(0)).device
     # Streams of families that can do without alignment may differ in length.
     times = [
-        torch.export.Dim("time" if fusion.aligned else f"time_{place}")
-        for place in range(len(fusion.names))
+        torch.export.Dim("time" if fusion.aligned else f"time_{index}")
+        for index in range(len(fusion.names))
     ]
     lengths = [
-        _EXAMPLE_ROWS if fusion.aligned else _EXAMPLE_ROWS + place
-        for place in range(len(times))
+        _EXAMPLE_ROWS if fusion.aligned else _EXAMPLE_ROWS + index
+        for index in range(len(times))
     ]
     example = (
         *(
@@ -226,14 +227,12 @@ class _Flat(nn.Module):
 
 
 def _require_onnx() -> None:
-    try:
+    with import_guard(
+        "the export needs onnx and onnxscript, which do not load",
+        "pip install 'avalign[export]'",
+    ):
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"the export needs onnx and onnxscript, which do not load: {error}",
-            "pip install 'avalign[export]'",
-        ) from error
 
 
 @contextmanager

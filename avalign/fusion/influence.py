@@ -1,4 +1,4 @@
-"""What each stream does for an answer: its share, and what swapping it changes."""
+"""Influence of each stream on an answer: Shapley values, and what swapping it changes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def contributions(
     *,
     empty: float | Tensor = 0.0,
 ) -> Contributions:
-    """Share the score among the streams by exact Shapley values.
+    """Divide the score among the streams by exact Shapley values.
 
     The value of a stream is what it adds to the score when it joins, averaged over all
     orders in which the streams can join. Every subset is scored; a stream that is left
@@ -67,7 +67,7 @@ def contributions(
         As `Fusion.forward` takes them.
     empty : float or Tensor of shape (B,), optional
         Score of knowing nothing, which no fusion can be asked for: such as the logarithm
-        of a class's share of the training data.
+        of a class's fraction of the training data.
 
     Returns
     -------
@@ -97,12 +97,12 @@ def contributions(
     worth: dict[frozenset[str], NDArray[np.float64]] = {}
     for size in range(len(names) + 1):
         for members in combinations(names, size):
-            asked = np.zeros(items, bool)
+            wanted = np.zeros(items, bool)
             for name in members:
-                asked |= there[name]
+                wanted |= there[name]
             value = nothing.copy()
-            if asked.any():
-                value[asked] = score_items(score, _only(batch, members), asked)
+            if wanted.any():
+                value[wanted] = score_items(score, _hide_others(batch, members), wanted)
             worth[frozenset(members)] = value
 
     values = {name: np.zeros(items) for name in names}
@@ -147,7 +147,7 @@ def swap_test(
     rounds: int = 4,
     seed: int = 0,
 ) -> SwapTest:
-    """Ask what the score had been, had one stream been somebody else's.
+    """Measure how the score changes when one stream is another item's.
 
     Unlike zeros, another item's stream is as likely as any; what changes is only that it
     does not belong to the others.
@@ -193,11 +193,11 @@ def swap_test(
         holders = np.flatnonzero(as_array(flags))
         changes = np.full((rounds, items), np.nan)
         for row in changes if len(holders) > 1 else ():
-            # Nobody keeps a stream when holders in a ring pass theirs on.
+            # A cyclic shift among the items that have the stream leaves none its own.
             ring = generator.permutation(holders)
             partner = np.arange(items)
             partner[ring] = np.roll(ring, int(generator.integers(1, len(ring))))
-            swapped = score_items(score, _swapped(batch, name, partner), everyone)
+            swapped = score_items(score, _swap_stream(batch, name, partner), everyone)
             row[holders] = (swapped - own)[holders]
         change[name] = changes.mean(axis=0)
         sizes = np.abs(changes[:, holders]) if len(holders) > 1 else np.array([np.nan])
@@ -205,13 +205,13 @@ def swap_test(
     return SwapTest(change, size, own)
 
 
-def _only(batch: Batch, members: tuple[str, ...]) -> Batch:
+def _hide_others(batch: Batch, members: tuple[str, ...]) -> Batch:
     """Make all streams but some absent."""
     values, flags, there = batch
     return values, flags, {name: there[name] & (name in members) for name in there}
 
 
-def _swapped(batch: Batch, name: str, partner: NDArray[np.intp]) -> Batch:
+def _swap_stream(batch: Batch, name: str, partner: NDArray[np.intp]) -> Batch:
     """Give each item its partner's stream."""
     values, flags, there = (
         part | {name: part[name][torch.from_numpy(partner).to(part[name].device)]}

@@ -14,12 +14,12 @@ from avalign.errors import ParameterError
 from avalign.fusion.layers.checks import check_shapes, check_values
 from avalign.fusion.layers.masking import masked_mean, zero_masked
 
-__all__ = ["Fusion", "FusionInput", "FusionOutput", "fused"]
+__all__ = ["Fusion", "FusionInput", "FusionOutput", "make_output"]
 
 
 @dataclass(frozen=True)
 class FusionInput:
-    """What a family is handed: checked, complete, ordered by name, clean.
+    """What a family is given: streams that are checked, complete, ordered by name and clean.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class FusionInput:
 
 @dataclass(frozen=True)
 class FusionOutput:
-    """One stream made of many.
+    """The fused stream.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class FusionOutput:
     pooled : Tensor of shape (B, out_dim)
         One vector per item: the mean of its valid rows, unless the family says otherwise.
     weights : dict of str to Tensor of shape (B,) or (B, T)
-        Share of each stream, where the family has such shares: they sum to 1 over the
+        Weight of each stream, where the family has such weights: they sum to 1 over the
         streams, and are 0 where a stream is missing.
     attention : dict of str to Tensor
         Attention maps (B, heads, Q, K) by name; empty unless they were asked for.
@@ -69,13 +69,13 @@ class FusionOutput:
     aux_losses: dict[str, Tensor] = field(default_factory=dict)
 
 
-# Lets torch.export and ONNX look inside the answer.
+# Lets torch.export and ONNX take the output apart.
 torch.export.register_dataclass(
     FusionOutput, serialized_type_name="avalign.fusion.FusionOutput"
 )
 
 
-def fused(
+def make_output(
     sequence: Tensor,
     mask: Tensor,
     *,
@@ -83,22 +83,7 @@ def fused(
     attention: dict[str, Tensor] | None = None,
     aux_losses: dict[str, Tensor] | None = None,
 ) -> FusionOutput:
-    """Finish a family's answer: zero what is masked, and pool what is not.
-
-    Parameters
-    ----------
-    sequence : Tensor of shape (B, T, out_dim)
-        Fused rows.
-    mask : Tensor of shape (B, T), bool
-        True where they count.
-    weights, attention, aux_losses : dict of str to Tensor, optional
-        As in `FusionOutput`.
-
-    Returns
-    -------
-    FusionOutput
-        The answer; `pooled` is the mean of the valid rows.
-    """
+    """Zero what is masked of a family's rows (B, T, out_dim), and pool the rest by its mean."""
     sequence = zero_masked(sequence, mask)
     return FusionOutput(
         sequence,
@@ -113,7 +98,9 @@ def fused(
 class Fusion(nn.Module, ABC):
     """Base of all families: checks and cleans what comes in, once for all of them.
 
-    A family implements `fuse`, in a file of its own, and has one line in the registry.
+    A family implements `fuse`, in a file of its own, and has one line in the registry. Most
+    families also take ``dropout : float``, the fraction of hidden values that is dropped in
+    training (0 by default).
 
     Parameters
     ----------
@@ -157,7 +144,7 @@ class Fusion(nn.Module, ABC):
 
     @abstractmethod
     def fuse(self, inputs: FusionInput) -> FusionOutput:
-        """Fuse clean streams; what a family is.
+        """Fuse clean streams; each family implements this.
 
         Parameters
         ----------
@@ -167,7 +154,7 @@ class Fusion(nn.Module, ABC):
         Returns
         -------
         FusionOutput
-            Usually made by `fused`.
+            Usually made by `make_output`.
         """
 
     def forward(

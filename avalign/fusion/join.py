@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from avalign.errors import ParameterError
-from avalign.space import rows_at
+from avalign.space import frames_at
 from avalign.types import AlignedSequence, Alignment, FeatureStream, TimeWarp
 
 if TYPE_CHECKING:
@@ -73,24 +73,24 @@ def from_alignment(
         If there is no stream, a name comes twice, a row that counts is not finite, the
         alignment is not one lag and has no warp, or rate or span cannot be used.
     """
-    warp = _warp(alignment)
-    on_audio = _named("audio", audio_stream, with_audio)
-    on_picture = _named("lips", lip_stream, with_picture)
-    if both := sorted(on_audio.keys() & on_picture.keys()):
+    warp = _find_warp(alignment)
+    on_audio = _name_streams("audio", audio_stream, with_audio)
+    on_video = _name_streams("lips", lip_stream, with_picture)
+    if both := sorted(on_audio.keys() & on_video.keys()):
         raise ParameterError(
             f"the name {both[0]!r} comes twice", "give each stream its own name"
         )
-    if not on_audio and not on_picture:
+    if not on_audio and not on_video:
         raise ParameterError("there is no stream to join", "give the sound, the lips or both")
     if not (np.isfinite(rate_hz) and rate_hz > 0):
         raise ParameterError(f"{rate_hz:g} rows per second cannot be made", "try 50")
-    for name, stream in {**on_audio, **on_picture}.items():
+    for name, stream in {**on_audio, **on_video}.items():
         _check_stream(name, stream)
 
-    times_s = _common_clock(on_audio, on_picture, warp, rate_hz, span_s)
-    sampled = {name: rows_at(stream, times_s) for name, stream in on_picture.items()}
-    heard_s = warp.to_other(times_s)
-    sampled |= {name: rows_at(stream, heard_s) for name, stream in on_audio.items()}
+    times_s = _common_clock(on_audio, on_video, warp, rate_hz, span_s)
+    sampled = {name: frames_at(stream, times_s) for name, stream in on_video.items()}
+    audio_times_s = warp.to_other(times_s)
+    sampled |= {name: frames_at(stream, audio_times_s) for name, stream in on_audio.items()}
     return AlignedSequence(
         {name: values for name, (values, _) in sampled.items()},
         times_s,
@@ -145,7 +145,7 @@ def path_warp(
             )
     knots = np.column_stack([clock[steps[:, at]] for at, clock in enumerate(clocks)])
     for column in (0, 1):
-        knots = _mean_of_equals(knots, column)
+        knots = _average_equals(knots, column)
     return TimeWarp(knots[:, 0], knots[:, 1])
 
 
@@ -279,7 +279,7 @@ def bucket_batches(
     order = np.arange(len(sizes)) if generator is None else generator.permutation(len(sizes))
     batches: list[list[int]] = []
     for item in order[np.argsort(sizes[order], kind="stable")]:
-        # Lengths increase, so that the newcomer is the longest of its batch.
+        # Lengths increase, so that each clip is the longest of its batch so far.
         filled = len(batches[-1]) + 1 if batches else 1
         if (
             not batches
@@ -289,10 +289,10 @@ def bucket_batches(
             batches.append([])
         batches[-1].append(int(item))
     shuffled = range(len(batches)) if generator is None else generator.permutation(len(batches))
-    return [np.array(batches[place], np.intp) for place in shuffled]
+    return [np.array(batches[index], np.intp) for index in shuffled]
 
 
-def _warp(alignment: Alignment | TimeWarp | None) -> TimeWarp:
+def _find_warp(alignment: Alignment | TimeWarp | None) -> TimeWarp:
     """Find the map from the picture's clock to the audio's."""
     if isinstance(alignment, TimeWarp):
         return alignment
@@ -308,7 +308,7 @@ def _warp(alignment: Alignment | TimeWarp | None) -> TimeWarp:
     return TimeWarp(np.zeros(1), np.array([lag_s]))
 
 
-def _named(
+def _name_streams(
     name: str, stream: FeatureStream | None, further: Mapping[str, FeatureStream] | None
 ) -> dict[str, FeatureStream]:
     named = {} if stream is None else {name: stream}
@@ -336,13 +336,13 @@ def _check_stream(name: str, stream: FeatureStream) -> None:
 
 def _common_clock(
     on_audio: Mapping[str, FeatureStream],
-    on_picture: Mapping[str, FeatureStream],
+    on_video: Mapping[str, FeatureStream],
     warp: TimeWarp,
     rate_hz: float,
     span_s: tuple[float, float] | None,
 ) -> NDArray[np.float64]:
     """Rows at an even pace that meet the first row of the picture, or of the audio."""
-    ends_s = [_ends_s(stream) for stream in on_picture.values()]
+    ends_s = [_ends_s(stream) for stream in on_video.values()]
     ends_s += [warp.inverse.to_other(_ends_s(stream)) for stream in on_audio.values()]
     known_s = np.array([ends for ends in ends_s if len(ends)]).reshape(-1, 2)
     if span_s is not None:
@@ -368,7 +368,7 @@ def _ends_s(stream: FeatureStream) -> NDArray[np.float64]:
     return stream.times_s[stream.valid][[0, -1]] if stream.valid.any() else np.zeros(0)
 
 
-def _mean_of_equals(knots: NDArray[np.float64], column: int) -> NDArray[np.float64]:
+def _average_equals(knots: NDArray[np.float64], column: int) -> NDArray[np.float64]:
     """Average the knots that are equal in a sorted column."""
     _, first, count = np.unique(knots[:, column], return_index=True, return_counts=True)
     sums = np.add.reduceat(knots, first, axis=0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from avalign.align import sub_row_peak
+from avalign.align import sub_frame_peak
 from avalign.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AttentionLag", "attention_lag"]
 
-# The interval leaves out this share of the weight at either end.
+# The interval leaves out this fraction of the weight at either end.
 _TAIL = 0.025
-# Less than this beyond even attention is rounding, and points nowhere.
+# Less than this beyond even attention is rounding error.
 _EVEN = 1e-5
 
 
@@ -36,7 +36,7 @@ class AttentionLag:
     interval_s : ndarray of shape (B, 2), float64
         Lags between which 95 % of the weight lies.
     concentration : ndarray of shape (B,), float64
-        Share of the weight that lies beyond even attention, 0 to 1. Near 0 the map says
+        Fraction of the weight that lies beyond even attention, 0 to 1. Near 0 the map says
         nothing of a lag.
     lags_s : ndarray of shape (L,), float64
         Lags of the curve, evenly spaced by the period of the keys.
@@ -129,14 +129,14 @@ def attention_lag(
     concentration = np.zeros(items)
     curve = np.zeros((items, len(lags_s)))
     for item in range(items):
-        share, even = _shares(weights[item].mean(axis=0), used[item])
-        excess = share - even
+        fraction, even = _attention_fractions(weights[item].mean(axis=0), used[item])
+        excess = fraction - even
         concentration[item] = np.maximum(excess, 0).sum()
-        curve[item] = _binned(bins, excess, len(lags_s))
-        if not share.any() or (method == "mode" and concentration[item] < _EVEN):
+        curve[item] = _sum_by_bin(bins, excess, len(lags_s))
+        if not fraction.any() or (method == "mode" and concentration[item] < _EVEN):
             continue
-        mass = _binned(bins, share, len(lags_s))
-        moment = _binned(bins, share * cell_lag_s, len(lags_s))
+        mass = _sum_by_bin(bins, fraction, len(lags_s))
+        moment = _sum_by_bin(bins, fraction * cell_lag_s, len(lags_s))
         if method == "mean":
             lag[item] = moment.sum() / mass.sum()
         else:
@@ -144,27 +144,27 @@ def attention_lag(
             best = int(mass_beyond.argmax())
             # The clocks need not fit the grid: what the best bin holds may lie beside it.
             beside_s = moment[best] / mass[best] - lags_s[best]
-            lag[item] = sub_row_peak(lags_s, mass_beyond, best) + beside_s
+            lag[item] = sub_frame_peak(lags_s, mass_beyond, best) + beside_s
             mass = mass_beyond
         interval[item] = _interval(lags_s, mass, step_s, lag[item])
     return AttentionLag(lag, interval, concentration, lags_s, curve)
 
 
-def _shares(
+def _attention_fractions(
     weights: NDArray[np.float64], used: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Attention over the cells that count, and even attention over them; each sums to 1."""
     seen = np.where(used, weights, 0.0)
     totals = seen.sum(axis=1, keepdims=True)
-    # A row that attends to nothing, as one without keys, has no vote.
+    # A row that attends to nothing, as one without keys, does not count.
     rows = np.count_nonzero(totals)
     counts = np.where(totals > 0, used.sum(axis=1, keepdims=True), 0)
-    share = np.divide(seen, totals * rows, out=np.zeros_like(seen), where=totals > 0)
+    fraction = np.divide(seen, totals * rows, out=np.zeros_like(seen), where=totals > 0)
     even = np.divide(used, counts * rows, out=np.zeros_like(seen), where=counts > 0)
-    return share, even
+    return fraction, even
 
 
-def _binned(
+def _sum_by_bin(
     bins: NDArray[np.int64], votes: NDArray[np.float64], count: int
 ) -> NDArray[np.float64]:
     """Sum the votes of all cells by the bin of their lag."""
@@ -185,8 +185,8 @@ def _interval(
 def _array(values: Tensor | ArrayLike) -> NDArray[np.generic]:
     # Half precision of the GPU has no counterpart in every version of NumPy.
     if isinstance(values, torch.Tensor):
-        kept = values.detach().cpu()
-        return np.asarray(kept.double() if kept.is_floating_point() else kept)
+        copied = values.detach().cpu()
+        return np.asarray(copied.double() if copied.is_floating_point() else copied)
     return np.asarray(values)
 
 

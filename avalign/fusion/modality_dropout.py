@@ -30,9 +30,9 @@ class ModalityDropout(nn.Module):
     Parameters
     ----------
     stream_rate : float
-        Share of streams to hide, 0 to 1. At most ``(k - 1) / k`` of k streams are.
+        Fraction of streams to hide, 0 to 1. At most ``(k - 1) / k`` of k streams are.
     row_rate : float
-        Share of the valid rows of the streams left to hide, 0 to 1.
+        Fraction of the valid rows of the streams left to hide, 0 to 1.
 
     Raises
     ------
@@ -76,15 +76,15 @@ class ModalityDropout(nn.Module):
             return dict(masks)
         names = sorted(masks)
         there = torch.stack([masks[name].any(dim=1) for name in names], dim=1)
-        kept = _thin(there, self.stream_rate)
+        visible = _thin(there, self.stream_rate)
         return {
-            name: _thin(masks[name] & kept[:, number, None], self.row_rate)
+            name: _thin(masks[name] & visible[:, number, None], self.row_rate)
             for number, name in enumerate(names)
         }
 
 
 def _thin(mask: Tensor, rate: float) -> Tensor:
-    """Unset a share of the True entries of each row of a mask (B, N), but never all."""
+    """Unset a fraction of the True entries of each row of a mask (B, N), but never all."""
     count = mask.sum(dim=1)
     start = torch.rand(len(mask), device=mask.device)
     hidden = torch.minimum((count * rate + start).long(), (count - 1).clamp(min=0))

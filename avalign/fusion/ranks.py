@@ -19,17 +19,7 @@ RANKS_NAME = "ranks.json"
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """The place of one family.
-
-    Parameters
-    ----------
-    place, of : int
-        Which place, from 1, among how many.
-    error, low, high : float
-        Word error rate in percent, and the ends of its 95 % interval.
-    test : str
-        What it was measured on, in a few words.
-    """
+    """The place of one family: word error rate in percent with its 95 % interval."""
 
     place: int
     of: int
@@ -57,11 +47,11 @@ def read_ranks() -> Mapping[str, Rank]:
     file = resources.files("avalign.fusion") / RANKS_NAME
     if not file.is_file():
         return MappingProxyType({})
-    told = json.loads(file.read_text(encoding="utf-8"))
-    families = told["families"]
+    stored = json.loads(file.read_text(encoding="utf-8"))
+    families = stored["families"]
     return MappingProxyType(
         {
-            name: Rank(of=len(families), test=told["test"], **found)
+            name: Rank(of=len(families), test=stored["test"], **found)
             for name, found in families.items()
         }
     )

@@ -2,232 +2,209 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from avalign.errors import ParameterError
+from avalign.types import MethodEntry, closest_names, find_entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from avalign.fusion.interface import Fusion
 
-__all__ = ["FAMILIES", "Family", "build_fusion", "family", "list_fusions"]
+__all__ = ["FAMILIES", "Family", "build_fusion", "find_family", "list_fusions"]
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class Family(MethodEntry):
     """One family of fusion.
 
     Parameters
     ----------
-    name : str
-        What `build_fusion` calls it; its file has the same name unless `home` says so.
-    row : str
-        Row of the table of methods, such as "F1".
-    title : str
-        What people call it.
-    source : str
-        Who described it, and where.
-    when : str
-        When to use it, in a sentence.
-    home : str
-        Where its class is: "module:Class", inside avalign.fusion.families.
+    row, name, title, when, source, home : str
+        As in `MethodEntry`; the row is such as "F1", and `home` a subclass of `Fusion`.
+    combines : {"features", "decisions"}
+        What is fused: the features of the streams, or decisions made from each stream
+        alone. Decisions need no context in time beside.
     """
 
-    name: str
-    row: str
-    title: str
-    source: str
-    when: str
-    home: str
-
-    def load(self) -> type[Fusion]:
-        """Import the class.
-
-        Returns
-        -------
-        type
-            Subclass of `Fusion`.
-        """
-        module, _, name = self.home.partition(":")
-        loaded: type[Fusion] = getattr(
-            importlib.import_module(f"avalign.fusion.families.{module}"), name
-        )
-        return loaded
+    combines: Literal["features", "decisions"] = "features"
 
 
 FAMILIES = (
     Family(
-        "early",
         "F1",
+        "early",
         "Early fusion (concatenation of features)",
-        "S. Dupont and J. Luettin, IEEE Transactions on Multimedia 2(3), 2000",
         "The first thing to try: streams are aligned, rarely missing, and clean.",
-        "early:EarlyFusion",
+        "S. Dupont and J. Luettin, IEEE Transactions on Multimedia 2(3), 2000",
+        "avalign.fusion.families.early:EarlyFusion",
     ),
     Family(
+        "F2",
         "late_average",
-        "F2",
         "Late fusion: average",
-        "J. Kittler et al., IEEE TPAMI 20(3), 1998",
         "Streams that are reliable alone, often missing, or trained apart.",
-        "late:LateAverageFusion",
+        "J. Kittler et al., IEEE TPAMI 20(3), 1998",
+        "avalign.fusion.families.late:LateAverageFusion",
+        combines="decisions",
     ),
     Family(
-        "late_weighted",
         "F2",
+        "late_weighted",
         "Late fusion: weighted average",
-        "G. Potamianos et al., Proceedings of the IEEE 91(9), 2003",
         "As late_average, where one stream is better than another throughout.",
-        "late:LateWeightedFusion",
+        "G. Potamianos et al., Proceedings of the IEEE 91(9), 2003",
+        "avalign.fusion.families.late:LateWeightedFusion",
+        combines="decisions",
     ),
     Family(
-        "late_voting",
         "F3",
+        "late_voting",
         "Late fusion: majority vote",
-        "L. Lam and C. Y. Suen, IEEE Transactions on SMC A 27(5), 1997",
         "Three streams or more, one of which may fail with high confidence.",
-        "late:LateVotingFusion",
+        "L. Lam and C. Y. Suen, IEEE Transactions on SMC A 27(5), 1997",
+        "avalign.fusion.families.late:LateVotingFusion",
+        combines="decisions",
     ),
     Family(
-        "late_stacking",
         "F4",
+        "late_stacking",
         "Late fusion: stacking (a meta-classifier)",
-        "D. H. Wolpert, Neural Networks 5(2), 1992",
         "Streams whose errors depend on each other, or on the class.",
-        "late:LateStackingFusion",
+        "D. H. Wolpert, Neural Networks 5(2), 1992",
+        "avalign.fusion.families.late:LateStackingFusion",
+        combines="decisions",
     ),
     Family(
-        "two_stream",
         "F5",
+        "two_stream",
         "Two-stream network",
-        "K. Simonyan and A. Zisserman, NeurIPS 2014",
         "Streams of different nature that each need context in time.",
-        "two_stream:TwoStreamFusion",
+        "K. Simonyan and A. Zisserman, NeurIPS 2014",
+        "avalign.fusion.families.two_stream:TwoStreamFusion",
     ),
     Family(
-        "hybrid",
         "F6",
+        "hybrid",
         "Hybrid fusion (early and late)",
-        "P. K. Atrey et al., Multimedia Systems 16, 2010",
         "Streams interact, but each must carry the answer alone when others are missing.",
-        "hybrid:HybridFusion",
+        "P. K. Atrey et al., Multimedia Systems 16, 2010",
+        "avalign.fusion.families.hybrid:HybridFusion",
     ),
     Family(
-        "additive_attention",
         "F7",
+        "additive_attention",
         "Additive attention over streams and time",
-        "D. Bahdanau et al., ICLR 2015; C. Hori et al., ICCV 2017",
         "Which stream can be trusted changes over time, and the weights should be readable.",
-        "attention.additive:AdditiveAttentionFusion",
+        "D. Bahdanau et al., ICLR 2015; C. Hori et al., ICCV 2017",
+        "avalign.fusion.families.attention.additive:AdditiveAttentionFusion",
     ),
     Family(
-        "self_attention",
         "F8",
+        "self_attention",
         "Multi-head self-attention over streams and time",
-        "A. Vaswani et al., NeurIPS 2017",
         "Short clips and much data; what belongs together may lie in any stream at any time.",
-        "attention.self_attention:SelfAttentionFusion",
+        "A. Vaswani et al., NeurIPS 2017",
+        "avalign.fusion.families.attention.self_attention:SelfAttentionFusion",
     ),
     Family(
-        "cross_attention",
         "F9",
+        "cross_attention",
         "Cross-attention, with a window in time",
-        "G. Sterpu et al., ICMI 2018",
         "One stream is the main one; the others lie at a lag that is unknown, or changes.",
-        "attention.cross_attention:CrossAttentionFusion",
+        "G. Sterpu et al., ICMI 2018",
+        "avalign.fusion.families.attention.cross_attention:CrossAttentionFusion",
     ),
     Family(
-        "co_attention",
         "F10",
+        "co_attention",
         "Co-attention (both ways)",
-        "J. Lu et al., NeurIPS 2016 and 2019",
         "Streams of equal standing that explain each other; few parameters.",
-        "attention.co_attention:CoAttentionFusion",
+        "J. Lu et al., NeurIPS 2016 and 2019",
+        "avalign.fusion.families.attention.co_attention:CoAttentionFusion",
     ),
     Family(
+        "F11",
         "multimodal_transformer",
-        "F11",
         "Multimodal transformer (MulT)",
-        "Y.-H. H. Tsai et al., ACL 2019",
         "Much data, streams of different rates or unaligned, each explaining the others.",
-        "attention.multimodal:MultimodalTransformerFusion",
+        "Y.-H. H. Tsai et al., ACL 2019",
+        "avalign.fusion.families.attention.multimodal:MultimodalTransformerFusion",
     ),
     Family(
-        "bottleneck_transformer",
         "F11",
+        "bottleneck_transformer",
         "Bottleneck transformer (MBT)",
-        "A. Nagrani et al., NeurIPS 2021",
         "Long or many streams, for which attention from all to all costs or overfits.",
-        "attention.bottleneck:BottleneckTransformerFusion",
+        "A. Nagrani et al., NeurIPS 2021",
+        "avalign.fusion.families.attention.bottleneck:BottleneckTransformerFusion",
     ),
     Family(
-        "gated_cross_attention",
         "F12",
+        "gated_cross_attention",
         "Gated cross-attention (Flamingo)",
-        "J.-B. Alayrac et al., NeurIPS 2022",
         "The target does well alone, or is pretrained, and must not be upset at first.",
-        "attention.gated:GatedCrossAttentionFusion",
+        "J.-B. Alayrac et al., NeurIPS 2022",
+        "avalign.fusion.families.attention.gated:GatedCrossAttentionFusion",
     ),
     Family(
-        "modality_gates",
         "F13",
+        "modality_gates",
         "Modality gates (mixture of experts)",
-        "R. A. Jacobs et al., Neural Computation 3(1), 1991",
         "Which stream is informative changes over time, and you want to see which it was.",
-        "modality_gates:ModalityGatesFusion",
+        "R. A. Jacobs et al., Neural Computation 3(1), 1991",
+        "avalign.fusion.families.modality_gates:ModalityGatesFusion",
     ),
     Family(
-        "gmu",
         "F14",
+        "gmu",
         "Gated multimodal unit",
-        "J. Arevalo et al., ICLR workshop 2017, arXiv:1702.01992",
         "A light unit that chooses between streams, feature by feature.",
-        "gmu:GatedMultimodalUnit",
+        "J. Arevalo et al., ICLR workshop 2017, arXiv:1702.01992",
+        "avalign.fusion.families.gmu:GatedMultimodalUnit",
     ),
     Family(
-        "recurrent",
         "F15",
+        "recurrent",
         "Multimodal LSTM or GRU",
-        "J. Ren et al., AAAI 2016",
         "Order and history matter, or the model must run as the streams come in.",
-        "recurrent:RecurrentFusion",
+        "J. Ren et al., AAAI 2016",
+        "avalign.fusion.families.recurrent:RecurrentFusion",
     ),
     Family(
-        "tensor_fusion",
         "F16",
+        "tensor_fusion",
         "Tensor fusion (TFN)",
-        "A. Zadeh et al., EMNLP 2017",
         "Two or three streams, whose meaning lies in how they combine.",
-        "tensor_fusion:TensorFusion",
+        "A. Zadeh et al., EMNLP 2017",
+        "avalign.fusion.families.tensor_fusion:TensorFusion",
     ),
     Family(
-        "low_rank_fusion",
         "F17",
+        "low_rank_fusion",
         "Low-rank tensor fusion (LMF)",
-        "Z. Liu et al., ACL 2018",
         "As tensor_fusion, for many streams or few data.",
-        "low_rank_fusion:LowRankFusion",
+        "Z. Liu et al., ACL 2018",
+        "avalign.fusion.families.low_rank_fusion:LowRankFusion",
     ),
     Family(
-        "graph",
         "F18",
+        "graph",
         "Graph network over time and streams",
-        "M. Schlichtkrull et al., ESWC 2018; J. Hu et al., ACL 2021",
         "Long recordings with gaps: what matters is close in time, and rows are missing.",
-        "graph:GraphFusion",
+        "M. Schlichtkrull et al., ESWC 2018; J. Hu et al., ACL 2021",
+        "avalign.fusion.families.graph:GraphFusion",
     ),
     Family(
-        "quality_weights",
         "F19",
+        "quality_weights",
         "Dynamic weights from availability and quality",
-        "V. Estellers et al., IEEE TASLP 20(4), 2012",
         "Noise or occlusion comes and goes, and something measures it.",
-        "quality_weights:QualityWeightsFusion",
+        "V. Estellers et al., IEEE TASLP 20(4), 2012",
+        "avalign.fusion.families.quality_weights:QualityWeightsFusion",
     ),
 )
 
@@ -243,7 +220,7 @@ def list_fusions() -> tuple[str, ...]:
     return tuple(entry.name for entry in FAMILIES)
 
 
-def family(name: str) -> Family:
+def find_family(name: str) -> Family:
     """Look a family up.
 
     Parameters
@@ -261,10 +238,10 @@ def family(name: str) -> Family:
     ParameterError
         If there is no such family.
     """
-    for entry in FAMILIES:
-        if entry.name == name:
-            return entry
-    close = difflib.get_close_matches(str(name), list_fusions(), n=1)
+    found = find_entry(FAMILIES, name)
+    if found is not None:
+        return found
+    close = closest_names(FAMILIES, name)
     raise ParameterError(
         f"there is no fusion family {name!r}",
         f"did you mean {close[0]!r}?"
@@ -302,7 +279,7 @@ def build_fusion(name: str, dims: Mapping[str, int], out_dim: int, **options: ob
     >>> from avalign.fusion import build_fusion
     >>> fusion = build_fusion("early", dims={"audio": 39, "lips": 120}, out_dim=128)
     """
-    built = family(name).load()
+    built: type[Fusion] = find_family(name).load()
     known = [
         key for key in inspect.signature(built).parameters if key not in ("dims", "out_dim")
     ]

@@ -29,23 +29,7 @@ Score: TypeAlias = Callable[[dict[str, Tensor], dict[str, Tensor], dict[str, Ten
 
 
 def complete(streams: Tensors, masks: Tensors | None, present: Tensors | None) -> Batch:
-    """Order streams by name, zero what does not count, and spell out masks and presence.
-
-    Parameters
-    ----------
-    streams, masks, present : mapping of str to Tensor
-        As `Fusion.forward` takes them.
-
-    Returns
-    -------
-    tuple of dict of str to Tensor
-        The streams (B, T, D), their masks (B, T), and who has them (B,).
-
-    Raises
-    ------
-    ParameterError
-        If there is no stream.
-    """
+    """Order streams (B, T, D) by name, zero what is masked, and fill in masks and presence."""
     if not streams:
         raise ParameterError("there is no stream to explain", "give the streams of a batch")
     values, flags, there = {}, {}, {}
@@ -62,29 +46,9 @@ def complete(streams: Tensors, masks: Tensors | None, present: Tensors | None) -
     return values, flags, there
 
 
-def score_items(score: Score, batch: Batch, asked: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Score some items of a batch.
-
-    Parameters
-    ----------
-    score : callable
-        See the module.
-    batch : tuple of dict of str to Tensor
-        What `complete` returned.
-    asked : ndarray of shape (B,), bool
-        The items.
-
-    Returns
-    -------
-    ndarray of float64
-        One score for each item asked for.
-
-    Raises
-    ------
-    ParameterError
-        If the score is not one number per item.
-    """
-    chosen = torch.from_numpy(np.flatnonzero(asked))
+def score_items(score: Score, batch: Batch, wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Score the items of a batch that `wanted` (bool [B]) names: float64, one for each."""
+    chosen = torch.from_numpy(np.flatnonzero(wanted))
     values, flags, there = (
         {name: tensor[chosen.to(tensor.device)] for name, tensor in part.items()}
         for part in batch
@@ -93,25 +57,7 @@ def score_items(score: Score, batch: Batch, asked: NDArray[np.bool_]) -> NDArray
 
 
 def checked_scores(scores: Tensor, items: int) -> Tensor:
-    """Return scores that are one number per item.
-
-    Parameters
-    ----------
-    scores : Tensor
-        What a score returned.
-    items : int
-        How many it was asked for.
-
-    Returns
-    -------
-    Tensor of shape (B,)
-        The same.
-
-    Raises
-    ------
-    ParameterError
-        If they are anything else.
-    """
+    """Return scores, or raise ParameterError if they are not one number per item, (B,)."""
     met = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
     if met != (items,):
         raise ParameterError(
@@ -122,16 +68,5 @@ def checked_scores(scores: Tensor, items: int) -> Tensor:
 
 
 def as_array(tensor: Tensor) -> NDArray[Any]:
-    """Copy a tensor out of torch.
-
-    Parameters
-    ----------
-    tensor : Tensor
-        On any device, with or without gradient.
-
-    Returns
-    -------
-    ndarray
-        Of the same type.
-    """
+    """Copy a tensor out of torch."""
     return tensor.detach().cpu().numpy()

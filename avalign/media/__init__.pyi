@@ -1,9 +1,9 @@
 from .reading.audio_reader import iter_audio as iter_audio
 from .reading.audio_reader import read_audio as read_audio
-from .reading.audio_track import check_track as check_track
+from .reading.audio_track import check_audio_track as check_audio_track
 from .reading.frame_reader import Frame as Frame
 from .reading.frame_reader import iter_frames as iter_frames
-from .reading.opening import check_picture_track as check_picture_track
+from .reading.opening import check_video_track as check_video_track
 from .reading.probe import as_clip as as_clip
 from .reading.probe import probe as probe
 from .reading.programmes import Programme as Programme

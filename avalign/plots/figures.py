@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
 
-from avalign.errors import MissingDependencyError
+from avalign.errors import import_guard
 
 __all__ = [
     "AUDIO",
@@ -35,14 +35,13 @@ def require_matplotlib() -> None:
     MissingDependencyError
         If matplotlib is not installed or does not load.
     """
-    try:
+    with import_guard(
+        "drawing needs matplotlib, which does not load",
+        "pip install 'avalign[report]'",
+        also=(ValueError,),  # for its own settings
+    ):
         import matplotlib.backends.backend_agg
         import matplotlib.figure  # noqa: F401
-    except (ImportError, OSError, ValueError) as error:  # the last for its own settings
-        raise MissingDependencyError(
-            f"drawing needs matplotlib, which does not load: {error}",
-            "pip install 'avalign[report]'",
-        ) from error
 
 
 def in_own_style(draw: Callable[Arguments, None]) -> Callable[Arguments, None]:

@@ -87,12 +87,12 @@ def write_overlay(
     ) as writer:
         for frame in chain([first], frames):
             for block in audio_blocks.until(frame.time_s + BLOCK_S):
-                writer.write_sound(block)
-            writer.write_picture(canvas.draw(frame.image, frame.time_s), frame.time_s)
+                writer.write_audio(block)
+            writer.write_frame(canvas.draw(frame.image, frame.time_s), frame.time_s)
             if progress is not None and streams.duration_s > 0:
                 progress(min(1.0, frame.time_s / streams.duration_s))
         for block in audio_blocks.until(math.inf):
-            writer.write_sound(block)
+            writer.write_audio(block)
     if progress is not None:
         progress(1.0)
 

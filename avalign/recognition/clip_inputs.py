@@ -14,7 +14,7 @@ from avalign.errors import NoAudioError, NoFaceError, ParameterError
 from avalign.fusion import from_alignment
 from avalign.media import probe, read_audio
 from avalign.recognition.material.features import FEATURES, audio_features, lip_features
-from avalign.streams import Sound, choose_tracks, is_streams_file
+from avalign.streams import AudioSource, choose_tracks, is_streams_file
 from avalign.transcript import transcript_stream
 from avalign.types import TimeWarp
 from avalign.vision import lip_streams
@@ -161,12 +161,12 @@ def _read(
         )
         report = measured.report
         notes = list(report.notes)
-        chosen = Sound(measured.audio_track, measured.channel)
+        chosen = AudioSource(measured.audio_track, measured.channel)
         faces = () if measured.streams is None else measured.streams.lips
     else:
         tracks = choose_tracks(media, audio=None if audio is None else Path(audio), **named)
-        report, chosen = None, tracks.sound
-        note = tracks.sound_note if reads_audio else tracks.picture_note
+        report, chosen = None, tracks.audio
+        note = tracks.audio_note if reads_audio else tracks.video_note
         notes = [] if note is None else [note]
         faces = ()
         if reads_lips:

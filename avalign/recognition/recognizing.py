@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from avalign.errors import MissingDependencyError, ParameterError
+from avalign.errors import ParameterError, import_guard
 from avalign.recognition.ctc.alphabet import Alphabet
 from avalign.recognition.evaluation.limits import AnswerLimits, read_calibration
 from avalign.recognition.report import RecognitionReport, Trace
 
-try:
+with import_guard(
+    "recognition needs torch, which does not load", 'pip install "avalign[recognition]"'
+):
     from avalign.recognition.clip import ClipPrediction
     from avalign.recognition.clip_inputs import ClipInputs, read_clip_inputs
     from avalign.recognition.emotion import answer_emotion
@@ -22,11 +24,6 @@ try:
     from avalign.recognition.model.files import load_model
     from avalign.recognition.model.recognizer import Recognizer
     from avalign.recognition.speech import answer_speech
-except (ImportError, OSError) as error:
-    raise MissingDependencyError(
-        f"recognition needs torch, which does not load: {error}",
-        'pip install "avalign[recognition]"',
-    ) from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

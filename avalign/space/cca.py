@@ -34,7 +34,7 @@ class CCA:
     n_components : int
         Canonical pairs to keep.
     regularisation : float
-        Share by which the covariances are shrunk: those of each side towards a multiple
+        Fraction by which the covariances are shrunk: those of each side towards a multiple
         of the identity of the same trace, that between the sides towards 0; 0 to 1.
 
     Attributes
@@ -105,18 +105,18 @@ class CCA:
                 f"the rows span {pairs} canonical pairs, not {self.n_components}",
                 "lower n_components, or give more rows or columns",
             )
-        # The identity has no cross-covariance: shrinking towards it takes from all pairs.
+        # The identity has no cross-covariance: shrinking towards it lowers all correlations.
         whitened = (1.0 - self.regularisation) * (x_whitening.T @ xy @ y_whitening)
         turn_x, correlations, turn_y = np.linalg.svd(whitened, full_matrices=False)
-        kept = slice(self.n_components)
-        x_weights = x_whitening @ turn_x[:, kept]
+        used = slice(self.n_components)
+        x_weights = x_whitening @ turn_x[:, used]
         # The sign of a pair is free: fix it, so that the same data give the same scores.
         largest = np.abs(x_weights).argmax(axis=0)
         signs = np.sign(x_weights[largest, np.arange(self.n_components)])
         self.x_mean_, self.y_mean_ = x_mean, y_mean
         self.x_weights_ = x_weights * signs
-        self.y_weights_ = y_whitening @ turn_y[kept].T * signs
-        self.correlations_ = np.minimum(correlations[kept], 1.0)
+        self.y_weights_ = y_whitening @ turn_y[used].T * signs
+        self.correlations_ = np.minimum(correlations[used], 1.0)
         return self
 
     @overload
@@ -201,7 +201,25 @@ class CCA:
 
 
 def checked_rows(values: ArrayLike, name: str) -> Rows:
-    """Return finite rows in single precision if they are, in double otherwise."""
+    """Return finite rows in single precision if they are, in double otherwise.
+
+    Parameters
+    ----------
+    values : array-like of shape (rows, columns)
+        One observation a row.
+    name : str
+        What messages call them.
+
+    Returns
+    -------
+    ndarray of shape (rows, columns)
+        The rows, float32 or float64.
+
+    Raises
+    ------
+    ParameterError
+        The array has other than two dimensions, or holds NaN or infinity.
+    """
     rows = np.asarray(values)
     if rows.dtype != np.float32:
         rows = rows.astype(np.float64)
@@ -259,8 +277,8 @@ def _whitening(covariance: NDArray[np.float64], shrinkage: float) -> NDArray[np.
     shrunk[np.diag_indices(size)] += shrinkage * np.trace(covariance) / size
     variances, directions = np.linalg.eigh(shrunk)
     # Columns that depend on each other leave directions that hold nothing but rounding.
-    kept = variances > variances[-1] * size * np.finfo(np.float64).eps
-    result: NDArray[np.float64] = directions[:, kept] / np.sqrt(variances[kept])
+    used = variances > variances[-1] * size * np.finfo(np.float64).eps
+    result: NDArray[np.float64] = directions[:, used] / np.sqrt(variances[used])
     return result
 
 

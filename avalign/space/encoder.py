@@ -22,23 +22,10 @@ def encode(
     prefix: str,
     settings: EncoderSettings,
 ) -> NDArray[np.float32]:
-    """Run one encoder over a stream.
+    """Run one encoder over normalised rows [T, D], the last column telling which are valid.
 
-    Parameters
-    ----------
-    rows : ndarray of shape (T, D), float32
-        Normalised rows, the last column callbacks which are valid.
-    weights : mapping of str to ndarray
-        Trained arrays; ``{prefix}.{i}.weight`` of shape (out, in, kernel).
-    prefix : str
-        Which encoder's arrays to use.
-    settings : EncoderSettings
-        Shape of the stack.
-
-    Returns
-    -------
-    ndarray of shape (ceil(T / stride), C), float32
-        Encoded rows.
+    `weights` hold ``{prefix}.{i}.weight`` of shape (out, in, kernel). Gives float32
+    [ceil(T / stride), C].
     """
     hidden = rows
     for layer, (width, dilation) in enumerate(

@@ -1,8 +1,7 @@
 """Frames that a linear or kernel CCA can compare, and the space it makes of them.
 
-What a convolutional encoder learns is laid down by hand here: ten measures of the lips,
-band-passed, with their velocity and a little context; MFCCs with the context that
-articulation takes.
+The features are made by hand: ten measures of the lips, band-passed, with their velocity
+and a little context; MFCCs with the context that articulation takes.
 """
 
 from __future__ import annotations
@@ -23,39 +22,30 @@ if TYPE_CHECKING:
 
     from avalign.space.cca import CCA
 
-__all__ = ["FrameSpace", "lip_frames", "lip_measures", "sound_frames"]
+__all__ = ["FrameSpace", "audio_frames", "lip_frames", "lip_measures"]
 
 RATE_HZ = 50.0
 AUDIO_RATE_HZ = 100.0
 MFCC_COLUMNS = 13
 # Rows on either side: 80 ms of lips, every 40 ms; 240 ms of sound, every 60 ms.
 LIP_CONTEXT = range(-4, 5, 2)
-SOUND_CONTEXT = range(-24, 25, 6)
-# Faster than this lips do not move; slower, it is the face that changes.
+AUDIO_CONTEXT = range(-24, 25, 6)
+# Lips move no faster than the upper edge; below the lower one it is the face that changes.
 BAND_HZ = (0.5, 10.0)
 # Brings velocities to the scale of the measures, so that shrinkage treats them alike.
 VELOCITY_ROWS = 3.0
-# A pair that agrees better than this on the training data would drown all others.
+# A pair that agrees better than this on the training data would outweigh all others.
 LARGEST_CORRELATION = 0.95
 
-# Places in a ring of 20 lip points: corner, middle of the lower lip, corner, of the upper.
+# Indices in a ring of 20 lip points: corner, middle of the lower lip, corner, of the upper.
 _LEFT, _LOWER, _RIGHT, _UPPER = 0, 5, 10, 15
 
 
 def lip_measures(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Measure the opening and the shape of the mouth.
+    """Measure the mouth in rows of a lip stream: float32 [T, 123] to [T, 10].
 
-    Parameters
-    ----------
-    values : ndarray of shape (T, 123), float32
-        Rows of a lip stream.
-
-    Returns
-    -------
-    ndarray of shape (T, 10), float32
-        Outer and inner height, outer and inner width, outer and inner area, height of
-        the chin, protrusion, heights of the upper and the lower lip; in units of the
-        lip stream.
+    Outer and inner height, outer and inner width, outer and inner area, height of the chin,
+    protrusion, heights of the upper and the lower lip; in units of the lip stream.
     """
     points = values.reshape(len(values), 41, 3)
     outer, inner, chin = points[:, :20], points[:, 20:40], points[:, 40]
@@ -115,10 +105,10 @@ def lip_frames(lips: FeatureStream, usable: NDArray[np.bool_] | None = None) -> 
     moves = _standardise(_band_pass(_bridge(values, valid)), valid)
     velocity = np.gradient(moves, axis=0) if len(moves) > 1 else np.zeros_like(moves)
     rows = np.concatenate([moves, VELOCITY_ROWS * velocity], axis=1)
-    return _frames(rows, valid, start_s, LIP_CONTEXT, RATE_HZ)
+    return _add_context(rows, valid, start_s, LIP_CONTEXT, RATE_HZ)
 
 
-def sound_frames(mfcc: FeatureStream) -> FeatureStream:
+def audio_frames(mfcc: FeatureStream) -> FeatureStream:
     """Turn an MFCC stream into frames: 13 standardised coefficients in +-240 ms.
 
     Parameters
@@ -139,11 +129,11 @@ def sound_frames(mfcc: FeatureStream) -> FeatureStream:
     require_mfcc(mfcc, MFCC_COLUMNS)
     values, valid, start_s = to_uniform(mfcc, AUDIO_RATE_HZ)
     rows = _standardise(values[:, :MFCC_COLUMNS], valid)
-    return _frames(rows, valid, start_s, SOUND_CONTEXT, AUDIO_RATE_HZ)
+    return _add_context(rows, valid, start_s, AUDIO_CONTEXT, AUDIO_RATE_HZ)
 
 
 def _bridge(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Draw straight lines over rows that are not valid, lest a filter ring there."""
+    """Draw straight lines over rows that are not valid, so that no filter rings there."""
     if valid.all():
         return values
     rows = np.arange(len(values))
@@ -169,12 +159,12 @@ def _standardise(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArr
     """Centre and scale each column over its valid rows; the others become 0."""
     if not valid.any():
         return np.zeros_like(values)
-    kept = values[valid]
-    scale = kept.std(axis=0) + np.float32(1e-6)
-    return np.where(valid[:, None], (values - kept.mean(axis=0)) / scale, np.float32(0))
+    used = values[valid]
+    scale = used.std(axis=0) + np.float32(1e-6)
+    return np.where(valid[:, None], (values - used.mean(axis=0)) / scale, np.float32(0))
 
 
-def _frames(
+def _add_context(
     rows: NDArray[np.float32],
     valid: NDArray[np.bool_],
     start_s: float,
@@ -182,8 +172,8 @@ def _frames(
     rate_hz: float,
 ) -> FeatureStream:
     """Put the rows around each row beside it; beyond the ends, the ends."""
-    places = np.arange(len(rows))
-    around = [rows[np.clip(places + step, 0, len(rows) - 1)] for step in context]
+    indices = np.arange(len(rows))
+    around = [rows[np.clip(indices + step, 0, len(rows) - 1)] for step in context]
     values = np.concatenate(around, axis=1) * valid[:, None]
     return uniform_stream(values, valid, start_s, rate_hz, "frames")
 
@@ -211,7 +201,7 @@ class FrameSpace(Space):
     no_match: float = 0.0
 
     def embed_audio(self, mfcc: FeatureStream) -> FeatureStream:  # noqa: D102 (as in `Space`)
-        frames = sound_frames(mfcc)
+        frames = audio_frames(mfcc)
         every = slice(None, None, round(AUDIO_RATE_HZ / RATE_HZ))
         scores = self.model.transform(X=frames.values[every])
         return _embedding(scores, frames, every)

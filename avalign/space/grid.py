@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import NoAnswerError, ParameterError
-from avalign.types import FeatureStream, runs
+from avalign.types import FeatureStream, split_at_pauses
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 __all__ = [
     "LIP_COLUMNS",
     "Grid",
-    "grid_places",
+    "fill_gaps",
+    "frames_at",
+    "grid_indices",
     "normalise",
-    "on_grid",
     "require_lips",
     "require_mfcc",
-    "rows_at",
+    "to_grid",
     "to_uniform",
     "uniform_stream",
-    "without_gaps",
 ]
 
 # The 40 lip points and the chin, three coordinates each.
@@ -44,66 +44,29 @@ _ROUNDING_S = 1e-6
 class Grid:
     """Rows on a uniform clock, without those of long gaps.
 
-    Parameters
-    ----------
-    values : ndarray of shape (T, D), float32
-        Interpolated rows; 0 where not valid.
-    valid : ndarray of shape (T,), bool
-        Rows that count.
-    places : ndarray of shape (T,), int64
-        Number of each row on the clock, from 0, increasing.
-    start_s : float
-        Time of place 0.
-    rate_hz : float
-        Places per second.
+    `indices` are the indices of the rows on the clock, which starts at `start_s`.
     """
 
     values: NDArray[np.float32]
     valid: NDArray[np.bool_]
-    places: NDArray[np.int64]
+    indices: NDArray[np.int64]
     start_s: float
     rate_hz: float
 
     def parts(self) -> list[slice]:
-        """Divide the rows where places are left out."""
-        return runs(self.places.astype(np.float64), 1.0)
+        """Divide the rows where some of the clock are left out."""
+        return split_at_pauses(self.indices.astype(np.float64), 1.0)
 
 
 def require_mfcc(stream: FeatureStream, columns: int) -> None:
-    """Refuse a stream of sound with fewer columns than a space reads.
-
-    Parameters
-    ----------
-    stream : FeatureStream
-        What was given.
-    columns : int
-        Columns that are read.
-
-    Raises
-    ------
-    ParameterError
-        If there are fewer.
-    """
+    """Refuse a stream of audio with fewer columns than a space reads."""
     shape = stream.values.shape
     if len(shape) != 2 or shape[1] < columns:
         raise ParameterError(f"the MFCC stream has shape {shape}, not (T, {columns}) or wider")
 
 
 def require_lips(stream: FeatureStream, columns: int = LIP_COLUMNS) -> None:
-    """Refuse a stream that does not hold lip points.
-
-    Parameters
-    ----------
-    stream : FeatureStream
-        What was given.
-    columns : int, optional
-        Columns that are read.
-
-    Raises
-    ------
-    ParameterError
-        If it has another number of columns.
-    """
+    """Refuse a stream that does not hold lip points."""
     shape = stream.values.shape
     if len(shape) != 2 or shape[1] != columns:
         raise ParameterError(f"the lip stream has shape {shape}, not (T, {columns})")
@@ -138,34 +101,22 @@ def to_uniform(
     NoAnswerError
         If next to nothing but gaps would be laid out.
     """
-    grid = on_grid(stream, rate_hz)
-    count = int(grid.places[-1]) + 1 if len(grid.places) else 0
-    if count == len(grid.places):
+    grid = to_grid(stream, rate_hz)
+    count = int(grid.indices[-1]) + 1 if len(grid.indices) else 0
+    if count == len(grid.indices):
         return grid.values, grid.valid, grid.start_s
-    _refuse_gaps(count, len(grid.places), rate_hz)
+    _refuse_gaps(count, len(grid.indices), rate_hz)
     values = np.zeros((count, grid.values.shape[1]), np.float32)
     valid = np.zeros(count, bool)
-    values[grid.places], valid[grid.places] = grid.values, grid.valid
+    values[grid.indices], valid[grid.indices] = grid.values, grid.valid
     return values, valid, grid.start_s
 
 
-def on_grid(stream: FeatureStream, rate_hz: float, stride: int = 1) -> Grid:
+def to_grid(stream: FeatureStream, rate_hz: float, stride: int = 1) -> Grid:
     """Interpolate a stream linearly onto a uniform clock, and leave out its long gaps.
 
-    Parameters
-    ----------
-    stream : FeatureStream
-        Rows at any times.
-    rate_hz : float
-        Rows per second wanted.
-    stride : int, optional
-        Each part between gaps begins at a multiple of it, so that it can be thinned out.
-
-    Returns
-    -------
-    Grid
-        The rows of `to_uniform` less those that are more than a second or so from any
-        valid row of the stream.
+    As `to_uniform`, less the rows that are more than a second or so from any valid row.
+    Each part between gaps begins at a multiple of `stride`, so that it can be thinned out.
     """
     times_s = stream.times_s[stream.valid]
     if len(times_s) == 0:
@@ -175,19 +126,19 @@ def on_grid(stream: FeatureStream, rate_hz: float, stride: int = 1) -> Grid:
     count = int(np.floor((times_s[-1] - start_s) * rate_hz + 1e-6)) + 1
     spans = []
     reached = 0
-    for run in runs(times_s, 2 * _MARGIN_S):
+    for run in split_at_pauses(times_s, 2 * _MARGIN_S):
         first_s, last_s = (times_s[[run.start, run.stop - 1]] - start_s).tolist()
         first = int((first_s - _MARGIN_S) * rate_hz) // stride * stride
         last = int((last_s + _MARGIN_S) * rate_hz) + 1
         spans.append(np.arange(max(first, reached), min(last, count)))
         reached = max(reached, last)
-    places = np.concatenate(spans)
-    values, valid = rows_at(stream, start_s + 1.0 / rate_hz * places)
-    return Grid(values, valid, places, start_s, rate_hz)
+    indices = np.concatenate(spans)
+    values, valid = frames_at(stream, start_s + 1.0 / rate_hz * indices)
+    return Grid(values, valid, indices, start_s, rate_hz)
 
 
-def grid_places(stream: FeatureStream) -> tuple[NDArray[np.int64], float]:
-    """Give each row of a stream on a uniform clock, gaps or not, its number there.
+def grid_indices(stream: FeatureStream) -> tuple[NDArray[np.int64], float]:
+    """Find the index on a uniform clock of each row of a stream, gaps or not.
 
     Parameters
     ----------
@@ -196,10 +147,10 @@ def grid_places(stream: FeatureStream) -> tuple[NDArray[np.int64], float]:
 
     Returns
     -------
-    places : ndarray of shape (T,), int64
+    indices : ndarray of shape (T,), int64
         Number of each row on the clock, from 0.
     period_s : float
-        Time from one place to the next.
+        Time from one row of the clock to the next.
     """
     steps = np.diff(stream.times_s)
     period_s = float(steps[0]) if steps[0] <= 2 * steps.min() else float(steps.min())
@@ -207,7 +158,7 @@ def grid_places(stream: FeatureStream) -> tuple[NDArray[np.int64], float]:
     return np.rint(elapsed).astype(np.int64), period_s
 
 
-def without_gaps(stream: FeatureStream) -> FeatureStream:
+def fill_gaps(stream: FeatureStream) -> FeatureStream:
     """Lay out the gaps of a stream on a uniform clock as rows that are not valid.
 
     Parameters
@@ -227,14 +178,14 @@ def without_gaps(stream: FeatureStream) -> FeatureStream:
     """
     if len(stream) < 2:
         return stream
-    places, period_s = grid_places(stream)
-    count = int(places[-1]) + 1
+    indices, period_s = grid_indices(stream)
+    count = int(indices[-1]) + 1
     if count == len(stream):
         return stream
     _refuse_gaps(count, len(stream), 1.0 / period_s)
     values = np.zeros((count, stream.values.shape[1]), np.float32)
     valid = np.zeros(count, bool)
-    values[places], valid[places] = stream.values, stream.valid
+    values[indices], valid[indices] = stream.values, stream.valid
     times_s = stream.times_s[0] + period_s * np.arange(count)
     return replace(stream, values=values, times_s=times_s, valid=valid)
 
@@ -247,7 +198,7 @@ def _refuse_gaps(count: int, known: int, rate_hz: float) -> None:
         )
 
 
-def rows_at(
+def frames_at(
     stream: FeatureStream, wanted_s: NDArray[np.float64]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Interpolate a stream linearly at given times.
@@ -278,9 +229,9 @@ def rows_at(
     right = np.clip(np.searchsorted(times, wanted_s, side="right"), 1, len(times) - 1)
     left = right - 1
     gap = times[right] - times[left]
-    share = np.clip((wanted_s - times[left]) / gap, 0.0, 1.0).astype(np.float32)[:, None]
-    values = stream.values[rows[left]] * (1 - share) + stream.values[rows[right]] * share
-    on_a_row = (share[:, 0] < 1e-3) | (share[:, 0] > 1 - 1e-3)
+    fraction = np.clip((wanted_s - times[left]) / gap, 0.0, 1.0).astype(np.float32)[:, None]
+    values = stream.values[rows[left]] * (1 - fraction) + stream.values[rows[right]] * fraction
+    on_a_row = (fraction[:, 0] < 1e-3) | (fraction[:, 0] > 1 - 1e-3)
     valid = inside & ((gap <= LONGEST_GAP_S) | on_a_row)
     return np.where(valid[:, None], values, 0).astype(np.float32), valid
 
@@ -292,26 +243,7 @@ def uniform_stream(
     rate_hz: float,
     kind: str,
 ) -> FeatureStream:
-    """Give rows on a uniform clock their times, the inverse of `to_uniform`.
-
-    Parameters
-    ----------
-    values : ndarray of shape (T, D), float32
-        Rows on a uniform clock.
-    valid : ndarray of shape (T,), bool
-        Rows that count.
-    start_s : float
-        Time of the first row.
-    rate_hz : float
-        Rows per second.
-    kind : str
-        What the rows are.
-
-    Returns
-    -------
-    FeatureStream
-        The stream.
-    """
+    """Give rows [T, D] on a uniform clock their times, the inverse of `to_uniform`."""
     times_s = start_s + np.arange(len(values)) / rate_hz
     return FeatureStream(values, times_s, valid, kind)
 
@@ -322,7 +254,7 @@ def normalise(
     span: int,
     prior_scale: NDArray[np.float32],
     prior_rows: float,
-    places: NDArray[np.int64] | None = None,
+    indices: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
     """Centre and scale each column over a window of rows that slides along.
 
@@ -343,7 +275,7 @@ def normalise(
         Standard deviation of each column in the training data.
     prior_rows : float
         Weight of `prior_scale` in rows.
-    places : ndarray of shape (T,), int64, optional
+    indices : ndarray of shape (T,), int64, optional
         Number of each row on the clock, where some are left out.
 
     Returns
@@ -351,11 +283,11 @@ def normalise(
     ndarray of shape (T, D), float32
         Normalised rows; 0 where not valid.
     """
-    places = np.arange(len(values)) if places is None else places
-    length = int(places[-1]) + 1 if len(places) else 0
+    indices = np.arange(len(values)) if indices is None else indices
+    length = int(indices[-1]) + 1 if len(indices) else 0
     weights = valid.astype(np.float64)[:, None]
-    begin = np.clip(places - span // 2, 0, max(0, length - span))
-    first, last = (np.searchsorted(places, edge) for edge in (begin, begin + span))
+    begin = np.clip(indices - span // 2, 0, max(0, length - span))
+    first, last = (np.searchsorted(indices, edge) for edge in (begin, begin + span))
 
     def windowed(rows: NDArray[np.float64]) -> NDArray[np.float64]:
         total = np.concatenate([np.zeros((1, rows.shape[1])), np.cumsum(rows, axis=0)])

@@ -44,7 +44,7 @@ class KernelCCA(CCA):
         Inverse width of the kernel; by default 1 over eight times the total variance
         of X, a kernel of exp(-1/4) between rows as far apart as they are on average.
     regularisation : float
-        Share by which each covariance is shrunk; see `CCA`.
+        Fraction by which each covariance is shrunk; see `CCA`.
     seed : int
         Same seed, same features.
 
@@ -139,24 +139,7 @@ class KernelCCA(CCA):
 
 
 def save_kernel_cca(model: KernelCCA, path: Path | str, *, overwrite: bool = False) -> None:
-    """Write a fitted model as safetensors with its settings as JSON metadata.
-
-    Parameters
-    ----------
-    model : KernelCCA
-        The model.
-    path : path-like
-        The file.
-    overwrite : bool, optional
-        Replace what is there.
-
-    Raises
-    ------
-    ParameterError
-        If the model has not been fitted.
-    MediaError
-        If the file exists or cannot be written.
-    """
+    """Write a fitted model as safetensors with its settings as JSON metadata."""
     from safetensors.numpy import save_file
 
     from avalign.files import atomic_output
@@ -174,23 +157,7 @@ def save_kernel_cca(model: KernelCCA, path: Path | str, *, overwrite: bool = Fal
 
 
 def load_kernel_cca(path: Path | str) -> KernelCCA:
-    """Load a model written by `save_kernel_cca`.
-
-    Parameters
-    ----------
-    path : path-like
-        The file.
-
-    Returns
-    -------
-    KernelCCA
-        The model, fitted.
-
-    Raises
-    ------
-    MediaError
-        If the file is missing, too large, or not such a file.
-    """
+    """Load a model written by `save_kernel_cca`; MediaError if the file is none."""
     path = Path(path)
     hint = "name a file written by save_kernel_cca"
     with open_safetensors(

@@ -13,7 +13,7 @@ import numpy as np
 from avalign.errors import InstallationError, MediaError
 from avalign.files import atomic_output, open_safetensors
 from avalign.space.encoder import encode
-from avalign.space.grid import Grid, normalise, on_grid, require_lips, require_mfcc
+from avalign.space.grid import Grid, normalise, require_lips, require_mfcc, to_grid
 from avalign.space.protocol import Space
 from avalign.space.settings import SpaceSettings
 from avalign.types import FeatureStream
@@ -71,21 +71,23 @@ class SpaceModel(Space):
         settings = self.settings
         columns = settings.audio_columns
         require_mfcc(mfcc, columns)
-        grid = on_grid(mfcc, settings.audio_rate_hz, settings.audio.stride)
+        grid = to_grid(mfcc, settings.audio_rate_hz, settings.audio.stride)
         rows = normalise(
             grid.values[:, :columns],
             grid.valid,
             round(settings.normalisation_s * settings.audio_rate_hz),
             self.weights["audio_scale"],
             settings.prior_rows_audio,
-            grid.places,
+            grid.indices,
         )
-        every = grid.places % settings.audio.stride == 0
-        kept = grid.valid[every]
-        encoded = self._encode(rows, grid, "audio") * kept[:, None, None]
-        mask = np.broadcast_to(kept[:, None, None], (*encoded.shape[:2], 1))
-        places = grid.places[every] // settings.audio.stride
-        return self._stream(np.concatenate([encoded, mask], axis=2), kept, grid.start_s, places)
+        every = grid.indices % settings.audio.stride == 0
+        usable = grid.valid[every]
+        encoded = self._encode(rows, grid, "audio") * usable[:, None, None]
+        mask = np.broadcast_to(usable[:, None, None], (*encoded.shape[:2], 1))
+        indices = grid.indices[every] // settings.audio.stride
+        return self._stream(
+            np.concatenate([encoded, mask], axis=2), usable, grid.start_s, indices
+        )
 
     def embed_lips(  # noqa: D102 (as in `Space`)
         self, lips: FeatureStream, usable: NDArray[np.bool_] | None = None
@@ -95,7 +97,7 @@ class SpaceModel(Space):
         valid = lips.valid if usable is None else lips.valid & usable
         components = lips.values @ self.weights["lip_components"]
         reduced = FeatureStream(components, lips.times_s, valid, lips.kind)
-        grid = on_grid(reduced, settings.rate_hz)
+        grid = to_grid(reduced, settings.rate_hz)
         valid = grid.valid
         rows = normalise(
             grid.values,
@@ -103,14 +105,14 @@ class SpaceModel(Space):
             round(settings.normalisation_s * settings.rate_hz),
             self.weights["lip_scale"],
             settings.prior_rows_lips,
-            grid.places,
+            grid.indices,
         )
         encoded = self._encode(rows, grid, "lips") * valid[:, None, None]
         mask = np.broadcast_to(valid[:, None, None], (*encoded.shape[:2], 1))
-        # The bias of one encoder meets the mask of the other.
+        # The bias of one encoder is multiplied with the mask of the other.
         paired = np.concatenate([encoded[..., :-1], mask, encoded[..., -1:]], axis=2)
         scale = self.weights["score_scale"] / settings.members
-        return self._stream(paired * scale[:, None], valid, grid.start_s, grid.places)
+        return self._stream(paired * scale[:, None], valid, grid.start_s, grid.indices)
 
     def _encode(
         self,
@@ -121,7 +123,7 @@ class SpaceModel(Space):
         """Run every member's encoder: (T, members, dimensions + 1)."""
         masked = np.concatenate([rows, grid.valid[:, None].astype(np.float32)], axis=1)
         with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is checked
-            # Around a gap there is more of nothing than an encoder sees of its surroundings.
+            # A gap is longer than the context that an encoder sees.
             parts = [
                 [
                     encode(
@@ -147,10 +149,10 @@ class SpaceModel(Space):
         values: NDArray[np.float32],
         valid: NDArray[np.bool_],
         start_s: float,
-        places: NDArray[np.int64],
+        indices: NDArray[np.int64],
     ) -> FeatureStream:
         flat = values.reshape(len(values), -1).astype(np.float32)
-        times_s = start_s + places / self.settings.rate_hz
+        times_s = start_s + indices / self.settings.rate_hz
         return FeatureStream(flat, times_s, valid, "embedding")
 
 
@@ -234,6 +236,11 @@ def blame_installation(shipped: bool) -> Iterator[None]:
     ----------
     shipped : bool
         Whether it is such a file.
+
+    Yields
+    ------
+    None
+        Once, for the block that reads the file.
 
     Raises
     ------

@@ -21,7 +21,7 @@ __all__ = ["FrozenEncoder"]
 
 # Encoders drop or pad a few rows at the ends; a wrong rate misses by more.
 _SLACK_ROWS = 8
-_SLACK_SHARE = 0.02
+_SLACK_FRACTION = 0.02
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -76,25 +76,11 @@ class FrozenEncoder:
             self.encoder.eval().requires_grad_(False)
 
     def __call__(self, source: AudioStream | FeatureStream) -> FeatureStream:
-        """Encode sound or a stream.
+        """Encode audio or a stream, as float32 [T, C] on the encoder's clock.
 
-        Parameters
-        ----------
-        source : AudioStream or FeatureStream
-            What to encode. Rows that are not valid are given to the encoder as they are;
-            rows it gives at their times are not valid either.
-
-        Returns
-        -------
-        FeatureStream
-            Rows of shape (T, C), float32, on the clock of the encoder; presentation
-            times, as those of `source`.
-
-        Raises
-        ------
-        ParameterError
-            If the sample rate is not the encoder's, its output is not (T, C) or not
-            finite, or there are more or fewer rows than its rate says.
+        Rows that are not valid are given to the encoder as they are; rows it gives at their
+        times are not valid either. ParameterError if the sample rate is not the encoder's, or
+        its output has another shape or number of rows, or is not finite.
         """
         given, start_s, duration_s = self._read(source)
         values = self._encode(given)
@@ -106,7 +92,7 @@ class FrozenEncoder:
                 )
             return FeatureStream(values, source.times_s, source.valid, self.kind)
         expected = duration_s * self.rate_hz
-        if abs(len(values) - expected) > _SLACK_ROWS + _SLACK_SHARE * expected:
+        if abs(len(values) - expected) > _SLACK_ROWS + _SLACK_FRACTION * expected:
             raise ParameterError(
                 f"the encoder gave {len(values)} rows for {duration_s:.2f} s, "
                 f"not {expected:.0f}",

@@ -1,4 +1,4 @@
-"""What a shared space has to offer, whoever learnt it."""
+"""The interface of every shared space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well two sides of a shared space agree, in numbers."""
+"""Scores of how well two sides of a shared space agree."""
 
 from __future__ import annotations
 
@@ -17,23 +17,11 @@ _ROWS_AT_ONCE = 1024
 
 
 def retrieval_accuracy(audio: Rows, lips: Rows) -> float:
-    """Share of sounds that find their own lips, and of lips that find their sound.
-
-    Parameters
-    ----------
-    audio, lips : ndarray of shape (N, D)
-        Embeddings of partners; their inner product says how well they fit.
-
-    Returns
-    -------
-    float
-        Mean of both directions, from 0 to 1. A tie is no find, so that embeddings that
-        tell nothing apart score 0.
-    """
-    return (_found(audio, lips) + _found(lips, audio)) / 2
+    """Fraction of rows [N, D] whose partner fits best, in both directions; a tie is a miss."""
+    return (_hit_rate(audio, lips) + _hit_rate(lips, audio)) / 2
 
 
-def _found(queries: Rows, answers: Rows) -> float:
+def _hit_rate(queries: Rows, answers: Rows) -> float:
     hits = 0
     for start in range(0, len(queries), _ROWS_AT_ONCE):
         products = queries[start : start + _ROWS_AT_ONCE] @ answers.T
@@ -45,18 +33,7 @@ def _found(queries: Rows, answers: Rows) -> float:
 
 
 def mean_correlation(first: Rows, second: Rows) -> float:
-    """Mean over columns of the correlation of two sides.
-
-    Parameters
-    ----------
-    first, second : ndarray of shape (N, D)
-        Rows of partners.
-
-    Returns
-    -------
-    float
-        From -1 to 1; a column that does not vary counts as 0.
-    """
+    """Mean correlation of the columns of two sides [N, D]; a constant column counts as 0."""
     sides = [
         side.astype(np.float64) - side.mean(axis=0, dtype=float) for side in (first, second)
     ]
@@ -68,21 +45,9 @@ def mean_correlation(first: Rows, second: Rows) -> float:
 def explained_variance(
     predicted: Rows, target: Rows, mean: NDArray[np.float64] | Rows, scale: Rows
 ) -> float:
-    """Share of the variance that a prediction explains, beyond the mean of the training data.
+    """Fraction of the variance of `target` [N, D] explained beyond the training data's mean.
 
-    Parameters
-    ----------
-    predicted, target : ndarray of shape (N, D)
-        Rows.
-    mean : ndarray of shape (D,)
-        Mean over the training data: the predictor to beat.
-    scale : ndarray of shape (D,)
-        Columns are divided by this, so that all count alike.
-
-    Returns
-    -------
-    float
-        1 if perfect, 0 if no better than the mean, below 0 if worse.
+    Columns are divided by `scale`, so that all count alike; below 0 if worse than the mean.
     """
     missed = float((((predicted - target) / scale) ** 2).sum())
     spread = float((((target - mean) / scale) ** 2).sum())

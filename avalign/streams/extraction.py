@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.streams.tracks import Sound, Tracks, choose_tracks
+from avalign.streams.choice import AudioSource, Tracks, choose_tracks
 from avalign.types import AudioStream, ClipStreams, FeatureStream, LipStream
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ __all__ = [
     "Progress",
     "extract",
     "is_streams_file",
+    "mfcc_and_speech",
     "read_streams",
-    "sound_features",
 ]
 
 # To be raised whenever files give other streams than before: what was cached is extracted anew.
@@ -133,10 +133,10 @@ def read_streams(
     """
     from avalign.vision import lip_streams
 
-    with _sound_beside(audio if audio is not None else clip.path, tracks.sound) as sound:
+    with _audio_beside(audio if audio is not None else clip.path, tracks.audio) as features:
         lips = lip_streams(clip, track=tracks.video, jobs=jobs, progress=progress)
-        mfcc, speech = sound.result()
-    duration_s, frame_rate = _picture_clock(clip, tracks.video, lips)
+        mfcc, speech = features.result()
+    duration_s, frame_rate = _video_clock(clip, tracks.video, lips)
     return ClipStreams(mfcc, speech, lips, clip.path.name, duration_s, frame_rate)
 
 
@@ -156,7 +156,7 @@ def is_streams_file(path: AnyPath) -> bool:
     return Path(path).suffix.lower() == ".npz"
 
 
-def sound_features(blocks: Iterator[AudioStream]) -> tuple[FeatureStream, FeatureStream]:
+def mfcc_and_speech(blocks: Iterator[AudioStream]) -> tuple[FeatureStream, FeatureStream]:
     """Turn sound into MFCC and speech activity in one pass.
 
     Parameters
@@ -176,30 +176,28 @@ def sound_features(blocks: Iterator[AudioStream]) -> tuple[FeatureStream, Featur
 
 
 @contextmanager
-def _sound_beside(
-    path: AnyPath, sound: Sound
+def _audio_beside(
+    path: AnyPath, source: AudioSource
 ) -> Iterator[Future[tuple[FeatureStream, FeatureStream]]]:
-    """Read the sound in a thread while the caller reads the picture.
-
-    FFmpeg and NumPy leave the interpreter free for most of the time, so the
-    sound costs next to nothing. The thread ends early if the caller fails.
-    """
+    """Read the audio in a thread while the caller reads the video."""
+    # FFmpeg and NumPy leave the interpreter free for most of the time, so this costs next to
+    # nothing. The thread ends early if the caller fails.
     from avalign.media import iter_audio
 
-    blocks = iter_audio(path, track=sound.track, channel=sound.channel)
+    blocks = iter_audio(path, track=source.track, channel=source.channel)
     # A file without sound is told at once, not after minutes of pictures.
     first = list(islice(blocks, 1))
     left = threading.Event()
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
             yield pool.submit(
-                sound_features, takewhile(lambda _: not left.is_set(), chain(first, blocks))
+                mfcc_and_speech, takewhile(lambda _: not left.is_set(), chain(first, blocks))
             )
         finally:
             left.set()
 
 
-def _picture_clock(
+def _video_clock(
     clip: MediaClip, video: int, lips: tuple[LipStream, ...]
 ) -> tuple[float, float]:
     """Give the length of the picture and its rate; 0 for what nobody knows."""

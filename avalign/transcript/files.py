@@ -129,7 +129,7 @@ def _read_srt(text: str) -> tuple[Word, ...]:
             raise _NotTranscriptError(f"line {number}: {line[:80]!r} belongs to no cue")
         after_blank = not line
     # Subtitles of several speakers may overlap; their words take turns by their start.
-    words = [word for cue in cues for word in _share_cue(*cue)]
+    words = [word for cue in cues for word in _divide_cue(*cue)]
     return tuple(sorted(words, key=lambda word: word.start_s or 0.0))
 
 
@@ -139,7 +139,7 @@ def _cue_seconds(fields: tuple[str, ...]) -> float:
     return whole + int(fraction.ljust(3, "0")) / 1000
 
 
-def _share_cue(start_s: float, end_s: float, texts: list[str]) -> list[Word]:
+def _divide_cue(start_s: float, end_s: float, texts: list[str]) -> list[Word]:
     """Give every word of a cue its part of the time, in proportion to its length."""
     edges = [0]
     for text in texts:

@@ -124,23 +124,7 @@ class Transcript:
 
 
 def timed_words(transcript: Transcript) -> list[tuple[str, float, float]]:
-    """Give every word with its times.
-
-    Parameters
-    ----------
-    transcript : Transcript
-        The words.
-
-    Returns
-    -------
-    list of (str, float, float)
-        Text, start and end in seconds.
-
-    Raises
-    ------
-    ParameterError
-        If a word has no time.
-    """
+    """Return (text, start_s, end_s) of every word; refuse words without times."""
     timed = []
     for word in transcript.words:
         if word.start_s is None or word.end_s is None:

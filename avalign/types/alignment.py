@@ -109,10 +109,10 @@ class TimeWarp:
         """
         import numpy as np
 
-        asked_s = np.asarray(reference_s, np.float64)
-        inside_s = np.clip(asked_s, self.reference_s[0], self.reference_s[-1])
+        times_s = np.asarray(reference_s, np.float64)
+        inside_s = np.clip(times_s, self.reference_s[0], self.reference_s[-1])
         moved_s = np.interp(inside_s, self.reference_s, self.other_s)
-        return np.asarray(moved_s + (asked_s - inside_s))
+        return np.asarray(moved_s + (times_s - inside_s))
 
 
 @dataclass(frozen=True, slots=True)

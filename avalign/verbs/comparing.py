@@ -17,11 +17,11 @@ from avalign.errors import (
 from avalign.reports import AlignReport
 from avalign.streams import (
     AnyPath,
+    AudioSource,
     Progress,
-    Sound,
-    choose_sound,
+    choose_audio,
     choose_tracks,
-    sound_features,
+    mfcc_and_speech,
 )
 from avalign.types import FeatureStream
 
@@ -137,30 +137,30 @@ def compare(
         str(reference), str(other), to, "no_answer", exit_code=NoAnswerError.exit_code
     )
     pair = None
-    first = second = Sound()
+    first = second = AudioSource()
     try:
-        clip = _probed(reference, other, to)
+        clip = _probe_both(reference, other, to)
         report = replace(report, duration_s=clip.duration_s)
-        tracks = choose_sound(other, audio_track=other_track, channel=other_channel)
-        second, notes = tracks.sound, [(other, tracks.sound_note)]
+        tracks = choose_audio(other, audio_track=other_track, channel=other_channel)
+        second, notes = tracks.audio, [(other, tracks.audio_note)]
         sound = read_audio_track(other, second.track, second.channel)
         if to == "lips":
             tracks = choose_tracks(clip, video_track=video_track, audio_track=reference_track)
-            notes.append((reference, tracks.picture_note))
+            notes.append((reference, tracks.video_note))
             pairs = _pairs_with_faces(reference, tracks.video, sound, jobs, progress)
         else:
-            tracks = choose_sound(
+            tracks = choose_audio(
                 reference, audio_track=reference_track, channel=reference_channel
             )
-            first = tracks.sound
-            notes.append((reference, tracks.sound_note))
-            pairs = _pairs_with_sound(
+            first = tracks.audio
+            notes.append((reference, tracks.audio_note))
+            pairs = _pairs_with_audio(
                 read_audio_track(reference, first.track, first.channel), sound
             )
         told = tuple(f"{name}: {note}" for name, note in reversed(notes) if note)
         report = replace(report, notes=told)
-        pair, alignment = _best(pairs, model, band_s)
-        report = _judged(report, alignment)
+        pair, alignment = _best_pair(pairs, model, band_s)
+        report = _with_answer(report, alignment)
     except NoAnswerError as error:
         report = replace(report, reason=str(error))
     report = replace(report, elapsed_s=time.perf_counter() - started)
@@ -219,13 +219,13 @@ def read_audio_track(
     from avalign.align import level_db
     from avalign.media import iter_audio
 
-    mfcc, _ = sound_features(iter_audio(path, track=track, channel=channel))
+    mfcc, _ = mfcc_and_speech(iter_audio(path, track=track, channel=channel))
     if float(level_db(mfcc.values).max(initial=-1e3)) < SILENCE_DB:
         raise NoAnswerError(f"{path}: is silent", "name another file or sound track")
     return mfcc
 
 
-def _probed(reference: AnyPath, other: AnyPath, to: AlignTo) -> MediaClip:
+def _probe_both(reference: AnyPath, other: AnyPath, to: AlignTo) -> MediaClip:
     from avalign.media import probe
 
     clip = probe(reference)
@@ -238,10 +238,10 @@ def _probed(reference: AnyPath, other: AnyPath, to: AlignTo) -> MediaClip:
     return clip
 
 
-def _pairs_with_sound(reference: FeatureStream, other: FeatureStream) -> Iterator[EmbeddedPair]:
-    from avalign.align import pair_sounds
+def _pairs_with_audio(reference: FeatureStream, other: FeatureStream) -> Iterator[EmbeddedPair]:
+    from avalign.align import pair_audio
 
-    yield pair_sounds(reference, other)
+    yield pair_audio(reference, other)
 
 
 def _pairs_with_faces(
@@ -252,7 +252,8 @@ def _pairs_with_faces(
     progress: Progress | None,
 ) -> Iterator[EmbeddedPair]:
     from avalign.align import pair_lips
-    from avalign.vision import lip_streams, usable
+    from avalign.types import usable
+    from avalign.vision import lip_streams
 
     for lips in lip_streams(reference, track=video, jobs=jobs, progress=progress):
         seen = usable(lips)
@@ -260,7 +261,7 @@ def _pairs_with_faces(
             yield pair_lips(lips, seen, other)
 
 
-def _best(
+def _best_pair(
     pairs: Iterator[EmbeddedPair], model: WarpModel, band_s: float | None
 ) -> tuple[EmbeddedPair, Alignment]:
     """Align each face, and keep the one that fits best."""
@@ -281,7 +282,7 @@ def _best(
     return best
 
 
-def _judged(report: AlignReport, alignment: Alignment) -> AlignReport:
+def _with_answer(report: AlignReport, alignment: Alignment) -> AlignReport:
     from avalign.align import MATCH_CONFIDENCE
 
     report = replace(report, confidence=alignment.confidence)

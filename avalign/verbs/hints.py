@@ -9,11 +9,11 @@ from avalign.streams import AnyPath, Tracks, face_elsewhere, speech_elsewhere
 if TYPE_CHECKING:
     from avalign.types import ClipStreams, MediaClip
 
-__all__ = ["look_elsewhere", "told_of_end", "told_of_parts"]
+__all__ = ["look_elsewhere", "note_cut_short", "note_joined_parts"]
 
 # So much less than a file says it holds is a file cut short.
 LEAST_MISSING_S = 1.0
-LEAST_MISSING_SHARE = 0.05
+LEAST_MISSING_FRACTION = 0.05
 
 
 def look_elsewhere(
@@ -31,13 +31,13 @@ def look_elsewhere(
     if picture_named and not face_seen:
         hint = face_elsewhere(clip, tracks.video)
     elif sound_named and (audio is not None or clip.audio_tracks):
-        hint = speech_elsewhere(audio or clip, tracks.sound)
+        hint = speech_elsewhere(audio or clip, tracks.audio)
     if hint is None and not streams.lips:
-        hint = _turned(clip.path, tracks.video)
+        hint = _hint_upside_down(clip.path, tracks.video)
     return hint
 
 
-def _turned(path: AnyPath, track: int) -> str | None:
+def _hint_upside_down(path: AnyPath, track: int) -> str | None:
     """Say so where a face is there, but upside down."""
     from avalign.vision import is_upside_down
 
@@ -46,7 +46,7 @@ def _turned(path: AnyPath, track: int) -> str | None:
     return "one is there if it is turned by 180 degrees: it may be upside down"
 
 
-def told_of_parts(clip: MediaClip | None) -> tuple[str, ...]:
+def note_joined_parts(clip: MediaClip | None) -> tuple[str, ...]:
     """Say where parts with clocks of their own were joined."""
     if clip is None or not clip.restarts:
         return ()
@@ -54,14 +54,14 @@ def told_of_parts(clip: MediaClip | None) -> tuple[str, ...]:
     return (f"its clock starts anew {times}: its parts were put one after the other",)
 
 
-def told_of_end(streams: ClipStreams) -> tuple[str, ...]:
+def note_cut_short(streams: ClipStreams) -> tuple[str, ...]:
     """Say where picture and sound end long before the file says that they do."""
     clocks = [stream.times_s for stream in (streams.mfcc, *streams.lips) if len(stream)]
     if not clocks:
         return ()
     read_s = float(max(clock[-1] for clock in clocks) - min(clock[0] for clock in clocks))
     missing_s = streams.duration_s - read_s
-    if missing_s <= max(LEAST_MISSING_S, LEAST_MISSING_SHARE * streams.duration_s):
+    if missing_s <= max(LEAST_MISSING_S, LEAST_MISSING_FRACTION * streams.duration_s):
         return ()
     return (
         f"only {read_s:.1f} of {streams.duration_s:.1f} s could be read: is the file complete?",

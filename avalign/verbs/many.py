@@ -120,7 +120,7 @@ def _run(
     )
     for number, outcome in outcomes:
         if isinstance(outcome, Exception):
-            outcome = error_report(_blank(files[number], settings), outcome)
+            outcome = error_report(_empty_report(files[number], settings), outcome)
         yield outcome
 
 
@@ -131,7 +131,7 @@ def _collect(
     with interrupts_held():
         waiting = {executor.submit(_report, file, settings): file for file in files}
     # A report is let go of as soon as it was taken: there may be 100,000.
-    for future in _popped(deque(waiting)) if in_order else as_completed(waiting):
+    for future in _in_order(deque(waiting)) if in_order else as_completed(waiting):
         file = waiting.pop(future)
         try:
             yield future.result()
@@ -139,10 +139,10 @@ def _collect(
             raise
         except Exception as error:
             # The report itself was lost on its way, for instance in a cluster.
-            yield error_report(_blank(file, settings), error)
+            yield error_report(_empty_report(file, settings), error)
 
 
-def _popped(futures: deque[Future[SyncReport]]) -> Iterator[Future[SyncReport]]:
+def _in_order(futures: deque[Future[SyncReport]]) -> Iterator[Future[SyncReport]]:
     while futures:
         yield futures.popleft()
 
@@ -151,8 +151,8 @@ def _report(file: str, settings: dict[str, Any]) -> SyncReport:
     try:
         return check(file, **settings)
     except Exception as error:
-        return error_report(_blank(file, settings), error)
+        return error_report(_empty_report(file, settings), error)
 
 
-def _blank(file: str, settings: dict[str, Any]) -> SyncReport:
+def _empty_report(file: str, settings: dict[str, Any]) -> SyncReport:
     return SyncReport(file, "error", settings["tolerance"].option)

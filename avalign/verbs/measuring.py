@@ -16,11 +16,11 @@ from avalign.streams import (
     choose_tracks,
     extract,
     is_streams_file,
+    mfcc_and_speech,
     read_streams,
-    sound_features,
 )
 from avalign.types import ClipStreams, Tolerance
-from avalign.verbs.hints import look_elsewhere, told_of_end, told_of_parts
+from avalign.verbs.hints import look_elsewhere, note_cut_short, note_joined_parts
 
 if TYPE_CHECKING:
     from avalign.align import ClipAlignment, Decision
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_LAG_S",
-    "MOST_SOUNDS",
+    "MOST_AUDIO_TRACKS",
     "Measurement",
     "check",
     "check_options",
@@ -41,7 +41,7 @@ MAX_LAG_S = 15.0
 MIN_LAG_S = 0.1
 OUT_OF_TOLERANCE = 1
 # Sounds that are held against the lips where the first does not fit them.
-MOST_SOUNDS = 8
+MOST_AUDIO_TRACKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def measure(
         found = align_streams(streams, max_lag_s=max_lag_s)
         decision = decide(found, limits)
         if decision.verdict is None and tracks.others and streams.lips:
-            tracks, streams, found = _fitting(
+            tracks, streams, found = _find_matching_audio(
                 audio or path, tracks, streams, found, limits, max_lag_s
             )
             decision = decide(found, limits)
@@ -186,7 +186,7 @@ def measure(
             )
             if hint is not None:
                 decision = replace(decision, reason=f"{decision.reason}; {hint}")
-        notes = (*tracks.notes, *told_of_parts(clip), *told_of_end(streams))
+        notes = (*tracks.notes, *note_joined_parts(clip), *note_cut_short(streams))
     elapsed_s = time.perf_counter() - started
     return Measurement(
         _report(path, limits, decision, found, streams, tracks, notes, elapsed_s),
@@ -196,13 +196,13 @@ def measure(
         clip,
         found.alignment,
         Path(audio) if audio else None,
-        tracks.sound.track,
-        tracks.sound.channel,
+        tracks.audio.track,
+        tracks.audio.channel,
         tracks.video,
     )
 
 
-def _fitting(
+def _find_matching_audio(
     sound_file: AnyPath,
     tracks: Tracks,
     streams: ClipStreams,
@@ -214,10 +214,10 @@ def _fitting(
     from avalign.align import REPAIR_CONFIDENCE, align_streams, decide
     from avalign.media import iter_audio
 
-    for sound in tracks.others[:MOST_SOUNDS]:
+    for sound in tracks.others[:MOST_AUDIO_TRACKS]:
         blocks = iter_audio(sound_file, track=sound.track, channel=sound.channel)
         try:
-            mfcc, speech = sound_features(blocks)
+            mfcc, speech = mfcc_and_speech(blocks)
         except MediaError:
             continue
         other = replace(streams, mfcc=mfcc, speech=speech)
@@ -225,7 +225,7 @@ def _fitting(
         decision = decide(again, limits)
         answer = decision.answer
         if decision.verdict and answer and answer.confidence >= REPAIR_CONFIDENCE:
-            return tracks.instead(sound), other, again
+            return tracks.with_audio(sound), other, again
     return tracks, streams, found
 
 
@@ -259,9 +259,9 @@ def _report(
         speech_s=guess.speech_s if guess else None,
         face_coverage=_coverage(found) if streams else None,
         frame_rate=(streams.frame_rate or None) if streams else None,
-        video_track=tracks.video if tracks.videos > 1 else None,
-        audio_track=tracks.sound.track if tracks.audios > 1 else None,
-        channel=tracks.sound.channel,
+        video_track=tracks.video if tracks.video_count > 1 else None,
+        audio_track=tracks.audio.track if tracks.audio_count > 1 else None,
+        channel=tracks.audio.channel,
         notes=notes,
         exit_code=decision.exit_code,
         elapsed_s=elapsed_s,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from avalign.errors import AvalignError, MediaError, NoAnswerError, NoFaceError, ParameterError
 from avalign.reports import SyncReport
-from avalign.streams import AnyPath, Progress, is_streams_file, sound_features
+from avalign.streams import AnyPath, Progress, is_streams_file, mfcc_and_speech
 from avalign.types import Tolerance
-from avalign.verbs.measuring import MOST_SOUNDS, Measurement, check_options, measure
+from avalign.verbs.measuring import MOST_AUDIO_TRACKS, Measurement, check_options, measure
 from avalign.verbs.targets import (
     check_default_name,
     check_video_format,
@@ -106,10 +106,10 @@ def repair(
     )
     if not decision.writes or decision.answer is None:
         return report
-    told = replace(report, notes=(*report.notes, *_moved(measurement, move_track)))
+    told = replace(report, notes=(*report.notes, *_note_moved_tracks(measurement, move_track)))
     if dry_run:
         return replace(told, planned=str(output or synced_path(found.file)))
-    clip, target = _writable(measurement, output, move_track, overwrite)
+    clip, target = _check_writable(measurement, output, move_track, overwrite)
     residual_ms: float | None = None
     by_quarters_ms: tuple[float | None, ...] | None = None
 
@@ -273,7 +273,7 @@ def _decide(measurement: Measurement, force: bool) -> Decision:
     )
 
 
-def _writable(
+def _check_writable(
     measurement: Measurement, output: AnyPath | None, move_track: int | None, overwrite: bool
 ) -> tuple[MediaClip, AnyPath]:
     """Refuse what could not be written; else give the input and the file to write."""
@@ -288,19 +288,19 @@ def _writable(
     return clip, target
 
 
-def _moved(measurement: Measurement, move_track: int | None) -> tuple[str, ...]:
+def _note_moved_tracks(measurement: Measurement, move_track: int | None) -> tuple[str, ...]:
     """Say which of several sound tracks moves, and how to move one alone."""
     own = measurement.report.audio_track
     if measurement.audio is not None or own is None:
         return ()
     if move_track is not None:
         return (f"only sound track {move_track} is moved",)
-    apart = _otherwise_late(measurement)
+    apart = _tracks_with_other_lags(measurement)
     though = f", though {' and '.join(apart)}" if apart else ""
     return (f"all sound tracks are moved{though}; --move-track {own} moves that one alone",)
 
 
-def _otherwise_late(measurement: Measurement) -> list[str]:
+def _tracks_with_other_lags(measurement: Measurement) -> list[str]:
     """Name the sound tracks that surely do not share the lag of the one that was measured."""
     from avalign.align import REPAIR_CONFIDENCE, align_streams
     from avalign.media import iter_audio
@@ -314,10 +314,10 @@ def _otherwise_late(measurement: Measurement) -> list[str]:
         if track.index != measurement.audio_track and track.sample_rate_hz > 0
     ]
     apart = []
-    for track in tracks[:MOST_SOUNDS]:
+    for track in tracks[:MOST_AUDIO_TRACKS]:
         try:
             blocks = iter_audio(measurement.report.file, track=track)
-            mfcc, speech = sound_features(blocks)
+            mfcc, speech = mfcc_and_speech(blocks)
         except MediaError:
             continue  # nothing of it can be decoded
         found = align_streams(replace(streams, mfcc=mfcc, speech=speech))
@@ -359,7 +359,7 @@ def _residuals_ms(
     late_s = copy.video_tracks[video].start_s - source.video_tracks[own].start_s
     mfcc, speech = (
         replace(stream, times_s=stream.times_s - late_s)
-        for stream in sound_features(iter_audio(written, track=track, channel=channel))
+        for stream in mfcc_and_speech(iter_audio(written, track=track, channel=channel))
     )
     again = align_streams(replace(measurement.streams, mfcc=mfcc, speech=speech))
     if again.alignment is None or again.alignment.at_edge:

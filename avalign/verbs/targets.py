@@ -98,7 +98,7 @@ def check_video_format(
         If avalign writes no videos with the ending of the target; or if there is no
         such track to move.
     """
-    from avalign.media import check_track, container_for
+    from avalign.media import check_audio_track, container_for
 
     if move_track is not None:
         if audio is not None:
@@ -106,7 +106,7 @@ def check_video_format(
                 f"sound track {move_track} cannot be moved: {audio} takes the place of all",
                 "leave out --move-track, or --audio",
             )
-        check_track(clip.path, len(clip.audio_tracks), move_track)
+        check_audio_track(clip.path, len(clip.audio_tracks), move_track)
     if clip.video_tracks:  # without a picture there will be nothing to write, and it is said
         container_for(Path(target), clip)
 

@@ -2,11 +2,6 @@ from .detection import FaceFinder as FaceFinder
 from .extraction import is_upside_down as is_upside_down
 from .extraction import lip_streams as lip_streams
 from .facemesh import FaceMesh as FaceMesh
-from .lips import ANALYSED_SIDE as ANALYSED_SIDE
-from .lips import coverage as coverage
-from .lips import eye_distance as eye_distance
-from .lips import hidden as hidden
-from .lips import usable as usable
 from .mesh_points import CHIN as CHIN
 from .mesh_points import LIPS as LIPS
 from .mesh_points import MESH_POINTS as MESH_POINTS

@@ -28,7 +28,7 @@ SMALL_TILE_STEP = 0.7
 SMALLEST_TILE = 192
 # No tile is smaller than this part of the longer side: a ribbon of 4096 x 2 pixels
 # would have thousands. Nobody is filmed in a format that long.
-SMALLEST_SHARE = 1 / 6
+SMALLEST_FRACTION = 1 / 6
 
 # Two boxes that overlap by more are the same face.
 SAME_FACE_OVERLAP = 0.3
@@ -79,8 +79,8 @@ class FaceFinder:
             Each face once, in pixels of `image`, largest first.
         """
         height, width = image.shape[:2]
-        places = tiles(height, width, min(height, width), TILE_STEP)
-        return _merge(self._near.detect(image) + self._detect_far(image, places))
+        squares = tiles(height, width, min(height, width), TILE_STEP)
+        return _merge(self._near.detect(image) + self._detect_far(image, squares))
 
     def find_small(self, image: NDArray[np.uint8]) -> list[Detection]:
         """Find faces too small for `find`; takes several times as long.
@@ -132,10 +132,10 @@ class FaceFinder:
         )
 
     def _detect_far(
-        self, image: NDArray[np.uint8], places: list[tuple[int, int, int]]
+        self, image: NDArray[np.uint8], squares: list[tuple[int, int, int]]
     ) -> list[Detection]:
         found: list[Detection] = []
-        for left, top, side in places:
+        for left, top, side in squares:
             tile = np.ascontiguousarray(image[top : top + side, left : left + side])
             shift = np.array([left, top, left, top], np.float32)
             found += [
@@ -155,23 +155,9 @@ def _merge(found: list[Detection]) -> list[Detection]:
 
 
 def tiles(height: int, width: int, side: int, step: float) -> list[tuple[int, int, int]]:
-    """Return (left, top, side) of squares that cover the picture.
-
-    Parameters
-    ----------
-    height, width : int
-        The picture in pixels.
-    side : int
-        Of a square, at least; one that is nearly the whole picture becomes the whole.
-    step : float
-        Most between two neighbours, in sides.
-
-    Returns
-    -------
-    list of tuple of int
-        Squares may reach beyond the picture where it is smaller than they are.
-    """
-    side = max(side, round(SMALLEST_SHARE * max(height, width)))
+    """Return (left, top, side) of squares that cover the frame, at most `step` sides apart."""
+    # Squares may reach beyond a frame that is smaller; one that is nearly the whole becomes it.
+    side = max(side, round(SMALLEST_FRACTION * max(height, width)))
     if max(height, width) < SQUARE_ASPECT * side:
         return [(0, 0, max(height, width))]
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.media import Frame, as_clip, check_picture_track, iter_frames
+from avalign.media import Frame, as_clip, check_video_track, iter_frames
 from avalign.processes import cores
-from avalign.vision.lips import ANALYSED_SIDE, eye_distance, lip_stream
+from avalign.types import ANALYSED_SIDE, eye_distance
+from avalign.vision.lips import lip_stream
 from avalign.vision.tracker import FaceTracker
 from avalign.vision.tracks import Span, join_spans
 
@@ -89,9 +90,9 @@ def lip_streams(
     if jobs is not None and jobs < 1:
         raise ParameterError(f"jobs={jobs} must be at least 1")
     clip = as_clip(path)
-    check_picture_track(clip.path, len(clip.video_tracks), track)
-    picture = clip.video_tracks[track]
-    plan = _plan(picture.start_s, picture.duration_s or clip.duration_s or 0.0)
+    check_video_track(clip.path, len(clip.video_tracks), track)
+    video_track = clip.video_tracks[track]
+    plan = _plan(video_track.start_s, video_track.duration_s or clip.duration_s or 0.0)
     spans = _Crew(clip.path, track, max_faces, jobs or cores(), progress).analyse(plan)
     if not spans:
         return ()
@@ -99,9 +100,9 @@ def lip_streams(
     clock = np.array(times_s, np.float64)
     period_s = float(np.median(np.diff(clock))) if len(clock) > 1 else 0.0
     streams = [
-        lip_stream(face, clock, cuts, spans[0].size, (picture.width, picture.height))
+        lip_stream(face, clock, cuts, spans[0].size, (video_track.width, video_track.height))
         for face in faces
-        if len(face.rows) * period_s >= SHORTEST_FACE_S
+        if len(face.indices) * period_s >= SHORTEST_FACE_S
     ]
     streams.sort(key=_prominence, reverse=True)
     return tuple(
@@ -133,8 +134,8 @@ def is_upside_down(path: str | os.PathLike[str], track: int = 0) -> bool:
     )
     with FaceTracker(1) as tracker:
         span = tracker.follow(turned)
-    rows = max((len(track.rows) for track in span.tracks), default=0) if span else 0
-    return rows >= LOOK_FRAMES
+    seen = max((len(track.indices) for track in span.tracks), default=0) if span else 0
+    return seen >= LOOK_FRAMES
 
 
 def _prominence(stream: LipStream) -> float:
@@ -165,11 +166,10 @@ def _plan(start_s: float, duration_s: float) -> list[_Part]:
 
 
 class _Crew:
-    """Threads that share the parts of one clip.
+    """Threads that share the parts of one clip."""
 
-    MediaPipe and FFmpeg let go of Python's lock while they work, so threads use
-    the cores well and share the imports, which processes would not.
-    """
+    # MediaPipe and FFmpeg let go of Python's lock while they work, so threads use the cores
+    # well and share the imports, which processes would not.
 
     def __init__(
         self,
@@ -191,15 +191,15 @@ class _Crew:
 
     def analyse(self, plan: list[_Part]) -> list[Span]:
         """Return what each part shows, in order."""
-        results = self._share_out(plan)
+        results = self._run_parts(plan)
         empty = next((number for number, span in enumerate(results) if span is None), None)
         if empty is not None:
             # The file promises more than it holds, or its clock pauses: read
             # the rest in one go.
-            results[empty:] = self._share_out([replace(plan[empty], end_s=None)])
+            results[empty:] = self._run_parts([replace(plan[empty], end_s=None)])
         return [span for span in results if span is not None]
 
-    def _share_out(self, plan: list[_Part]) -> list[Span | None]:
+    def _run_parts(self, plan: list[_Part]) -> list[Span | None]:
         self._ended.clear()
         self._done_s.clear()
         total_s = sum(part.length_s for part in plan)

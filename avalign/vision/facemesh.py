@@ -147,19 +147,7 @@ def _keep(found: list[Any], _: str, packet: Any) -> None:
 
 
 class FaceDetector(_Graph):
-    """Finds faces in single pictures.
-
-    Parameters
-    ----------
-    far : bool
-        False for the model made for faces within 2 m of the camera, True for
-        the one for 5 m.
-
-    Raises
-    ------
-    MissingDependencyError
-        MediaPipe or a library it needs is not there.
-    """
+    """Finds faces within 2 m of the camera or, with `far`, 5 m."""
 
     def __init__(self, *, far: bool) -> None:
         graph = with_own_models(_DETECTION % ("Full" if far else "Short"))
@@ -170,18 +158,7 @@ class FaceDetector(_Graph):
             self.detect(np.zeros((64, 64, 3), np.uint8))
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
-        """Find the faces of one picture.
-
-        Parameters
-        ----------
-        image : ndarray of shape (H, W, 3), uint8
-            The picture, RGB.
-
-        Returns
-        -------
-        list of Detection
-            In pixels of `image`, best first.
-        """
+        """Find the faces of one RGB frame, uint8 [H, W, 3]: in its pixels, best first."""
         height, width = image.shape[:2]
         found: list[Detection] = []
         output = self._run(image=self._image(image))

@@ -29,19 +29,7 @@ _lock = threading.Lock()
 
 
 def load_mediapipe() -> SimpleNamespace:
-    """Import what finding faces needs, or say what is missing and how to get it.
-
-    Returns
-    -------
-    SimpleNamespace
-        ``CalculatorGraph``, ``ImageFormat``, ``NormalizedRect``, ``ValidatedGraphConfig``,
-        ``packet_creator`` and ``packet_getter``, as MediaPipe has them.
-
-    Raises
-    ------
-    MissingDependencyError
-        MediaPipe or a library it needs is not there.
-    """
+    """Import what finding faces needs, or say what is missing and how to get it."""
     try:
         with _lock, quiet_native_logs(), _without_initialisation():
             from mediapipe.framework.formats import (
@@ -74,21 +62,9 @@ def load_mediapipe() -> SimpleNamespace:
 
 
 def with_own_models(graph: str) -> str:
-    """Let a graph open MediaPipe's models by their place in the installed package.
-
-    MediaPipe names them from the root of its package, and takes what lies under such a
-    name in the current directory first, whoever put it there.
-
-    Parameters
-    ----------
-    graph : str
-        A graph in the text format of protocol buffers.
-
-    Returns
-    -------
-    str
-        The same graph, its parts written out, with absolute paths.
-    """
+    """Write out the parts of a graph, and its models by their absolute paths."""
+    # MediaPipe names models from the root of its package, and takes what lies under such a name
+    # in the current directory first, whoever put it there.
     mediapipe = load_mediapipe()
     root = Path(mediapipe.packet_creator.__file__).absolute().parents[2]
 
@@ -103,11 +79,9 @@ def with_own_models(graph: str) -> str:
 
 @contextmanager
 def _without_initialisation() -> Iterator[None]:
-    """Let modules of MediaPipe be imported without its package's own code.
-
-    Afterwards the packages are as if never imported, so that who wants all of
-    MediaPipe in the same process gets all of it.
-    """
+    """Let modules of MediaPipe be imported without its package's own code."""
+    # Afterwards the packages are as if never imported: who wants all of MediaPipe gets all of
+    # it.
     if "mediapipe" in sys.modules:
         yield
         return

@@ -49,7 +49,7 @@ OUTER_EYES = (_ROW[33], _ROW[263])
 
 def _opposite(ring: tuple[int, ...], start: int) -> tuple[int, ...]:
     """Mirror images of the points of a ring, the first of which mirrors number `start`."""
-    return tuple(ring[(start - place) % len(ring)] for place in range(len(ring)))
+    return tuple(ring[(start - index) % len(ring)] for index in range(len(ring)))
 
 
 _OPPOSITE = dict(

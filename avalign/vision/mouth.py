@@ -28,42 +28,16 @@ _CORNERS = [0, 10]
 
 
 class MouthJudge:
-    """Weighs whether lips that the mesh has placed are lips in the picture.
+    """Weighs whether lips that the mesh has placed are lips in the frame; one per thread."""
 
-    A linear map of histograms of gradients around the lips, fitted to mouths and to masks,
-    blur, hands and microphones painted over them (`python -m benchmarks hidden-mouths`).
-
-    One object serves one thread at a time.
-
-    Raises
-    ------
-    InstallationError
-        The weights are missing or damaged.
-
-    References
-    ----------
-    N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection",
-    CVPR 2005.
-    """
+    # A linear map of histograms of gradients (Dalal and Triggs, CVPR 2005) around the lips,
+    # fitted to mouths and to what hides them (`python -m benchmarks hidden-mouths`).
 
     def __init__(self) -> None:
         self._weights, self._bias = _load_weights()
 
     def log_odds(self, image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> float:
-        """Weigh "a mouth is seen" against "it is hidden or blurred".
-
-        Parameters
-        ----------
-        image : ndarray of shape (H, W, 3), uint8
-            The picture, RGB.
-        landmarks : ndarray of shape (P, 3), float32
-            What `FaceMesh.fit` found in it.
-
-        Returns
-        -------
-        float
-            Log odds, from this picture alone.
-        """
+        """Log odds that the mouth is in view, in an RGB frame, uint8 [H, W, 3]."""
         return float(mouth_features(image, landmarks) @ self._weights) + self._bias
 
 

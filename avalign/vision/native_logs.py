@@ -23,12 +23,9 @@ _NOISE = re.compile(
 
 @contextmanager
 def quiet_native_logs() -> Iterator[None]:
-    """Keep information and warnings of MediaPipe's C++ out of the terminal.
-
-    They go to file descriptor 2 and no setting stops them. So the descriptor
-    points to a temporary file meanwhile, and what else was written, by Python
-    or by anyone, is passed on afterwards.
-    """
+    """Keep information and warnings of MediaPipe's C++ out of the terminal."""
+    # They go to file descriptor 2 and no setting stops them. So it leads to a temporary file
+    # meanwhile, and what else was written is passed on afterwards.
     with _lock:
         try:
             terminal = os.dup(2)

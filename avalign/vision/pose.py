@@ -111,11 +111,11 @@ def head_pose(rigid: NDArray[np.float32]) -> NDArray[np.float32]:
     plane *= np.sqrt(((LAYOUT - LAYOUT.mean(axis=0))[:, :2] ** 2).sum()) / spread
     camera = np.diag([CAMERA_DISTANCE, CAMERA_DISTANCE, 1.0])
     angles = np.empty((len(rigid), 3), np.float32)
-    for row, seen in enumerate(plane):
+    for index, seen in enumerate(plane):
         _, turn, _ = cv2.solvePnP(LAYOUT, seen, camera, None, flags=cv2.SOLVEPNP_SQPNP)
         axes, _ = cv2.Rodrigues(turn)
         nose, eyes = -axes[:, 2], axes[:, 0]
-        angles[row] = (
+        angles[index] = (
             np.arctan2(nose[0], -nose[2]),
             np.arctan2(nose[1], np.hypot(nose[0], nose[2])),
             np.arctan2(eyes[1], eyes[0]),

@@ -101,17 +101,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A face that a detector found.
-
-    Parameters
-    ----------
-    box : ndarray of shape (4,), float32
-        Left, top, right and bottom in pixels.
-    roll_rad : float
-        Clockwise turn of the line through the eyes.
-    score : float
-        The detector's score, 0 to 1.
-    """
+    """A face: its box in pixels, the clockwise turn of the eyes, and the score from 0 to 1."""
 
     box: NDArray[np.float32]
     roll_rad: float

@@ -24,18 +24,7 @@ HISTORY = 12
 
 
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Shrink a picture to what is needed to recognise it.
-
-    Parameters
-    ----------
-    image : ndarray of shape (H, W, 3), uint8
-        The picture.
-
-    Returns
-    -------
-    ndarray of shape (32, 32, 3), float32
-        Its coarse colours, 0 to 255.
-    """
+    """Shrink a frame, uint8 [H, W, 3], to its coarse colours, float32 [32, 32, 3], 0 to 255."""
     import cv2
 
     step = max(1, min(image.shape[:2]) // (2 * THUMBNAIL_SIZE[0]))
@@ -51,29 +40,17 @@ def difference(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
 
 
 class CutFinder:
-    """Tells picture by picture whether a new shot begins.
+    """Tells frame by frame whether a new shot begins."""
 
-    A flash looks like a cut too. That does no harm: a face that is still in its
-    place afterwards is taken for the same face.
-    """
+    # A flash looks like a cut too. That does no harm: a face that is still in its place is
+    # taken for the same face.
 
     def __init__(self) -> None:
         self._recent: deque[float] = deque(maxlen=HISTORY)
         self._last: NDArray[np.float32] | None = None
 
     def begins_shot(self, thumb: NDArray[np.float32]) -> bool:
-        """Take the next picture and say whether a cut lies before it.
-
-        Parameters
-        ----------
-        thumb : ndarray of shape (32, 32, 3), float32
-            The picture's `thumbnail`.
-
-        Returns
-        -------
-        bool
-            False for the first picture of all.
-        """
+        """Take the next frame's `thumbnail`; tell whether a cut lies before it."""
         last, self._last = self._last, thumb
         if last is None:
             return False

@@ -135,33 +135,35 @@ class FaceTracker:
         cut_finder, schedule = CutFinder(), _Schedule()
         size = (0, 0)
         first_thumb = thumb = None
-        for row, frame in enumerate(frames):
+        for index, frame in enumerate(frames):
             image, now_s = frame.image, frame.time_s
             times_s.append(now_s)
             thumb = thumbnail(image)
             if first_thumb is None:
                 first_thumb, size = thumb, (image.shape[1], image.shape[0])
             if cut_finder.begins_shot(thumb):
-                cuts.append(row)
+                cuts.append(index)
                 ended += active
                 active = []
                 schedule.shot_begins()
-            elif lost := self._advance(active, image, row):
+            elif lost := self._advance(active, image, index):
                 ended += lost
                 schedule.face_lost(now_s)
             if schedule.due(now_s, bool(active)):
                 found = self._finder.find(image)
                 if not found and not active and schedule.small_due(now_s):
                     found = self._finder.find_small(image)
-                ended += self._take_up(found, active, image, row)
+                ended += self._take_up(found, active, image, index)
             if schedule.judging_due(now_s):
                 for track in active:
-                    track.mouths[-1] = self._judge.log_odds(image, track.landmarks[-1])
+                    track.mouth_log_odds[-1] = self._judge.log_odds(image, track.landmarks[-1])
         if first_thumb is None or thumb is None:
             return None
         return Span(times_s, ended + active, cuts, size, (first_thumb, thumb))
 
-    def _advance(self, active: list[Track], image: NDArray[np.uint8], row: int) -> list[Track]:
+    def _advance(
+        self, active: list[Track], image: NDArray[np.uint8], index: int
+    ) -> list[Track]:
         """Take every face one picture on; remove and return those that are lost."""
         kept: list[Track] = []
         lost: list[Track] = []
@@ -174,7 +176,7 @@ class FaceTracker:
             ):
                 lost.append(track)
             else:
-                track.append(row, landmarks)
+                track.append(index, landmarks)
                 kept.append(track)
         active[:] = kept
         return lost
@@ -184,7 +186,7 @@ class FaceTracker:
         found: list[Detection],
         active: list[Track],
         image: NDArray[np.uint8],
-        row: int,
+        index: int,
     ) -> list[Track]:
         """Add new faces to `active`; remove and return those displaced."""
         displaced: list[Track] = []
@@ -203,7 +205,7 @@ class FaceTracker:
                 active[:] = [track for track in active if track is not smallest]
                 displaced.append(smallest)
             track = Track(sure=self._finder.is_sure(image, detection))
-            track.append(row, landmarks)
+            track.append(index, landmarks)
             active.append(track)
         return displaced
 

@@ -25,24 +25,14 @@ RETURN_OVERLAP = 0.5
 
 @dataclass(slots=True)
 class Track:
-    """One face over some pictures, not necessarily without gaps.
+    """One face over some frames, not necessarily without gaps."""
 
-    Parameters
-    ----------
-    rows : list of int
-        Numbers of the pictures, increasing.
-    landmarks : list of ndarray of shape (P, 3), float32
-        Its mesh in each of them, in pixels of the analysed picture.
-    sure : bool
-        A detector was sure, at least once, that it is a face.
-    mouths : list of float
-        Log odds in each of them that the mouth is in view; NaN where it was not asked.
-    """
-
-    rows: list[int] = field(default_factory=list)
+    indices: list[int] = field(default_factory=list)
+    # [P, 3] in pixels of the analysed frame.
     landmarks: list[NDArray[np.float32]] = field(default_factory=list)
-    sure: bool = False
-    mouths: list[float] = field(default_factory=list)
+    sure: bool = False  # a detector was, at least once
+    # Log odds that the mouth is in view; NaN where it was not asked.
+    mouth_log_odds: list[float] = field(default_factory=list)
 
     @property
     def first_box(self) -> NDArray[np.float32]:
@@ -54,55 +44,29 @@ class Track:
         """Left, top, right and bottom where the face was seen last."""
         return box_of(self.landmarks[-1])
 
-    def append(self, row: int, landmarks: NDArray[np.float32], mouth: float = np.nan) -> None:
-        """Add the next picture."""
-        self.rows.append(row)
+    def append(
+        self, index: int, landmarks: NDArray[np.float32], mouth_log_odds: float = np.nan
+    ) -> None:
+        """Add the next frame."""
+        self.indices.append(index)
         self.landmarks.append(landmarks)
-        self.mouths.append(mouth)
+        self.mouth_log_odds.append(mouth_log_odds)
 
 
 @dataclass(slots=True)
 class Span:
-    """What was seen in successive pictures.
-
-    Parameters
-    ----------
-    times_s : list of float
-        Presentation time of each picture.
-    tracks : list of Track
-        The faces; `Track.rows` counts from the first picture of the span.
-    cuts : list of int
-        Pictures before which there is a cut.
-    size : tuple of int
-        Width and height of the analysed pictures.
-    ends : tuple of ndarray
-        Thumbnails of the first and of the last picture.
-    """
+    """What was seen in successive frames."""
 
     times_s: list[float]
     tracks: list[Track]
-    cuts: list[int]
-    size: tuple[int, int]
+    cuts: list[int]  # frames before which there is a cut
+    size: tuple[int, int]  # width, height as analysed
+    # Thumbnails of the first and of the last frame.
     ends: tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def join_spans(spans: list[Span]) -> tuple[list[float], list[int], list[Track]]:
-    """Put successive spans together, and the tracks of each face.
-
-    Parameters
-    ----------
-    spans : list of Span
-        In order of time, all of one picture size.
-
-    Returns
-    -------
-    times_s : list of float
-        Presentation time of each picture.
-    cuts : list of int
-        Pictures before which there is a cut.
-    faces : list of Track
-        One track per face of which a detector was sure.
-    """
+    """Join successive spans: times, first frames of shots, one track per sure face."""
     times_s: list[float] = []
     cuts: list[int] = []
     pieces: list[Track] = []
@@ -111,13 +75,13 @@ def join_spans(spans: list[Span]) -> tuple[list[float], list[int], list[Track]]:
         offset = len(times_s)
         if previous is not None and difference(previous.ends[1], span.ends[0]) > CERTAIN_CUT:
             cuts.append(offset)
-        cuts += [offset + row for row in span.cuts]
+        cuts += [offset + index for index in span.cuts]
         for track in span.tracks:
-            rows = [offset + row for row in track.rows]
-            pieces.append(Track(rows, track.landmarks, track.sure, track.mouths))
+            indices = [offset + index for index in track.indices]
+            pieces.append(Track(indices, track.landmarks, track.sure, track.mouth_log_odds))
         times_s += span.times_s
         previous = span
-    faces = _link(sorted(pieces, key=lambda track: track.rows[0]), times_s, cuts)
+    faces = _link(sorted(pieces, key=lambda track: track.indices[0]), times_s, cuts)
     return times_s, cuts, [face for face in faces if face.sure]
 
 
@@ -128,10 +92,10 @@ def _link(pieces: list[Track], times_s: list[float], cuts: list[int]) -> list[Tr
     shot = shot.cumsum()
     faces: list[Track] = []
     for piece in pieces:
-        start = piece.rows[0]
+        start = piece.indices[0]
         best, best_margin = None, 0.0
         for face in faces:
-            end = face.rows[-1]
+            end = face.indices[-1]
             if end >= start:
                 continue
             soon = shot[end] == shot[start] and times_s[start] - times_s[end] <= REJOIN_WITHIN_S
@@ -142,8 +106,8 @@ def _link(pieces: list[Track], times_s: list[float], cuts: list[int]) -> list[Tr
         if best is None:
             faces.append(piece)
         else:
-            best.rows += piece.rows
+            best.indices += piece.indices
             best.landmarks += piece.landmarks
-            best.mouths += piece.mouths
+            best.mouth_log_odds += piece.mouth_log_odds
             best.sure |= piece.sure
     return faces

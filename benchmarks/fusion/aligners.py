@@ -21,9 +21,8 @@ from avalign.files import atomic_output
 from avalign.fusion import path_warp
 from avalign.processes import for_each
 from avalign.space import to_uniform
-from avalign.streams import sound_features
-from avalign.types import ClipStreams, TimeWarp
-from avalign.vision import usable
+from avalign.streams import mfcc_and_speech
+from avalign.types import ClipStreams, TimeWarp, usable
 from benchmarks.fusion.material import TestClip, moved
 from benchmarks.fusion.plan import Scene
 
@@ -224,7 +223,7 @@ def _align(task: _Task) -> dict[str, list[list[float]]]:
     """Align one clip in all scenes; the warps as knots, which JSON can hold."""
     found = {}
     heard = {
-        level: sound_features(iter([task.clip.sound_at(level)]))
+        level: mfcc_and_speech(iter([task.clip.sound_at(level)]))
         for level in {scene.snr_db for scene in task.scenes}
     }
     for scene in task.scenes:

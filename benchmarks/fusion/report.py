@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from avalign.files import atomic_output
-from avalign.fusion import family
+from avalign.fusion import find_family
 from benchmarks.fusion.cells import read_cells
 from benchmarks.fusion.plan import (
     ALIGNERS,
@@ -144,7 +144,7 @@ def _levels(scores: Scores, name: str) -> dict[str, Any]:
 
 def _family(scores: Scores, name: str, rank: int, best: str) -> dict[str, Any]:
     cells = scores.cells[name]
-    entry = family(name)
+    entry = find_family(name)
     told = {
         "name": name,
         "row": entry.row,

@@ -16,7 +16,7 @@ from rich.console import Console
 from avalign.data import read_manifest
 from avalign.errors import ParameterError
 from avalign.files import atomic_output
-from avalign.fusion import family, list_fusions
+from avalign.fusion import find_family, list_fusions
 from avalign.processes import for_each
 from avalign.recognition import WEIGHTS_NAME, Recognizer, load_model
 from avalign.reports import model_name
@@ -185,7 +185,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     families = tuple(options.families.split(",")) if options.families else list_fusions()
     for name in families:
         if name not in BASELINES:
-            family(name)
+            find_family(name)
     quick = options.quick
     return Plan(
         families=tuple(name for name in families if name not in BASELINES),

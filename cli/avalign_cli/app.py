@@ -18,11 +18,11 @@ from avalign_cli import (
     sync,
     train,
 )
+from avalign_cli.exit_codes import WRONG_USAGE
 from avalign_cli.usage import Command
 
 __all__ = ["app"]
 
-WRONG_USAGE = 2
 
 EXAMPLES = """\b
 Examples:

@@ -67,7 +67,7 @@ def check(
     from avalign.reports import SyncReport
     from avalign.verbs import check_many, error_report
     from avalign_cli import text
-    from avalign_cli.inputs import expand, no_media_in, told_left_out
+    from avalign_cli.inputs import expand, left_out_note, no_media_in
 
     screen = Screen(json, quiet, verbose)
     listed = sys.stdin.buffer.read() if "-" in paths else b""
@@ -106,5 +106,5 @@ def check(
     if len(files) > 1:
         screen.note(text.summary(counts))
     if inputs.left_out:
-        screen.note(told_left_out(inputs.left_out))
+        screen.note(left_out_note(inputs.left_out))
     return worst(exit_codes)

@@ -108,7 +108,7 @@ def list_corpus(
     from avalign.data import TRANSCRIPT_SUFFIXES, write_manifest
     from avalign.data.corpora import find_corpus_tables, read_corpus, unlisted_files
     from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, check_target, files_in
-    from avalign_cli.inputs import told_left_out
+    from avalign_cli.inputs import left_out_note
 
     check_target(find_corpus_tables(folder, corpus), output, overwrite=overwrite, suffix=".csv")
     chosen = {"labels": labels, "levels": levels}
@@ -126,7 +126,7 @@ def list_corpus(
         known = VIDEO_SUFFIXES | AUDIO_SUFFIXES | set(TRANSCRIPT_SUFFIXES)
         others = files_in(folder, known).left_out
         if others:
-            screen.note(told_left_out(others, hint=False))
+            screen.note(left_out_note(others, hint=False))
     return 0
 
 

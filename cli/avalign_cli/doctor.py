@@ -9,11 +9,12 @@ from typing import Annotated
 
 import typer
 
+from avalign.processes import cores
+from avalign_cli.exit_codes import MISSING_DEPENDENCY
 from avalign_cli.ui import Screen
 
 __all__ = ["doctor"]
 
-MISSING_DEPENDENCY = 5
 
 # Module, and the package that brings it.
 NEEDED = {
@@ -95,7 +96,7 @@ def _style(one: Finding) -> str:
 def _findings() -> Iterator[Finding]:
     yield Finding("avalign", _version("avalign"))
     yield Finding("python", platform.python_version())
-    yield Finding("cores", str(_cores()))
+    yield Finding("cores", str(cores()))
     yield Finding("memory", _memory(), needed=False)
     for module, package in NEEDED.items():
         yield _module(module, package, f"pip install {package}")
@@ -141,12 +142,6 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _memory() -> str | None:

@@ -2,15 +2,23 @@
 
 from collections.abc import Collection
 
-__all__ = ["CANNOT_WRITE", "DEFECT", "INTERRUPTED", "MISSING_DEPENDENCY", "worst"]
+__all__ = [
+    "CANNOT_WRITE",
+    "DEFECT",
+    "INTERRUPTED",
+    "MISSING_DEPENDENCY",
+    "WRONG_USAGE",
+    "worst",
+]
 
+WRONG_USAGE = 2
 CANNOT_WRITE = 3
 MISSING_DEPENDENCY = 5
 DEFECT = 70
 INTERRUPTED = 130
 
 # What is worst comes first; a defect outranks all.
-PRECEDENCE = (DEFECT, MISSING_DEPENDENCY, CANNOT_WRITE, 2, 1, 4)
+PRECEDENCE = (DEFECT, MISSING_DEPENDENCY, CANNOT_WRITE, WRONG_USAGE, 1, 4)
 
 
 def worst(exit_codes: Collection[int]) -> int:

@@ -63,7 +63,7 @@ def extract(
             channel=channel,
         )
         video_track, notes = tracks.video, tracks.notes
-        audio_track, channel = tracks.sound.track, tracks.sound.channel
+        audio_track, channel = tracks.audio.track, tracks.audio.channel
     with screen.progress(f"Reading {video}") as progress:
         streams = extract(
             video,

@@ -15,7 +15,7 @@ from avalign.files import MEDIA_SUFFIXES, files_in
 if TYPE_CHECKING:
     from avalign.errors import MediaError
 
-__all__ = ["Inputs", "expand", "no_media_in", "told_left_out"]
+__all__ = ["Inputs", "expand", "left_out_note", "no_media_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def no_media_in(folder: str) -> MediaError:
     )
 
 
-def told_left_out(left_out: Mapping[str, int], *, hint: bool = True) -> str:
+def left_out_note(left_out: Mapping[str, int], *, hint: bool = True) -> str:
     """Count what was not taken of the folders.
 
     Parameters

@@ -142,7 +142,7 @@ def train_speech(
             overwrite=overwrite,
             cache_dir=cache,
             jobs=jobs,
-            callbacks=_telling(screen, progress),
+            callbacks=_callbacks(screen, progress),
         )
     best = result.curves[result.best_epoch]
     screen.result(
@@ -219,7 +219,7 @@ def train_emotion(
             "overwrite": overwrite,
             "cache_dir": cache,
             "jobs": jobs,
-            "callbacks": _telling(screen, progress),
+            "callbacks": _callbacks(screen, progress),
         }
         if folds is None:
             result = fit(data, output, values=values or (), **settings)
@@ -289,7 +289,7 @@ def _plan(
     return replace(plan, loop=replace(plan.loop, **given))
 
 
-def _telling(screen: Screen, progress: Any) -> "TrainingCallbacks":
+def _callbacks(screen: Screen, progress: Any) -> "TrainingCallbacks":
     from avalign.train.recognizer import TrainingCallbacks
 
     def report(row: Mapping[str, float]) -> None:

@@ -174,13 +174,13 @@ def _check_drawings(
         if is_streams_file(video):
             raise ParameterError(f"{video}: holds streams, so there is no video to draw on")
         check_target(sources, overlay, overwrite=overwrite, suffix=".mp4")
-        if not dry_run and _same_place(overlay, planned):
+        if not dry_run and _is_same_place(overlay, planned):
             raise ParameterError(
                 f"{overlay}: is to hold the repaired video", "name another file for the overlay"
             )
 
 
-def _same_place(one: Path, other: Path) -> bool:
+def _is_same_place(one: Path, other: Path) -> bool:
     # The last part need not exist, and is replaced where it is a link.
     return (one.parent.resolve(), one.name) == (other.parent.resolve(), other.name)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from avalign.types import FeatureStream
 
-__all__ = ["best_pace", "lag_band", "lag_curve", "played_at"]
+__all__ = ["best_pace", "lag_band", "lag_curve", "resample_at_pace"]
 
 # Film at the pace of television, and powers of it down to 3/4 and up to 4/3; 1 comes first.
 PACES = tuple((25 / 24) ** power for power in sorted(range(-7, 8), key=abs))
@@ -38,28 +38,13 @@ _CERTAIN_SCORE = 6.0
 def best_pace(
     reference: FeatureStream, other: FeatureStream, max_lag_s: float
 ) -> tuple[float, LagCurve]:
-    """Find the pace of a recording at which one lag stands out most.
+    """Find the pace, one of `PACES`, at which one lag stands out most, and its lags.
 
-    Parameters
-    ----------
-    reference, other : FeatureStream
-        Embeddings on uniform clocks of the same rate.
-    max_lag_s : float
-        As for `lag_curve`.
-
-    Returns
-    -------
-    pace : float
-        Seconds of `other` per second of `reference`, one of `PACES`.
-    curve : LagCurve
-        The lags of `other` as `played_at` that pace.
-
-    Raises
-    ------
-    NoAnswerError
-        If no lag makes them overlap.
+    The pace is in seconds of `other` per second of `reference`.
     """
-    curves = ((pace, lag_curve(reference, played_at(other, pace), max_lag_s)) for pace in PACES)
+    curves = (
+        (pace, lag_curve(reference, resample_at_pace(other, pace), max_lag_s)) for pace in PACES
+    )
     return max(curves, key=lambda found: float(found[1].score.max()))
 
 
@@ -71,26 +56,11 @@ def lag_band(
     reach_s: float,
     widest_s: float,
 ) -> tuple[float, float]:
-    """Find which lags a path may have to reach, from pieces of the reference.
+    """Find the least and the largest lag that a path may have to reach, from pieces.
 
     Where something long was put in or left out, the rest lies at a lag that no path around
-    the best lag of the whole would meet.
-
-    Parameters
-    ----------
-    reference, other : FeatureStream
-        Embeddings on uniform clocks of the same rate.
-    centre_s : float
-        The best lag of the whole.
-    reach_s : float
-        How far the lag may wander around what is found.
-    widest_s : float
-        Lags further from `centre_s` than this are not considered.
-
-    Returns
-    -------
-    tuple of float
-        The least and the largest lag of the band.
+    the best lag of the whole, `centre_s`, would meet. `reach_s` is how far the lag may wander
+    around what is found; lags further than `widest_s` from the centre are not considered.
     """
     period = float(reference.times_s[1] - reference.times_s[0])
     length = max(round(_PIECE_S / period), -(-2 * len(reference) // _MOST_PIECES))
@@ -111,57 +81,28 @@ def lag_band(
     return min(lags_s) - reach_s, max(lags_s) + reach_s
 
 
-def played_at(stream: FeatureStream, pace: float) -> FeatureStream:
-    """Read a stream off at another pace, between its rows.
-
-    Parameters
-    ----------
-    stream : FeatureStream
-        Rows on a uniform clock.
-    pace : float
-        Seconds of the stream per second of the result.
-
-    Returns
-    -------
-    FeatureStream
-        The same rate and, at time t, what the stream has at ``pace * t``.
-    """
+def resample_at_pace(stream: FeatureStream, pace: float) -> FeatureStream:
+    """Resample a stream: at time t, what it has at ``pace * t``."""
     if pace == 1.0:
         return stream
     period = float(stream.times_s[1] - stream.times_s[0])
-    places = np.arange(int((len(stream) - 1) / pace) + 1) * pace
-    before = np.minimum(places.astype(np.intp), len(stream) - 2)
-    share = (places - before)[:, None].astype(np.float32)
-    values = (1 - share) * stream.values[before] + share * stream.values[before + 1]
+    positions = np.arange(int((len(stream) - 1) / pace) + 1) * pace
+    before = np.minimum(positions.astype(np.intp), len(stream) - 2)
+    fraction = (positions - before)[:, None].astype(np.float32)
+    values = (1 - fraction) * stream.values[before] + fraction * stream.values[before + 1]
     return replace(
         stream,
         values=values,
-        times_s=stream.times_s[0] / pace + period * np.arange(len(places)),
-        valid=stream.valid[np.rint(places).astype(np.intp)],
+        times_s=stream.times_s[0] / pace + period * np.arange(len(positions)),
+        valid=stream.valid[np.rint(positions).astype(np.intp)],
     )
 
 
 def lag_curve(reference: FeatureStream, other: FeatureStream, max_lag_s: float) -> LagCurve:
     """Sum the evidence along every diagonal at once, by the fast Fourier transform.
 
-    Parameters
-    ----------
-    reference, other : FeatureStream
-        Embeddings on uniform clocks of the same rate.
-    max_lag_s : float
-        Search lags of plus and minus this much; infinity searches all with an overlap.
-
-    Returns
-    -------
-    LagCurve
-        Score of each lag: the evidence beyond what unrelated rows give, in standard
-        deviations of an even scatter; the highest is the best lag. The posterior takes
-        the scores for those of normal deviates.
-
-    Raises
-    ------
-    NoAnswerError
-        If none of these lags makes them overlap.
+    Each lag scores the evidence beyond what unrelated rows give, in standard deviations of an
+    even scatter; the posterior takes the scores for those of normal deviates.
     """
     a, b = reference.values, other.values
     size = 1 << (len(a) + len(b) - 2).bit_length()
@@ -170,9 +111,13 @@ def lag_curve(reference: FeatureStream, other: FeatureStream, max_lag_s: float) 
     lags_s = float(other.times_s[0] - reference.times_s[0]) + period * shifts
 
     total = _correlation(a, b, size)[shifts]
-    seen, heard = (stream.valid[:, None].astype(np.float32) for stream in (reference, other))
-    overlap = np.maximum(_correlation(seen, heard, size)[shifts], 0.0)
-    typical = a.sum(axis=0) @ b.sum(axis=0) / max(seen.sum() * heard.sum(), 1.0)
+    reference_valid, other_valid = (
+        stream.valid[:, None].astype(np.float32) for stream in (reference, other)
+    )
+    overlap = np.maximum(_correlation(reference_valid, other_valid, size)[shifts], 0.0)
+    typical = (
+        a.sum(axis=0) @ b.sum(axis=0) / max(reference_valid.sum() * other_valid.sum(), 1.0)
+    )
     spread = np.hanning(max(1, round(_SPREAD_S / period)) + 2)
     beyond = np.convolve(
         total - typical * overlap, spread / np.linalg.norm(spread), mode="same"

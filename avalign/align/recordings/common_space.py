@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.space import SpaceModel, grid_places, load_model, normalise, rows_at
+from avalign.space import SpaceModel, frames_at, grid_indices, load_model, normalise
 from avalign.types import FeatureStream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["level_db", "sound_beside_lips", "sound_embedding"]
+__all__ = ["embed_to_match_audio", "embed_to_match_lips", "level_db"]
 
 # Weight of MFCC rows for the scale of their training data, in `normalise`.
 _PRIOR_ROWS = 50.0
 # Decibels below the louder rows, 1 in 10, from which rows weigh less, and least.
 _SOFT_DB, _SOFTEST_DB = 8.0, 20.0
-# All pauses are alike: that two of them meet says little.
+# All pauses are alike: that two of them match says little.
 _LEAST_WEIGHT = 0.2
 
 
@@ -44,46 +44,20 @@ def level_db(mfcc: NDArray[np.float32]) -> NDArray[np.float32]:
     return mfcc[:, 0] / np.float32(40**0.5)
 
 
-def sound_beside_lips(mfcc: FeatureStream, model: SpaceModel | None = None) -> FeatureStream:
-    """Map a sound to the shared space, where lips in sync with it have the same times.
-
-    Parameters
-    ----------
-    mfcc : FeatureStream
-        The sound.
-    model : SpaceModel, optional
-        Shared space; default the shipped one.
-
-    Returns
-    -------
-    FeatureStream
-        ``"embedding"`` rows; inner products with those of lips are log evidence.
-    """
+def embed_to_match_lips(mfcc: FeatureStream, model: SpaceModel | None = None) -> FeatureStream:
+    """Map MFCC to the shared space, where lips in sync with them have the same times."""
     model = load_model() if model is None else model
-    sound = model.embed_audio(mfcc)
-    # The model hears clips in sync at this lag; taking it off makes them meet at 0.
-    times_s = sound.times_s - model.settings.zero_lag_s
-    return FeatureStream(sound.values, times_s, sound.valid, sound.kind)
+    embedded = model.embed_audio(mfcc)
+    # The model shows this lag for clips in sync; taking it off puts them at 0.
+    times_s = embedded.times_s - model.settings.zero_lag_s
+    return FeatureStream(embedded.values, times_s, embedded.valid, embedded.kind)
 
 
-def sound_embedding(mfcc: FeatureStream, model: SpaceModel | None = None) -> FeatureStream:
-    """Map a sound to where two recordings of the same words lie close together.
+def embed_to_match_audio(mfcc: FeatureStream, model: SpaceModel | None = None) -> FeatureStream:
+    """Map MFCC to where two recordings of the same words lie close together.
 
     Half of the inner product is the cosine of the rows in the shared space, half that of
-    the MFCC; both are centred.
-
-    Parameters
-    ----------
-    mfcc : FeatureStream
-        The sound.
-    model : SpaceModel, optional
-        Shared space; default the shipped one.
-
-    Returns
-    -------
-    FeatureStream
-        ``"embedding"`` rows of length 1, shorter in pauses; rows that are not valid are
-        zeros.
+    the MFCC; both are centred. Rows are of length 1, shorter in pauses; 0 where not valid.
     """
     model = load_model() if model is None else model
     settings = model.settings
@@ -93,7 +67,7 @@ def sound_embedding(mfcc: FeatureStream, model: SpaceModel | None = None) -> Fea
     members = embedded.values.reshape(len(embedded), settings.members, -1)
     spoken = members[:, :, : settings.dimensions].reshape(len(embedded), -1)
 
-    values, valid = rows_at(mfcc, embedded.times_s)
+    values, valid = frames_at(mfcc, embedded.times_s)
     columns = settings.audio_columns
     cepstrum = normalise(
         values[:, :columns],
@@ -101,7 +75,7 @@ def sound_embedding(mfcc: FeatureStream, model: SpaceModel | None = None) -> Fea
         round(settings.normalisation_s * settings.rate_hz),
         model.weights["audio_scale"],
         _PRIOR_ROWS,
-        grid_places(embedded)[0] if len(embedded) > 1 else None,
+        grid_indices(embedded)[0] if len(embedded) > 1 else None,
     )
     valid = embedded.valid & valid
     weights = valid * _loudness_weights(level_db(values), valid)
@@ -115,8 +89,8 @@ def _loudness_weights(
 ) -> NDArray[np.float32]:
     """Weigh rows by how loud they are beside the loud ones, from `_LEAST_WEIGHT` to 1."""
     loud_db = np.percentile(level_db[valid], 90) if valid.any() else 0.0
-    share = (level_db - loud_db + _SOFTEST_DB) / (_SOFTEST_DB - _SOFT_DB)
-    return np.clip(share, _LEAST_WEIGHT, 1.0).astype(np.float32)
+    fraction = (level_db - loud_db + _SOFTEST_DB) / (_SOFTEST_DB - _SOFT_DB)
+    return np.clip(fraction, _LEAST_WEIGHT, 1.0).astype(np.float32)
 
 
 def _directions(rows: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:

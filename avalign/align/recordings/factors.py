@@ -19,42 +19,28 @@ __all__ = ["low_rank"]
 def low_rank(
     a: NDArray[np.float32], b: NDArray[np.float32], rank: int = 32
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Shorten the rows of two streams and keep their inner products as well as can be.
+    """Shorten rows [N, D] and [M, D] to `rank` columns, keeping their inner products.
 
-    Parameters
-    ----------
-    a, b : ndarray of shape (N, D) and (M, D), float32
-        Rows of both streams.
-    rank : int, optional
-        Columns wanted.
-
-    Returns
-    -------
-    ndarray of shape (N, K), ndarray of shape (M, K)
-        The same rows in ``K = min(rank, D)`` columns: of all pairs of such streams, the
-        one whose table of inner products is closest.
-
-    References
-    ----------
-    .. [1] C. Eckart and G. Young, "The approximation of one matrix by another of lower
-       rank", Psychometrika 1 (3), 1936.
+    Of all pairs of such rank, the one whose table of inner products is closest.
+    Source: C. Eckart and G. Young, "The approximation of one matrix by another of lower
+    rank", Psychometrika 1 (3), 1936.
     """
     root_a, whitening_a = _root(a)
     root_b, whitening_b = _root(b)
     left, scales, right = np.linalg.svd(root_a.T @ root_b, full_matrices=False)
-    kept = np.sqrt(scales[:rank])
-    map_a = whitening_a @ (left[:, : len(kept)] * kept)
-    map_b = whitening_b @ (right[: len(kept)].T * kept)
+    used = np.sqrt(scales[:rank])
+    map_a = whitening_a @ (left[:, : len(used)] * used)
+    map_b = whitening_b @ (right[: len(used)].T * used)
     return a @ map_a.astype(np.float32), b @ map_b.astype(np.float32)
 
 
 def _root(rows: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return R with ``R @ R.T == rows.T @ rows``, and W such that ``rows @ W`` is orthonormal.
+    """Return R and W with ``R @ R.T == rows.T @ rows`` and ``rows @ W`` orthonormal.
 
     Columns that hold next to nothing are left out of both.
     """
     wide = rows.astype(np.float64)
     powers, directions = np.linalg.eigh(wide.T @ wide)
-    kept = powers > 1e-10 * max(float(powers.max(initial=0.0)), 1e-300)
-    scales = np.sqrt(powers[kept])
-    return directions[:, kept] * scales, directions[:, kept] / scales
+    used = powers > 1e-10 * max(float(powers.max(initial=0.0)), 1e-300)
+    scales = np.sqrt(powers[used])
+    return directions[:, used] * scales, directions[:, used] / scales

@@ -10,10 +10,10 @@ import numpy as np
 
 from avalign.align.elastic import ElasticPath, elastic_path
 from avalign.align.evidence import BLOCK_ROWS, LARGEST_LAG_S, gather_evidence
-from avalign.align.recordings.coarse import best_pace, lag_band, played_at
+from avalign.align.recordings.coarse import best_pace, lag_band, resample_at_pace
 from avalign.align.recordings.factors import low_rank
 from avalign.align.recordings.pairs import SHORTEST_S, EmbeddedPair, Kind, check_length
-from avalign.align.recordings.whole import quarters, whole_fit
+from avalign.align.recordings.whole import fit_quarters, quarters
 from avalign.align.warp import Model, choose_model, fit_pieces, weighted_quantile
 from avalign.errors import ParameterError
 from avalign.types import Alignment, FeatureStream, LagMap, TimeWarp
@@ -27,7 +27,7 @@ __all__ = ["WarpModel", "align_pair", "lag_map", "residuals_s"]
 WarpModel = Literal["auto", "rigid", "drift", "piecewise", "elastic"]
 
 _WIDEST_BAND_S = 120.0
-# Evidence is told in blocks of this length.
+# Evidence is summed in blocks of this length.
 _BLOCK_S = 0.5
 # Fewer rows between two jumps say nothing.
 _SHORTEST_PIECE = 5
@@ -91,7 +91,7 @@ def align_pair(
     )
     period = float(reference.times_s[1] - reference.times_s[0])
     pace, curve = best_pace(reference, other, kind.max_lag_s)
-    paced = played_at(other, pace)
+    paced = resample_at_pace(other, pace)
     centre_s = float(curve.lags_s[np.argmax(curve.score)])
     band = (centre_s - kind.band_s, centre_s + kind.band_s)
     if band_s is None:
@@ -107,7 +107,9 @@ def align_pair(
     lag_s = pace * (found.times_s + found.lag_s) - found.times_s
     weights = found.sharpness * reference.valid
     pieces = _pieces(found)
-    chosen: Model = _chosen(found, lag_s, weights, pieces, kind) if model == "auto" else model
+    chosen: Model = (
+        _choose_for_pieces(found, lag_s, weights, pieces, kind) if model == "auto" else model
+    )
     warp = fit_pieces(
         found.times_s,
         lag_s,
@@ -121,7 +123,7 @@ def align_pair(
     peak = float(curve.score.max())
     gain = (float(found.evidence.sum()) - chance) / math.sqrt(rows)
     same_words = kind.match.probability(peak, gain) if rows * period >= SHORTEST_S else 0.0
-    fit = whole_fit(
+    fit = fit_quarters(
         found.times_s,
         found.evidence,
         by_chance,
@@ -130,15 +132,15 @@ def align_pair(
     )
     lags_s = (warp.to_other(found.times_s) - found.times_s)[~found.passed_over]
     low_s, middle_s, high_s = (
-        weighted_quantile(lags_s, weights[~found.passed_over], share)
-        for share in (0.025, 0.5, 0.975)
+        weighted_quantile(lags_s, weights[~found.passed_over], fraction)
+        for fraction in (0.025, 0.5, 0.975)
     )
     return Alignment(
         audio_lag_s=middle_s,
         interval_s=(low_s, high_s),
         confidence=same_words * fit.worst,
         at_edge=found.at_edge,
-        path=_at_own_pace(found.path, pace),
+        path=_to_own_pace(found.path, pace),
         curve=curve,
         agreement=_agreement(found, reference.valid, period),
         speech_s=rows * period,
@@ -232,16 +234,16 @@ def _path(
 
 def _pieces(found: ElasticPath) -> tuple[NDArray[np.intp], ...]:
     """Rows between jumps, without those that are passed over."""
-    kept = ~found.passed_over
+    matched = ~found.passed_over
     pieces = [
-        np.flatnonzero(kept & (found.segment == number))
+        np.flatnonzero(matched & (found.segment == number))
         for number in range(int(found.segment[-1]) + 1)
     ]
     long = tuple(rows for rows in pieces if len(rows) >= _SHORTEST_PIECE)
     return long or (np.arange(len(found.times_s)),)
 
 
-def _chosen(
+def _choose_for_pieces(
     found: ElasticPath,
     lag_s: NDArray[np.float64],
     weights: NDArray[np.float64],
@@ -260,7 +262,7 @@ def _chosen(
     return models[0] if len(models) == 1 else "piecewise"
 
 
-def _at_own_pace(path: NDArray[np.int32], pace: float) -> NDArray[np.int32]:
+def _to_own_pace(path: NDArray[np.int32], pace: float) -> NDArray[np.int32]:
     """Turn rows of the other stream as played at a pace to its own; no row is passed over."""
     columns = np.rint(path[:, 1] * pace).astype(np.int32)
     own = np.column_stack([path[:, 0], columns])

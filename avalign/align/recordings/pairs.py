@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.align.recordings.common_space import sound_beside_lips, sound_embedding
+from avalign.align.recordings.common_space import embed_to_match_audio, embed_to_match_lips
 from avalign.errors import NoAnswerError
-from avalign.space import load_model, without_gaps
+from avalign.space import fill_gaps, load_model
 from avalign.types import FeatureStream
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ __all__ = [
     "Kind",
     "check_length",
     "exchange_other",
+    "pair_audio",
     "pair_lips",
-    "pair_sounds",
 ]
 
 # Below this probability of the same words, two recordings are said to have none in common.
@@ -97,8 +97,8 @@ class Kind:
     match: _Match
 
 
-_SOUND = Kind(
-    embed=sound_embedding,
+_AUDIO = Kind(
+    embed=embed_to_match_audio,
     step_cost=0.4,
     jump_cost=20.0,
     window_s=0.2,
@@ -110,7 +110,7 @@ _SOUND = Kind(
     match=_Match(-9.8, 0.50, 2.88),
 )
 _LIPS = Kind(
-    embed=sound_beside_lips,
+    embed=embed_to_match_lips,
     step_cost=0.4,
     jump_cost=20.0,
     window_s=1.0,
@@ -132,7 +132,7 @@ class EmbeddedPair:
     reference, other : FeatureStream
         ``"embedding"`` rows on uniform clocks of one rate.
     kind : object
-        How strong evidence of this kind is; set by `pair_sounds` and `pair_lips`.
+        How strong evidence of this kind is; set by `pair_audio` and `pair_lips`.
     """
 
     reference: FeatureStream
@@ -140,7 +140,7 @@ class EmbeddedPair:
     kind: Kind
 
 
-def pair_sounds(
+def pair_audio(
     reference: FeatureStream, other: FeatureStream, *, space: SpaceModel | None = None
 ) -> EmbeddedPair:
     """Prepare a recording for the alignment with another one of the same words.
@@ -164,8 +164,8 @@ def pair_sounds(
     """
     for stream in (reference, other):
         check_length(stream)
-    one, two = (without_gaps(sound_embedding(stream, space)) for stream in (reference, other))
-    return EmbeddedPair(one, two, _SOUND)
+    one, two = (fill_gaps(embed_to_match_audio(stream, space)) for stream in (reference, other))
+    return EmbeddedPair(one, two, _AUDIO)
 
 
 def pair_lips(
@@ -200,8 +200,8 @@ def pair_lips(
     """
     check_length(other)
     model = load_model() if space is None else space
-    mouth = without_gaps(model.embed_lips(lips, usable))
-    return EmbeddedPair(mouth, without_gaps(sound_beside_lips(other, model)), _LIPS)
+    embedded_lips = fill_gaps(model.embed_lips(lips, usable))
+    return EmbeddedPair(embedded_lips, fill_gaps(embed_to_match_lips(other, model)), _LIPS)
 
 
 def exchange_other(
@@ -229,22 +229,11 @@ def exchange_other(
         If a recording is shorter than a second, or holds next to nothing but gaps.
     """
     check_length(other)
-    return replace(pair, other=without_gaps(pair.kind.embed(other, space)))
+    return replace(pair, other=fill_gaps(pair.kind.embed(other, space)))
 
 
 def check_length(stream: FeatureStream) -> None:
-    """Refuse a stream that is too short to decide anything.
-
-    Parameters
-    ----------
-    stream : FeatureStream
-        Rows on a uniform clock.
-
-    Raises
-    ------
-    NoAnswerError
-        If its valid rows last less than `SHORTEST_S`.
-    """
+    """Raise NoAnswerError if the valid rows of a stream last less than `SHORTEST_S`."""
     period = float(np.diff(stream.times_s[:2]).sum())
     if np.count_nonzero(stream.valid) * period < SHORTEST_S:
         raise NoAnswerError(

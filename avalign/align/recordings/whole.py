@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["QUARTERS", "Fit", "quarters", "whole_fit"]
+__all__ = ["QUARTERS", "Fit", "fit_quarters", "quarters"]
 
 QUARTERS = 4
 # A stretch fits if it reaches so far from chance to what good stretches of the pair reach.
@@ -27,16 +27,9 @@ _FEWEST_ROWS = 25.0
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How much of each quarter of the time a path explains.
+    """Fraction explained of each quarter of the time, NaN where there is next to nothing.
 
-    Parameters
-    ----------
-    quarters : tuple of float
-        Fraction of what there is to explain, 0..1; NaN where there is next to nothing.
-    worst : float
-        The least of them; 1 where no quarter can be judged.
-    worst_s : tuple of float
-        Where that quarter begins and ends.
+    `worst` is the least of them, 1 where no quarter can be judged; `worst_s` its time span.
     """
 
     quarters: tuple[float, ...]
@@ -47,20 +40,7 @@ class Fit:
 def quarters(
     times_s: NDArray[np.float64], counted: NDArray[np.bool_]
 ) -> tuple[NDArray[np.intp], ...]:
-    """Cut rows into quarters of the time from the first that counts to the last.
-
-    Parameters
-    ----------
-    times_s : ndarray of shape (N,), float64
-        When each row is.
-    counted : ndarray of shape (N,), bool
-        Rows that count.
-
-    Returns
-    -------
-    tuple of ndarray of int
-        The rows of each quarter that count; empty ones where none do.
-    """
+    """Cut time from the first to the last counted row into quarters: indices of their rows."""
     rows = np.flatnonzero(counted)
     if not len(rows):
         return (rows,) * QUARTERS
@@ -69,7 +49,7 @@ def quarters(
     return tuple(np.split(rows, cuts))
 
 
-def whole_fit(
+def fit_quarters(
     times_s: NDArray[np.float64],
     evidence: NDArray[np.float64],
     by_chance: NDArray[np.float64],
@@ -79,21 +59,8 @@ def whole_fit(
 ) -> Fit:
     """Find the quarter of the time in which least of the evidence is beyond chance.
 
-    Parameters
-    ----------
-    times_s : ndarray of shape (N,), float64
-        Evenly spaced.
-    evidence, by_chance : ndarray of shape (N,), float64
-        Evidence of each row along the path, and along a path that can only fit by chance.
-    weights : ndarray of shape (N,), float64
-        Most evidence that a row could show; 0 where there is nothing to judge.
-    stretch_s : float
-        Length over which evidence is averaged before it is held against chance.
-
-    Returns
-    -------
-    Fit
-        By quarters of the time in which there is something to judge.
+    `evidence` [N] lies along the path, `by_chance` [N] along one that can only fit by chance;
+    `weights` [N] are the most evidence that a row could show. Averaged over `stretch_s`.
     """
     period = float(times_s[1] - times_s[0])
     span = max(1, round(stretch_s / period))
@@ -111,18 +78,18 @@ def whole_fit(
     fits[judged] = level >= usual + _LEAST_OF_GOOD * max(good - usual, 0.0)
     parts = quarters(times_s, judged)
     full = float(np.quantile(weights[judged], 0.9))
-    shares = tuple(
+    fractions = tuple(
         float(np.average(fits[rows], weights=weights[rows]))
         if weights[rows].sum() >= _FEWEST_ROWS * full
         else float("nan")
         for rows in parts
     )
-    known = [number for number, share in enumerate(shares) if share == share]
+    known = [number for number, fraction in enumerate(fractions) if fraction == fraction]
     if not known:
-        return Fit(shares, 1.0, (float(times_s[0]), float(times_s[-1])))
-    worst = min(known, key=lambda number: shares[number])
+        return Fit(fractions, 1.0, (float(times_s[0]), float(times_s[-1])))
+    worst = min(known, key=lambda number: fractions[number])
     ends = parts[worst][[0, -1]]
-    return Fit(shares, shares[worst], (float(times_s[ends[0]]), float(times_s[ends[1]])))
+    return Fit(fractions, fractions[worst], (float(times_s[ends[0]]), float(times_s[ends[1]])))
 
 
 def _sums(values: NDArray[np.float64], span: int) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from avalign.data.synthetic.mouth import mouth_movements
 from avalign.data.synthetic.speech import Phone
 from avalign.data.windows import SourceClip, take_lips
 from avalign.errors import ParameterError
-from avalign.streams import sound_features
+from avalign.streams import mfcc_and_speech
 from avalign.transcript import Transcript, Word
 from avalign.types import AudioStream, ClipStreams, TimeWarp
 
@@ -120,7 +120,7 @@ def render_clip(
     movements = EMOTIONS[emotion].movements(movements, strength)
     lips = _film(speaker, movements, times_s, emotion, strength, rng)
     lips, dropped_s = _with_losses(lips, disturbance, rng)
-    mfcc, speech = sound_features(iter([audio]))
+    mfcc, speech = mfcc_and_speech(iter([audio]))
     duration_s = len(times_s) / FRAME_RATE_HZ
     streams = ClipStreams(
         mfcc, speech, (lips,), f"synthetic: {name}", duration_s, _rate_hz(lips)

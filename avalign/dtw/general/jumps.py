@@ -1,11 +1,17 @@
 """The path of most evidence in a band of lags, which may jump from one lag to another.
 
-DTW as everywhere here, and with the affine gaps of sequence alignment [1]_: for a fixed
-price a path may pass over columns at once (something was put into the columns' series) or
-pass over rows (something was left out of it). Rows that are passed over say nothing, for or
-against. Between jumps every row is taken once, and two steps along the diagonal lie between
-two steps off it. Time grows with the band, whatever the jumps: the best of all lags to jump
-from is carried along.
+DTW with the affine gaps of sequence alignment [1]_: for a fixed price a path passes over
+columns at once (something was inserted) or over rows (something was left out), which then
+say nothing, for or against. Between jumps every row is taken once, and two steps along the
+diagonal lie between two steps off it. Time grows with the band, whatever the jumps: the best
+of all lags to jump from is carried along.
+
+    lag = column - row    lag - 1   lag   lag + 1
+    row i - 3                             d         along      a > *
+    row i - 2                 u           d         down       d > d > d > *   3 rows, 2 columns
+    row i - 1               n u     a     d g       up         u > u > u > *   2 rows, 3 columns
+    row i                     u     *               inserted   n > *   from any lesser lag
+                                                    left out   g > *   row i says nothing
 
 References
 ----------
@@ -16,14 +22,11 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from avalign.dtw.compiled import njit
-
-__all__ = ["JumpPath", "path_with_jumps"]
 
 # Evidence is computed for so many rows at a time.
 _BLOCK_ROWS = 256
@@ -107,22 +110,10 @@ def path_with_jumps(
 
 
 @njit
-def _advance(
-    evidence: Any,
-    first: int,
-    step_cost: float,
-    jump_cost: float,
-    best: Any,
-    gap: Any,
-    before: Any,
-    trace: Any,
-) -> None:
-    """Fill some rows of the table.
-
-    ``best[i % 3]`` holds the best of all paths that end in row i at each lag, its row taken
-    or passed over; ``gap`` those of the row before whose row is passed over; ``before`` the
-    evidence of the two rows before, by ``i % 2``.
-    """
+def _advance(evidence, first, step_cost, jump_cost, best, gap, before, trace):
+    """Fill some rows of the table: trace uint8 [N, lags]."""
+    # best[i % 3]: the best of all paths that end in row i at each lag, its row taken or passed
+    # over; gap: of those whose row before is passed over; before[i % 2]: earlier evidence.
     rows, lags = evidence.shape
     for row in range(rows):
         i = first + row
@@ -166,7 +157,7 @@ def _advance(
 
 
 @njit
-def _trace_back(trace: Any, end: int) -> Any:
+def _trace_back(trace, end):
     """Follow a path from the last row at lag `end` to where it begins."""
     rows, lags = trace.shape
     path = np.empty((2 * rows + lags, 2), np.int32)

@@ -1,8 +1,13 @@
 """The general engine: any step pattern, weights, window, open ends, any cost.
 
-A path is found in blocks of rows: where the directions of all cells would take much
-memory, the forward pass keeps only the rows between blocks, and the way back computes
-each block again. Memory then grows with the square root of the number of rows.
+    block 0  | directions dropped |   forth: keep the last rows of each block (====)
+             =====================
+    block 1  | directions dropped |   back: sweep each block again from the rows above it,
+             =====================          to the left of where the path came to it
+    block 2  | directions cached  |
+
+Where the directions of all cells would take much memory, it grows with the square root of
+the number of rows.
 """
 
 from __future__ import annotations
@@ -16,14 +21,12 @@ from numpy.typing import NDArray
 
 from avalign.dtw.general.rows import sweep, trace
 from avalign.dtw.problem import Problem
-from avalign.dtw.steps import Steps, compiled
-
-__all__ = ["cost_matrix", "distance", "last_row", "path", "path_bytes"]
+from avalign.dtw.steps import Steps, compile_steps
 
 Matrix = NDArray[Any]
 
-# Cells whose directions are kept at once, and the fewest rows to a block.
-KEPT_CELLS = 1 << 24
+# Cells whose directions are cached at once, and the fewest rows to a block.
+CACHED_CELLS = 1 << 24
 BLOCK_ROWS = 512
 
 
@@ -46,7 +49,7 @@ class _Sweeper:
         weights = np.empty(0) if problem.weights is None else problem.weights
         return cls(
             problem,
-            compiled(problem.pattern, dtype.name),
+            compile_steps(problem.pattern, dtype.name),
             problem.columns_allowed(),
             x.reshape(len(x), -1),
             np.ascontiguousarray(columns_first),
@@ -72,10 +75,8 @@ class _Sweeper:
         matrix: Matrix | None = None,
         origins: bool = False,
     ) -> tuple[list[Matrix], NDArray[np.int64]]:
-        """Accumulate a block of rows; return the last rows of it (and their origins).
-
-        `before` are the rows just above, each from the first column of its window on.
-        """
+        """Accumulate a block of rows; return the last rows of it (and their origins)."""
+        # `before` are the rows just above, each from the first column of its window on.
         dtype = self.x.dtype
         above = first - len(before)
         base = int(self.window[above:stop, 0].min())
@@ -143,20 +144,22 @@ def path(problem: Problem) -> tuple[float, NDArray[np.int32]]:
     sweeper = _Sweeper.of(problem)
     blocks = sweeper.blocks(_block_rows(problem))
     width = _widest(sweeper.window)
-    keeps = len(sweeper.x) * width <= KEPT_CELLS
-    kept: list[NDArray[np.uint8]] = []
+    fits = len(sweeper.x) * width <= CACHED_CELLS
+    cached: list[NDArray[np.uint8]] = []
     before: list[list[Matrix]] = [[]]
     for first, stop in blocks:
-        wanted = keeps or stop == len(sweeper.x)
-        kept.append(np.empty((stop - first if wanted else 1, width if wanted else 0), np.uint8))
-        before.append(sweeper.sweep(first, stop, before[-1], directions=kept[-1])[0])
+        wanted = fits or stop == len(sweeper.x)
+        cached.append(
+            np.empty((stop - first if wanted else 1, width if wanted else 0), np.uint8)
+        )
+        before.append(sweeper.sweep(first, stop, before[-1], directions=cached[-1])[0])
     distance, j = sweeper.end(before.pop()[-1])
     found = np.empty((sum(problem.shape), 2), np.int32)
     if distance == np.inf:
         return distance, found[:0]
     i, length = len(sweeper.x) - 1, 0
     for (first, stop), directions, above in zip(
-        reversed(blocks), reversed(kept), reversed(before), strict=True
+        reversed(blocks), reversed(cached), reversed(before), strict=True
     ):
         if not first <= i < stop:
             continue
@@ -179,12 +182,12 @@ def path_bytes(problem: Problem) -> int:
     height = _block_rows(problem)
     held = problem.pattern.largest_move[0]
     checkpoints = -(-rows // height) * held * width * problem.x.itemsize
-    cells = rows * width if rows * width <= KEPT_CELLS else height * width
+    cells = rows * width if rows * width <= CACHED_CELLS else height * width
     return checkpoints + cells + 8 * (rows + columns) + 16 * rows
 
 
 def _block_rows(problem: Problem) -> int:
-    """Rows to a block so that rows kept between blocks and directions in one balance."""
+    """Rows to a block so that rows cached between blocks and directions in one balance."""
     held = problem.pattern.largest_move[0] * problem.x.itemsize
     return max(BLOCK_ROWS, isqrt(held * problem.shape[0]))
 

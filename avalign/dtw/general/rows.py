@@ -1,8 +1,15 @@
 """Kernels of the general engine: accumulate costs row by row, and follow directions back.
 
-Moves that come from earlier rows are taken for a stretch of columns at a time, in loops that
-vectorise; only moves within the row go cell by cell. Held are as many rows as the furthest
-reaching move looks back, and only the columns that the window allows.
+    ring of rows (`totals`, `costs`): row r lies at r % ring, column j at j - base + pad
+
+                   | pad | columns of the windows of the rows swept |
+    row i - 2      | inf | inf inf  v   v   v   v   v   v  inf  inf |    as many rows as the
+    row i - 1      | inf | inf inf inf  v   v   v   v   v   v   inf |    furthest move looks
+    row i          | inf | inf inf inf  v > v > .   .   .   .   inf |    back, and this one
+
+Moves from earlier rows are taken TILE columns at a time, in loops that vectorise; only moves
+within the row (>) go cell by cell. `pad` is the reach of the furthest move; cells outside
+the window hold infinity.
 """
 
 from __future__ import annotations
@@ -12,8 +19,6 @@ import numpy as np
 from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN, njit
 from avalign.dtw.problem import PRECOMPUTED
 
-__all__ = ["fill_costs", "sweep", "trace"]
-
 # A direction is the number of the move that was taken, or this.
 BEGINS_HERE = 255
 # Columns that are worked on together; what they need of a few rows stays in L1.
@@ -21,9 +26,7 @@ TILE = 512
 
 
 @njit
-def fill_costs(  # type: ignore[no-untyped-def]
-    x, y, metric, weights, i, first, costs
-):
+def fill_costs(x, y, metric, weights, i, first, costs):
     """Write the local costs of row i from column `first` on; y is (features, columns)."""
     n = costs.shape[0]
     if metric == PRECOMPUTED:
@@ -53,7 +56,7 @@ def fill_costs(  # type: ignore[no-untyped-def]
 
 
 @njit
-def _classic_row(diagonal, above, costs, into, begins, directions):  # type: ignore[no-untyped-def]
+def _classic_row(diagonal, above, costs, into, begins, directions):
     """One row of c + min(diagonal, above, left); `directions` may be empty."""
     n = costs.shape[0]
     last = into.dtype.type(np.inf)
@@ -72,9 +75,7 @@ def _classic_row(diagonal, above, costs, into, begins, directions):  # type: ign
 
 
 @njit
-def _moves_from_above(  # type: ignore[no-untyped-def]
-    totals, costs, steps, i, left, best, directions, scratch
-):
+def _moves_from_above(totals, costs, steps, i, left, best, directions, scratch):
     """Take the cheapest move from earlier rows, from ring position `left` on."""
     ring, n = totals.shape[0], best.shape[0]
     for move in range(steps.rising):
@@ -106,9 +107,7 @@ def _moves_from_above(  # type: ignore[no-untyped-def]
 
 
 @njit
-def _moves_within_row(  # type: ignore[no-untyped-def]
-    totals, costs, steps, left, right, directions
-):
+def _moves_within_row(totals, costs, steps, left, right, directions):
     """Take moves along one row of the ring, cell by cell, where they are cheaper still."""
     moves = steps.rows.shape[0]
     if moves == steps.rising + 1 and steps.columns[moves - 1] == 1:
@@ -138,27 +137,22 @@ def _moves_within_row(  # type: ignore[no-untyped-def]
 
 
 @njit
-def _fill(row, first, stop, value):  # type: ignore[no-untyped-def]
+def _fill(row, first, stop, value):
     for k in range(first, stop):
         row[k] = value
 
 
 @njit
-def sweep(  # type: ignore[no-untyped-def]
-    x, y, metric, weights, steps, pad, classic, open_begin,
-    first, stop, window, base, totals, costs, directions, origins, matrix,
+def sweep(
+    x, y, metric, weights, steps, pad, classic, open_begin, first, stop, window, base, totals,
+    costs, directions, origins, matrix,
 ):  # fmt: skip
-    """Accumulate rows [first, stop) of the cost matrix.
-
-    `totals` and `costs` are rings of rows: row r lies at r % ring, column j at
-    j - base + pad, where pad is the reach of the furthest move; `totals` holds the rows
-    before `first` already. Cells outside the window hold infinity. `directions` gets one
-    row per row swept, from the first column of its window on (or, with no columns, none).
-    With `origins`, a ring of the columns where paths begin, one row of it is enough.
-    `matrix` gets copies of the totals.
-    """
+    """Accumulate rows [first, stop) of the cost matrix; `totals` holds those before already."""
+    # `directions` gets a row per row swept, from the first column of its window on, or has no
+    # columns. `origins`, if any, is a ring of the columns where paths begin; it takes one row
+    # of directions. `matrix`, if any, gets copies of the totals.
     ring = totals.shape[0]
-    kept = min(directions.shape[1], 1)
+    traced = min(directions.shape[1], 1)
     before = np.empty(totals.shape[1] if first == 0 else 0, totals.dtype)
     scratch = np.empty(TILE, totals.dtype)
     for i in range(max(0, first - ring + 2), stop):
@@ -175,7 +169,7 @@ def sweep(  # type: ignore[no-untyped-def]
         fill_costs(x, y, metric, weights, i, window[i, 0], cost[left:right])
         if i < first:
             continue  # the costs are all that is missing of the rows before
-        row = directions[(i - first) % directions.shape[0], : kept * (right - left)]
+        row = directions[(i - first) % directions.shape[0], : traced * (right - left)]
         if classic:
             here, below, above = cost[left:right], before[left:right], before[left:right]
             if i > 0:
@@ -197,7 +191,7 @@ def sweep(  # type: ignore[no-untyped-def]
             for tile in range(left, right, TILE):
                 until = min(tile + TILE, right)
                 _moves_from_above(totals, costs, steps, i, tile, now[tile:until],
-                                  row[kept * (tile - left) : kept * (until - left)],
+                                  row[traced * (tile - left) : traced * (until - left)],
                                   scratch)  # fmt: skip
             _moves_within_row(now, cost, steps, left, right, row)
         if origins.shape[0] > 0:
@@ -214,7 +208,7 @@ def sweep(  # type: ignore[no-untyped-def]
 
 
 @njit
-def trace(directions, window, steps, first, i, j, path, length):  # type: ignore[no-untyped-def]
+def trace(directions, window, steps, first, i, j, path, length):
     """Follow directions back from cell (i, j) until a row before `first`, or the begin."""
     while i >= first:
         move = directions[i - first, j - window[i, 0]]

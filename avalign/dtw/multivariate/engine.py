@@ -13,21 +13,9 @@ from avalign.dtw.multivariate.strips import cross_all
 from avalign.dtw.multivariate.tile import COLUMNS, ROWS_PER_LANE
 from avalign.dtw.simd.vectors import BYTES
 
-__all__ = ["distance", "path", "path_bytes"]
-
 
 def distance(x: npt.NDArray[Any], y: npt.NDArray[Any], radius: int, metric: int) -> float:
-    """Return the least accumulated cost over all warping paths of two vector series.
-
-    Parameters
-    ----------
-    x, y : array (N, D), (M, D)
-        Contiguous, finite, of one type: float64 or float32, in which all is computed.
-    radius : int
-        Radius of the Sakoe-Chiba band in cells; -1 for none.
-    metric : int
-        Code of the local cost, see :mod:`avalign.dtw.compiled`.
-    """
+    """Return the least accumulated cost over all warping paths of (N, D) and (M, D)."""
     planned = plan(x, y, radius, checkpoints=False)
     return float(cross_all(planned, _allocate(planned, x), x, y, metric))
 
@@ -35,22 +23,7 @@ def distance(x: npt.NDArray[Any], y: npt.NDArray[Any], radius: int, metric: int)
 def path(
     x: npt.NDArray[Any], y: npt.NDArray[Any], radius: int, metric: int
 ) -> tuple[float, npt.NDArray[np.int32]]:
-    """Return the distance and the best warping path of two vector series.
-
-    Where steps are equally good, (1, 1) comes before (1, 0), and this before (0, 1).
-
-    Parameters
-    ----------
-    x, y, radius, metric
-        As for :func:`distance`.
-
-    Returns
-    -------
-    distance : float
-        Accumulated cost of the path.
-    path : int32 array (K, 2)
-        Pairs of a row of `x` and a row of `y`.
-    """
+    """Return the distance and the best path, int32 [K, 2]; ties: (1, 1), then (1, 0)."""
     planned = plan(x, y, radius, checkpoints=True)
     memory = _allocate(planned, x)
     choices = np.empty(COLUMNS * planned.chunk * ROWS_PER_LANE * 2, np.uint16)

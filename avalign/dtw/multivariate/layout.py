@@ -1,8 +1,6 @@
-"""The series, the band and the first boundary, as the kernels on frames need them."""
+"""The series, the band and the first boundary, as the kernels on vector series need them."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
@@ -12,11 +10,9 @@ from avalign.dtw.multivariate.plan import LAG
 from avalign.dtw.multivariate.tile import COLUMNS, ROWS_PER_LANE
 from avalign.dtw.simd.vectors import BYTES
 
-__all__ = ["lay_out", "tiles_of"]
-
 
 @helper
-def lay_out(plan: Any, memory: Any, x: Any, y: Any) -> None:
+def lay_out(plan, memory, x, y):
     """Write the series and the fence, and the row above the first strip."""
     lanes = BYTES // memory.itemsize
     height = ROWS_PER_LANE * lanes
@@ -33,31 +29,28 @@ def lay_out(plan: Any, memory: Any, x: Any, y: Any) -> None:
             memory[plan.fence + diagonal * lanes + lane] = 0
     for i in range(plan.n):
         row = i % height
-        place = (i - row) * plan.dimensions
-        place += row % ROWS_PER_LANE * lanes + lanes - 1 - row // ROWS_PER_LANE
+        index = (i - row) * plan.dimensions
+        index += row % ROWS_PER_LANE * lanes + lanes - 1 - row // ROWS_PER_LANE
         for d in range(plan.dimensions):
-            memory[place + d * height] = x[i, d]
+            memory[index + d * height] = x[i, d]
     stride = COLUMNS * 2 * lanes
     for j in range(plan.m):
         column = j + plan.shift
         tile = column // COLUMNS + lanes - 1
-        place = plan.columns + tile // lanes * plan.dimensions * stride
-        place += column % COLUMNS * 2 * lanes + tile % lanes
+        index = plan.columns + tile // lanes * plan.dimensions * stride
+        index += column % COLUMNS * 2 * lanes + tile % lanes
         for d in range(plan.dimensions):
-            memory[place + d * stride] = y[j, d]
+            memory[index + d * stride] = y[j, d]
         if tile >= lanes:
             # Once more, behind the tiles before those that it is among.
-            place += lanes - plan.dimensions * stride
+            index += lanes - plan.dimensions * stride
             for d in range(plan.dimensions):
-                memory[place + d * stride] = y[j, d]
+                memory[index + d * stride] = y[j, d]
 
 
 @helper
-def tiles_of(plan: Any, strip: int, lanes: int) -> Any:
-    """Return the first tile of a strip that reaches into the band, and that after the last.
-
-    The last one is that behind which no more results are needed.
-    """
+def tiles_of(plan, strip, lanes):
+    """Return the first tile of a strip in the band, and that after the last one needed."""
     height = ROWS_PER_LANE * lanes
     top, last_column = strip * height, plan.m - 1 + plan.shift
     begin = max(0, top - plan.lower + plan.shift) // COLUMNS

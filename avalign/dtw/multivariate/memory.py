@@ -1,8 +1,6 @@
-"""Whole parts of the memory of the kernels on frames."""
+"""Whole parts of the memory of the kernels on vector series."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -11,18 +9,13 @@ from numba.extending import intrinsic
 
 from avalign.dtw.simd.vectors import BYTES, element_pointer
 
-__all__ = ["aligned", "copy", "fill"]
-
 
 @intrinsic
-def aligned(typing_context: Any, memory: Any) -> Any:
-    """Leave out the start of an array, so that no vector straddles two lines of the cache.
+def align(typing_context, memory):
+    """Leave out the start of an array, so that no vector straddles two lines of the cache."""
 
-    That may be one number less than a vector. NumPy can do it as well, but takes a
-    microsecond to tell an address.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
+        # Up to a vector less one number. NumPy takes a microsecond to tell an address.
         array = context.make_array(memory)(context, builder, arguments[0])
         address = builder.ptrtoint(array.data, cgutils.intp_t)
         up = builder.add(address, ir.Constant(cgutils.intp_t, BYTES - 1))
@@ -34,14 +27,14 @@ def aligned(typing_context: Any, memory: Any) -> Any:
 
 
 @intrinsic
-def copy(typing_context: Any, memory: Any, source: Any, target: Any, count: Any) -> Any:
+def copy(typing_context, memory, source, target, count):
     """Copy numbers from one part of an array to another, which it does not overlap."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, *places, count = arguments
+    def generate(context, builder, signature, arguments):
+        array, *indices, count = arguments
         start, end = (
-            element_pointer(context, builder, signature.args[0], array, place)
-            for place in places
+            element_pointer(context, builder, signature.args[0], array, index)
+            for index in indices
         )
         cgutils.raw_memcpy(builder, end, start, count, memory.dtype.bitwidth // 8)
         return context.get_dummy_value()
@@ -50,10 +43,10 @@ def copy(typing_context: Any, memory: Any, source: Any, target: Any, count: Any)
 
 
 @intrinsic
-def fill(typing_context: Any, memory: Any, start: Any, count: Any, value: Any) -> Any:
+def fill(typing_context, memory, start, count, value):
     """Set numbers of one part of an array to a value."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         array, start, count, value = arguments
         first = element_pointer(context, builder, signature.args[0], array, start)
         with cgutils.for_range(builder, count) as loop:

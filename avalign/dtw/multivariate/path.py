@@ -1,56 +1,34 @@
 """The warping path of vector series: the distance with checkpoints, then a replay backwards.
 
-Noting the best step into every cell would take memory in proportion to the matrix and slow
-the kernel down. Instead, the first pass only computes the distance. At regular places it
-keeps what strips remember, and the rows between *groups* of strips. From the last cell back
-to the first, the second pass computes again, this time noting steps, the few tiles that the
-path crosses.
+The first pass keeps, at regular places, what strips remember, and the rows between *groups*
+of strips. The second computes again, noting steps, the few tiles that the path crosses.
 
-Tiles of a strip come in *chunks*, each behind a checkpoint. The chunks of the strip below
-begin earlier, by as much as the strips' last rows lag, so that a chunk's upper boundary is
-all that the chunk with the same number above it leaves behind: within a group, that number
-alone is needed to compute a boundary again.
+                    chunk 0     chunk 1     chunk 2
+    rows, group 0  =========================================   row above, cached
+        strip 0    |           |           |                   | state of the strip, cached
+        strip 1    |       |           |           |
+    rows, group 1  =========================================
+
+The chunks of the strip below begin earlier, by as much as the strips' last rows lag: the row
+above a chunk is all that the chunk of the same number above it leaves behind.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
 from avalign.dtw.compiled import helper, njit
 from avalign.dtw.multivariate.layout import tiles_of
-from avalign.dtw.multivariate.memory import aligned, copy, fill
+from avalign.dtw.multivariate.memory import align, copy, fill
 from avalign.dtw.multivariate.strips import cross
 from avalign.dtw.multivariate.tile import COLUMNS, ROWS_PER_LANE, STATE_VECTORS
 from avalign.dtw.simd.vectors import BYTES
 
-__all__ = ["trace"]
-
 
 @njit
-def trace(plan: Any, buffer: Any, metric: int, choices: Any, cells: Any) -> Any:
-    """Follow the best steps from the last cell back to the first.
-
-    Parameters
-    ----------
-    plan : Plan
-        With checkpoints.
-    buffer : array
-        The memory, as the first pass has left it.
-    metric : int
-        Code of the local cost.
-    choices : uint16 array (columns of a chunk * ROWS_PER_LANE * 2,)
-        Room for the best steps into the cells of a strip and chunk.
-    cells : int32 array (n + m - 1, 2)
-        Takes the path, at its end.
-
-    Returns
-    -------
-    int
-        Where in `cells` the path begins.
-    """
-    memory = aligned(buffer)
+def trace(plan, buffer, metric, choices, cells):
+    """Write the path, backwards, to the end of `cells`; return where in it the path begins."""
+    memory = align(buffer)
     lanes = BYTES // memory.itemsize
     height = ROWS_PER_LANE * lanes
     width = COLUMNS * plan.chunk
@@ -66,10 +44,10 @@ def trace(plan: Any, buffer: Any, metric: int, choices: Any, cells: Any) -> Any:
         chunk = (time // COLUMNS + strip * lanes) // plan.chunk
         first = strip
         if group != known_group or chunk != known_chunk:
-            # Strips between the kept row and this one come first.
+            # Strips between the cached row and this one come first.
             first = group * plan.group
-            kept = group * plan.chunks + chunk % plan.chunks
-            copy(memory, plan.rows + kept * width, plan.above, width)
+            slot = group * plan.chunks + chunk % plan.chunks
+            copy(memory, plan.rows + slot * width, plan.above, width)
             known_group, known_chunk = group, chunk
         begin = _cross_again(
             plan, memory, metric, first, strip, chunk, time // COLUMNS + 1, choices
@@ -94,23 +72,18 @@ def trace(plan: Any, buffer: Any, metric: int, choices: Any, cells: Any) -> Any:
 
 
 @helper
-def _cross_again(
-    plan: Any, memory: Any, metric: int, first: int, last: int, chunk: int, stop: int,
-    choices: Any,
-) -> Any:  # fmt: skip
-    """Cross one chunk of some strips of a group, and record the best steps of the last one.
-
-    Of the last one, tiles from `stop` on are left out; its first tile is returned. The row
-    above the first strip is expected, and those above the others are left.
-    """
+def _cross_again(plan, memory, metric, first, last, chunk, stop, choices):
+    """Cross one chunk of strips of a group; record the last one's steps before tile `stop`."""
+    # The row above the first strip is expected, and those above the others are left; the
+    # first tile of the last strip is returned.
     lanes = BYTES // memory.itemsize
     height = ROWS_PER_LANE * lanes
     size = STATE_VECTORS * lanes
     width = COLUMNS * plan.chunk
     begin = 0
     for strip in range(first, last + 1):
-        kept = strip * plan.chunks + chunk % plan.chunks
-        copy(memory, plan.states + kept * size, plan.state, size)
+        slot = strip * plan.chunks + chunk % plan.chunks
+        copy(memory, plan.states + slot * size, plan.state, size)
         above = plan.above + strip % plan.group * width
         copy(memory, above, plan.chunk_boundary + height, width)
         left = chunk * plan.chunk - strip * lanes

@@ -1,4 +1,20 @@
-"""Where the kernels on frames find what they work on."""
+"""Where the kernels on vector series find what they work on: one array, the *memory*.
+
+    0               x  (strips, dimensions, ROWS_PER_LANE, lanes)
+    columns         y  (tiles // lanes, dimensions, COLUMNS, 2 * lanes)
+    fence           (diagonals, lanes): 0 inside the band, infinity outside
+    boundary        the row above the current strip, two strips' height before column 0
+    state           (STATE_VECTORS, lanes): what the current strip remembers between tiles
+    rows            (groups, chunks, columns of a chunk): rows above groups          | with
+    states          (strips, chunks, STATE_VECTORS * lanes): states before chunks    | check-
+    above           (strips of a group, columns of a chunk): rows above the strips   | points
+    chunk_boundary  that of the current strip, behind room for what it leaves        | only
+    end
+
+One allocation is quicker than many, and numbers compile sooner than arrays. A tile's vectors
+start at any of the first `lanes` positions of 2 * lanes, so that what `lanes` tiles in a row
+need is together in the cache.
+"""
 
 from __future__ import annotations
 
@@ -7,83 +23,36 @@ from typing import Any, NamedTuple
 from avalign.dtw.multivariate.tile import COLUMNS, ROWS_PER_LANE, STATE_VECTORS
 from avalign.dtw.simd.vectors import BYTES
 
-__all__ = ["LAG", "Plan", "plan"]
-
 # By how many columns the band of a lane is behind that of the lane that owns the rows above:
 # it is in another tile at the time, and its part of the band begins that many columns later.
 LAG = COLUMNS + ROWS_PER_LANE
 
 # Memory for states and for rows: this many bytes, and some for each row and column.
 MEMORY = 1 << 25
-MEMORY_PER_FRAME = 64
+MEMORY_PER_ROW = 64
 
 SHORTEST_CHUNK = 8
 
 
 class Plan(NamedTuple):
-    """A matrix cut into strips of rows and tiles of columns, and the places of its parts.
-
-    All that kernels work on is in one array, the *memory*. That is one allocation instead of
-    many; and passing numbers takes less time to compile than passing arrays.
-
-    Attributes
-    ----------
-    n, m, dimensions : int
-        Lengths and width of the series.
-    strips : int
-        How many strips there are; the last one may lack rows.
-    shift : int
-        How many columns are put before the first, so that the last cell ends a tile.
-    lower, upper : int
-        Cell (i, j) is inside the band if ``-lower <= j - i <= upper``.
-    columns : int
-        Where the second series begins: ``(tiles // lanes, dimensions, COLUMNS, 2 * lanes)``.
-        A tile's vectors start at any of the first `lanes` positions; what is needed for
-        `lanes` tiles in a row is together in the cache. Before it, at the very beginning, is
-        the first series: ``(strips, dimensions, ROWS_PER_LANE, lanes)``.
-    fence : int
-        Where the fence begins, ``(diagonals, lanes)``: 0 inside the band, infinity outside.
-    fence_width : int
-        Width of the band in the fence, which leaves out most of the inside.
-    boundary : int
-        Where the row above the current strip begins, two strips' height before column 0.
-    state : int
-        Where is what the current strip remembers between tiles.
-    chunk : int
-        Tiles between the checkpoints of a strip.
-    chunks : int
-        How many chunks a strip has at most, 0 without checkpoints. Whose numbers are the same
-        modulo this are never in one strip: that is where, among them, a chunk is kept.
-    group : int
-        Strips between those whose upper boundary is kept.
-    rows : int
-        Where these boundaries are: ``(groups, chunks, columns of a chunk)``.
-    states : int
-        Where is what strips remember before chunks: ``(strips, chunks, numbers)``.
-    above : int
-        Where are the rows above the strips of a group, over the chunk that the path is in:
-        ``(strips of a group, columns of a chunk)``.
-    chunk_boundary : int
-        Where is that of the current strip, behind room for what the strip leaves behind.
-    end : int
-        How many numbers this is in all.
-    """
+    """A matrix cut into strips of rows and tiles of columns, and the places of its parts."""
 
     n: int
     m: int
     dimensions: int
-    strips: int
-    shift: int
-    lower: int
+    strips: int  # the last one may lack rows
+    shift: int  # columns before the first, so that the last cell ends a tile
+    lower: int  # cell (i, j) is inside the band if -lower <= j - i <= upper
     upper: int
     columns: int
     fence: int
-    fence_width: int
+    fence_width: int  # of the band in the fence, which leaves out most of the inside
     boundary: int
     state: int
-    chunk: int
+    chunk: int  # tiles between the checkpoints of a strip
+    # Of a strip, at most; 0 without checkpoints. Each is cached at its number modulo this.
     chunks: int
-    group: int
+    group: int  # strips between those whose upper boundary is cached
     rows: int
     states: int
     above: int
@@ -92,10 +61,7 @@ class Plan(NamedTuple):
 
 
 def plan(x: Any, y: Any, radius: int, *, checkpoints: bool) -> Plan:
-    """Plan the distance of two series, or with checkpoints their path.
-
-    A negative radius stands for no band. There are as many checkpoints as may be afforded.
-    """
+    """Plan the distance of series, or with checkpoints their path; no band if radius < 0."""
     n, dimensions = x.shape
     m = len(y)
     lanes = BYTES // x.itemsize
@@ -125,7 +91,7 @@ def plan(x: Any, y: Any, radius: int, *, checkpoints: bool) -> Plan:
             1 << 60, 0, 1 << 60, rows, rows, rows, rows, rows,
         )  # fmt: skip
     tiles = min(stop, (height + lower + upper) // COLUMNS + lanes + 2)
-    budget = (MEMORY + MEMORY_PER_FRAME * (n + m)) // x.itemsize
+    budget = (MEMORY + MEMORY_PER_ROW * (n + m)) // x.itemsize
     group = 1 + strips * tiles * COLUMNS // budget
     chunk = max(SHORTEST_CHUNK, 1 + strips * tiles * size // budget)
     chunks = tiles // chunk + 2

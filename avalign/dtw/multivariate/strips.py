@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from avalign.dtw.compiled import helper, njit
 from avalign.dtw.multivariate.layout import lay_out, tiles_of
-from avalign.dtw.multivariate.memory import aligned, copy, fill
+from avalign.dtw.multivariate.memory import align, copy, fill
 from avalign.dtw.multivariate.plan import LAG
 from avalign.dtw.multivariate.tile import COLUMNS, ROWS_PER_LANE, STATE_VECTORS, advance
 from avalign.dtw.simd.vectors import BYTES
 
-__all__ = ["cross", "cross_all"]
-
 
 @helper
-def cross(
-    plan: Any, memory: Any, strip: int, begin: int, end: int, metric: int,
-    boundary: int, choices: Any, recording: bool,
-) -> None:  # fmt: skip
-    """Cross the tiles of a strip from `begin` to before `end`.
-
-    The state in the plan is what the strip remembers: before and, afterwards, after these
-    tiles. In the memory, `boundary` is where column 0, the shift included, is or would be in
-    the row above. If `recording`, the best steps are written to `choices`, which may
-    otherwise be None.
-    """
+def cross(plan, memory, strip, begin, end, metric, boundary, choices, recording):
+    """Cross the tiles of a strip from `begin` to before `end`."""
+    # The state in the plan is what the strip remembers, before and, then, after these tiles.
+    # `boundary`: where column 0, the shift included, is or would be in the row above.
     lanes = BYTES // memory.itemsize
     height = ROWS_PER_LANE * lanes
     rows_at = strip * plan.dimensions * height
@@ -49,9 +38,9 @@ def cross(
 
 
 @njit
-def cross_all(plan: Any, buffer: Any, x: Any, y: Any, metric: int) -> Any:
+def cross_all(plan, buffer, x, y, metric):
     """Cross all strips, and keep what the plan asks for; return the distance."""
-    memory = aligned(buffer)
+    memory = align(buffer)
     lay_out(plan, memory, x, y)
     lanes = BYTES // memory.itemsize
     height = ROWS_PER_LANE * lanes
@@ -71,13 +60,13 @@ def cross_all(plan: Any, buffer: Any, x: Any, y: Any, metric: int) -> Any:
             first = chunk * plan.chunk - strip * lanes
             stop = min(end, first + plan.chunk)
             if plan.chunks > 0:
-                kept = chunk % plan.chunks
+                slot = chunk % plan.chunks
                 copy(
-                    memory, plan.state, plan.states + (strip * plan.chunks + kept) * size, size
+                    memory, plan.state, plan.states + (strip * plan.chunks + slot) * size, size
                 )
                 if strip % plan.group == 0:
-                    kept += strip // plan.group * plan.chunks
-                    row = plan.rows + kept * width + COLUMNS * (begin - first)
+                    slot += strip // plan.group * plan.chunks
+                    row = plan.rows + slot * width + COLUMNS * (begin - first)
                     copy(memory, boundary + COLUMNS * begin + 1, row, COLUMNS * (stop - begin))
             cross(plan, memory, strip, begin, stop, metric, boundary, None, False)
             begin = stop

@@ -1,20 +1,27 @@
 """The innermost step on vector series: local costs of a tile, then the recurrence over it.
 
-Rows of the cost matrix come in *strips* of ``ROWS_PER_LANE * lanes``. Each lane of a vector
-register owns ``ROWS_PER_LANE`` consecutive rows of the strip, the last lane the topmost. A
-strip is crossed in *tiles* of ``COLUMNS`` columns; in each tile a lane works that many
-columns behind the lane that owns the rows above it. Then all neighbours of a cell are known
-when its turn comes, and lanes meet only where the rows of one lane end and those of the next
-begin: one rotation for ``ROWS_PER_LANE`` vectors.
+Strips have ROWS_PER_LANE * lanes rows. Each lane owns consecutive rows, the last lane the
+topmost, and works COLUMNS columns behind the lane that owns the rows above it.
 
-Because of that lag, lane after lane needs every ``COLUMNS``-th column of the other series,
-which :class:`avalign.dtw.multivariate.plan.Plan` places so that they are one (unaligned) load.
-Costs hardly leave the registers between their computation, which takes ``2 * dimensions`` of
-the ``2 * dimensions + 3`` operations per cell, and their use.
+    columns           4 t - 8 ..   4 t - 4 ..   4 t ..
+    lane 7, rows 0-3                            [tile t]     all neighbours of a cell are known
+    lane 6, rows 4-7               [tile t]                  when its turn comes; lanes meet by
+    lane 5, rows 8-  [tile t]                                one rotation a column
 
-Differences are squared and summed in the order of the dimensions by fused multiply-adds,
-which is as fast as the processor can and a little more accurate than rounding twice. The
-recurrence is the plain one.
+Row v of a lane follows row v - 1 by one column, so that the rows of a step do not wait for
+each other. The steps of a tile, primed where the next tile takes them (LATE_CELLS):
+
+    column     0   1   2   3
+    v = 0      0   1   2   3
+    v = 1      1   2   3   0'
+    v = 2      2   3   0'  1'
+    v = 3      3   0'  1'  2'
+
+    state   | last of each row | diagonal of each row | above | costs of late cells |
+
+Every COLUMNS-th column of y, lane after lane, is one unaligned load, see `plan.Plan`. Costs
+take 2 * dimensions of the 2 * dimensions + 3 operations per cell and hardly leave registers;
+squares are summed in the order of the dimensions by fused multiply-adds.
 """
 
 from __future__ import annotations
@@ -30,17 +37,11 @@ from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN
 from avalign.dtw.simd import emission
 from avalign.dtw.simd.vectors import BYTES, element_pointer
 
-__all__ = ["COLUMNS", "ROWS_PER_LANE", "STATE_VECTORS", "advance"]
-
 ROWS_PER_LANE = 4
 COLUMNS = 4
 
-# Row v of a lane follows row v - 1 by one column, so that the rows of a step do not wait for
-# each other. These cells (row, column) of a tile are left to the steps of the next one.
 LATE_CELLS = [(v, p) for v in range(ROWS_PER_LANE) for p in range(COLUMNS - v, COLUMNS)]
 
-# What a strip remembers between tiles: the last accumulated cost of each row, its diagonal
-# neighbour of the next step, the next neighbours above the lanes, and costs of late cells.
 STATE_VECTORS = 2 * ROWS_PER_LANE + 1 + len(LATE_CELLS)
 
 
@@ -182,32 +183,24 @@ def _intp(value: int) -> Any:
 
 @intrinsic
 def advance(
-    typing_context: Any,
-    memory: Any,
-    state: Any, rows: Any, columns: Any, fence: Any, boundary: Any,
-    dimensions: Any, metric: Any,
-    choices: Any, choices_at: Any, recording: Any,
-) -> Any:  # fmt: skip
-    """Advance a strip by one tile.
+    typing_context, memory, state, rows, columns, fence, boundary, dimensions, metric, choices,
+    choices_at, recording,
+):  # fmt: skip
+    """Advance a strip by one tile; five indices into the memory tell what is where."""
+    # `fence` holds a vector per diagonal of the tile, 0 for lanes inside the band and infinity
+    # outside. `boundary` is the row above the strip; its last row replaces it behind the tile.
+    #
+    # If `recording`, two words a cell of a lane go to `choices`, a bit per lane: the diagonal
+    # step is no worse than the others; the step in x is no worse than that in y. Where nothing
+    # is ever recorded, None in place of `choices` halves the code.
 
-    Five places in the memory tell what is there: `state` is what the strip remembers; `rows`
-    and `columns` are packed series; `fence` holds a vector per diagonal of the tile, 0 for
-    lanes inside the band and infinity outside it; `boundary` is the row above the strip,
-    which the tile reads, and is overwritten behind it by the strip's last row.
+    def generate(context, builder, signature, arguments):
+        def pointer(kind, array, index):
+            return element_pointer(context, builder, kind, array, index)
 
-    If `recording`, which step leads to each cell is noted in `choices` from `choices_at` on.
-    Each cell of a lane has two words with one bit per lane: whether the diagonal step is no
-    worse than the others, and whether the step in x is no worse than that in y. Where nothing
-    is ever recorded, None in place of `choices` halves the code.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def pointer(kind: Any, array: Any, place: Any) -> Any:
-            return element_pointer(context, builder, kind, array, place)
-
-        numbers, *places, dimensions, metric, words, words_at, recording = arguments
+        numbers, *indices, dimensions, metric, words, words_at, recording = arguments
         state, rows, columns, fence, boundary = (
-            pointer(memory, numbers, place) for place in places
+            pointer(memory, numbers, index) for index in indices
         )
         tile = _Tile(builder, state.type.pointee, BYTES * 8 // memory.dtype.bitwidth)
         costs = tile.costs(rows, columns, dimensions, metric, fence)
@@ -221,6 +214,6 @@ def advance(
                 tile.recur(costs, state, boundary, None)
         return context.get_dummy_value()
 
-    index = types.intp
-    places = [index] * 5
-    return types.void(memory, *places, index, index, choices, index, types.boolean), generate
+    intp = types.intp
+    indices = [intp] * 5
+    return types.void(memory, *indices, intp, intp, choices, intp, types.boolean), generate

@@ -1,11 +1,11 @@
 """What lower bounds are made of: envelopes, and what rows cost outside of them.
 
-Series are (rows, features). Where all features are treated alike they are one run of numbers,
-a vector of which is processed at a time.
-"""
+    width 1     y0     y1     y2     y3      lower, upper of windows that begin at each row:
+    width 2     y0-y1  y1-y2  y2-y3          those of twice the width are two of them joined,
+    width 4     y0-y3                        until two cover the wanted width together
 
-# Numba infers the types of kernels.
-# mypy: allow-untyped-defs, allow-untyped-calls
+Series are (rows, features), one run of numbers to which all features are alike.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +15,10 @@ from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN, helper, njit
 from avalign.dtw.simd import vectors
 from avalign.dtw.simd.vectors import extract, less, load, minimum, select, splat, store
 
-__all__ = ["ends", "envelope_of", "first_bounds", "outside", "second_pass"]
-
 
 @njit
 def envelope_of(y, rows, radius):
-    """Return the envelope (rows, D) of `y` (M, D) in the band of a radius, -1 for none.
-
-    Extremes of windows twice as long are those of two windows, until these are long enough
-    to cover what is wanted together.
-    """
+    """Return the envelope (rows, D) of `y` (M, D) in the band of a radius, -1 for none."""
     columns, features = y.shape
     reach = max(rows, columns) if radius < 0 else radius
     back = min(reach + max(0, rows - columns), rows - 1)

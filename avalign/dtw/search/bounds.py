@@ -18,8 +18,6 @@ from avalign.dtw.scalars import whole
 from avalign.dtw.search.bound_kernels import ends, envelope_of, outside, second_pass
 from avalign.errors import ParameterError
 
-__all__ = ["envelope", "lb_improved", "lb_keogh", "lb_kim"]
-
 
 def envelope(
     y: ArrayLike, radius: int | None = None, *, rows: int | None = None

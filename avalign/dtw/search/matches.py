@@ -15,8 +15,6 @@ from avalign.dtw.scalars import real, whole
 from avalign.dtw.steps import StepPattern
 from avalign.errors import ParameterError
 
-__all__ = ["subsequence"]
-
 
 def subsequence(
     query: ArrayLike,
@@ -86,7 +84,7 @@ def subsequence(
     if costs.min() == np.inf:
         checks.overflow(problem)
     costs *= costs.dtype.type(problem.scale)
-    ends = _spread(costs, start_of, limit=limit, worst=worst, exclusion=apart)
+    ends = _choose_ends(costs, start_of, limit=limit, worst=worst, exclusion=apart)
     assert problem.y is not None
     return [
         Match(
@@ -102,7 +100,7 @@ def subsequence(
     ]
 
 
-def _spread(
+def _choose_ends(
     costs: NDArray[Any],
     start_of: Callable[[int], int],
     *,

@@ -15,8 +15,6 @@ from avalign.dtw.result import DtwResult
 from avalign.dtw.scalars import flag, whole
 from avalign.errors import ParameterError
 
-__all__ = ["multiscale_path"]
-
 # Cells times features that are worth an exact solution, and worth a lower bound.
 EXACT_COSTS = 1 << 27
 BOUND_COSTS = 1 << 27
@@ -85,7 +83,7 @@ def multiscale_path(
     problem = checks.problem(x, y, metric)
     radius = whole(radius, "radius")
     bounded = flag(bounded, "bounded")
-    cost, path = _refined(problem, radius)
+    cost, path = _refine(problem, radius)
     if not cost < np.inf:
         checks.no_path(problem)
     least = cost
@@ -104,14 +102,14 @@ def multiscale_path(
     )
 
 
-def _refined(problem: Problem, radius: int) -> tuple[float, NDArray[np.int32]]:
+def _refine(problem: Problem, radius: int) -> tuple[float, NDArray[np.int32]]:
     if _is_small(problem):
         return dispatch.path(problem)
     rows, columns = problem.shape
-    coarse = _replaced(problem, _halved(problem.x), _halved(problem.y))
-    _, path = _refined(coarse, radius)
+    coarse = _replace_series(problem, _halve(problem.x), _halve(problem.y))
+    _, path = _refine(coarse, radius)
     window = windows.around(path, rows, columns, radius, factor=2)
-    return recurrence.path(_replaced(problem, problem.x, problem.y, window))
+    return recurrence.path(_replace_series(problem, problem.x, problem.y, window))
 
 
 def _is_small(problem: Problem) -> bool:
@@ -120,13 +118,13 @@ def _is_small(problem: Problem) -> bool:
     return problem.x.size * len(problem.y) <= EXACT_COSTS or min(problem.shape) == 1
 
 
-def _replaced(
+def _replace_series(
     problem: Problem, x: Any, y: Any, window: NDArray[np.int64] | None = None
 ) -> Problem:
     return Problem(x, y, problem.metric, -1, window, problem.pattern, False, False, None)
 
 
-def _halved(series: Any) -> NDArray[Any]:
+def _halve(series: Any) -> NDArray[Any]:
     """Return the means of neighbouring rows; an odd last row stands for itself."""
     even = len(series) // 2 * 2
     means = series[:even:2] / 2 + series[1:even:2] / 2
@@ -155,7 +153,7 @@ def _columns(boxes: NDArray[Any]) -> NDArray[Any]:
 
 
 @njit
-def _box_distance(rows, low, high, metric):  # type: ignore[no-untyped-def]
+def _box_distance(rows, low, high, metric):
     """DTW of rows against boxes, whose cost is the least of any point inside."""
     features, boxes = low.shape
     totals = np.full(boxes, np.inf, rows.dtype)

@@ -13,15 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from avalign.dtw import checks
+from avalign.dtw import checks, dispatch
 from avalign.dtw.compiled import EUCLIDEAN
-from avalign.dtw.multivariate import engine as frames
 from avalign.dtw.scalars import whole, workers
 from avalign.dtw.search.bound_kernels import envelope_of, first_bounds, second_pass
-from avalign.dtw.univariate import strips
 from avalign.errors import ParameterError
-
-__all__ = ["NearestResult", "nearest"]
 
 Array = NDArray[Any]
 
@@ -115,7 +111,7 @@ def nearest(
     wanted, threads = whole(top_k, "top_k", least=1), workers(n_jobs)
     if metric == "precomputed":
         raise ParameterError("the nearest of precomputed costs", "pass a query and candidates")
-    search = _Search(query, checks.listed(candidates, "candidates"), metric, radius)
+    search = _Search(query, checks.check_all(candidates, "candidates"), metric, radius)
     order = np.argsort(np.maximum(search.kim, search.keogh), kind="stable")
     best = _Best(min(wanted, len(order)))
     parts = [order[first::threads] for first in range(min(threads, len(order)))]
@@ -178,7 +174,7 @@ class _Search:
         kim, keogh = first_bounds(
             self._rows, rows, stops - lengths, stops, self.code, self.radius
         )
-        # The share of a bound that the rounding of sums cannot have made.
+        # The fraction of a bound that the rounding of sums cannot have made.
         trusts = 1 - 4 * (len(self._rows) + lengths) * float(np.finfo(kind).eps)
         self.kim, self.keogh = kim * trusts, keogh * trusts
         self._trusts = trusts
@@ -199,10 +195,7 @@ class _Search:
 
     def distance(self, index: int, limit: float) -> float:
         """Return the distance before scaling, or infinity where it is above a limit."""
-        query, candidate = self.problem.x, self.candidates[index]
-        if query.ndim == 1:
-            return strips.distance(query, candidate, self.radius, self.code, limit=limit)
-        return frames.distance(query, candidate, self.radius, self.code)
+        return dispatch.distance(replace(self.problem, y=self.candidates[index]), limit)
 
     def run(self, order: NDArray[np.int64], best: _Best) -> tuple[int, int, int]:
         """Align candidates, those of least bounds first; count those that each bound spared."""

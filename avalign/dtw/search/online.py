@@ -13,19 +13,15 @@ from avalign.dtw.general.rows import fill_costs
 from avalign.dtw.scalars import choice, flag, whole
 from avalign.errors import ParameterError
 
-__all__ = ["OnlineDtw"]
-
 
 @njit
-def _advance(  # type: ignore[no-untyped-def]
-    rows, reference, metric, radius, open_begin, seen, position, window,
-    costs, totals, starts, positions,
+def _advance(
+    rows, reference, metric, radius, open_begin, seen, position, window, costs, totals,
+    starts, positions,
 ):  # fmt: skip
-    """Accumulate new rows in place, each over the columns around the position before it.
-
-    Diagonal steps weigh 2, others 1, so that a path to column j of row i that began in
-    column s weighs i + 1 + j - s + 1: dividing by it makes columns comparable.
-    """
+    """Accumulate new rows in place, each over the columns around the position before it."""
+    # Diagonal steps weigh 2, others 1: a path to column j of row i that began in column s
+    # weighs i + 1 + j - s + 1, and dividing by it makes columns comparable.
     columns = totals.shape[0]
     first, stop = window[0], window[1]
     for new in range(rows.shape[0]):
@@ -157,7 +153,7 @@ class OnlineDtw:
                 f"rows have shape {np.shape(rows)}, the reference {features} features a row",
                 f"push arrays of shape (K, {features})",
             )
-        largest_cost = self._checked_cost(fresh)
+        largest_cost = self._check_cost(fresh)
         positions = np.empty(len(fresh), np.int64)
         _advance(
             fresh.astype(self._reference.dtype, copy=False), self._reference, self._metric,
@@ -169,7 +165,7 @@ class OnlineDtw:
         self.position = int(positions[-1])
         return positions
 
-    def _checked_cost(self, fresh: NDArray[Any]) -> float:
+    def _check_cost(self, fresh: NDArray[Any]) -> float:
         """Return what no cell so far costs more than, unless sums of it may overflow."""
         largest = float(np.abs(fresh).max())
         apart = largest + self._largest_value

@@ -1,10 +1,14 @@
-"""Cost and start of the best match of a query that ends at each place of a longer series.
+"""Cost and start of the best match of a query that ends in each column of a longer series.
 
-A strip of the query's rows (see `univariate.strips`) walks along the series. Above the
-matrix all costs are zero, for a match may begin anywhere. Time is cut into *slabs*, in which
-the strips run one after the other, each behind the one above by its height: all that it needs
-is there then, and in a near cache. What the registers hold between slabs is kept. So those in
-which a match lies can run again, now with the column in which each path began beside its cost.
+    series  ------ slab s - 1 ------+------ slab s ---------+
+    zeros   0  0  0  0  0  0  0  0  0  0  0  0  0  0  0  0      a match may begin anywhere
+    strip 0 |                      /                      /     strips of the query's rows walk
+    strip 1 |                  /                      /         along the series (`univariate`);
+    strip 2 |              /                      /             slabs lean back by their height
+            costs of the last row                               / registers, cached
+
+Slabs in which a match lies run again, with the column in which each path began beside its
+cost (`step_and_spot`).
 """
 
 from __future__ import annotations
@@ -20,8 +24,6 @@ from avalign.dtw.simd.vectors import BYTES
 from avalign.dtw.univariate import layout
 from avalign.dtw.univariate.wavefront import step, step_and_spot
 
-__all__ = ["Spotter"]
-
 # The fewest steps in a slab, an even number: little is run again for one match, and changing
 # strips takes little of the time.
 LEAST_STEPS = 1024
@@ -30,22 +32,7 @@ EARLIER = -1
 
 
 class Spotter:
-    """Finds how well a query matches, wherever in a series the match ends.
-
-    Parameters
-    ----------
-    query : numpy.ndarray, shape (N,), float64 or float32
-        What to look for: finite, contiguous, writable, not empty.
-    series : numpy.ndarray, shape (M,), of the same type
-        Where to look for it.
-    metric : int
-        Code of the local cost, from :mod:`avalign.dtw.compiled`.
-
-    Attributes
-    ----------
-    costs : numpy.ndarray, shape (M,), of the same type
-        Cost of the best path of the whole query that ends in each column.
-    """
+    """Finds how well a query [N] matches a series [M]: `costs` [M] of each end, and starts."""
 
     def __init__(self, query: npt.NDArray[Any], series: npt.NDArray[Any], metric: int) -> None:
         height = VECTORS * BYTES // series.itemsize
@@ -67,11 +54,9 @@ class Spotter:
         self._run(self._sweep, 0, slabs)
 
     def start(self, end: int) -> int:
-        """Return the column in which the best path begins that ends in some column.
-
-        Of equal paths it is the one that, followed backwards, goes diagonally if it can, and
-        else rather along the query. Where costs overflow, the start means nothing.
-        """
+        """Return the column in which the best path begins that ends in some column."""
+        # Of equal paths that which, backwards, goes diagonally if it can, else rather along the
+        # query. Where costs overflow, the start means nothing.
         slab = (end + self._query.size - 1) // self._steps
         first, back = slab + 1, 1
         while self._starts[end] == EARLIER and first > 0:
@@ -87,7 +72,7 @@ class Spotter:
 
 
 @njit
-def _lay_out(series: Any, work: Any) -> None:
+def _lay_out(series, work):
     layout.lay_out(series, 0.0, layout.divide(work, series.size))
 
 
@@ -96,9 +81,9 @@ def _make_sweeps(metric: int) -> tuple[Any, Any]:
 
     @helper
     def run(
-        state: Any, began: Any, rows: Any, columns: Any, boundary: Any, began_above: Any,
-        begin: Any, stop: Any, row: Any, costs: Any, starts: Any,
-    ) -> None:  # fmt: skip
+        state, began, rows, columns, boundary, began_above, begin, stop, row, costs,
+        starts,
+    ):  # fmt: skip
         """Run a strip; if one of its rows is the last of the query, write down its costs."""
         loaded, running = load_rows(rows), load_state(state)
         for t in range(begin, stop, 2):
@@ -111,9 +96,9 @@ def _make_sweeps(metric: int) -> tuple[Any, Any]:
 
     @helper
     def run_again(
-        state: Any, began: Any, rows: Any, columns: Any, boundary: Any, began_above: Any,
-        begin: Any, stop: Any, row: Any, costs: Any, starts: Any,
-    ) -> None:  # fmt: skip
+        state, began, rows, columns, boundary, began_above, begin, stop, row, costs,
+        starts,
+    ):  # fmt: skip
         """Run a strip that did run before; write down the starts in place of the costs."""
         loaded, running, firsts = load_rows(rows), load_state(state), load_state(began)
         for pair in range(begin, stop, 2):
@@ -131,22 +116,19 @@ def _make_sweeps(metric: int) -> tuple[Any, Any]:
 
 
 @helper
-def _leave(state: Any, row: Any, column: Any, out: Any) -> None:
+def _leave(state, row, column, out):
     """Write down what a row of a strip got in the last two steps, in a column and the next."""
     lanes = state.size // STATE
-    place = layout.place_of(row, lanes)
+    index = layout.index_of(row, lanes)
     if 0 <= column < out.size:
-        out[column] = state[VECTORS * lanes + place]
+        out[column] = state[VECTORS * lanes + index]
     if 0 <= column + 1 < out.size:
-        out[column + 1] = state[place]
+        out[column + 1] = state[index]
 
 
 def _make_sweep(run: Any) -> Any:
     @njit
-    def sweep(
-        query: Any, work: Any, states: Any, steps: Any, first: Any, stop: Any,
-        began: Any, began_above: Any, costs: Any, starts: Any,
-    ) -> None:  # fmt: skip
+    def sweep(query, work, states, steps, first, stop, began, began_above, costs, starts):
         """Run some slabs: fill `costs` or `starts`, and the states after each of them."""
         rows, _, _, _, boundary, columns = layout.divide(work, costs.size)
         height, strips = rows.size, states.shape[1]
@@ -163,8 +145,8 @@ def _make_sweep(run: Any) -> Any:
                 if begin >= end:
                     continue
                 before, state = states[slab, strip], states[slab + 1, strip]
-                for place in range(state.size):
-                    state[place] = np.inf if since <= 0 else before[place]
+                for index in range(state.size):
+                    state[index] = np.inf if since <= 0 else before[index]
                 if slab == strip == 0:
                     state[-1] = 0
                 layout.lay_out_rows(query, strip * height, rows)

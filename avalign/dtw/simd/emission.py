@@ -8,22 +8,6 @@ from typing import Any
 from llvmlite import binding, ir
 from numba.core import config
 
-__all__ = [
-    "absolute",
-    "constant",
-    "fused_multiply_add",
-    "less_of_nonnegative",
-    "load",
-    "mask_bits",
-    "minimum",
-    "minimum_of_nonnegative",
-    "shift_down",
-    "shift_up",
-    "splat",
-    "square_root",
-    "store",
-]
-
 INT32 = ir.IntType(32)
 
 
@@ -68,11 +52,8 @@ def minimum(builder: Any, a: Any, b: Any) -> Any:
 
 
 def minimum_of_nonnegative(builder: Any, a: Any, b: Any) -> Any:
-    """Take the lesser of each lane of floats without a sign, none of them NaN.
-
-    Such floats are in the order of their bits. Under AVX-512 integers compare with less
-    latency, and on more ports of a processor.
-    """
+    """Take the lesser of each lane of floats without a sign, none of them NaN."""
+    # Such floats are in the order of their bits, which AVX-512 compares with less latency.
     if not HAS_AVX512:
         return minimum(builder, a, b)
     # Selecting the bits as well is what LLVM knows as one instruction.
@@ -105,15 +86,14 @@ def square_root(builder: Any, a: Any) -> Any:
     return _call(builder, "sqrt", a)
 
 
+def nearest_integer(builder: Any, a: Any) -> Any:
+    """Round each lane to an integer, halves to even."""
+    return _call(builder, "rint", a)
+
+
 def shift_down(builder: Any, a: Any, entering: Any) -> Any:
     """Move each lane to the one below; lane 0 of `entering` becomes the last lane."""
     return builder.shuffle_vector(a, entering, _order(range(1, a.type.count + 1)))
-
-
-def shift_up(builder: Any, a: Any, entering: Any) -> Any:
-    """Move each lane to the one above; the last lane of `entering` becomes lane 0."""
-    lanes = a.type.count
-    return builder.shuffle_vector(entering, a, _order(range(lanes - 1, 2 * lanes - 1)))
 
 
 def mask_bits(builder: Any, mask: Any) -> Any:

@@ -1,4 +1,7 @@
-"""The rows and the state of a strip, between memory and the registers of the processor."""
+"""A strip of rows between memory and registers: see `univariate.wavefront`.
+
+Rows are VECTORS vectors of values; the state between two steps is | newest | older | entered |.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,8 @@ from numba.extending import intrinsic
 from avalign.dtw.simd import emission
 from avalign.dtw.simd.vectors import VectorType, element_pointer
 
-__all__ = [
-    "STATE",
-    "VECTORS",
-    "copy_row",
-    "load_rows",
-    "load_state",
-    "offset",
-    "store_state",
-]
-
-# Enough independent vectors to hide the latency of the recurrence; few enough for rows and
-# state to stay in registers, and for the corners that the skew wastes to stay small.
+# Enough to hide the latency of the recurrence, few enough for rows and state to stay in
+# registers and for the corners that the skew wastes to stay small.
 VECTORS = 6
 STATE = 2 * VECTORS + 1
 
@@ -42,7 +35,7 @@ def _loader(count: int) -> Any:
         vector = VectorType(array.dtype)
         result = types.UniTuple(vector, count)
 
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def generate(context, builder, signature, arguments):
             (array_type,) = signature.args
             data = element_pointer(context, builder, array_type, arguments[0], _ZERO)
             loaded = [
@@ -61,11 +54,11 @@ load_state = _loader(STATE)
 
 
 @intrinsic
-def store_state(typing_context: Any, array: Any, state: Any) -> Any:
+def store_state(typing_context, array, state):
     """Store the state of a strip in an array."""
     lanes = VectorType(array.dtype).lanes
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         data = element_pointer(context, builder, signature.args[0], arguments[0], _ZERO)
         for i in range(STATE):
             vector = builder.extract_value(arguments[1], i)
@@ -76,15 +69,11 @@ def store_state(typing_context: Any, array: Any, state: Any) -> Any:
 
 
 @intrinsic
-def copy_row(typing_context: Any, into: Any, source: Any, row: Any) -> Any:
-    """Copy one row of a strip from an array in which its rows are laid out to another.
-
-    The whole vector is stored, because the next step loads it: a processor forwards what is
-    still on its way to memory only to loads of the same size.
-    """
+def copy_row(typing_context, into, source, row):
+    """Copy one row of a strip from one array of rows to another."""
     lanes = VectorType(into.dtype).lanes
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         row = arguments[2]
         count = ir.Constant(row.type, VECTORS)
         start = builder.mul(builder.urem(row, count), ir.Constant(row.type, lanes))
@@ -95,7 +84,8 @@ def copy_row(typing_context: Any, into: Any, source: Any, row: Any) -> Any:
         lane = builder.sub(ir.Constant(row.type, lanes - 1), builder.udiv(row, count))
         numbers = emission.constant(row.type, range(lanes))
         chosen = builder.icmp_signed("==", numbers, emission.splat(builder, lane, lanes))
-        new, old = (emission.load(builder, place, lanes) for place in (copied, pointer))
+        new, old = (emission.load(builder, address, lanes) for address in (copied, pointer))
+        # The whole vector: a processor forwards a store on its way to loads of its size only.
         emission.store(builder, builder.select(chosen, new, old), pointer)
         return context.get_dummy_value()
 

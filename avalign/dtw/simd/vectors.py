@@ -1,12 +1,18 @@
-"""Vectors of 512 bits as values inside compiled kernels.
+"""Vectors of 512 bits as values inside compiled kernels: LLVM's instructions, lane by lane.
 
-Numba has no vector types, and LLVM's own vectoriser does not find the parallelism of a
-recurrence. The functions here emit LLVM's vector instructions, so that a kernel says which
-lanes work together:
+Numba has no vector types, and LLVM's vectoriser finds no parallelism in a recurrence.
+
+    float64, int64: 8 lanes       | 7 | 6 | 5 | 4 | 3 | 2 | 1 | 0 |    array[at + lane]
+    float32, int32: 16 lanes
+    shift_down(a, entering)       | e0| a7| a6| a5| a4| a3| a2| a1|    a0 leaves
+
+LLVM splits them where registers are narrower, with the same results. They can only be used
+in compiled code, on C-contiguous arrays; an index counts elements from the start of the
+array, whatever its rank, and nothing checks it.
 
 >>> import numpy as np
->>> from avalign.dtw import vectors
 >>> from avalign.dtw.compiled import njit
+>>> from avalign.dtw.simd import vectors
 >>> @njit
 ... def add_squares(x, y, out):
 ...     for i in range(0, x.size, vectors.LANES_FLOAT64):
@@ -16,13 +22,6 @@ lanes work together:
 >>> add_squares(np.arange(16.0), np.ones(16), total)
 >>> float(total[5])
 16.0
-
-A vector holds 8 float64 or int64, or 16 float32 or int32. LLVM maps it to one register
-under AVX-512 and splits it where registers are narrower: the same kernel is right on every
-machine. Arithmetic (``+ - *``) is IEEE, lane by lane, as in NumPy.
-
-These functions can only be called from compiled code. Arrays must be C-contiguous; an index
-counts elements from the start of the array, whatever its rank, and nothing checks it.
 """
 
 from __future__ import annotations
@@ -37,44 +36,13 @@ from numba.extending import intrinsic, lower_builtin, models, register_model, ty
 
 from avalign.dtw.simd import emission
 
-__all__ = [
-    "BYTES",
-    "LANES_FLOAT32",
-    "LANES_FLOAT64",
-    "VectorType",
-    "absolute",
-    "extract",
-    "fused_multiply_add",
-    "lane_numbers",
-    "less",
-    "less_equal",
-    "load",
-    "mask_bits",
-    "minimum",
-    "minimum_of_nonnegative",
-    "select",
-    "shift_down",
-    "shift_up",
-    "splat",
-    "store",
-    "unaligned",
-]
-
 BYTES = 64
 LANES_FLOAT64 = 8
 LANES_FLOAT32 = 16
 
 
 class VectorType(types.Type):
-    """Numba's type of a vector; with boolean elements, a mask of lanes.
-
-    Parameters
-    ----------
-    element : numba type
-        float64, float32, int64, int32 or boolean.
-    lanes : int, optional
-        How many elements; by default as many as fill 64 bytes.
-    """
+    """Numba's type of a vector that fills 64 bytes; with boolean elements, a mask of lanes."""
 
     def __init__(self, element: Any, lanes: int | None = None) -> None:
         self.element = element
@@ -107,11 +75,11 @@ def element_pointer(context: Any, builder: Any, array_type: Any, array: Any, at:
 
 
 @intrinsic
-def load(typing_context: Any, array: Any, index: Any) -> Any:
+def load(typing_context, array, index):
     """Load the vector that starts at a flat index of an array; it need not be aligned."""
     vector = VectorType(array.dtype)
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         pointer = element_pointer(context, builder, signature.args[0], *arguments)
         return emission.load(builder, pointer, vector.lanes)
 
@@ -119,10 +87,10 @@ def load(typing_context: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
-def store(typing_context: Any, array: Any, index: Any, vector: Any) -> Any:
+def store(typing_context, array, index, vector):
     """Store a vector from a flat index of an array on; it need not be aligned."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         pointer = element_pointer(context, builder, signature.args[0], *arguments[:2])
         emission.store(builder, arguments[2], pointer)
         return context.get_dummy_value()
@@ -131,10 +99,10 @@ def store(typing_context: Any, array: Any, index: Any, vector: Any) -> Any:
 
 
 @intrinsic
-def unaligned(typing_context: Any, array: Any) -> Any:
+def unaligned(typing_context, array):
     """Return how many elements of an array lie before the first boundary of a vector."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         (array_type,) = signature.args
         data = context.make_array(array_type)(context, builder, arguments[0]).data
         address = builder.ptrtoint(data, ir.IntType(64))
@@ -146,31 +114,21 @@ def unaligned(typing_context: Any, array: Any) -> Any:
 
 
 @intrinsic
-def splat(typing_context: Any, scalar: Any) -> Any:
+def splat(typing_context, scalar):
     """Fill all lanes with a scalar."""
     vector = VectorType(scalar)
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         return emission.splat(builder, arguments[0], vector.lanes)
 
     return vector(scalar), generate
 
 
 @intrinsic
-def lane_numbers(typing_context: Any, like: Any) -> Any:
-    """Return 0, 1, 2 ... in a vector of the same type."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return emission.constant(arguments[0].type.element, range(like.lanes))
-
-    return like(like), generate
-
-
-@intrinsic
-def extract(typing_context: Any, vector: Any, lane: Any) -> Any:
+def extract(typing_context, vector, lane):
     """Return one lane as a scalar."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         return builder.extract_element(*arguments)
 
     return vector.element(vector, types.intp), generate
@@ -179,10 +137,10 @@ def extract(typing_context: Any, vector: Any, lane: Any) -> Any:
 # Lane by lane ---------------------------------------------------------------------------
 
 
-def _lanewise(emit: Callable[..., Any], operands: int) -> Any:
+def lanewise(emit: Callable[..., Any], operands: int) -> Any:
     """Make an intrinsic of an emission whose operands and result have one type."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         return emit(builder, *arguments)
 
     # An intrinsic's definition must name its parameters.
@@ -193,49 +151,35 @@ def _lanewise(emit: Callable[..., Any], operands: int) -> Any:
     return intrinsic(lambda typing_context, a, b, c: (a(a, a, a), generate))
 
 
-minimum = _lanewise(emission.minimum, 2)
-minimum_of_nonnegative = _lanewise(emission.minimum_of_nonnegative, 2)
-absolute = _lanewise(emission.absolute, 1)
-fused_multiply_add = _lanewise(emission.fused_multiply_add, 3)
-shift_down = _lanewise(emission.shift_down, 2)
-shift_up = _lanewise(emission.shift_up, 2)
-
-
-def _comparison(sign: str) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        if isinstance(signature.args[0].element, types.Integer):
-            return builder.icmp_signed(sign, *arguments)
-        return builder.fcmp_ordered(sign, *arguments)
-
-    return intrinsic(lambda typing_context, a, b: (a.mask(a, a), generate))
-
-
-less = _comparison("<")
-less_equal = _comparison("<=")
+minimum = lanewise(emission.minimum, 2)
+minimum_of_nonnegative = lanewise(emission.minimum_of_nonnegative, 2)
+absolute = lanewise(emission.absolute, 1)
+fused_multiply_add = lanewise(emission.fused_multiply_add, 3)
+shift_down = lanewise(emission.shift_down, 2)
 
 
 @intrinsic
-def select(typing_context: Any, mask: Any, a: Any, b: Any) -> Any:
+def less(typing_context, a, b):
+    """Compare each lane; the result is a mask for :func:`select`."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.fcmp_ordered("<", *arguments)
+
+    return a.mask(a, a), generate
+
+
+@intrinsic
+def select(typing_context, mask, a, b):
     """Return `a` in the lanes where the mask is set, and `b` in the others."""
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         return builder.select(*arguments)
 
     return a(mask, a, a), generate
 
 
-@intrinsic
-def mask_bits(typing_context: Any, mask: Any) -> Any:
-    """Return a mask as uint8 (8 lanes) or uint16 (16 lanes), lane 0 the lowest bit."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return emission.mask_bits(builder, arguments[0])
-
-    return types.Integer(f"uint{mask.lanes}", mask.lanes, False)(mask), generate
-
-
-def _register_operator(function: Any, for_floats: str, for_integers: str) -> None:
-    """Let two vectors of one type meet in an arithmetic operator."""
+def _register_operator(function: Any, instruction: str) -> None:
+    """Let two vectors of floats of one type meet in an arithmetic operator."""
 
     @type_callable(function)
     def type_operator(context: Any) -> Any:
@@ -246,10 +190,9 @@ def _register_operator(function: Any, for_floats: str, for_integers: str) -> Non
 
     @lower_builtin(function, VectorType, VectorType)
     def lower_operator(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        integer = isinstance(signature.return_type.element, types.Integer)
-        return getattr(builder, for_integers if integer else for_floats)(*arguments)
+        return getattr(builder, instruction)(*arguments)
 
 
-_register_operator(operator.add, "fadd", "add")
-_register_operator(operator.sub, "fsub", "sub")
-_register_operator(operator.mul, "fmul", "mul")
+_register_operator(operator.add, "fadd")
+_register_operator(operator.sub, "fsub")
+_register_operator(operator.mul, "fmul")

@@ -1,11 +1,12 @@
 """Costs of the cells in a block of anti-diagonals, and what they add to gradients.
 
-Series lie feature by feature, and one of them backwards, so that the cells of an
-anti-diagonal, next to each other in a row of a block, find their values next to each other.
-"""
+Channels come first, and one of the series runs backwards: cells of an anti-diagonal, next to
+each other in a row of a block, find their values next to each other.
 
-# Numba infers the types of kernels.
-# mypy: allow-untyped-defs, allow-untyped-calls
+    x, channel c       | MARGIN |  x0    x1    x2    x3   ..    | 2 * MARGIN |
+    y, channel c       | MARGIN |  y3    y2    y1    y0         | 2 * MARGIN |
+    anti-diagonal 3               (0,3) (1,2) (2,1) (3,0)
+"""
 
 from __future__ import annotations
 
@@ -14,16 +15,6 @@ import numpy as np
 from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN, njit
 from avalign.dtw.problem import PRECOMPUTED
 from avalign.dtw.simd.vectors import absolute, fused_multiply_add, less, load, select, store
-
-__all__ = [
-    "MARGIN",
-    "add_gradient",
-    "channels_first",
-    "divide_by_cost",
-    "fill_costs",
-    "rows_first",
-    "scatter_shares",
-]
 
 # Room on both sides of a row for vectors that stick out of it; one vector of float32.
 MARGIN = 16
@@ -109,33 +100,31 @@ def _compute_costs(costs, x, y, first, last, start, stop, base, columns, metric)
 
 
 @njit
-def scatter_shares(shares, alignment, first, last, start, stop, base):
-    """Copy the shares of a block to where their cells are in the matrix."""
+def scatter_fractions(fractions, alignment, first, last, start, stop, base):
+    """Copy the fractions of a block to where their cells are in the matrix."""
     for d in range(start, stop):
         for i in range(first[d], last[d] + 1):
-            alignment[i, d - i] = shares[d - start, i - base]
+            alignment[i, d - i] = fractions[d - start, i - base]
 
 
 @njit
-def divide_by_cost(shares, costs, first, last, start, stop, base):
+def divide_by_cost(fractions, costs, first, last, start, stop, base):
     """Take the root into account, whose derivative is 0 here where the cost is."""
     for d in range(start, stop):
         for i in range(first[d] - base, last[d] + 1 - base):
             cost = costs[d - start, i]
-            shares[d - start, i] = shares[d - start, i] / cost if cost > 0 else 0
+            fractions[d - start, i] = fractions[d - start, i] / cost if cost > 0 else 0
 
 
 @njit
 def add_gradient(
-    gradient, own, other, shares, first, last, start, stop, base, columns, skew, metric
+    gradient, own, other, fractions, first, last, start, stop, base, columns, skew, metric
 ):
-    """Add what a block contributes to the gradient of one series, halved if squared.
-
-    Both series are in the order of the rows of `x`; `skew` is 0 to differentiate by `x`,
-    and 1 by `y`, whose index is larger by ``columns - 1 - d`` on anti-diagonal d.
-    """
-    lanes = 64 // shares.itemsize
-    width, own_width, other_width = shares.shape[1], own.shape[1], other.shape[1]
+    """Add what a block contributes to the gradient of one series, halved if squared."""
+    # Both series are in the order of the rows of x; `skew` is 0 to differentiate by x, and 1
+    # by y, whose index is larger by columns - 1 - d on anti-diagonal d.
+    lanes = 64 // fractions.itemsize
+    width, own_width, other_width = fractions.shape[1], own.shape[1], other.shape[1]
     if skew:
         begin = first[stop - 1] + columns - stop
         end = last[start] + columns - 1 - start
@@ -154,20 +143,20 @@ def add_gradient(
                 i = k - skew * ahead
                 if i + lanes <= first[d] or i > last[d]:
                     continue
-                share = load(shares, (d - start) * width + i - base)
+                fraction = load(fractions, (d - start) * width + i - base)
                 at_other = c * other_width + i + (1 - skew) * ahead + MARGIN
                 d0 = x0 - load(other, at_other)
                 d1 = x1 - load(other, at_other + other_width)
                 d2 = x2 - load(other, at_other + 2 * other_width)
                 d3 = x3 - load(other, at_other + 3 * other_width)
                 if metric == MANHATTAN:
-                    g0, g1 = g0 + _signed(share, d0), g1 + _signed(share, d1)
-                    g2, g3 = g2 + _signed(share, d2), g3 + _signed(share, d3)
+                    g0, g1 = g0 + _signed(fraction, d0), g1 + _signed(fraction, d1)
+                    g2, g3 = g2 + _signed(fraction, d2), g3 + _signed(fraction, d3)
                 else:
-                    g0 = fused_multiply_add(share, d0, g0)
-                    g1 = fused_multiply_add(share, d1, g1)
-                    g2 = fused_multiply_add(share, d2, g2)
-                    g3 = fused_multiply_add(share, d3, g3)
+                    g0 = fused_multiply_add(fraction, d0, g0)
+                    g1 = fused_multiply_add(fraction, d1, g1)
+                    g2 = fused_multiply_add(fraction, d2, g2)
+                    g3 = fused_multiply_add(fraction, d3, g3)
             store(gradient, at, g0)
             store(gradient, at + own_width, g1)
             store(gradient, at + 2 * own_width, g2)
@@ -175,7 +164,7 @@ def add_gradient(
 
 
 @njit(forceinline=True)
-def _signed(share, difference):
+def _signed(fraction, difference):
     zero = difference - difference
-    positive = select(less(zero, difference), share, zero)
-    return select(less(difference, zero), zero - share, positive)
+    positive = select(less(zero, difference), fraction, zero)
+    return select(less(difference, zero), zero - fraction, positive)

@@ -1,12 +1,14 @@
 """Soft-DTW on a CUDA device: one block of threads per pair, an anti-diagonal at a time.
 
-The recurrence and its scaled arithmetic are those of :mod:`avalign.dtw.soft_dtw.kernels`. The
-threads of a block share out the cells of an anti-diagonal, of which there may be more than
-threads, and wait for each other before the next.
-"""
+Recurrence and scaled arithmetic are those of :mod:`avalign.dtw.soft_dtw.kernels`.
 
-# Numba infers the types of kernels.
-# mypy: allow-untyped-defs, allow-untyped-calls
+    k[pair, d + 2, i + 1]    i    -1  0  1  2 ..  N       threads share out the cells of an
+                      d = -2       1                      anti-diagonal and wait for each
+                      d = -1       .                      other before the next
+                      d = 0           *
+                      d = 1           *  *
+                      d = N + M                    1      1: paths enter here, and leave there
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,11 @@ from numba import cuda
 
 from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN
 from avalign.dtw.problem import PRECOMPUTED
-from avalign.dtw.soft_dtw.solver import LARGEST_EXPONENT, per_cost, too_large
+from avalign.dtw.soft_dtw.solver import LARGEST_EXPONENT, per_cost, too_large_error
 from avalign.errors import MissingDependencyError
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-__all__ = ["run_on_cuda", "sweep"]
 
 # As many as a block may have.
 MOST_THREADS = 1024
@@ -46,25 +46,22 @@ def _cost(x, y, pair, i, j, metric):
 
 
 @cuda.jit(device=True)
-def _aligned(mantissa, exponent, common):
+def _align(mantissa, exponent, common):
     return math.ldexp(mantissa, int(max(exponent - common, NEGLIGIBLE)))
 
 
 @cuda.jit(device=True)
 def _extend(k, k_exponent, pair, at, one, two, side, cost, scale):
-    """Store the sum of three neighbours times the weight of a cell; return it unweighted.
-
-    The neighbours are two on anti-diagonal `one`, beside the cell and at `side`, and one on
-    anti-diagonal `two`, at `side`.
-    """
+    """Store the sum of three neighbours times the weight of a cell; return it unweighted."""
+    # The neighbours: on anti-diagonal `one` beside the cell and at `side`, on `two` at `side`.
     d, i = at
     exponent = max(
         k_exponent[pair, one, i], k_exponent[pair, one, side], k_exponent[pair, two, side]
     )
     total = (
-        _aligned(k[pair, two, side], k_exponent[pair, two, side], exponent)
-        + _aligned(k[pair, one, side], k_exponent[pair, one, side], exponent)
-        + _aligned(k[pair, one, i], k_exponent[pair, one, i], exponent)
+        _align(k[pair, two, side], k_exponent[pair, two, side], exponent)
+        + _align(k[pair, one, side], k_exponent[pair, one, side], exponent)
+        + _align(k[pair, one, i], k_exponent[pair, one, i], exponent)
     )
     power = cost * scale
     whole = math.floor(power)
@@ -75,10 +72,10 @@ def _extend(k, k_exponent, pair, at, one, two, side, cost, scale):
 
 
 @cuda.jit(device=True)
-def _add_gradient(x, y, pair, i, j, share, cost, metric, gradient_x, gradient_y):
+def _add_gradient(x, y, pair, i, j, fraction, cost, metric, gradient_x, gradient_y):
     # Cells of an anti-diagonal differ in both i and j, so that no two threads meet.
     if metric == PRECOMPUTED:
-        gradient_x[pair, i, j] = share
+        gradient_x[pair, i, j] = fraction
         return
     for c in range(x.shape[2]):
         slope = x[pair, i, c] - y[pair, j, c]
@@ -88,44 +85,19 @@ def _add_gradient(x, y, pair, i, j, share, cost, metric, gradient_x, gradient_y)
             slope = slope / cost if cost > 0 else 0.0
         else:
             slope = 2 * slope
-        gradient_x[pair, i, c] += share * slope
-        gradient_y[pair, j, c] -= share * slope
+        gradient_x[pair, i, c] += fraction * slope
+        gradient_y[pair, j, c] -= fraction * slope
 
 
 @cuda.jit
 def sweep(
-    x,
-    y,
-    x_lengths,
-    y_lengths,
-    scale,
-    metric,
-    radius,
-    k,
-    k_exponent,
-    sums,
-    gradient_x,
+    x, y, x_lengths, y_lengths, scale, metric, radius, k, k_exponent, sums, gradient_x,
     gradient_y,
-):
-    """Compute the sum over all paths of each pair, and the gradients there is room for.
-
-    Parameters
-    ----------
-    x, y : device arrays, shapes (B, N, D) and (B, M, D)
-        Series; with PRECOMPUTED, `x` is (B, N, M).
-    x_lengths, y_lengths : device arrays of int, shape (B,)
-        The rows that count.
-    scale : float
-        ``-1 / (gamma * log(2))``.
-    metric, radius : int
-        A metric code, and a Sakoe-Chiba radius or -1.
-    k, k_exponent : device arrays, shape (B, N + M + 3, N + 2)
-        Room for the sums: zeros, and minus infinity.
-    sums : device array of the same type, shape (B, 2)
-        Receives mantissas and exponents.
-    gradient_x, gradient_y : device arrays, like `x` and `y`, or empty
-        Receive the gradients. They must hold zeros.
-    """
+):  # fmt: skip
+    """Compute the sum over all paths of each pair, and the gradients there is room for."""
+    # With PRECOMPUTED, x is (B, N, M). `scale` is -1 / (gamma * log(2)); k and its exponents,
+    # (B, N + M + 3, N + 2), hold zeros and minus infinity; `sums`, (B, 2), gets mantissas and
+    # exponents; gradients hold zeros, or are empty.
     pair, thread, threads = cuda.blockIdx.x, cuda.threadIdx.x, cuda.blockDim.x
     n, m = x_lengths[pair], y_lengths[pair]
     low, high = -radius - max(0, n - m), radius + max(0, m - n)
@@ -166,8 +138,8 @@ def sweep(
                     k, k_exponent, pair, (row, at), row + 1, row + 2, at + 1, cost, scale
                 )
                 power = max(come_exponent + left_exponent - whole_exponent, NEGLIGIBLE)
-                share = math.ldexp(come * left / whole, int(power))
-                _add_gradient(x, y, pair, i, j, share, cost, metric, gradient_x, gradient_y)
+                fraction = math.ldexp(come * left / whole, int(power))
+                _add_gradient(x, y, pair, i, j, fraction, cost, metric, gradient_x, gradient_y)
         cuda.syncthreads()
 
 
@@ -182,30 +154,7 @@ def run_on_cuda(
     radius: int,
     gradients: tuple[Tensor, Tensor] | None,
 ) -> None:
-    """Fill `distances` and, where there are any, `gradients`, all on the device of `x`.
-
-    Parameters
-    ----------
-    distances : Tensor, shape (B,)
-        Receives the soft distances.
-    x, y : Tensor, shapes (B, N, D) and (B, M, D)
-        Contiguous series.
-    x_lengths, y_lengths : Tensor of int, shape (B,)
-        The rows that count.
-    gamma : float
-        The smoothing.
-    metric, radius : int
-        A metric code, and a Sakoe-Chiba radius or -1.
-    gradients : (Tensor, Tensor) or None
-        Receive the gradients by `x` and `y`.
-
-    Raises
-    ------
-    MissingDependencyError
-        If numba finds no CUDA toolkit.
-    ParameterError
-        If the costs overflow, or are too large beside `gamma`.
-    """
+    """Fill `distances` [B] and the gradients, if any, on the device of `x` [B, N, D]."""
     import torch
 
     if not cuda.is_available():
@@ -245,4 +194,4 @@ def run_on_cuda(
             for gradient, values in zip(gradients or (), found, strict=True):
                 gradient.copy_(values)
             return
-    raise too_large(gamma, -worst)
+    raise too_large_error(gamma, -worst)

@@ -1,23 +1,19 @@
 """Soft-DTW and its gradient along anti-diagonals, in blocks of them.
 
-With ``w[i, j] = exp(-cost[i, j] / gamma)``, the sum over all warping paths of the product
-of their cells,
+    w[i, j] = exp(-cost[i, j] / gamma)
+    k[i, j] = w[i, j] * (k[i-1, j-1] + k[i-1, j] + k[i, j-1])    the paths to a cell
+    g[i, j] = the same from the far end                          what is left of them
+    distance = -gamma * log(k[N-1, M-1])
+    k * g / w / k[N-1, M-1] = fraction of the paths through a cell = gradient by its cost
 
-    k[i, j] = w[i, j] * (k[i-1, j-1] + k[i-1, j] + k[i, j-1]),
+Both sums run in scaled arithmetic. Cells of an anti-diagonal d = i + j do not depend on each
+other; a row of a block holds one of them, the cell of row i of x at i - base:
 
-gives the distance, ``-gamma * log(k[N-1, M-1])``. The same recurrence from the far end
-gives ``g``, the sum over what is left of the paths, and ``k * g / w``, divided by the sum of
-all, is the share of the paths that visit a cell: the expected alignment, which is the
-gradient with respect to the cost. Both sums run in scaled arithmetic.
-
-The cells of an anti-diagonal do not depend on each other. A row of a block holds one of
-them, at the position of its row of `x`, so that neighbours of a cell stand at the same
-position or next to it. Blocks stay in the cache: the pass forth keeps only the two
-anti-diagonals in front of each block, and the pass back repeats a block from them.
+    d - 2    .  a  .  .      the two anti-diagonals in front of each block are what the pass
+    d - 1    .  b  c  .      forth caches; the pass back repeats a block from them
+    --------------------
+    d        .  .  *  .      a = (i-1, j-1), b = (i-1, j), c = (i, j-1)
 """
-
-# Numba infers the types of kernels.
-# mypy: allow-untyped-defs, allow-untyped-calls
 
 from __future__ import annotations
 
@@ -33,11 +29,9 @@ from avalign.dtw.soft_dtw.costs import (
     divide_by_cost,
     fill_costs,
     rows_first,
-    scatter_shares,
+    scatter_fractions,
 )
 from avalign.dtw.soft_dtw.scaled import exp2, normalise, power_of_two, sum_of_three
-
-__all__ = ["soft_pair"]
 
 
 @njit
@@ -68,13 +62,10 @@ def _forth(k, k_exponent, costs, first, last, start, stop, base, scale):
             weight, exponent = exp2(load(costs, at) * per_cost)
             # The block of sums has two rows more, so this cell is at `at + 2 * width`.
             total, total_exponent = sum_of_three(
-                load(k, at - 1),
-                load(k_exponent, at - 1),
-                load(k, at + width - 1),
-                load(k_exponent, at + width - 1),
-                load(k, at + width),
-                load(k_exponent, at + width),
-            )
+                load(k, at - 1), load(k_exponent, at - 1),
+                load(k, at + width - 1), load(k_exponent, at + width - 1),
+                load(k, at + width), load(k_exponent, at + width),
+            )  # fmt: skip
             total, exponent = normalise(total * weight, total_exponent + exponent)
             store(k, at + 2 * width, total)
             store(k_exponent, at + 2 * width, exponent)
@@ -92,25 +83,11 @@ def _close(mantissa, exponent, row, before, after):
 
 @njit
 def _back(
-    g,
-    g_exponent,
-    k,
-    k_exponent,
-    costs,
-    shares,
-    first,
-    last,
-    start,
-    stop,
-    base,
-    scale,
-    whole,
-    whole_exponent,
-):
-    """Fill a block with the shares of the paths that visit its cells.
-
-    `g` has three rows for anti-diagonals d, d + 1 and d + 2 in turn, from row 0 of `x` on.
-    """
+    g, g_exponent, k, k_exponent, costs, fractions, first, last, start, stop, base, scale,
+    whole, whole_exponent,
+):  # fmt: skip
+    """Fill a block with the fractions of the paths that visit its cells."""
+    # `g` has three rows for anti-diagonals d, d + 1 and d + 2 in turn, from row 0 of x on.
     lanes = 64 // costs.itemsize
     width, g_width = costs.shape[1], g.shape[1]
     per_cost = splat(scale)
@@ -124,50 +101,29 @@ def _back(
             at = row + i - base
             weight, exponent = exp2(load(costs, at) * per_cost)
             total, total_exponent = sum_of_three(
-                load(g, next_two + i + 1),
-                load(g_exponent, next_two + i + 1),
-                load(g, next_one + i + 1),
-                load(g_exponent, next_one + i + 1),
-                load(g, next_one + i),
-                load(g_exponent, next_one + i),
-            )
+                load(g, next_two + i + 1), load(g_exponent, next_two + i + 1),
+                load(g, next_one + i + 1), load(g_exponent, next_one + i + 1),
+                load(g, next_one + i), load(g_exponent, next_one + i),
+            )  # fmt: skip
             through = load(k_exponent, at + 2 * width) + total_exponent - all_exponent
-            share = load(k, at + 2 * width) * total * per_path
-            store(shares, at, share * power_of_two(through))
+            fraction = load(k, at + 2 * width) * total * per_path
+            store(fractions, at, fraction * power_of_two(through))
             total, exponent = normalise(total * weight, total_exponent + exponent)
             store(g, here + i, total)
             store(g_exponent, here + i, exponent)
         _close(g, g_exponent, d % 3, first[d] - 1 + MARGIN, last[d] + 1 + MARGIN)
         for i in range(first[d] - lanes, first[d]):
-            shares[d - start, i - base] = 0
+            fractions[d - start, i - base] = 0
         for i in range(last[d] + 1, last[d] + 1 + lanes):
-            shares[d - start, i - base] = 0
+            fractions[d - start, i - base] = 0
 
 
 @njit
 def soft_pair(x, y, metric, radius, scale, block, gradient_x, gradient_y, alignment):
-    """Compute soft-DTW of two series, and what there is room for of its gradient.
-
-    Parameters
-    ----------
-    x, y : ndarray, shapes (N, D) and (M, D)
-        The series; with PRECOMPUTED, `x` is the (N, M) cost matrix and `y` of shape (0, 0).
-    metric, radius : int
-        A metric code, and a Sakoe-Chiba radius or -1.
-    scale : float of the same type
-        ``-1 / (gamma * log(2))``.
-    block : int
-        How many anti-diagonals to keep at a time.
-    gradient_x, gradient_y : ndarray, like `x` and `y`, or empty
-        Receive the gradients.
-    alignment : ndarray, shape (N, M), or empty
-        Receives the expected alignment. It must hold zeros.
-
-    Returns
-    -------
-    mantissa, exponent : float64
-        The sum over all paths is ``mantissa * 2**exponent``.
-    """
+    """Return mantissa and exponent of the sum over all paths; fill the gradients not empty."""
+    # With PRECOMPUTED, x is the (N, M) cost matrix and y of shape (0, 0). `scale` is
+    # -1 / (gamma * log(2)); `block` is how many anti-diagonals to cache at a time; `alignment`
+    # is empty, or zeros of shape (N, M).
     kind = x.dtype
     rows = len(x)
     columns = x.shape[1] if metric == PRECOMPUTED else len(y)
@@ -179,10 +135,8 @@ def soft_pair(x, y, metric, radius, scale, block, gradient_x, gradient_y, alignm
     with_gradient, with_alignment = gradient_x.size > 0, alignment.size > 0
 
     costs = np.zeros((block, width), kind)
-    k, k_exponent = (
-        np.zeros((block + 2, width), kind),
-        np.full((block + 2, width), -np.inf, kind),
-    )
+    k = np.zeros((block + 2, width), kind)
+    k_exponent = np.full((block + 2, width), -np.inf, kind)
     # Paths enter from a cell before the first.
     k[0, MARGIN - 1], k_exponent[0, MARGIN - 1] = 1, 0
     heads = np.zeros((len(bases) if with_gradient or with_alignment else 0, 2, 2, width), kind)
@@ -204,82 +158,39 @@ def soft_pair(x, y, metric, radius, scale, block, gradient_x, gradient_y, alignm
         return np.float64(whole), np.float64(whole_exponent)
 
     x_gradient, y_gradient = np.zeros_like(x_channels), np.zeros_like(y_channels)
-    shares = np.zeros((block, width), kind)
+    fractions = np.zeros((block, width), kind)
     g = np.zeros((3, rows + 3 * MARGIN), kind)
     g_exponent = np.full((3, rows + 3 * MARGIN), -np.inf, kind)
     # Paths leave to a cell behind the last.
-    g[(rows + columns) % 3, rows + MARGIN], g_exponent[(rows + columns) % 3, rows + MARGIN] = (
-        1,
-        0,
-    )
+    beyond = (rows + columns) % 3, rows + MARGIN
+    g[beyond], g_exponent[beyond] = 1, 0
     for b in range(len(bases) - 1, -1, -1):
         base, start, stop = bases[b], b * block, min(len(first), b * block + block)
         if b < len(bases) - 1:
             _copy_two(k, heads[b, 0], 0, 0, 0.0)
             _copy_two(k_exponent, heads[b, 1], 0, 0, 0.0)
             fill_costs(
-                costs,
-                x,
-                x_channels,
-                y_channels,
-                first,
-                last,
-                start,
-                stop,
-                base,
-                columns,
+                costs, x, x_channels, y_channels, first, last, start, stop, base, columns,
                 metric,
-            )
+            )  # fmt: skip
             _forth(k, k_exponent, costs, first, last, start, stop, base, scale)
         _back(
-            g,
-            g_exponent,
-            k,
-            k_exponent,
-            costs,
-            shares,
-            first,
-            last,
-            start,
-            stop,
-            base,
-            scale,
-            whole,
-            whole_exponent,
-        )
+            g, g_exponent, k, k_exponent, costs, fractions, first, last, start, stop, base,
+            scale, whole, whole_exponent,
+        )  # fmt: skip
         if with_alignment:
-            scatter_shares(shares, alignment, first, last, start, stop, base)
+            scatter_fractions(fractions, alignment, first, last, start, stop, base)
         if with_gradient:
             if metric == EUCLIDEAN:
-                divide_by_cost(shares, costs, first, last, start, stop, base)
+                divide_by_cost(fractions, costs, first, last, start, stop, base)
             add_gradient(
-                x_gradient,
-                x_channels,
-                y_channels,
-                shares,
-                first,
-                last,
-                start,
-                stop,
-                base,
-                columns,
-                0,
-                metric,
-            )
+                x_gradient, x_channels, y_channels, fractions, first, last, start, stop, base,
+                columns, 0, metric,
+            )  # fmt: skip
             add_gradient(
-                y_gradient,
-                y_channels,
-                x_channels,
-                shares,
-                first,
-                last,
-                start,
-                stop,
-                base,
-                columns,
-                1,
-                metric,
-            )
+                y_gradient, y_channels, x_channels, fractions, first, last, start, stop, base,
+                columns, 1, metric,
+            )  # fmt: skip
     if with_gradient:
         factor = 2 if metric == SQEUCLIDEAN else 1
         rows_first(x_gradient, False, factor, gradient_x)

@@ -16,16 +16,14 @@ from torch import Tensor, nn
 from avalign.dtw.compiled import MANHATTAN
 from avalign.dtw.problem import METRIC_CODES, PRECOMPUTED
 from avalign.dtw.scalars import choice, flag, whole
-from avalign.dtw.soft_dtw.solver import smoothing, solve
+from avalign.dtw.soft_dtw.solver import check_gamma, solve
 from avalign.dtw.soft_dtw.tensors import (
-    checked,
-    counting,
+    check_batch,
+    count_rows,
     refuse_what_is_not_finite,
-    row_counts,
+    row_mask,
 )
 from avalign.errors import ParameterError
-
-__all__ = ["SoftDtw", "soft_distance"]
 
 # Below so many cells, starting threads takes longer than they save.
 CELLS_WORTH_THREADS = 1 << 16
@@ -82,14 +80,14 @@ def soft_distance(
     >>> x.grad.flatten().tolist()
     [0.0, 2.0, 0.0]
     """
-    smoothing(gamma)
-    y = checked(x, y, metric)
+    check_gamma(gamma)
+    y = check_batch(x, y, metric)
     precomputed = metric == "precomputed"
     columns = x.shape[2] if precomputed else y.shape[1]
-    x_lengths = row_counts(x_lengths, x.shape[0], x.shape[1], "x_lengths")
-    y_lengths = row_counts(y_lengths, x.shape[0], columns, "y_lengths")
-    x_counts = counting(x_lengths, x.shape[1], x.device)
-    y_counts = counting(y_lengths, columns, x.device)
+    x_lengths = count_rows(x_lengths, x.shape[0], x.shape[1], "x_lengths")
+    y_lengths = count_rows(y_lengths, x.shape[0], columns, "y_lengths")
+    x_counts = row_mask(x_lengths, x.shape[1], x.device)
+    y_counts = row_mask(y_lengths, columns, x.device)
     refuse_what_is_not_finite(x, x_counts & y_counts.mT if precomputed else x_counts, "x")
     if not precomputed:
         refuse_what_is_not_finite(y, y_counts, "y")
@@ -137,7 +135,7 @@ class SoftDtw(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
-        smoothing(gamma)
+        check_gamma(gamma)
         choice(reduction, "reduction", get_args(Reduction))
         if flag(divergence, "divergence") and metric == "precomputed":
             raise ParameterError(
@@ -255,7 +253,7 @@ class _SoftDtwFunction(torch.autograd.Function):
 
 
 class _FirstDerivative(torch.autograd.Function):
-    """The chain rule; an error for whoever differentiates it, in place of silent zeros."""
+    """The chain rule; to differentiate it again is an error, where zeros would be silent."""
 
     @staticmethod
     def forward(ctx: Any, incoming: Tensor, gradient: Tensor, series: Tensor) -> Tensor:
@@ -299,10 +297,10 @@ def _run_on_cpu(
         if metric == PRECOMPUTED:
             costs = np.ascontiguousarray(series[0][pair, :n, :m])
             nothing = np.empty((0, 0), costs.dtype)
-            shares = nothing if slopes is None else np.zeros_like(costs)
-            distance = solve(costs, nothing, metric, radius, gamma, nothing, nothing, shares)
+            fractions = nothing if slopes is None else np.zeros_like(costs)
+            distance = solve(costs, nothing, metric, radius, gamma, nothing, nothing, fractions)
             if slopes is not None:
-                slopes[0][pair, :n, :m] = shares
+                slopes[0][pair, :n, :m] = fractions
             return distance
         left, right = series[0][pair, :n], series[1][pair, :m]
         nothing = np.empty((0, 0), left.dtype)

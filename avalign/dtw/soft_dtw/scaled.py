@@ -1,57 +1,35 @@
 """Numbers far outside the range of floats: vectors of mantissas, vectors of exponents.
 
-Soft-DTW sums products of ``exp(-cost / gamma)``, which leave the range of any float after
-a few rows. The usual remedy is to keep their logarithms, at three exponentials and a
-logarithm per cell. Here a number is ``mantissa * 2**exponent``, both of them floats and the
-exponent integral: a product is a multiplication and an addition, and powers of two align a
-sum exactly. One exponential per cell remains, that of the cost itself.
+    number = mantissa * 2**exponent, both floats, the exponent integral; 0 = 0 * 2**-inf
 
-Zero is a mantissa of 0 with an exponent of minus infinity. These functions can only be
-called from compiled code.
+Sums of products of ``exp(-cost / gamma)`` leave the range of any float. Their logarithms
+would take three exponentials and a logarithm per cell; here one exponential, of the cost,
+remains: products are a multiplication and an addition, and powers of two align sums exactly.
 """
-
-# Numba infers the types of kernels.
-# mypy: allow-untyped-defs, allow-untyped-calls
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba.extending import intrinsic
 
 from avalign.dtw.compiled import njit
 from avalign.dtw.simd import emission
-from avalign.dtw.simd.vectors import less, select
-
-__all__ = ["exp2", "normalise", "power_of_two", "sum_of_three"]
+from avalign.dtw.simd.vectors import lanewise, less, select
 
 # Chebyshev expansions of 2**x over [-1/2, 1/2], as coefficients of x**0, x**1, ... Their
 # relative errors, 3e-18 and 2e-9, vanish in the rounding.
 EXP2_FLOAT64 = (
-    1.0,
-    0.6931471805599453,
-    0.24022650695910158,
-    0.055504108664821625,
-    0.009618129107587256,
-    0.001333355814640647,
-    0.00015403530463724353,
-    1.5252733841556773e-05,
-    1.3215432535912375e-06,
-    1.0178057087733941e-07,
-    7.074194297288521e-09,
-    4.4558179083360645e-10,
-)
+    1.0, 0.6931471805599453, 0.24022650695910158,
+    0.055504108664821625, 0.009618129107587256, 0.001333355814640647,
+    0.00015403530463724353, 1.5252733841556773e-05, 1.3215432535912375e-06,
+    1.0178057087733941e-07, 7.074194297288521e-09, 4.4558179083360645e-10,
+)  # fmt: skip
 EXP2_FLOAT32 = (
-    1.0,
-    0.6931471824645996,
-    0.24022650718688965,
-    0.05550327152013779,
-    0.009618056938052177,
-    0.0013400427997112274,
+    1.0, 0.6931471824645996, 0.24022650718688965,
+    0.05550327152013779, 0.009618056938052177, 0.0013400427997112274,
     0.00015461444854736328,
-)
+)  # fmt: skip
 
 
 class _Format:
@@ -73,14 +51,6 @@ class _Format:
 
     def integer(self, value: int) -> Any:
         return emission.constant(self.bits.element, [value] * self.lanes)
-
-
-def _emit_round(builder: Any, x: Any) -> Any:
-    lanes, width = x.type.count, 64 if isinstance(x.type.element, ir.DoubleType) else 32
-    name = f"llvm.rint.v{lanes}f{width}"
-    signature = ir.FunctionType(x.type, [x.type])
-    function = builder.module.globals.get(name) or ir.Function(builder.module, signature, name)
-    return builder.call(function, [x])
 
 
 def _emit_exp2_of_fraction(builder: Any, x: Any) -> Any:
@@ -120,19 +90,12 @@ def _emit_exponent(builder: Any, x: Any) -> Any:
     return builder.fsub(shifted, form.float(form.shifter + form.bias))
 
 
-def _lanewise(emit: Callable[[Any, Any], Any]) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return emit(builder, *arguments)
-
-    return intrinsic(lambda typing_context, x: (x(x), generate))
-
-
-_round = _lanewise(_emit_round)
-_exp2_of_fraction = _lanewise(_emit_exp2_of_fraction)
-_mantissa = _lanewise(_emit_mantissa)
-_exponent = _lanewise(_emit_exponent)
+_round = lanewise(emission.nearest_integer, 1)
+_exp2_of_fraction = lanewise(_emit_exp2_of_fraction, 1)
+_mantissa = lanewise(_emit_mantissa, 1)
+_exponent = lanewise(_emit_exponent, 1)
 # 2**x of integral x up to 1023 (float64) or 127 (float32); 0 where that is too small.
-power_of_two = _lanewise(_emit_power_of_two)
+power_of_two = lanewise(_emit_power_of_two, 1)
 
 
 @njit(forceinline=True)

@@ -13,9 +13,7 @@ from avalign.dtw.scalars import real
 from avalign.dtw.soft_dtw.kernels import soft_pair
 from avalign.errors import ParameterError
 
-__all__ = ["LARGEST_EXPONENT", "per_cost", "smoothing", "solve", "too_large"]
-
-# Anti-diagonals that are kept at a time: a few rows of blocks stay in the cache.
+# Anti-diagonals that are cached at a time: a few rows of blocks stay in the cache.
 BLOCK = 64
 # Far enough from the ends of float64 for quotients and products of gamma with costs.
 SMALLEST_GAMMA, LARGEST_GAMMA = 1e-307, 1e307
@@ -23,15 +21,10 @@ SMALLEST_GAMMA, LARGEST_GAMMA = 1e-307, 1e307
 LARGEST_EXPONENT = {np.dtype(np.float32): 2.0**20, np.dtype(np.float64): 2.0**48}
 
 
-def smoothing(gamma: object) -> float:
+def check_gamma(gamma: object) -> float:
     """Return `gamma`, if it is a number that soft-DTW can work with."""
-    return real(
-        gamma,
-        "gamma",
-        least=SMALLEST_GAMMA,
-        most=LARGEST_GAMMA,
-        otherwise="for gamma = 0 call distance and path",
-    )
+    otherwise = "for gamma = 0 call distance and path"
+    return real(gamma, "gamma", least=SMALLEST_GAMMA, most=LARGEST_GAMMA, otherwise=otherwise)
 
 
 def per_cost(gamma: float, kind: np.dtype[Any]) -> Any:
@@ -51,29 +44,8 @@ def solve(
     gradient_y: NDArray[Any],
     alignment: NDArray[Any],
 ) -> float:
-    """Compute what :func:`avalign.dtw.soft_dtw.kernels.soft_pair` does, in the type it needs.
-
-    Parameters
-    ----------
-    x, y : ndarray, shapes (N, D) and (M, D)
-        Contiguous series of one type.
-    metric, radius : int
-        A metric code, and a Sakoe-Chiba radius or -1.
-    gamma : float
-        The smoothing.
-    gradient_x, gradient_y, alignment : ndarray
-        Receive the derivatives, unless they are empty.
-
-    Returns
-    -------
-    float
-        The soft distance.
-
-    Raises
-    ------
-    ParameterError
-        If the costs overflow, or are too large beside `gamma`.
-    """
+    """Return the soft distance, in the type it needs; fill the gradients that are not empty."""
+    # Costs may overflow, or be too large beside gamma, in float32 only.
     diagonals = len(x) + (len(y) or x.shape[1]) - 1
     block = max(BLOCK, isqrt(diagonals))
     outputs = gradient_x, gradient_y, alignment
@@ -96,10 +68,10 @@ def solve(
                     "scale the series and gamma down",
                 )
             return distance
-    raise too_large(gamma, exponent)
+    raise too_large_error(gamma, exponent)
 
 
-def too_large(gamma: float, exponent: float) -> ParameterError:
+def too_large_error(gamma: float, exponent: float) -> ParameterError:
     """Return the complaint that the logarithms of sums, to base 2, reach this far."""
     costs = -gamma * math.log(2) * exponent
     about = f"costs of about {costs:.3g}" if math.isfinite(costs) else "costs that overflow"

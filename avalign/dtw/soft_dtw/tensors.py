@@ -6,13 +6,11 @@ import torch
 from torch import Tensor
 
 from avalign.dtw.problem import METRIC_CODES
-from avalign.dtw.scalars import choice, shown
+from avalign.dtw.scalars import abbreviate, choice
 from avalign.errors import ParameterError
 
-__all__ = ["checked", "counting", "refuse_what_is_not_finite", "row_counts"]
 
-
-def checked(x: Tensor, y: Tensor | None, metric: str) -> Tensor:
+def check_batch(x: Tensor, y: Tensor | None, metric: str) -> Tensor:
     """Refuse what is no batch of series; return y, empty where costs are precomputed."""
     choice(metric, "metric", METRIC_CODES)
     if (y is None) != (metric == "precomputed"):
@@ -25,7 +23,7 @@ def checked(x: Tensor, y: Tensor | None, metric: str) -> Tensor:
             continue
         if not isinstance(tensor, Tensor):
             raise ParameterError(
-                f"{name} is {shown(tensor)}", "give a tensor; torch.as_tensor makes one"
+                f"{name} is {abbreviate(tensor)}", "give a tensor; torch.as_tensor makes one"
             )
         if tensor.ndim != 3 or 0 in tensor.shape:
             raise ParameterError(
@@ -52,12 +50,12 @@ def checked(x: Tensor, y: Tensor | None, metric: str) -> Tensor:
     return y
 
 
-def row_counts(given: Tensor | None, batch: int, rows: int, name: str) -> Tensor:
+def count_rows(given: Tensor | None, batch: int, rows: int, name: str) -> Tensor:
     """Return how many rows of each series count, on the CPU."""
     if given is None:
         return torch.full((batch,), rows)
     if not isinstance(given, Tensor):
-        raise ParameterError(f"{name} is {shown(given)}", "give a tensor of integers")
+        raise ParameterError(f"{name} is {abbreviate(given)}", "give a tensor of integers")
     lengths = given.detach().cpu()
     if lengths.dtype == torch.bool and lengths.shape == (batch, rows):
         mask, lengths = lengths, lengths.sum(1)
@@ -79,7 +77,7 @@ def row_counts(given: Tensor | None, batch: int, rows: int, name: str) -> Tensor
     return lengths
 
 
-def counting(lengths: Tensor, rows: int, device: torch.device) -> Tensor:
+def row_mask(lengths: Tensor, rows: int, device: torch.device) -> Tensor:
     """Return which rows count, (B, rows, 1)."""
     return (torch.arange(rows) < lengths[:, None])[:, :, None].to(device)
 

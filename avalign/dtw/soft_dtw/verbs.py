@@ -10,16 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from avalign.dtw import checks, dispatch
 from avalign.dtw.problem import Problem
-from avalign.dtw.soft_dtw.solver import smoothing, solve
+from avalign.dtw.soft_dtw.solver import check_gamma, solve
 from avalign.errors import ParameterError
-
-__all__ = [
-    "SoftDtwResult",
-    "soft",
-    "soft_alignment",
-    "soft_distance",
-    "soft_divergence",
-]
 
 # What is not wanted.
 NOTHING = np.empty((0, 0))
@@ -272,10 +264,10 @@ def _own_gradient(found: SoftDtwResult) -> NDArray[Any]:
 def _problem(
     x: ArrayLike, y: ArrayLike | None, metric: str, radius: int | None, gamma: float
 ) -> Problem:
-    smoothing(gamma)
+    check_gamma(gamma)
     problem = checks.problem(x, y, metric, radius)
     if problem.y is None and np.isinf(problem.x).any():
-        dispatch.solved_distance(problem)  # or says that no path is left
+        dispatch.solve_distance(problem)  # or says that no path is left
     return problem
 
 

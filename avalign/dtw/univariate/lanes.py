@@ -1,7 +1,12 @@
 """Distances of many pairs of univariate series, one pair in each lane of the vectors.
 
-Series are taken in blocks of as many as there are lanes. A block is laid out once, and the
-rows of each other series, the same in all lanes, walk over it ``VECTORS`` at a time.
+    lane              7        6       ..   0
+    block of series   y[0]     y[1]    ..   y[7]     laid out once, the longest sets the steps
+    rows of x[i]      x[i, r] in all lanes           VECTORS at a time walk over the block
+    boundary          column j of each lane's matrix is the vector at j + VECTORS
+
+A *slab* of steps is run by all rows before the next: what they share stays in the fastest
+cache. Slabs lean back by one step per row, so that all they need is done.
 """
 
 from __future__ import annotations
@@ -19,8 +24,6 @@ from avalign.dtw.simd.registers import STATE, VECTORS, load_rows, load_state, st
 from avalign.dtw.univariate import layout
 from avalign.dtw.univariate.wavefront import step_in_lanes
 
-__all__ = ["pairwise"]
-
 Array = npt.NDArray[Any]
 
 # Steps after which the next rows take over, an even number: their columns and boundary
@@ -36,30 +39,8 @@ def pairwise(
     progress: Callable[[int, int], object] | None = None,
     diagonal: int = 1,
 ) -> Array:
-    """Return the DTW distance of every series in `rows` to every one in `columns`.
-
-    Each is that of :func:`avalign.dtw.univariate.strips.distance`, to the last bit.
-
-    Parameters
-    ----------
-    rows : sequence of numpy.ndarray, shape (N_i,), all float64 or all float32
-        Series, finite and contiguous, none empty.
-    columns : sequence of numpy.ndarray, shape (M_j,), of the same type, or None
-        Others to compare them with; None for the rows with each other.
-    metric : int
-        Code of the local cost, from :mod:`avalign.dtw.compiled`.
-    n_jobs : int
-        Threads.
-    progress : callable, optional
-        Called as ``progress(done, total)`` with numbers of pairs.
-    diagonal : {1, 2}
-        How often diagonal moves count the local cost of the cell that they lead to.
-
-    Returns
-    -------
-    numpy.ndarray, shape (len(rows), len(columns))
-        The distances, of the type of the series.
-    """
+    """Return the DTW distance of each of `rows` to each of `columns`, a matrix."""
+    # Without `columns`, of the rows with each other. Bits are those of `strips.distance`.
     mirrored = columns is None
     others = rows if columns is None else columns
     flat = np.concatenate(rows)
@@ -88,29 +69,23 @@ def pairwise(
 
 def _make_kernel(metric: int, diagonal: int) -> Any:
     @njit
-    def block(
-        rows: Any, ends: Any, columns: Any, lengths: Any, matrix: Any, start: Any
-    ) -> None:
-        """Fill the columns of a matrix that belong to a block, row by row.
-
-        The rows of a series are taken from the end, so that the last is a bottom row, which
-        stays in the boundary. Above the first there may be some that cost infinity.
-
-        A slab of steps is run by all rows, before the next: what they share stays in the
-        fastest cache. Slabs lean back by one step per row, so that all they need is done.
-        """
+    def block(rows, ends, columns, lengths, matrix, start):
+        """Fill the columns of a matrix that belong to a block, row by row."""
+        # Rows are taken from the end, so that the last is a bottom row, which stays in the
+        # boundary. Above the first there may be some that cost infinity.
         lanes = vectors.BYTES // rows.itemsize
         nothing = vectors.splat(rows.dtype.type(np.inf))
         longest = lengths.max()
         laid_out = _lay_out_block(columns, lengths, longest, rows)
-        boundary = layout.aligned((longest + 2 * VECTORS + 2) * lanes, rows)
-        values = layout.aligned(VECTORS * lanes, rows)
+        boundary = layout.allocate((longest + 2 * VECTORS + 2) * lanes, rows)
+        values = layout.allocate(VECTORS * lanes, rows)
         last = longest + VECTORS
         for row in range(ends.size):
             first, end = ends[row - 1] if row else 0, ends[row]
             missing = (first - end) % VECTORS
             strips = (end - first + missing) // VECTORS
-            states = layout.aligned(strips * STATE * lanes, rows).reshape(strips, STATE * lanes)
+            size = STATE * lanes
+            states = layout.allocate(strips * size, rows).reshape(strips, size)
             boundary[:] = np.inf
             states[:] = np.inf
             # The matrix begins at the step where its first row meets column 0. What is
@@ -146,8 +121,8 @@ def _make_kernel(metric: int, diagonal: int) -> Any:
                             )
                     store_state(states[strip], state)
             for lane in range(lengths.size):
-                place = (lengths[lane] - 1 + VECTORS) * lanes + lane
-                matrix[row, start + lane] = boundary[place]
+                index = (lengths[lane] - 1 + VECTORS) * lanes + lane
+                matrix[row, start + lane] = boundary[index]
 
     return block
 
@@ -160,10 +135,10 @@ _KERNELS = {
 
 
 @helper
-def _lay_out_block(columns: Any, lengths: Any, longest: Any, like: Any) -> Any:
+def _lay_out_block(columns, lengths, longest, like):
     """Lay series out side by side, column ``j`` at ``j + VECTORS``, minus infinity around."""
     lanes = vectors.BYTES // like.itemsize
-    block = layout.aligned((longest + 2 * VECTORS + 2) * lanes, like)
+    block = layout.allocate((longest + 2 * VECTORS + 2) * lanes, like)
     block[:] = -np.inf
     first = 0
     for lane in range(lengths.size):

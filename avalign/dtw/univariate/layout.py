@@ -1,4 +1,20 @@
-"""How strips find their rows, columns and boundary in memory."""
+"""How strips find their rows, columns and boundary in one array of memory.
+
+    | rows | inside | outside | state        | columns                      | boundary        |
+      h      h        h         STATE * lanes  (M + h + 2 * VECTORS) * lanes  2 h + M + MARGIN
+
+    rows      values of the strip's rows, h = VECTORS * lanes of them
+    inside    the same, infinite where a row is outside of the band; outside: infinite
+    boundary  the row above the strip, which the bottom row replaces; column j at j + h
+
+    columns   vector  0 ..   5    6    7   ..   12   13
+    k = 0             -inf -inf  y0   y1   ..   y6   y7     vector s + VECTORS holds, in its
+    k = 1             -inf -inf -inf -inf  ..   y0   y1     k-th lane from the top,
+    k = 2             -inf -inf -inf -inf  .. -inf -inf     y[s - VECTORS * k]
+
+Against a row, finite or plus infinity, minus infinity costs infinity under every metric and
+never NaN: no step tests for the edges.
+"""
 
 from __future__ import annotations
 
@@ -10,41 +26,12 @@ from avalign.dtw.compiled import helper
 from avalign.dtw.simd import vectors
 from avalign.dtw.simd.registers import STATE, VECTORS, copy_row
 
-__all__ = [
-    "Workspace",
-    "aligned",
-    "divide",
-    "lay_out",
-    "lay_out_rows",
-    "place_of",
-    "select_rows",
-    "span",
-    "workspace_size",
-]
-
 # Lanes read before they hold a column: the boundary is read a vector at a time.
 MARGIN = 2 * vectors.LANES_FLOAT32
 
 
 class Workspace(NamedTuple):
-    """What the strips of one matrix work with, one after the other.
-
-    Parameters
-    ----------
-    rows : array, shape (height,)
-        Values of the current strip's rows, laid out.
-    inside : array, shape (height,)
-        The same, infinite where a row is outside of the band.
-    outside : array, shape (height,)
-        Infinite everywhere.
-    state : array
-        Registers of the strip between two runs.
-    boundary : array
-        Row of the matrix above the strip; in its place, the strip leaves its bottom row.
-        Column ``j`` stands at index ``j + height``.
-    columns : array
-        The other series, laid out.
-    """
+    """What the strips of one matrix work with, one after the other."""
 
     rows: Any
     inside: Any
@@ -63,11 +50,11 @@ def workspace_size(columns: int, itemsize: int) -> int:
 
 
 @helper
-def divide(work: Any, columns: Any) -> Any:
+def divide(work, columns):
     """Divide an array of :func:`workspace_size` numbers into a workspace."""
     lanes = vectors.BYTES // work.itemsize
     rows = VECTORS * lanes
-    # No vector shall straddle two lines of the cache, but where the boundary is read.
+    # No vector straddles two lines of the cache, except where the boundary is read.
     start = vectors.unaligned(work)
     laid_out = start + (3 * VECTORS + STATE) * lanes
     boundary = laid_out + (columns + rows + 2 * VECTORS) * lanes
@@ -82,22 +69,14 @@ def divide(work: Any, columns: Any) -> Any:
 
 
 @helper
-def lay_out(y: Any, corner: Any, workspace: Any) -> None:
-    """Lay out what all strips of a matrix share.
-
-    `corner` is what lies diagonally before its first cell.
-
-    In the columns, vector ``s + VECTORS`` holds, in its ``k``-th lane from the top,
-    ``y[s - VECTORS * k]``, for ``s`` from ``-VECTORS`` up to ``len(y) + height``. The
-    padding is minus infinity: against a row, which is finite or plus infinity, it costs
-    infinity under every metric and never becomes NaN. So no step tests for the edges.
-    """
+def lay_out(y, corner, workspace):
+    """Lay out what all strips share; `corner` lies diagonally before the first cell."""
     _, _, outside, _, boundary, columns = workspace
     lanes = vectors.BYTES // y.itemsize
-    for place in range(outside.size):
-        outside[place] = np.inf
-    for place in range(boundary.size):
-        boundary[place] = np.inf
+    for index in range(outside.size):
+        outside[index] = np.inf
+    for index in range(boundary.size):
+        boundary[index] = np.inf
     boundary[outside.size - 1] = corner
     nothing = vectors.splat(y.dtype.type(-np.inf))
     for s in range(VECTORS):
@@ -110,7 +89,7 @@ def lay_out(y: Any, corner: Any, workspace: Any) -> None:
 
 
 @helper
-def lay_out_rows(x: Any, first: Any, rows: Any) -> None:
+def lay_out_rows(x, first, rows):
     """Write the rows of the strip that begins at ``x[first]``, zero after the last."""
     lanes = rows.size // VECTORS
     for v in range(VECTORS):
@@ -122,14 +101,12 @@ def lay_out_rows(x: Any, first: Any, rows: Any) -> None:
 
 
 @helper
-def select_rows(workspace: Any, begin: Any, opening: Any, closing: Any) -> None:
-    """Tell the rows that are inside the band right before step `begin` from the others.
-
-    Row ``r`` is inside from step ``opening + 2 r`` to before step ``closing + 2 r``.
-    """
+def select_rows(workspace, begin, opening, closing):
+    """Tell the rows that are inside the band right before step `begin` from the others."""
+    # Row r is inside from step opening + 2 r to before step closing + 2 r.
     rows, inside, outside = workspace[:3]
-    for place in range(rows.size):
-        inside[place] = outside[place]
+    for index in range(rows.size):
+        inside[index] = outside[index]
     first = (begin - closing + 1) // 2 if begin > closing else 0
     stop = (begin - opening + 1) // 2
     for row in range(first, stop if stop < rows.size else rows.size):
@@ -137,13 +114,10 @@ def select_rows(workspace: Any, begin: Any, opening: Any, closing: Any) -> None:
 
 
 @helper
-def span(first: Any, total: Any, columns: Any, rows: Any, before: Any, after: Any) -> Any:
-    """Return the first step of a strip, an even one, and the one after its last.
-
-    A strip begins with its first column. It ends when its bottom row has left one column
-    behind the band in the boundary, where the row below reads infinity; the last strip of
-    all, when it has computed the last cell of the matrix.
-    """
+def span(first, total, columns, rows, before, after):
+    """Return the first step of a strip, an even one, and the one after its last."""
+    # It ends when its bottom row has left one column behind the band in the boundary, where
+    # the row below reads infinity; the last strip, when the last cell is computed.
     begin = first - before if first > before else 0
     end = first + rows + after + 1
     end = (end if end < columns else columns) + rows
@@ -153,13 +127,13 @@ def span(first: Any, total: Any, columns: Any, rows: Any, before: Any, after: An
 
 
 @helper
-def place_of(row: Any, lanes: Any) -> Any:
+def index_of(row, lanes):
     """Return where a row of a strip stands among its ``VECTORS * lanes`` values."""
     return row % VECTORS * lanes + lanes - 1 - row // VECTORS
 
 
 @helper(inline="always")
-def aligned(size: Any, like: Any) -> Any:
+def allocate(size, like):
     """Allocate `size` numbers where no vector straddles two lines of the cache."""
     buffer = np.empty(size + vectors.BYTES // like.itemsize, like.dtype)
     start = vectors.unaligned(buffer)

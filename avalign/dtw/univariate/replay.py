@@ -1,14 +1,18 @@
 """Warping path of two univariate series, at about the price of their distance.
 
-Strips of rows run forward as for the distance (:mod:`avalign.dtw.univariate.strips`), and leave
-checkpoints: the boundary above every *group* of strips, and the registers of every strip each
-time a *slab* of steps is over. A group and a slab make a tile. Then the path is followed
-backwards from the end: only the tiles that it crosses are computed again, now with the
-direction of each cell in two bits.
+Strips run forward as for the distance and leave checkpoints; then the path is followed
+backwards, and only the tiles that it crosses are computed again, with two bits a cell.
 
-The steps of a group are counted so that one step of all its strips lies on one
-anti-diagonal of the matrix: ``time = j + i - (first row of the group)``. What a tile needs
-then lies in the tile before it and in the group above.
+    time = j + i - (first row of the group): a step of all its strips on one anti-diagonal
+
+                      slab 0         slab 1         slab 2
+    tops, group 0   ==================================================   boundary, cached
+        strip       |             /              /              /        / registers, cached
+        strip       |  tile    /       tile   /       tile   /             when a slab is over
+        strip       |       /              /              /
+    tops, group 1   ==================================================
+
+What a tile needs lies in the tile before it and in the group above.
 """
 
 from __future__ import annotations
@@ -25,33 +29,12 @@ from avalign.dtw.univariate.strips import corner, forward
 from avalign.dtw.univariate.tiling import plan
 from avalign.dtw.univariate.wavefront import step_and_trace
 
-__all__ = ["path", "path_bytes"]
-
 
 def path(
     x: npt.NDArray[Any], y: npt.NDArray[Any], radius: int, metric: int, diagonal: int = 1
 ) -> tuple[float, npt.NDArray[np.int32]]:
-    """Return the DTW distance of two univariate series, and the warping path.
-
-    Where several paths cost the same, it is the one that, followed backwards, goes
-    diagonally if it can, and else rather along `x`.
-
-    Parameters
-    ----------
-    x, y : numpy.ndarray, shape (N,) and (M,), float64 or float32
-        As for :func:`avalign.dtw.univariate.strips.distance`.
-    radius : int
-        Sakoe-Chiba radius in cells, widened by the difference in length; negative for none.
-    metric : int
-        Code of the local cost.
-    diagonal : {1, 2}
-        How often diagonal moves count the local cost of the cell that they lead to.
-
-    Returns
-    -------
-    tuple of (float, numpy.ndarray of int32, shape (K, 2))
-        The distance, and the cells from (0, 0) to (N - 1, M - 1).
-    """
+    """Return the DTW distance of two univariate series, and the warping path, int32 [K, 2]."""
+    # Ties: backwards, diagonally where that is one of the best, else rather along x.
     tiling = plan(x.size, y.size, radius, x.itemsize)
     work = np.empty(layout.workspace_size(y.size, y.itemsize), y.dtype)
     tops, checkpoints = (np.empty(size, x.dtype) for size in tiling.remembered(x.itemsize))
@@ -80,23 +63,8 @@ def path_bytes(rows: int, columns: int, radius: int, itemsize: int) -> int:
 
 def _make_retrace(metric: int, diagonal: int, banded: bool) -> Any:
     @njit
-    def retrace(
-        x: Any,
-        y: Any,
-        beyond: Any,
-        work: Any,
-        tiling: Any,
-        tops: Any,
-        checkpoints: Any,
-        directions: Any,
-        cells: Any,
-    ) -> Any:
-        """Follow the path backwards from the last cell, and write it to the end of `cells`.
-
-        Each tile that it comes to is computed as far as the cell where it does. Returns the
-        value of the last cell, and how many entries of `cells` are not used. Of `tiling`, a
-        plain tuple, see :class:`avalign.dtw.univariate.tiling.Tiling`.
-        """
+    def retrace(x, y, beyond, work, tiling, tops, checkpoints, directions, cells):
+        """Write the path to the end of `cells`; return the distance and how many are unused."""
         workspace = layout.divide(work, y.size)
         rows, inside, outside, state, boundary, columns = workspace
         if not checkpoints.size:
@@ -109,11 +77,11 @@ def _make_retrace(metric: int, diagonal: int, banded: bool) -> Any:
             group_begin, group_end = layout.span(top, x.size, y.size, height, before, after)
             now = i - top + j
             tile_begin = now - (now - group_begin) % slab
-            # The first strip reads the boundary that was kept; the others, that of the last.
+            # The first strip reads the boundary that was cached; the others, that of the last.
             stop = now + 1 if now < group_end else group_end
-            kept = top // group * width + 1 - group_begin
+            cached_at = top // group * width + 1 - group_begin
             for column in range(tile_begin - 1, stop):
-                boundary[column + height] = tops[kept + column]
+                boundary[column + height] = tops[cached_at + column]
             for first in range(top, i + 1, height):
                 begin, end = layout.span(first, x.size, y.size, height, before, after)
                 # The same moments, counted in the strip's own steps.
@@ -124,14 +92,14 @@ def _make_retrace(metric: int, diagonal: int, banded: bool) -> Any:
                     continue
                 layout.lay_out_rows(x, first, rows)
                 if begin > slab_begin or tile_begin == group_begin == begin:
-                    for place in range(state.size):
-                        state[place] = np.inf
+                    for index in range(state.size):
+                        state[index] = np.inf
                     state[state.size - 1] = boundary[begin - 1 + height]
                 else:
                     number = (slab_begin - begin + slab - 1) // slab
-                    kept = (first // height * slabs + number) * state.size
-                    for place in range(state.size):
-                        state[place] = checkpoints[kept + place]
+                    cached_at = (first // height * slabs + number) * state.size
+                    for index in range(state.size):
+                        state[index] = checkpoints[cached_at + index]
                 at = ((first - top) // height * slab + time - slab_begin) * (height // 4)
                 opening, closing = first - before, first + after + 1
                 if banded:
@@ -156,8 +124,8 @@ def _make_retrace(metric: int, diagonal: int, banded: bool) -> Any:
             if unused == cells.shape[0]:
                 # Steps are run in pairs, so the state may be one step ahead.
                 row = (i - top) % height
-                place = row % VECTORS * lanes + lanes - 1 - row // VECTORS
-                distance = state[(end - time) % 2 * height + place]
+                index = row % VECTORS * lanes + lanes - 1 - row // VECTORS
+                distance = state[(end - time) % 2 * height + index]
             i, j, unused = _follow(
                 i, j, tile_begin, group, slab, height, directions, cells, unused
             )
@@ -167,22 +135,8 @@ def _make_retrace(metric: int, diagonal: int, banded: bool) -> Any:
 
 
 @helper
-def _follow(
-    i: Any,
-    j: Any,
-    tile_begin: Any,
-    group: Any,
-    slab: Any,
-    height: Any,
-    directions: Any,
-    cells: Any,
-    unused: Any,
-) -> Any:
-    """Follow the path backwards through a tile, from a cell of it that is not written yet.
-
-    Returns the next cell, or (-1, -1) behind the first of the matrix, and the number of
-    entries of `cells` that are still unused.
-    """
+def _follow(i, j, tile_begin, group, slab, height, directions, cells, unused):
+    """Follow the path back through a tile; return the next cell, (-1, -1) behind the first."""
     lanes = height // VECTORS
     top = i - i % group
     while i >= top and i - top + j >= tile_begin:

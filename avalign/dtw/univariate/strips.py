@@ -1,4 +1,12 @@
-"""DTW distance of two univariate series, one strip of rows after the other."""
+"""DTW distance of two univariate series, one strip of rows after the other.
+
+    infinity      boundary above the matrix
+    strip 0       . . x x x x x x . . .       rows walk along the columns (`wavefront`), from
+    boundary          b b b b b b b           where the band begins to where it ends; the
+    strip 1       . . . . x x x x x x .       bottom row is the boundary of the next strip
+
+Where the band cuts off part of the rows, at both ends of a strip, these cost infinity.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +22,6 @@ from avalign.dtw.simd.vectors import BYTES, extract, load, minimum
 from avalign.dtw.univariate import layout
 from avalign.dtw.univariate.wavefront import step
 
-__all__ = ["corner", "distance", "forward", "reach"]
-
 # More steps, or rows, than any matrix has.
 ENDLESS = 2**62
 
@@ -28,31 +34,9 @@ def distance(
     diagonal: int = 1,
     limit: float = inf,
 ) -> float:
-    """Return the DTW distance of two univariate series (steps (1, 1), (1, 0), (0, 1)).
-
-    The result is that of the plain recurrence to the last bit: nothing is reordered or
-    fused.
-
-    Parameters
-    ----------
-    x : numpy.ndarray, shape (N,), float64 or float32
-        One series: finite, contiguous, writable, not empty.
-    y : numpy.ndarray, shape (M,), of the same type
-        The other.
-    radius : int
-        Sakoe-Chiba radius in cells, widened by the difference in length; negative for none.
-    metric : int
-        Code of the local cost, from :mod:`avalign.dtw.compiled`.
-    diagonal : {1, 2}
-        How often diagonal moves count the local cost of the cell that they lead to.
-    limit : float
-        Give up as soon as every path costs more.
-
-    Returns
-    -------
-    float
-        Sum of the costs along the best path; infinite if it was given up.
-    """
+    """Return the DTW distance of two univariate series, infinite if all paths pass `limit`."""
+    # The plain recurrence to the last bit: nothing is reordered or fused. `diagonal` is how
+    # often diagonal moves count the cost of the cell that they lead to, 1 or 2.
     # The distance is symmetric; the fewer strips, the less is wasted on their ends.
     if x.size > y.size:
         x, y = y, x
@@ -88,22 +72,10 @@ def forward(metric: int, diagonal: int, banded: bool) -> Any:
 
 def _make_forward(metric: int, diagonal: int, banded: bool) -> Any:
     @njit
-    def forward(
-        x: Any,
-        y: Any,
-        beyond: Any,
-        work: Any,
-        tiling: Any,
-        tops: Any,
-        checkpoints: Any,
-        limit: Any,
-    ) -> Any:
-        """Run all strips, and return the value of the last cell; infinity beyond the limit.
-
-        Of `tiling`, a plain tuple, see `tiling.Tiling`. Unless `tops` is
-        empty, it gets the boundary above every group, from one column before the first on;
-        and `checkpoints`, the state of every strip each time a slab is over.
-        """
+    def forward(x, y, beyond, work, tiling, tops, checkpoints, limit):
+        """Run all strips; return the last cell's value, or infinity beyond the limit."""
+        # `tops`, if any, gets the boundary above every group, from one column before the first
+        # on, and `checkpoints` the state of every strip each time a slab is over.
         group, slab, _, slabs, top, before, after = tiling
         workspace = layout.divide(work, y.size)
         rows, inside, outside, state, boundary, columns = workspace
@@ -115,24 +87,24 @@ def _make_forward(metric: int, diagonal: int, banded: bool) -> Any:
             if tops.size and first % group == 0:
                 group_begin = begin
                 for column in range(begin - 1, end):
-                    place = first // group * top + column + 1 - begin
-                    tops[place] = boundary[column + height]
+                    index = first // group * top + column + 1 - begin
+                    tops[index] = boundary[column + height]
             # Row r is inside the band from step opening + 2 r to before closing + 2 r. Where
             # the band cuts off part of the rows, at both ends, these cost infinity.
             opening, closing = first - before, first + after + 1
             all_in = opening + 2 * height - 2
             all_in, some_out = all_in + all_in % 2, closing - closing % 2
             layout.lay_out_rows(x, first, rows)
-            for place in range(state.size):
-                state[place] = np.inf
+            for index in range(state.size):
+                state[index] = np.inf
             state[state.size - 1] = boundary[begin - 1 + height]
             # Slabs begin earlier, counted in own steps, the deeper a strip is in its group.
             since = (begin + first % group - group_begin) % slab
             checkpoint = first // height * slabs * state.size
             while begin < end:
                 if since == 0 and checkpoints.size:
-                    for place in range(state.size):
-                        checkpoints[checkpoint + place] = state[place]
+                    for index in range(state.size):
+                        checkpoints[checkpoint + index] = state[index]
                 stop = end if end - begin < slab - since else begin + slab - since
                 if banded and all_in <= begin < some_out:
                     stop = some_out if some_out < stop else stop
@@ -173,14 +145,14 @@ def _make_forward(metric: int, diagonal: int, banded: bool) -> Any:
                     return x.dtype.type(np.inf)
         # Steps are run in pairs, so the state may be one step ahead.
         row = x.size - 1 - first
-        place = row % VECTORS * height // VECTORS + height // VECTORS - 1 - row // VECTORS
-        return state[end % 2 * height + place]
+        index = row % VECTORS * height // VECTORS + height // VECTORS - 1 - row // VECTORS
+        return state[end % 2 * height + index]
 
     return forward
 
 
 @helper
-def _least(boundary: Any, start: Any, stop: Any) -> Any:
+def _least(boundary, start, stop):
     """Return the least number of a part of the boundary, or of a few behind it."""
     lanes = BYTES // boundary.itemsize
     least = load(boundary, start)

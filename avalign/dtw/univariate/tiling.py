@@ -9,37 +9,19 @@ from avalign.dtw.simd.vectors import BYTES
 from avalign.dtw.univariate import layout
 from avalign.dtw.univariate.strips import reach
 
-__all__ = ["Tiling", "plan"]
-
 # Up to so many cells, remembering all directions at once is quicker than going twice.
 ONE_TILE = 2**18
 
 
 class Tiling(NamedTuple):
-    """How the matrix is cut into tiles, and what is remembered of them.
+    """How the matrix is cut into tiles, and what is cached of them."""
 
-    Parameters
-    ----------
-    rows : int
-        Rows in a group of strips.
-    steps : int
-        Steps in a slab, an even number.
-    groups : int
-        Groups in the matrix.
-    slabs : int
-        Slabs that one strip can meet.
-    top : int
-        Columns of a boundary that a group can meet.
-    before, after : int
-        How far the band reaches, in columns before and after a row's own number.
-    """
-
-    rows: int
-    steps: int
+    rows: int  # in a group of strips
+    steps: int  # in a slab, an even number
     groups: int
-    slabs: int
-    top: int
-    before: int
+    slabs: int  # that one strip can meet
+    top: int  # columns of a boundary that a group can meet
+    before: int  # how far the band reaches, in columns, before a row's own number and after
     after: int
 
     @property
@@ -66,26 +48,10 @@ class Tiling(NamedTuple):
 
 
 def plan(rows: int, columns: int, radius: int, itemsize: int) -> Tiling:
-    """Choose the tiles for a path.
-
-    Small tiles leave little to compute again and much to remember. A side of an eighteenth
-    of the matrix costs a fifth of the distance's time and 400 bytes per column. As soon as
-    that is more than 8 MB, and 64 bytes per row or column, memory decides.
-
-    Parameters
-    ----------
-    rows, columns : int
-        Lengths of the two series.
-    radius : int
-        Sakoe-Chiba radius in cells; negative for none.
-    itemsize : int
-        Bytes of one number.
-
-    Returns
-    -------
-    Tiling
-        The tiles.
-    """
+    """Choose the tiles for a path through (rows, columns) cells."""
+    # Small tiles leave little to compute again and much to cache. A side of an eighteenth of
+    # the matrix costs a fifth of the distance's time and 400 bytes per column. Where that is
+    # more than 8 MB, and 64 bytes per row or column, memory decides.
     height = VECTORS * BYTES // itemsize
     before, after = reach(rows, columns, radius)
     width = min(columns, before + after + 1) + 2 * height

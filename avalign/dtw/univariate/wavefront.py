@@ -1,18 +1,23 @@
 """One step of the recurrence for a whole strip of rows, held in vector registers.
 
-A *strip* is ``HEIGHT = VECTORS * lanes`` consecutive rows of the cost matrix. It walks along
-the columns skewed in time: at step ``t`` its row ``r`` computes column ``t - r``, so that all
-its cells of one step lie on an anti-diagonal and do not depend on each other. Row
-``r = VECTORS * k + v`` lives in vector ``v``, in the ``k``-th lane from the top. The row
-above is then the vector before, one step ago: nothing moves between lanes, except that the
-last vector, one lane further down, is the row above the first. There the bottom row leaves
-the strip (lane 0) and the row above the strip, the *boundary*, enters (last lane).
+A *strip* is HEIGHT = VECTORS * lanes rows of the cost matrix. At step t its row r computes
+column t - r: the cells of a step lie on an anti-diagonal and do not depend on each other.
 
-The state between two steps is a tuple of ``2 * VECTORS + 1`` vectors: the values of the step
-before, those of the step before that, and what then entered above the first vector.
+    steps        column 0  1  2  3  4          rows            lane  7   6   5       0
+    boundary         b  b  b  b  b  b          vector 0          r   0   6  12  ..  42
+    row 0            0  1  2  3  4             vector 1          r   1   7  13  ..  43
+    row 1            1  2  3  4  5               ..
+    row 2            2  3  4  5  6             vector 5          r   5  11  17  ..  47
+    ..
+    row 47, which replaces the boundary        row r = VECTORS * k + v, lane lanes - 1 - k
 
-The other series is laid out so that vector ``v`` of step ``t`` finds the columns of its
-lanes in one load; see :func:`avalign.dtw.univariate.layout.lay_out_columns`.
+What is above vector v is vector v - 1 of one step ago. Above vector 0 it is vector 5 moved to
+the lane below: the bottom row leaves by lane 0 to boundary column t - HEIGHT, and column t
+enters by the last lane. Boundary column j stands at index j + HEIGHT.
+
+    state   | newest: step t - 1, VECTORS | older: step t - 2, VECTORS | entered at t - 1 |
+
+One load finds the columns of a vector, see `univariate.layout.lay_out`.
 """
 
 from __future__ import annotations
@@ -28,30 +33,12 @@ from avalign.dtw.simd import emission
 from avalign.dtw.simd.registers import STATE, VECTORS, offset
 from avalign.dtw.simd.vectors import element_pointer
 
-__all__ = ["step", "step_and_spot", "step_and_trace", "step_in_lanes"]
-
 
 @intrinsic(prefer_literal=True)
-def step(
-    typing_context: Any,
-    state: Any,
-    rows: Any,
-    columns: Any,
-    boundary: Any,
-    time: Any,
-    metric: Any,
-    diagonal: Any,
-) -> Any:
-    """Advance a strip by one step.
+def step(typing_context, state, rows, columns, boundary, time, metric, diagonal):
+    """Advance a strip by one step; return the state. Metric and weight 1 or 2 are constants."""
 
-    Takes the state, the rows' values (from :func:`load_rows`), the columns laid out, the
-    boundary, the step ``t``, the code of the metric and the weight of diagonal moves, 1 or 2
-    (both constants, for which the step is made); returns the state. The boundary's column ``j``
-    stands at index ``j + HEIGHT``. Column ``t`` is read from it, and in place of column
-    ``t - HEIGHT`` goes what the strip's own bottom row got there one step ago.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         wave = _Wave(context, builder, signature, arguments)
         return wave.pack(wave.advance())
 
@@ -60,25 +47,15 @@ def step(
 
 @intrinsic(prefer_literal=True)
 def step_and_spot(
-    typing_context: Any,
-    state: Any,
-    starts: Any,
-    rows: Any,
-    columns: Any,
-    boundary: Any,
-    starts_boundary: Any,
-    time: Any,
-    metric: Any,
-    diagonal: Any,
-) -> Any:
-    """Advance a strip by one step, and carry along in which column each path began.
-
-    `starts` and `starts_boundary` are to the paths' first columns what state and boundary
-    are to their costs. Returns both the state and the starts.
-    """
+    typing_context, state, starts, rows, columns, boundary, starts_boundary, time, metric,
+    diagonal,
+):  # fmt: skip
+    """Advance a strip by one step, and carry along in which column each path began."""
+    # `starts` and `starts_boundary` are to the paths' first columns what state and boundary
+    # are to their costs.
     result = types.Tuple((state, starts))
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         state_type, starts_type, rows_type, columns_type, boundary_type = signature.args[:5]
         state, starts, rows, columns, boundary, starts_boundary, time = arguments[:7]
         costs = _Wave(
@@ -111,24 +88,10 @@ def step_and_spot(
 
 
 @intrinsic(prefer_literal=True)
-def step_in_lanes(
-    typing_context: Any,
-    state: Any,
-    rows: Any,
-    columns: Any,
-    boundary: Any,
-    time: Any,
-    metric: Any,
-    diagonal: Any,
-) -> Any:
-    """Advance `VECTORS` rows of as many matrices as there are lanes by one step.
+def step_in_lanes(typing_context, state, rows, columns, boundary, time, metric, diagonal):
+    """Advance VECTORS rows of as many matrices as there are lanes by one step."""
 
-    As :func:`step`, but every lane belongs to a matrix of its own: nothing moves between
-    lanes, and the boundary holds a vector for each column, that of column ``j`` at ``j +
-    VECTORS``.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         wave = _WaveOfLanes(context, builder, signature, arguments)
         return wave.pack(wave.advance())
 
@@ -137,26 +100,13 @@ def step_in_lanes(
 
 @intrinsic(prefer_literal=True)
 def step_and_trace(
-    typing_context: Any,
-    state: Any,
-    rows: Any,
-    columns: Any,
-    boundary: Any,
-    time: Any,
-    metric: Any,
-    diagonal: Any,
-    directions: Any,
-    at: Any,
-) -> Any:
-    """Advance a strip by one step, and write down where each cell's minimum came from.
+    typing_context, state, rows, columns, boundary, time, metric, diagonal, directions, at
+):
+    """Advance a strip by one step; write where each cell came from to `directions[at:]`."""
 
-    Two masks for each vector go to the bytes from ``directions[at]`` on: whether the cell
-    does *not* come from its diagonal, and whether, if so, it comes from the left rather than
-    from above. Ties go to the diagonal first, then to above.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def generate(context, builder, signature, arguments):
         wave = _Wave(context, builder, signature, arguments)
+        # Two masks a vector: not from the diagonal; if so, from the left and not from above.
         first = element_pointer(context, builder, signature.args[7], *arguments[7:9])
         out = builder.bitcast(first, ir.IntType(wave.lanes).as_pointer())
 
@@ -257,7 +207,7 @@ class _Wave:
 
 
 class _WaveOfLanes(_Wave):
-    """Emits a step in which every lane belongs to a matrix of its own."""
+    """Emits a step of a matrix per lane; boundary column j is the vector at j + VECTORS."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
         super().__init__(context, builder, signature, arguments)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.masking import any_valid
 from avalign.fusion.layers.options import checked_dropout, checked_width
 
@@ -28,14 +28,8 @@ class EarlyFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     hidden : int, optional
         Width of the hidden layer; `out_dim` by default.
-    dropout : float
-        Share of hidden values to drop in training.
 
     References
     ----------
@@ -65,4 +59,6 @@ class EarlyFusion(Fusion):
         """Concatenate and transform."""
         values = list(inputs.streams.values())
         there = torch.stack(list(inputs.masks.values()), dim=-1).to(values[0].dtype)
-        return fused(self.network(torch.cat([*values, there], dim=-1)), any_valid(inputs.masks))
+        return make_output(
+            self.network(torch.cat([*values, there], dim=-1)), any_valid(inputs.masks)
+        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import PerStream
 from avalign.fusion.layers.masking import any_valid, by_name, masked_softmax, stack_streams
 
@@ -30,13 +30,6 @@ class GatedMultimodalUnit(Fusion):
     When to use: a light unit that chooses between streams, feature by feature; streams
     should be normalised.
 
-    Parameters
-    ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
-
     References
     ----------
     J. Arevalo et al., "Gated multimodal units for information fusion", ICLR workshop 2017,
@@ -57,7 +50,7 @@ class GatedMultimodalUnit(Fusion):
         )
         logits = self.gates(torch.cat(list(inputs.streams.values()), dim=-1))
         gates = masked_softmax(logits.reshape(values.shape), mask[..., None], dim=2)
-        return fused(
+        return make_output(
             (gates * values.tanh()).sum(dim=2),
             any_valid(inputs.masks),
             weights=by_name(self.names, gates.mean(dim=-1)),

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.attention import AdditiveAttention
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid, stack_streams, zero_masked
@@ -25,17 +25,10 @@ __all__ = ["GraphFusion", "MessagePassing"]
 class MessagePassing(nn.Module):
     """One round of messages on the grid of instants and streams.
 
-    A node is a row of a stream. It hears the mean of its neighbours under each of three
-    relations, each with a matrix of its own, beside itself: rows before it in its stream,
-    rows after it, and the other streams at its instant. Nodes that are masked say nothing.
-    No adjacency matrix is ever made, so that a round is linear in time.
-
-    Parameters
-    ----------
-    dim : int
-        Width of the nodes.
-    reach : int
-        How many rows before and after are neighbours.
+    A node is a row of a stream. Beside itself it gets the mean of its neighbours under each
+    of three relations, each with a matrix of its own: up to `reach` rows before it in its
+    stream, as many after it, and the other streams at its instant. Nodes that are masked
+    send nothing. Without an adjacency matrix, a round is linear in time.
     """
 
     def __init__(self, dim: int, reach: int) -> None:
@@ -47,31 +40,18 @@ class MessagePassing(nn.Module):
         self.across = nn.Linear(dim, dim, bias=False)
 
     def forward(self, nodes: Tensor, mask: Tensor) -> Tensor:
-        """Send and receive.
-
-        Parameters
-        ----------
-        nodes : Tensor of shape (B, T, S, dim)
-            Rows of S streams.
-        mask : Tensor of shape (B, T, S), bool
-            True where there is a node.
-
-        Returns
-        -------
-        Tensor of shape (B, T, S, dim)
-            What each node has heard, zeros where there is none.
-        """
+        """Send and receive: nodes (B, T, S, dim) and their mask (B, T, S) to new nodes."""
         nodes = zero_masked(nodes, mask)
         there = mask[..., None].to(nodes.dtype)
-        # The number of messages goes along as one more column.
+        # The number of messages is summed as one more column.
         sent = torch.cat([nodes, there], dim=-1)
-        heard = (
+        received = (
             self.own(nodes)
             + self.past(_mean(_before(sent, self.reach)))
             + self.future(_mean(_before(sent.flip(1), self.reach).flip(1)))
             + self.across(_mean(sent.sum(dim=2, keepdim=True) - sent))
         )
-        return zero_masked(heard, mask)
+        return zero_masked(received, mask)
 
 
 class GraphFusion(Fusion):
@@ -79,7 +59,7 @@ class GraphFusion(Fusion):
 
     Nodes are the rows of all streams; edges join neighbours in time within a stream, and
     simultaneous rows of different streams. After the rounds of messages, the nodes of an
-    instant are joined by additive attention, whose shares are the `weights`.
+    instant are joined by additive attention, whose weights are the `weights`.
 
     When to use: streams are aligned, what matters is close in time, and rows are often
     missing: a node hears whichever neighbours there are. Linear in time, so fit for long
@@ -87,16 +67,10 @@ class GraphFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     layers : int
         Rounds of messages.
     reach : int
         How many rows before and after a node are its neighbours.
-    dropout : float
-        Share of values to drop in training.
 
     References
     ----------
@@ -131,13 +105,13 @@ class GraphFusion(Fusion):
         encoded = self.encoders(inputs.streams, inputs.masks)
         nodes, there = stack_streams(encoded, inputs.masks)
         for messages, norm in zip(self.rounds, self.norms, strict=True):
-            heard = functional.gelu(messages(norm(nodes), there))
-            nodes = nodes + self.dropout(heard)
-        sequence, shares = self.over_streams(nodes, there)
-        return fused(
+            received = functional.gelu(messages(norm(nodes), there))
+            nodes = nodes + self.dropout(received)
+        sequence, stream_weights = self.over_streams(nodes, there)
+        return make_output(
             sequence,
             any_valid(inputs.masks),
-            weights=dict(zip(self.names, shares.unbind(dim=-1), strict=True)),
+            weights=dict(zip(self.names, stream_weights.unbind(dim=-1), strict=True)),
         )
 
 

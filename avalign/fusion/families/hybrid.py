@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from avalign.fusion.families.early import EarlyFusion
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamHeads
 from avalign.fusion.layers.masking import (
     any_valid,
     by_name,
-    equal_shares,
+    equal_weights,
     masked_softmax,
     stack_streams,
     weighted_sum,
@@ -26,9 +26,9 @@ __all__ = ["HybridFusion"]
 
 
 class HybridFusion(Fusion):
-    """Early and late fusion at once: the joint network is one more voice among the streams.
+    """Early and late fusion at once: the joint network predicts beside the streams.
 
-    The weights are learned, one for each voice. In `weights` the share of the joint
+    The weights are learned, one for each prediction. In `weights` the weight of the joint
     network is split equally among the streams that it saw.
 
     When to use: streams interact, but each must carry the answer alone when the others
@@ -36,14 +36,8 @@ class HybridFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     hidden : int, optional
         Width of all hidden layers; `out_dim` by default.
-    dropout : float
-        Share of hidden values to drop in training.
 
     References
     ----------
@@ -69,12 +63,12 @@ class HybridFusion(Fusion):
         mask = any_valid(inputs.masks)
         joint = self.joint.fuse(inputs).sequence
         values, there = stack_streams(self.heads(inputs.streams, inputs.masks), inputs.masks)
-        voices = torch.cat([values, joint[:, :, None]], dim=2)
-        heard = torch.cat([there, mask[..., None]], dim=2)
-        shares = masked_softmax(self.logits.expand_as(heard), heard)
-        own, common = shares[..., :-1], shares[..., -1:]
-        return fused(
-            weighted_sum(voices, shares),
+        predictions = torch.cat([values, joint[:, :, None]], dim=2)
+        available = torch.cat([there, mask[..., None]], dim=2)
+        stream_weights = masked_softmax(self.logits.expand_as(available), available)
+        own, common = stream_weights[..., :-1], stream_weights[..., -1:]
+        return make_output(
+            weighted_sum(predictions, stream_weights),
             mask,
-            weights=by_name(self.names, own + common * equal_shares(there)),
+            weights=by_name(self.names, own + common * equal_weights(there)),
         )

@@ -10,12 +10,12 @@ from torch import nn
 from torch.nn import functional
 
 from avalign.errors import ParameterError
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamHeads
 from avalign.fusion.layers.masking import (
     any_valid,
     by_name,
-    equal_shares,
+    equal_weights,
     masked_softmax,
     stack_streams,
     weighted_sum,
@@ -41,8 +41,8 @@ class LateFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
+    dims, dropout
+        As in `Fusion`.
     out_dim : int
         Width of the predictions, such as the number of classes.
     given_predictions : bool
@@ -50,8 +50,6 @@ class LateFusion(Fusion):
         before; all of them are `out_dim` wide, and no network is put before them.
     hidden : int, optional
         Width of the hidden layer of each stream's network; `out_dim` by default.
-    dropout : float
-        Share of hidden values to drop in training.
 
     Raises
     ------
@@ -83,21 +81,8 @@ class LateFusion(Fusion):
             else StreamHeads(dims, out_dim, hidden=hidden, dropout=dropout)
         )
 
-    def predictions(self, inputs: FusionInput) -> tuple[Tensor, Tensor]:
-        """Predict from each stream alone.
-
-        Parameters
-        ----------
-        inputs : FusionInput
-            Checked streams.
-
-        Returns
-        -------
-        values : Tensor of shape (B, T, S, out_dim)
-            Predictions; zeros where a stream is missing.
-        mask : Tensor of shape (B, T, S), bool
-            True where it is there.
-        """
+    def predict(self, inputs: FusionInput) -> tuple[Tensor, Tensor]:
+        """Predict from each stream alone: values (B, T, S, out_dim), mask (B, T, S)."""
         streams = inputs.streams
         if self.heads is not None:
             streams = self.heads(streams, inputs.masks)
@@ -120,12 +105,12 @@ class LateAverageFusion(LateFusion):
 
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Average over the streams."""
-        values, mask = self.predictions(inputs)
-        shares = equal_shares(mask)
-        return fused(
-            weighted_sum(values, shares),
+        values, mask = self.predict(inputs)
+        stream_weights = equal_weights(mask)
+        return make_output(
+            weighted_sum(values, stream_weights),
             any_valid(inputs.masks),
-            weights=by_name(self.names, shares),
+            weights=by_name(self.names, stream_weights),
         )
 
 
@@ -185,12 +170,12 @@ class LateWeightedFusion(LateFusion):
 
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Average over the streams by their weights."""
-        values, mask = self.predictions(inputs)
-        shares = masked_softmax(self.logits.expand_as(mask), mask)
-        return fused(
-            weighted_sum(values, shares),
+        values, mask = self.predict(inputs)
+        stream_weights = masked_softmax(self.logits.expand_as(mask), mask)
+        return make_output(
+            weighted_sum(values, stream_weights),
             any_valid(inputs.masks),
-            weights=by_name(self.names, shares),
+            weights=by_name(self.names, stream_weights),
         )
 
 
@@ -216,16 +201,16 @@ class LateVotingFusion(LateFusion):
 
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Count the votes."""
-        values, mask = self.predictions(inputs)
+        values, mask = self.predict(inputs)
         probabilities = torch.softmax(values, dim=-1)
         cast = functional.one_hot(probabilities.argmax(dim=-1), self.out_dim)
         votes = cast + probabilities - probabilities.detach()
-        shares = equal_shares(mask)
+        stream_weights = equal_weights(mask)
         counted = weighted_sum(votes, mask.to(votes.dtype))
-        return fused(
-            counted + 0.5 * weighted_sum(probabilities, shares),
+        return make_output(
+            counted + 0.5 * weighted_sum(probabilities, stream_weights),
             any_valid(inputs.masks),
-            weights=by_name(self.names, shares),
+            weights=by_name(self.names, stream_weights),
         )
 
 
@@ -270,6 +255,6 @@ class LateStackingFusion(LateFusion):
 
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Combine by the second network."""
-        values, mask = self.predictions(inputs)
+        values, mask = self.predict(inputs)
         seen = torch.cat([values.flatten(2), mask.to(values.dtype)], dim=-1)
-        return fused(self.combine(seen), any_valid(inputs.masks))
+        return make_output(self.combine(seen), any_valid(inputs.masks))

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from avalign.fusion.families.tensor_fusion import TensorFusion, augmented
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid
 from avalign.fusion.layers.options import checked_count
@@ -35,16 +35,10 @@ class LowRankFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     rank : int
         Outer products in the sum.
     stream_dim : int
         Columns that each stream is encoded to.
-    dropout : float
-        Share of encoded values to drop in training.
 
     References
     ----------
@@ -81,37 +75,20 @@ class LowRankFusion(Fusion):
             for rows, factor in zip(encoded.values(), self.factors, strict=True)
         ]
         product = reduce(torch.mul, parts)
-        return fused(product.sum(dim=-3) + self.bias, any_valid(inputs.masks))
+        return make_output(product.sum(dim=-3) + self.bias, any_valid(inputs.masks))
 
-    def rebuilt_weight(self) -> Tensor:
-        """Multiply the factors out.
-
-        Returns
-        -------
-        Tensor of shape (out_dim, (stream_dim + 1) ** streams)
-            The weight that tensor fusion would have; the last stream runs fastest.
-        """
+    def rebuild_weight(self) -> Tensor:
+        """Weight that tensor fusion would have: (out_dim, (stream_dim + 1) ** streams)."""
         product = reduce(
             lambda left, right: (left[:, :, None] * right[:, None]).flatten(1, 2), self.factors
         )
         return product.sum(dim=0).T
 
     def to_tensor_fusion(self) -> TensorFusion:
-        """Build the tensor fusion that computes the same.
-
-        Returns
-        -------
-        TensorFusion
-            With copies of the encoders, and the rebuilt weight.
-
-        Raises
-        ------
-        ParameterError
-            If its product would get too large.
-        """
+        """Build the tensor fusion that computes the same; ParameterError if too large."""
         twin = TensorFusion(self.dims, self.out_dim, stream_dim=self.stream_dim)
         twin.encoders.load_state_dict(self.encoders.state_dict())
         with torch.no_grad():
-            twin.output.weight.copy_(self.rebuilt_weight())
+            twin.output.weight.copy_(self.rebuild_weight())
             twin.output.bias.copy_(self.bias)
         return twin.to(self.bias).train(self.training)

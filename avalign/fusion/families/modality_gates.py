@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders, StreamHeads
 from avalign.fusion.layers.masking import (
     any_valid,
@@ -35,14 +35,8 @@ class ModalityGatesFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     hidden : int, optional
         Width of the hidden layers; `out_dim` by default.
-    dropout : float
-        Share of hidden values to drop in training.
 
     References
     ----------
@@ -70,9 +64,9 @@ class ModalityGatesFusion(Fusion):
         """Add the experts up by the gate."""
         values, mask = stack_streams(self.experts(inputs.streams, inputs.masks), inputs.masks)
         seen = torch.cat(list(self.seen(inputs.streams, inputs.masks).values()), dim=-1)
-        shares = masked_softmax(self.gate(seen), mask)
-        return fused(
-            weighted_sum(values, shares),
+        stream_weights = masked_softmax(self.gate(seen), mask)
+        return make_output(
+            weighted_sum(values, stream_weights),
             any_valid(inputs.masks),
-            weights=by_name(self.names, shares),
+            weights=by_name(self.names, stream_weights),
         )

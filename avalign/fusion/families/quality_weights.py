@@ -1,4 +1,4 @@
-"""Dynamic weights: streams count by how good they are at the moment."""
+"""Dynamic weights: streams weigh by their quality at each row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from avalign.errors import ParameterError
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import PerStream, StreamHeads
 from avalign.fusion.layers.masking import (
     any_valid,
@@ -44,10 +44,6 @@ class QualityWeightsFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     quality_scales : mapping of str to (float, float), optional
         Ordinary quality of a stream, and the change of it that matters, such as
         ``{"audio": (10.0, 10.0)}`` for an SNR in dB or ``{"lips": (0.5, 0.25)}`` for a
@@ -57,8 +53,6 @@ class QualityWeightsFusion(Fusion):
         Rows around a row in which energy and roughness are averaged; odd.
     hidden : int, optional
         Width of the hidden layers; `out_dim` by default.
-    dropout : float
-        Share of hidden values to drop in training.
 
     Raises
     ------
@@ -115,16 +109,16 @@ class QualityWeightsFusion(Fusion):
         """Add the streams up by their quality."""
         values, mask = stack_streams(self.values(inputs.streams, inputs.masks), inputs.masks)
         signs = {
-            name: _signs_of_noise(rows, inputs.masks[name], self.window)
+            name: _measure_noise(rows, inputs.masks[name], self.window)
             for name, rows in inputs.streams.items()
         }
         judged = torch.cat(list(self.judges(signs, inputs.masks).values()), dim=-1)
         logits = judged + functional.softplus(self.slopes) * self._measured(inputs)
-        shares = masked_softmax(logits, mask)
-        return fused(
-            weighted_sum(values, shares),
+        stream_weights = masked_softmax(logits, mask)
+        return make_output(
+            weighted_sum(values, stream_weights),
             any_valid(inputs.masks),
-            weights=by_name(self.names, shares),
+            weights=by_name(self.names, stream_weights),
         )
 
     def _measured(self, inputs: FusionInput) -> Tensor:
@@ -141,11 +135,10 @@ class QualityWeightsFusion(Fusion):
         return torch.stack(steps, dim=-1)
 
 
-def _signs_of_noise(rows: Tensor, mask: Tensor, window: int) -> Tensor:
+def _measure_noise(rows: Tensor, mask: Tensor, window: int) -> Tensor:
     """Logarithms of energy and roughness around each row, (B, T, 2).
 
-    Roughness is the mean square of the difference to the row before, where both are
-    valid.
+    Roughness is the mean square of the difference to the row before, if both are valid.
     """
     dtype = rows.dtype
     # Squares overflow in half precision.

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from avalign.errors import ParameterError
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid
 from avalign.fusion.layers.onnx_recurrence import run_recurrent
@@ -35,10 +35,6 @@ class RecurrentFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     cell : {"lstm", "gru"}
         Kind of recurrence.
     hidden : int, optional
@@ -47,8 +43,6 @@ class RecurrentFusion(Fusion):
         Recurrent layers in each direction.
     bidirectional : bool
         Run backwards in time, too.
-    dropout : float
-        Share of values to drop before and between layers, in training.
 
     Raises
     ------
@@ -99,14 +93,14 @@ class RecurrentFusion(Fusion):
         there = torch.stack(list(inputs.masks.values()), dim=-1).to(encoded[0].dtype)
         rows = torch.cat([*encoded, there], dim=-1)
         states = [
-            _run(network, rows, _places(mask, backwards=bool(number)))
+            _run(network, rows, _time_order(mask, backwards=bool(number)))
             for number, network in enumerate(self.directions)
         ]
-        return fused(self.output(torch.cat(states, dim=-1)), mask)
+        return make_output(self.output(torch.cat(states, dim=-1)), mask)
 
 
-def _places(mask: Tensor, *, backwards: bool) -> Tensor:
-    """Place (B, T) of each row when valid rows come first, in order of their time.
+def _time_order(mask: Tensor, *, backwards: bool) -> Tensor:
+    """Index (B, T) of each row when valid rows come first, in order of their time.
 
     A permutation without sorting: valid rows are counted off, the others follow.
     """
@@ -116,10 +110,10 @@ def _places(mask: Tensor, *, backwards: bool) -> Tensor:
     return torch.where(mask, n_valid - valid if backwards else valid - 1, others)
 
 
-def _run(network: nn.Module, rows: Tensor, places: Tensor) -> Tensor:
-    """Run over rows in the order of their places; the states are in the rows' order."""
-    index = places[..., None]
+def _run(network: nn.Module, rows: Tensor, order: Tensor) -> Tensor:
+    """Run over rows in the given order; the states come back in the rows' own order."""
+    index = order[..., None]
     ordered = torch.zeros_like(rows).scatter(1, index.expand_as(rows), rows)
-    assert isinstance(network, nn.RNNBase)  # a ModuleList forgets it
+    assert isinstance(network, nn.RNNBase)  # a ModuleList loses the type
     states = run_recurrent(network, ordered)
     return states.gather(1, index.expand_as(states))

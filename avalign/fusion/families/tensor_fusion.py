@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from avalign.errors import ParameterError
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid
 from avalign.fusion.layers.options import checked_count
@@ -26,34 +26,12 @@ _MOST_COLUMNS = 16_384
 
 
 def augmented(rows: Tensor) -> Tensor:
-    """Append a 1 to each row, so that products keep what a stream says alone.
-
-    Parameters
-    ----------
-    rows : Tensor of shape (..., D)
-        Rows.
-
-    Returns
-    -------
-    Tensor of shape (..., D + 1)
-        The rows with a last column of ones.
-    """
+    """Append a 1 to each row (..., D), so that products keep what a stream says alone."""
     return torch.cat([rows, torch.ones_like(rows[..., :1])], dim=-1)
 
 
 def augmented_outer_product(streams: Sequence[Tensor]) -> Tensor:
-    """Outer product of rows that each had a 1 appended.
-
-    Parameters
-    ----------
-    streams : sequence of Tensor of shape (..., D)
-        Rows of each stream; widths may differ.
-
-    Returns
-    -------
-    Tensor of shape (..., product of (D + 1))
-        All products, flat; the last stream's column runs fastest.
-    """
+    """All products of augmented rows, (..., product of (D + 1)); the last stream is fastest."""
     return reduce(
         lambda product, rows: (product[..., :, None] * rows[..., None, :]).flatten(-2),
         [augmented(rows) for rows in streams],
@@ -72,14 +50,8 @@ class TensorFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     stream_dim : int, optional
         Columns that each stream is encoded to; by default 16, or what the limit allows.
-    dropout : float
-        Share of encoded values to drop in training.
 
     Raises
     ------
@@ -115,7 +87,7 @@ class TensorFusion(Fusion):
         self.output = nn.Linear(columns, out_dim)
 
     def fuse(self, inputs: FusionInput) -> FusionOutput:
-        """Multiply everything with everything."""
+        """Take the outer product and map it linearly."""
         encoded = self.encoders(inputs.streams, inputs.masks)
         product = augmented_outer_product(list(encoded.values()))
-        return fused(self.output(product), any_valid(inputs.masks))
+        return make_output(self.output(product), any_valid(inputs.masks))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders, TemporalEncoder
 from avalign.fusion.layers.masking import any_valid
 from avalign.fusion.layers.options import checked_width
@@ -29,18 +29,12 @@ class TwoStreamFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     hidden : int, optional
         Width of the networks; `out_dim` by default.
     layers : int
         Convolutions over time in each network.
     kernel : int
         Rows each of them looks at; odd.
-    dropout : float
-        Share of values to drop in training.
 
     References
     ----------
@@ -75,4 +69,6 @@ class TwoStreamFusion(Fusion):
             for name, network in zip(self.names, self.networks, strict=True)
         ]
         there = torch.stack(list(inputs.masks.values()), dim=-1).to(found[0].dtype)
-        return fused(self.join(torch.cat([*found, there], dim=-1)), any_valid(inputs.masks))
+        return make_output(
+            self.join(torch.cat([*found, there], dim=-1)), any_valid(inputs.masks)
+        )

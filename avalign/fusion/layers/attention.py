@@ -1,4 +1,4 @@
-"""Multi-head attention for every family that attends: one place, one set of masks."""
+"""Multi-head attention for every family that attends: one implementation, one set of masks."""
 
 from __future__ import annotations
 
@@ -22,30 +22,10 @@ __all__ = ["AdditiveAttention", "MultiHeadAttention", "attend", "time_window_bia
 def time_window_bias(
     query_times: Tensor, key_times: Tensor, width: float, *, hard: bool = False
 ) -> Tensor:
-    """Bias that draws attention to keys close in time.
+    """Bias (..., Q, K) that draws attention to keys close in time.
 
-    Parameters
-    ----------
-    query_times : Tensor of shape (..., Q)
-        Times, in seconds or as row numbers; with or without a batch axis.
-    key_times : Tensor of shape (..., K)
-        Times of the keys, in the same unit and on the same clock.
-    width : float
-        Standard deviation of the window, or its half-width where it is hard; positive,
-        in the unit of the times.
-    hard : bool
-        Forbid keys farther than `width` away instead of making them unlikely.
-
-    Returns
-    -------
-    Tensor of shape (..., Q, K), float32
-        To be added to the logits: ``-(distance / width) ** 2 / 2``; where hard, 0 inside
-        the window and -inf outside.
-
-    Raises
-    ------
-    ParameterError
-        If the width is not positive.
+    ``-(distance / width) ** 2 / 2``; if `hard`, 0 up to `width` away and -inf beyond.
+    Times (..., Q) and (..., K) and the width share a unit.
     """
     if not width > 0:
         raise ParameterError(f"the width of the time window is {width}; it must be positive")
@@ -68,37 +48,16 @@ def attend(
 ) -> tuple[Tensor, Tensor | None]:
     """Scaled dot-product attention that gives zeros where there is nothing to attend to.
 
-    Parameters
-    ----------
-    query : Tensor of shape (B, H, Q, d)
-        Queries of H heads.
-    key, value : Tensor of shape (B, H, K, d)
-        Keys and values.
-    key_mask : Tensor of shape (B, K), bool, optional
-        True where a key may be attended to; by default everywhere.
-    bias : Tensor, optional
-        Added to the logits; shape (Q, K), (B, Q, K) or (B, H, Q, K). -inf forbids.
-    dropout : float
-        Share of weights to drop.
-    need_weights : bool
-        Compute the weights too; costs memory in Q times K.
-
-    Returns
-    -------
-    context : Tensor of shape (B, H, Q, d)
-        Weighted values; zeros where a query has no key.
-    weights : Tensor of shape (B, H, Q, K) or None
-        Weights before dropout; each query's sum to 1, or to 0 where it has no key.
-
-    References
-    ----------
-    A. Vaswani et al., "Attention is all you need", NeurIPS 2017.
+    Queries (B, H, Q, d) and keys and values (B, H, K, d) give the context (B, H, Q, d) and,
+    if wanted, the weights (B, H, Q, K) before dropout. `bias` (Q, K), (B, Q, K) or
+    (B, H, Q, K) is added to the logits; -inf forbids.
+    Source: A. Vaswani et al., "Attention is all you need", NeurIPS 2017.
     """
     allowed = _allowed(key_mask, bias)
     mask = None
     if allowed is not None:
-        # What the backends do with a query without any key differs. Here it may look
-        # at everything, and its answer is thrown away.
+        # Backends differ on a query without any key: here it attends to everything, and its
+        # result is discarded.
         has_key = allowed.any(dim=-1, keepdim=True)
         mask = allowed | ~has_key
         if bias is not None:
@@ -136,28 +95,7 @@ def _allowed(key_mask: Tensor | None, bias: Tensor | None) -> Tensor | None:
 
 
 class MultiHeadAttention(nn.Module):
-    """Multi-head attention of one sequence to another, or to itself.
-
-    Parameters
-    ----------
-    dim : int
-        Width of the queries and of the output; a multiple of `heads`.
-    heads : int
-        Number of heads.
-    key_dim : int, optional
-        Width of the sequence that is attended to; `dim` by default.
-    dropout : float
-        Share of attention weights to drop in training.
-
-    Raises
-    ------
-    ParameterError
-        If the heads do not divide the width.
-
-    References
-    ----------
-    A. Vaswani et al., "Attention is all you need", NeurIPS 2017.
-    """
+    """Multi-head attention of one sequence to another, or to itself (see `attend`)."""
 
     def __init__(
         self, dim: int, heads: int = 4, *, key_dim: int | None = None, dropout: float = 0.0
@@ -184,27 +122,10 @@ class MultiHeadAttention(nn.Module):
         bias: Tensor | None = None,
         need_weights: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """Attend.
+        """Attend from rows (B, Q, dim) to a memory (B, K, key_dim), or to themselves.
 
-        Parameters
-        ----------
-        query : Tensor of shape (B, Q, dim)
-            Rows that ask.
-        memory : Tensor of shape (B, K, key_dim), optional
-            Rows that are attended to; `query` by default (self-attention).
-        key_mask : Tensor of shape (B, K), bool, optional
-            True where a row of `memory` is valid.
-        bias : Tensor of shape (Q, K), (B, Q, K) or (B, heads, Q, K), optional
-            Added to the logits, such as `time_window_bias`; -inf forbids.
-        need_weights : bool
-            Return the attention weights too.
-
-        Returns
-        -------
-        rows : Tensor of shape (B, Q, dim)
-            Zeros where a query has no valid key.
-        weights : Tensor of shape (B, heads, Q, K) or None
-            Attention weights, if they were asked for.
+        Gives rows (B, Q, dim), zeros where a query has no valid key, and the weights
+        (B, heads, Q, K) if they were asked for. For `bias`, see `attend`.
         """
         memory = query if memory is None else memory
         context, weights = attend(
@@ -231,23 +152,10 @@ class MultiHeadAttention(nn.Module):
 
 
 class AdditiveAttention(nn.Module):
-    """Additive attention: a small network scores each row, alone or against a query.
+    """Additive attention: row k scores ``v . tanh(W q + U k + b)`` for query q, or without q.
 
-    The score of a row ``k`` for a query ``q`` is ``v . tanh(W q + U k + b)``.
-
-    Parameters
-    ----------
-    key_dim : int
-        Width of the rows.
-    hidden : int
-        Width of the network.
-    query_dim : int, optional
-        Width of the queries; without it there are none, and rows are scored alone.
-
-    References
-    ----------
-    D. Bahdanau, K. Cho and Y. Bengio, "Neural machine translation by jointly learning to
-    align and translate", ICLR 2015.
+    Source: D. Bahdanau, K. Cho and Y. Bengio, "Neural machine translation by jointly
+    learning to align and translate", ICLR 2015.
     """
 
     def __init__(self, key_dim: int, hidden: int, *, query_dim: int | None = None) -> None:
@@ -259,23 +167,9 @@ class AdditiveAttention(nn.Module):
     def forward(
         self, rows: Tensor, mask: Tensor, query: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Attend.
+        """Weigh rows (..., N, key_dim) by a query (..., query_dim), or by themselves.
 
-        Parameters
-        ----------
-        rows : Tensor of shape (..., N, key_dim)
-            Rows to choose from.
-        mask : Tensor of shape (..., N), bool
-            True where they are valid.
-        query : Tensor of shape (..., query_dim), optional
-            What is looked for, where the module was made for queries.
-
-        Returns
-        -------
-        context : Tensor of shape (..., key_dim)
-            Weighted rows; zeros where none is valid.
-        weights : Tensor of shape (..., N)
-            They sum to 1, or to 0 where no row is valid.
+        Gives the context (..., key_dim), zeros where no row is valid, and the weights (..., N).
         """
         hidden = self.key(rows)
         if self.query is not None and query is not None:

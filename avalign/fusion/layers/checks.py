@@ -1,4 +1,4 @@
-"""Checks of what a fusion is handed, so that every family names what is wrong alike."""
+"""Checks of what a fusion is given: the same messages for every family."""
 
 from __future__ import annotations
 
@@ -25,24 +25,7 @@ def check_shapes(
     aligned: bool,
     weight: Tensor | None,
 ) -> None:
-    """Check that names, ranks, widths, batches, lengths and types fit together.
-
-    Parameters
-    ----------
-    streams, masks, present, quality : mapping of str to Tensor
-        As in `Fusion.forward`.
-    dims : mapping of str to int
-        Width of each stream of the fusion.
-    aligned : bool
-        Whether streams must have equally many rows.
-    weight : Tensor or None
-        A weight of the fusion, whose device and dtype streams must share.
-
-    Raises
-    ------
-    ParameterError
-        If they do not fit; it names the stream, what was met and what is wanted.
-    """
+    """Check that names, ranks, widths, batches, lengths and types fit together."""
     if not streams:
         raise ParameterError(
             "all streams are missing", f"give at least one of {', '.join(dims)}"
@@ -89,21 +72,10 @@ def check_shapes(
 def check_values(
     streams: Mapping[str, Tensor], masks: Mapping[str, Tensor], quality: Mapping[str, Tensor]
 ) -> None:
-    """Check that valid rows are finite and that every item has a stream.
-
-    Parameters
-    ----------
-    streams, masks, quality : mapping of str to Tensor
-        As in `FusionInput`: zeros where the masks are False.
-
-    Raises
-    ------
-    ParameterError
-        If one is not; it names the stream and the row.
-    """
+    """Check that valid rows are finite and that every item has a stream."""
     there = torch.stack([mask.any(dim=1) for mask in masks.values()]).any(dim=0)
     tensors = [*streams.values(), *quality.values()]
-    # One question to the device, not one for each tensor.
+    # One synchronisation with the device, not one for each tensor.
     if torch.stack([there.all(), *(values.isfinite().all() for values in tensors)]).all():
         return
     for name, values in streams.items():

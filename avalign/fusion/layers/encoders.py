@@ -1,4 +1,4 @@
-"""What families put in front of the fusion itself: projections and places in time."""
+"""What families put in front of the fusion itself: projections and positions in time."""
 
 from __future__ import annotations
 
@@ -28,13 +28,7 @@ __all__ = [
 
 
 class PerStream(nn.Module):
-    """A layer of its own for every stream.
-
-    Parameters
-    ----------
-    layers : mapping of str to nn.Module
-        Layer of each stream; maps rows (B, T, D) to rows.
-    """
+    """A layer of its own for every stream."""
 
     def __init__(self, layers: Mapping[str, nn.Module]) -> None:
         super().__init__()
@@ -45,20 +39,7 @@ class PerStream(nn.Module):
     def forward(
         self, streams: Mapping[str, Tensor], masks: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Put every stream through its layer.
-
-        Parameters
-        ----------
-        streams : mapping of str to Tensor of shape (B, T, D)
-            Streams.
-        masks : mapping of str to Tensor of shape (B, T), bool
-            Their masks.
-
-        Returns
-        -------
-        dict of str to Tensor of shape (B, T, out_dim)
-            New streams, ordered by name; zeros where the mask is False.
-        """
+        """Put every stream (B, T, D) through its layer; ordered by name, zeros where masked."""
         return {
             name: zero_masked(layer(streams[name]), masks[name])
             for name, layer in zip(self.names, self.layers, strict=True)
@@ -66,17 +47,7 @@ class PerStream(nn.Module):
 
 
 class StreamEncoders(PerStream):
-    """Bring every stream to one width: a projection and a LayerNorm of its own each.
-
-    Parameters
-    ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width they are brought to.
-    dropout : float
-        Share of values to drop in training.
-    """
+    """Bring every stream to one width: a projection and a LayerNorm of its own each."""
 
     def __init__(self, dims: Mapping[str, int], out_dim: int, *, dropout: float = 0.0) -> None:
         super().__init__(
@@ -92,19 +63,7 @@ class StreamEncoders(PerStream):
 
 
 class StreamHeads(PerStream):
-    """Predict from every stream alone: a network with one hidden layer each.
-
-    Parameters
-    ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the predictions.
-    hidden : int, optional
-        Width of the hidden layer; `out_dim` by default.
-    dropout : float
-        Share of hidden values to drop in training.
-    """
+    """Predict from every stream alone: a network with one hidden layer each."""
 
     def __init__(
         self,
@@ -130,24 +89,7 @@ class StreamHeads(PerStream):
 
 
 class TemporalEncoder(nn.Module):
-    """Residual convolutions over time that see nothing of masked rows.
-
-    Parameters
-    ----------
-    dim : int
-        Width of the rows, in and out.
-    layers : int
-        Convolutions.
-    kernel : int
-        Rows each of them looks at; odd, so that it is centred.
-    dropout : float
-        Share of values to drop in training.
-
-    Raises
-    ------
-    ParameterError
-        If the kernel is not odd and positive.
-    """
+    """Residual convolutions over time that see nothing of masked rows."""
 
     def __init__(
         self, dim: int, *, layers: int = 2, kernel: int = 5, dropout: float = 0.0
@@ -162,22 +104,9 @@ class TemporalEncoder(nn.Module):
         self.dropout = nn.Dropout(checked_dropout(dropout))
 
     def forward(self, rows: Tensor, mask: Tensor) -> Tensor:
-        """Encode.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (B, T, dim)
-            Rows.
-        mask : Tensor of shape (B, T), bool
-            True where they are valid.
-
-        Returns
-        -------
-        Tensor of shape (B, T, dim)
-            New rows; zeros where the mask is False.
-        """
+        """Encode rows (B, T, dim); zeros where the mask (B, T) is False."""
         for norm, convolution in zip(self.norms, self.convolutions, strict=True):
-            # Zeros in masked rows look to a convolution like the end of the sequence.
+            # To a convolution, zeros in masked rows are like the end of the sequence.
             clean = zero_masked(norm(rows), mask)
             new = nn.functional.gelu(convolution(clean.transpose(1, 2)).transpose(1, 2))
             rows = rows + self.dropout(new)
@@ -185,25 +114,10 @@ class TemporalEncoder(nn.Module):
 
 
 def positional_encoding(positions: Tensor, dim: int, *, slowest: float = 1e4) -> Tensor:
-    """Sines and cosines that tell rows apart by their place in time.
+    """Sines, then cosines of positions in rows: float32 (..., dim).
 
-    Parameters
-    ----------
-    positions : Tensor of any shape (...)
-        Row numbers, or times in rows; floating point or integer.
-    dim : int
-        Width of the encoding.
-    slowest : float
-        Longest wavelength, in rows, over 2 pi.
-
-    Returns
-    -------
-    Tensor of shape (..., dim), float32
-        The sines first, then the cosines.
-
-    References
-    ----------
-    A. Vaswani et al., "Attention is all you need", NeurIPS 2017, section 3.5.
+    `slowest` is the longest wavelength over 2 pi, in rows.
+    Source: A. Vaswani et al., "Attention is all you need", NeurIPS 2017, section 3.5.
     """
     half = (dim + 1) // 2
     steps = torch.arange(half, device=positions.device, dtype=torch.float32)
@@ -215,17 +129,6 @@ class PositionalEncoding(nn.Module):
     """Add `positional_encoding` of the row number to rows; any length, no parameters."""
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Add each row's place.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (B, T, D)
-            Rows.
-
-        Returns
-        -------
-        Tensor of shape (B, T, D)
-            Rows with their places, in the same dtype.
-        """
+        """Add the encoding of its position to each row (B, T, D)."""
         positions = torch.arange(rows.shape[1], device=rows.device)
         return rows + positional_encoding(positions, rows.shape[2]).to(rows.dtype)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "any_valid",
     "by_name",
-    "equal_shares",
+    "equal_weights",
     "lengths_to_mask",
     "mask_to_lengths",
     "masked_mean",
@@ -30,20 +30,7 @@ __all__ = [
 
 
 def lengths_to_mask(lengths: Tensor, n_rows: int | None = None) -> Tensor:
-    """Mask of sequences that are padded at their end.
-
-    Parameters
-    ----------
-    lengths : Tensor of shape (B,), integer
-        Valid rows of each item.
-    n_rows : int, optional
-        Rows after padding; by default the longest length.
-
-    Returns
-    -------
-    Tensor of shape (B, n_rows), bool
-        True in the first ``lengths[b]`` rows of item ``b``.
-    """
+    """Mask of sequences padded at their end: bool (B, n_rows), by default the longest."""
     if n_rows is None:
         n_rows = int(lengths.max())
     return torch.arange(n_rows, device=lengths.device) < lengths[:, None]
@@ -103,22 +90,7 @@ def any_valid(masks: Mapping[str, Tensor]) -> Tensor:
 def stack_streams(
     streams: Mapping[str, Tensor], masks: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Put streams of one shape side by side.
-
-    Parameters
-    ----------
-    streams : mapping of str to Tensor of shape (B, T, D)
-        Aligned streams of equal width.
-    masks : mapping of str to Tensor of shape (B, T), bool
-        Their masks, under the same names.
-
-    Returns
-    -------
-    values : Tensor of shape (B, T, S, D)
-        Rows of the S streams, in the order of `streams`.
-    mask : Tensor of shape (B, T, S), bool
-        Their masks.
-    """
+    """Put streams (B, T, D) of one shape side by side: values (B, T, S, D), mask (B, T, S)."""
     values = torch.stack(tuple(streams.values()), dim=2)
     mask = torch.stack([masks[name] for name in streams], dim=2)
     return values, mask
@@ -147,76 +119,23 @@ def masked_mean(values: Tensor, mask: Tensor, dim: int = 1) -> Tensor:
 
 
 def masked_softmax(scores: Tensor, mask: Tensor, dim: int = -1) -> Tensor:
-    """Softmax over the valid entries only.
-
-    Parameters
-    ----------
-    scores : Tensor
-        Any shape.
-    mask : Tensor, bool
-        Broadcasts against `scores`.
-    dim : int
-        Axis that sums to 1.
-
-    Returns
-    -------
-    Tensor
-        Shape of `scores`; 0 where masked, and everywhere along an axis without a valid
-        entry.
-    """
+    """Softmax over the valid entries; 0 where masked, and where an axis has no valid entry."""
     # The lowest finite number instead of -inf: a softmax over -inf alone is NaN.
     lowest = torch.finfo(scores.dtype).min
-    shares = torch.softmax(scores.masked_fill(~mask, lowest), dim=dim)
-    return shares.masked_fill(~mask, 0.0)
+    weights = torch.softmax(scores.masked_fill(~mask, lowest), dim=dim)
+    return weights.masked_fill(~mask, 0.0)
 
 
-def equal_shares(mask: Tensor) -> Tensor:
-    """Share the weight equally among what is valid.
-
-    Parameters
-    ----------
-    mask : Tensor of shape (..., S), bool
-        True where one of S has a share.
-
-    Returns
-    -------
-    Tensor of shape (..., S), float32
-        Shares that sum to 1 along the last axis, or to 0 where nothing is valid.
-    """
+def equal_weights(mask: Tensor) -> Tensor:
+    """Equal weights (..., S) of what is valid; they sum to 1, or to 0 where nothing is."""
     return mask.float() / mask.sum(dim=-1, keepdim=True).clamp(min=1)
 
 
-def weighted_sum(values: Tensor, shares: Tensor) -> Tensor:
-    """Add streams up by their shares.
-
-    Parameters
-    ----------
-    values : Tensor of shape (B, T, S, D)
-        Rows of S streams, as `stack_streams` gives them.
-    shares : Tensor of shape (B, T, S)
-        Weight of each.
-
-    Returns
-    -------
-    Tensor of shape (B, T, D)
-        The sum over the streams.
-    """
-    return (values * shares[..., None]).sum(dim=2)
+def weighted_sum(values: Tensor, weights: Tensor) -> Tensor:
+    """Add streams (B, T, S, D) up by their weights (B, T, S)."""
+    return (values * weights[..., None]).sum(dim=2)
 
 
-def by_name(names: Iterable[str], shares: Tensor) -> dict[str, Tensor]:
-    """Name the shares of streams.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Streams, in the order of the last axis.
-    shares : Tensor of shape (..., S)
-        A share for each.
-
-    Returns
-    -------
-    dict of str to Tensor of shape (...)
-        The shares, without their last axis.
-    """
-    return dict(zip(names, shares.unbind(dim=-1), strict=True))
+def by_name(names: Iterable[str], weights: Tensor) -> dict[str, Tensor]:
+    """Name the weights (..., S) of streams, in the order of the last axis."""
+    return dict(zip(names, weights.unbind(dim=-1), strict=True))

@@ -59,10 +59,12 @@ def _onnx_layer(
     from torch.onnx.ops import symbolic
 
     width, kind = network.hidden_size, network.mode
-    ours = [_reordered(part, kind) for part in (from_rows, from_state, rows_bias, state_bias)]
+    ours = [
+        _reorder_gates(part, kind) for part in (from_rows, from_state, rows_bias, state_bias)
+    ]
     attributes: dict[str, Any] = {"hidden_size": width}
     if kind == "GRU":
-        # As in torch, the reset gate weighs the state's share after its bias.
+        # As in torch, the reset gate multiplies the state's term after its bias.
         attributes["linear_before_reset"] = 1
     states = symbolic(
         kind,
@@ -75,7 +77,7 @@ def _onnx_layer(
     return states.squeeze(1)
 
 
-def _reordered(weights: Tensor, kind: str) -> Tensor:
+def _reorder_gates(weights: Tensor, kind: str) -> Tensor:
     """Bring the gates, blocks along the first axis, into ONNX's order."""
     order = _GATES[kind]
     gates = weights.reshape(len(order), -1, *weights.shape[1:])

@@ -26,17 +26,7 @@ __all__ = [
 
 
 class Memory(NamedTuple):
-    """A sequence that can be attended to.
-
-    Parameters
-    ----------
-    rows : Tensor of shape (B, K, dim)
-        Its rows.
-    mask : Tensor of shape (B, K), bool
-        True where they are valid.
-    bias : Tensor of shape (Q, K), optional
-        Added to the logits of attention.
-    """
+    """A sequence that can be attended to; `bias` (Q, K) is added to the logits."""
 
     rows: Tensor
     mask: Tensor
@@ -44,17 +34,7 @@ class Memory(NamedTuple):
 
 
 class FeedForward(nn.Sequential):
-    """The position-wise half of a transformer block, with its norm in front.
-
-    Parameters
-    ----------
-    dim : int
-        Width of the rows.
-    dropout : float
-        Share of values to drop in training.
-    expansion : int
-        Hidden units for each column.
-    """
+    """The position-wise half of a transformer block, with its norm in front."""
 
     def __init__(self, dim: int, *, dropout: float = 0.0, expansion: int = 2) -> None:
         super().__init__(
@@ -67,17 +47,7 @@ class FeedForward(nn.Sequential):
 
 
 class CrossAttention(nn.Module):
-    """Ask every memory by itself, and average what those that are there answer.
-
-    Parameters
-    ----------
-    dim : int
-        Width of the rows and of the memories.
-    heads : int
-        Heads of attention.
-    dropout : float
-        Share of attention weights to drop in training.
-    """
+    """Attend to every memory by itself, and average over those that are there."""
 
     def __init__(self, dim: int, heads: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -88,31 +58,14 @@ class CrossAttention(nn.Module):
     def forward(
         self, rows: Tensor, memories: Sequence[Memory], *, need_weights: bool = False
     ) -> tuple[Tensor, list[Tensor | None]]:
-        """Attend.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (B, Q, dim)
-            Rows that ask.
-        memories : sequence of Memory
-            Whom they ask; any number, none included.
-        need_weights : bool
-            Return attention weights too.
-
-        Returns
-        -------
-        answers : Tensor of shape (B, Q, dim)
-            Zeros where no memory has anything.
-        weights : list of Tensor of shape (B, heads, Q, K) or None
-            For each memory, if they were asked for.
-        """
+        """Attend from rows (B, Q, dim); beside the answers, a map (B, heads, Q, K) each."""
         if not memories:
             return torch.zeros_like(rows), []
-        asked = self.query_norm(rows)
+        queries = self.query_norm(rows)
         answers, weights = zip(
             *(
                 self.attention(
-                    asked,
+                    queries,
                     self.memory_norm(memory.rows),
                     key_mask=memory.mask,
                     bias=memory.bias,
@@ -129,18 +82,8 @@ class CrossAttention(nn.Module):
 class TransformerBlock(nn.Module):
     """Self-attention, then feed-forward; norms first, both residual.
 
-    Parameters
-    ----------
-    dim : int
-        Width of the rows.
-    heads : int
-        Heads of attention.
-    dropout : float
-        Share of values to drop in training.
-
-    References
-    ----------
-    R. Xiong et al., "On layer normalization in the transformer architecture", ICML 2020.
+    Source: R. Xiong et al., "On layer normalization in the transformer architecture",
+    ICML 2020.
     """
 
     def __init__(self, dim: int, heads: int, *, dropout: float = 0.0) -> None:
@@ -152,24 +95,7 @@ class TransformerBlock(nn.Module):
     def forward(
         self, rows: Tensor, mask: Tensor, *, need_weights: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """Let the rows of a sequence see each other.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (B, T, dim)
-            Rows.
-        mask : Tensor of shape (B, T), bool
-            True where they may be seen.
-        need_weights : bool
-            Return attention weights too.
-
-        Returns
-        -------
-        rows : Tensor of shape (B, T, dim)
-            New rows; what stands in masked ones means nothing.
-        weights : Tensor of shape (B, heads, T, T) or None
-            Attention weights, if they were asked for.
-        """
+        """Give new rows (B, T, dim), undefined where masked, and a map (B, heads, T, T)."""
         seen, weights = self.attention(
             self.norm(rows), key_mask=mask, need_weights=need_weights
         )
@@ -178,19 +104,7 @@ class TransformerBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A stack of transformer blocks.
-
-    Parameters
-    ----------
-    dim : int
-        Width of the rows.
-    heads : int
-        Heads of attention.
-    layers : int
-        Blocks.
-    dropout : float
-        Share of values to drop in training.
-    """
+    """A stack of transformer blocks."""
 
     def __init__(self, dim: int, heads: int, layers: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -201,24 +115,7 @@ class Transformer(nn.Module):
     def forward(
         self, rows: Tensor, mask: Tensor, *, need_weights: bool = False
     ) -> tuple[Tensor, list[Tensor | None]]:
-        """Apply one block after the other.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (B, T, dim)
-            Rows.
-        mask : Tensor of shape (B, T), bool
-            True where they may be seen.
-        need_weights : bool
-            Return attention weights too.
-
-        Returns
-        -------
-        rows : Tensor of shape (B, T, dim)
-            New rows; what stands in masked ones means nothing.
-        weights : list of Tensor of shape (B, heads, T, T) or None
-            One for each block, if they were asked for.
-        """
+        """Apply one block after the other; a map (B, heads, T, T) for each, if asked for."""
         maps = []
         for block in self.blocks:
             rows, weights = block(rows, mask, need_weights=need_weights)
@@ -227,31 +124,17 @@ class Transformer(nn.Module):
 
 
 class AttentionMaps:
-    """Gathers attention weights by name while layers go by."""
+    """Attention weights by name, gathered layer by layer."""
 
     def __init__(self) -> None:
         self._layers: dict[str, list[Tensor]] = {}
 
     def add(self, name: str, *layers: Tensor | None) -> None:
-        """Add the maps of one layer or more.
-
-        Parameters
-        ----------
-        name : str
-            Who attends to whom, such as "lips->audio".
-        *layers : Tensor of shape (B, heads, Q, K) or None
-            The maps; None, where one was not computed, adds nothing.
-        """
+        """Add maps (B, heads, Q, K) of some layers under a name such as "lips->audio"."""
         for weights in layers:
             if weights is not None:
                 self._layers.setdefault(name, []).append(weights)
 
-    def together(self) -> dict[str, Tensor]:
-        """Put the heads of all layers side by side.
-
-        Returns
-        -------
-        dict of str to Tensor of shape (B, layers * heads, Q, K)
-            The first layer's heads first.
-        """
+    def merge_layers(self) -> dict[str, Tensor]:
+        """Put the heads of all layers side by side: (B, layers * heads, Q, K) by name."""
         return {name: torch.cat(maps, dim=1) for name, maps in self._layers.items()}

@@ -11,11 +11,11 @@ import numpy as np
 from avalign.errors import MediaError, ParameterError
 from avalign.media.reading.audio_track import (
     at_rate,
+    audio_stream,
     check_channel,
+    group_runs,
     mono,
-    placed,
-    runs,
-    sound_stream,
+    place_pieces,
 )
 from avalign.media.reading.decoding import undecodable
 from avalign.media.reading.opening import StrPath, open_input
@@ -79,13 +79,13 @@ def iter_audio(
         raise ParameterError(f"rate_hz={rate_hz} and block_s={block_s} must be positive")
     size = max(1, round(block_s * rate_hz))
     with open_input(path) as container:
-        stream = sound_stream(container, path, track)
+        stream = audio_stream(container, path, track)
         check_channel(path, stream, channel)
-        pieces = placed(container, stream, partial(mono, channel=channel))
+        pieces = place_pieces(container, stream, partial(mono, channel=channel))
         first = next(pieces, None)
         if first is None:
             raise undecodable(path, stream)
-        for run in runs(chain([first], pieces)):
+        for run in group_runs(chain([first], pieces)):
             begin = next(run)
             samples = at_rate(chain([begin], run), rate_hz)
             for number, block in enumerate(_blocks(samples, size)):
@@ -125,17 +125,17 @@ def read_audio(
     """
     blocks = list(iter_audio(path, track=track, channel=channel, rate_hz=rate_hz))
     start_s = blocks[0].start_s
-    places = [round((block.start_s - start_s) * rate_hz) for block in blocks]
-    length = places[-1] + len(blocks[-1].samples)
-    heard = sum(len(block.samples) for block in blocks)
-    if length > MOST_STRETCH * heard and length > LONGEST_STRETCH_S * rate_hz:
+    starts = [round((block.start_s - start_s) * rate_hz) for block in blocks]
+    length = starts[-1] + len(blocks[-1].samples)
+    count = sum(len(block.samples) for block in blocks)
+    if length > MOST_STRETCH * count and length > LONGEST_STRETCH_S * rate_hz:
         raise MediaError(
-            f"{path}: its {heard / rate_hz:.1f} s of sound lie {length / rate_hz:.0f} s apart",
+            f"{path}: its {count / rate_hz:.1f} s of sound lie {length / rate_hz:.0f} s apart",
             "its timestamps may be damaged; iter_audio reads it block by block",
         )
     samples = np.zeros(length, np.float32)
-    for place, block in zip(places, blocks, strict=True):
-        samples[place : place + len(block.samples)] = block.samples
+    for start, block in zip(starts, blocks, strict=True):
+        samples[start : start + len(block.samples)] = block.samples
     return AudioStream(samples, rate_hz, start_s)
 
 

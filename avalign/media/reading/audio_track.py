@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 __all__ = [
     "Piece",
     "at_rate",
+    "audio_stream",
+    "check_audio_track",
     "check_channel",
-    "check_track",
-    "deinterleaved",
-    "filled",
+    "deinterleave",
+    "fill_gaps",
+    "group_runs",
     "mono",
-    "placed",
-    "resampled",
-    "runs",
-    "sound_stream",
+    "place_pieces",
+    "resample",
 ]
 
 # Containers round timestamps to a millisecond and encoders jitter by a few; a
@@ -56,20 +56,10 @@ Samples = Callable[["av.AudioFrame"], "NDArray[np.float32]"]
 Piece: TypeAlias = "tuple[float, int, NDArray[np.float32]]"
 
 
-def sound_stream(container: InputContainer, path: StrPath, track: int) -> av.AudioStream:
-    """Return sound track number `track` of an open file.
-
-    Raises
-    ------
-    NoAudioError
-        If there is no sound track at all.
-    ParameterError
-        If there are some, but not this one.
-    MediaError
-        If its codec is not known, or no sound is sampled at the rate it declares.
-    """
+def audio_stream(container: InputContainer, path: StrPath, track: int) -> av.AudioStream:
+    """Return audio track number `track` of an open file; refuse one that cannot be decoded."""
     streams = container.streams.audio
-    check_track(path, len(streams), track)
+    check_audio_track(path, len(streams), track)
     stream = streams[track]
     if not has_decoder(stream):
         known = [number for number, each in enumerate(streams) if has_decoder(each)]
@@ -89,8 +79,25 @@ def _is_rate(rate_hz: int) -> bool:
     return LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ
 
 
-def check_track(path: StrPath, count: int, track: int) -> None:
-    """Refuse a `track` that a file with `count` sound tracks does not have."""
+def check_audio_track(path: StrPath, count: int, track: int) -> None:
+    """Refuse a sound track that a file does not have.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for the message.
+    count : int
+        How many sound tracks it has.
+    track : int
+        The one that is asked for, from 0.
+
+    Raises
+    ------
+    NoAudioError
+        The file has no sound track.
+    ParameterError
+        It has no such track.
+    """
     if count == 0:
         raise NoAudioError(f"{path}: has no sound track", "give the sound as a file of its own")
     if not 0 <= track < count:
@@ -106,38 +113,15 @@ def check_channel(path: StrPath, stream: av.AudioStream, channel: int | None) ->
         raise ParameterError(f"{path}: its sound has no channel {channel}", f"it has {names}")
 
 
-def placed(
+def place_pieces(
     container: InputContainer, stream: av.AudioStream, samples_of: Samples
 ) -> Iterator[Piece]:
-    """Yield the sound of `stream` in pieces, without overlap between them.
-
-    Parameters
-    ----------
-    container : av.container.InputContainer
-        The open file.
-    stream : av.AudioStream
-        The track.
-    samples_of : callable
-        Turns a decoded frame into an array of shape (..., n), time last.
-
-    Yields
-    ------
-    start_s : float
-        Presentation time of the first sample of the piece: where the last one ended, or
-        more than a second later, where the track pauses.
-    rate_hz : int
-        Samples per second.
-    samples : ndarray of shape (..., n), float32
-        What `samples_of` made of the frame, or zeros in a shorter pause.
-
-    Raises
-    ------
-    MediaError
-        If most of it overlaps with what came before.
-    """
+    """Yield (start_s, rate_hz, samples [..., n]) in order of time, without overlap."""
+    # `samples_of` turns a decoded frame into an array whose last axis is time. A pause of up to
+    # LONGEST_FILLED_S is zeros; after a longer one the next piece starts later.
     clock = StreamClock(container, stream)
     next_s: float | None = None
-    heard_s = left_out_s = 0.0
+    placed_s = left_out_s = 0.0
     for frame in decode(demux(container, stream), stream):
         # Read first: `samples_of` may take the timestamp away to resample the frame.
         pts, rate = frame.pts, frame.sample_rate
@@ -157,22 +141,22 @@ def placed(
             yield next_s, rate, np.zeros((*samples.shape[:-1], excess), np.float32)
             next_s += excess / rate
         overlap = min(max(0, -excess), samples.shape[-1])
-        heard_s += (samples.shape[-1] - overlap) / rate
+        placed_s += (samples.shape[-1] - overlap) / rate
         left_out_s += overlap / rate
         samples = samples[..., overlap:]
         if samples.shape[-1]:
             yield next_s, rate, samples
             next_s += samples.shape[-1] / rate
-    if left_out_s > heard_s:
+    if left_out_s > placed_s:
         raise MediaError(
-            f"{container.name.removeprefix('file:')}: of {heard_s + left_out_s:.1f} s of its "
+            f"{container.name.removeprefix('file:')}: of {placed_s + left_out_s:.1f} s of its "
             f"{describe(stream)}, {left_out_s:.1f} s have no time of their own",
             "its timestamps are damaged; copy it with another tool first",
         )
 
 
-def runs(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
-    """Group the pieces of `placed` into runs without a gap; take each run whole."""
+def group_runs(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
+    """Group the pieces of `place_pieces` into runs without a gap; take each run whole."""
     run, end_s = 0, math.nan
 
     def number(piece: Piece) -> int:
@@ -186,14 +170,10 @@ def runs(pieces: Iterable[Piece]) -> Iterator[Iterator[Piece]]:
         yield group
 
 
-def filled(pieces: Iterable[Piece], path: StrPath, stream: av.AudioStream) -> Iterator[Piece]:
-    """Yield the pieces of `placed` with silence in all gaps.
-
-    Raises
-    ------
-    MediaError
-        If the pauses come to hours.
-    """
+def fill_gaps(
+    pieces: Iterable[Piece], path: StrPath, stream: av.AudioStream
+) -> Iterator[Piece]:
+    """Yield pieces with silence in all gaps; refuse pauses that come to hours."""
     next_s, silence_s = math.nan, 0.0
     for start_s, rate, samples in pieces:
         if start_s - next_s > JITTER_S:
@@ -218,10 +198,10 @@ def _portions(count: int) -> Iterator[int]:
 def at_rate(pieces: Iterable[Piece], rate_hz: int) -> Iterator[NDArray[np.float32]]:
     """Yield the samples of pieces without gaps at one rate, though theirs may change."""
     for rate, group in groupby(pieces, itemgetter(1)):
-        yield from resampled((samples for *_, samples in group), rate, rate_hz)
+        yield from resample((samples for *_, samples in group), rate, rate_hz)
 
 
-def resampled(
+def resample(
     blocks: Iterable[NDArray[np.float32]], rate: float, rate_hz: float
 ) -> Iterator[NDArray[np.float32]]:
     """Yield `blocks` of shape (..., n) at `rate` as blocks at `rate_hz`; some may be empty."""
@@ -237,14 +217,10 @@ def resampled(
 
 
 def mono(frame: av.AudioFrame, channel: int | None = None) -> NDArray[np.float32]:
-    """Average the channels of a decoded frame to float32 of full scale 1, shape (n,).
-
-    Or take one of them, the last where a frame has fewer.
-
-    Of two channels that cancel each other out, as where one is wired the wrong way
-    round, the first is taken.
-    """
-    values = deinterleaved(frame)
+    """Average the channels of a frame, or take one: float32 [n] of full scale 1."""
+    # A frame may have fewer channels than the track: then the last. Of two channels that cancel
+    # each other out, as where one is wired the wrong way round, the first is taken.
+    values = deinterleave(frame)
     if channel is not None:
         values = values[min(channel, len(values) - 1)][None]
     mixed = _full_scale(values.mean(axis=0, dtype=np.float64), values.dtype)
@@ -264,11 +240,11 @@ def _full_scale(samples: NDArray[np.float64], kind: np.dtype[Any]) -> NDArray[np
     return samples
 
 
-def deinterleaved(frame: av.AudioFrame) -> NDArray[np.generic]:
+def deinterleave(frame: av.AudioFrame) -> NDArray[np.generic]:
     """Return the samples of a decoded frame as they are, shape (channels, n)."""
     if frame.format.is_planar and frame.layout.nb_channels > MOST_PLANES:
         pack = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate)
-        return np.concatenate([deinterleaved(part) for part in pack.resample(frame)], axis=1)
+        return np.concatenate([deinterleave(part) for part in pack.resample(frame)], axis=1)
     values = frame.to_ndarray()
     if frame.format.is_planar:
         return values

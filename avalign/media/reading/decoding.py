@@ -57,27 +57,17 @@ def decode(
 
 
 def timestamp(container: InputContainer, frame: av.AudioFrame | av.VideoFrame) -> int | None:
-    """Return when a decoded frame is presented, in units of its stream's time base.
-
-    AVI holds no such times. FFmpeg guesses them, out of order where B-frames are,
-    so there the steps count at which the decoder gives the pictures out.
-    """
+    """Return when a decoded frame is presented, in units of its stream's time base."""
+    # AVI holds no such times. FFmpeg guesses them, out of order where B-frames are, so there
+    # the steps count at which the decoder gives the frames out.
     return frame.dts if container.format.name == "avi" else frame.pts
 
 
 class StreamClock:
-    """Presentation times of the frames of one stream, in decoding order.
+    """Presentation times of the frames of one stream, in decoding order."""
 
-    Frames without a timestamp follow on from the one before, and so does everything
-    after a step back that no stored order of pictures explains. A step ahead is a pause.
-
-    Parameters
-    ----------
-    container : av.container.InputContainer
-        The open file.
-    stream : av.stream.Stream
-        One of its streams.
-    """
+    # A frame without a timestamp follows on from the one before, and so does all that comes
+    # after a step back that no stored order of frames explains. A step ahead is a pause.
 
     def __init__(self, container: InputContainer, stream: Stream) -> None:
         self._origin_s = time_origin_s(container)
@@ -85,15 +75,7 @@ class StreamClock:
         self._expected_s: float | None = None
 
     def place(self, pts: int | None, duration_s: float) -> float:
-        """Return when a frame with timestamp `pts` is presented, in seconds.
-
-        Parameters
-        ----------
-        pts : int or None
-            The frame's timestamp in units of the stream's time base.
-        duration_s : float
-            How long the frame lasts.
-        """
+        """Return when a frame with timestamp `pts` is presented, in seconds."""
         if pts is None or self._time_base is None:
             time_s = self._expected_s or 0.0
         else:

@@ -13,7 +13,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from avalign.errors import MediaError, ParameterError
 from avalign.media.reading.decoding import StreamClock, decode, demux, timestamp, undecodable
 from avalign.media.reading.geometry import Orientation, fit, fit_inside, orientation, shown_size
-from avalign.media.reading.opening import StrPath, open_input, picture_stream
+from avalign.media.reading.opening import StrPath, open_input, video_stream
 from avalign.media.reading.seeking import packets_from
 from avalign.processes import cores
 
@@ -98,7 +98,7 @@ def iter_frames(
     seeks = [] if start_s is None else [start_s - lead_s for lead_s in SEEK_LEADS_S]
     for seek_s in [*seeks, None]:
         with open_input(path) as container:
-            stream = picture_stream(container, path, track)
+            stream = video_stream(container, path, track)
             stream.thread_type = "AUTO"
             stream.thread_count = _threads(stream, threads)
             # Before anything is decoded: that may change the size the stream tells.
@@ -187,7 +187,7 @@ class _Renderer:
         image = np.asarray(scaled.to_ndarray(), np.uint8)
         if (width, height) != canvas:
             left, top = (canvas[0] - width) // 2, (canvas[1] - height) // 2
-            placed = np.zeros((canvas[1], canvas[0], 3), np.uint8)
-            placed[top : top + height, left : left + width] = image
-            image = placed
+            padded = np.zeros((canvas[1], canvas[0], 3), np.uint8)
+            padded[top : top + height, left : left + width] = image
+            image = padded
         return self._orientation.apply(image)

@@ -21,17 +21,9 @@ MOST_STRETCH = 8
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """A right-angled turn, and what it does to rows and columns.
+    """A right-angled turn, and what it does to rows and columns."""
 
-    Parameters
-    ----------
-    rotation_deg : int
-        Clockwise rotation: 0, 90, 180 or 270.
-    transposed : bool
-        Rows become columns.
-    flip_rows, flip_columns : bool
-        What is mirrored after that.
-    """
+    # Rows become columns where `transposed`, before they are flipped. The turn is clockwise.
 
     rotation_deg: int = 0
     transposed: bool = False

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "StrPath",
-    "check_picture_track",
+    "check_video_track",
     "codec_name",
     "encrypted",
     "has_decoder",
@@ -31,10 +31,10 @@ __all__ = [
     "is_locked",
     "local_file",
     "open_input",
-    "picture_stream",
-    "picture_streams",
     "reason",
     "time_origin_s",
+    "video_stream",
+    "video_streams",
 ]
 
 SELF_CONTAINED_FORMATS = (
@@ -52,7 +52,7 @@ LATEST_START_S = 60.0
 
 # Pixels of the largest picture that is decoded, three times those of 8K. A few bytes can
 # promise any number of them.
-LARGEST_PICTURE = 100_000_000
+LARGEST_FRAME = 100_000_000
 
 _ATTACHED = (
     av.stream.Disposition.attached_pic
@@ -62,25 +62,7 @@ _ATTACHED = (
 
 
 def open_input(path: StrPath) -> InputContainer:
-    """Open a media file for reading.
-
-    Parameters
-    ----------
-    path : str or PathLike
-        A regular file on this machine. It is taken literally: a URL, ``-`` or
-        a pattern such as ``a%03d.png`` names a file of just that name.
-
-    Returns
-    -------
-    av.container.InputContainer
-        The open container; close it, or use it in a ``with`` statement.
-
-    Raises
-    ------
-    MediaError
-        If the file is missing, not a regular file, empty, unreadable, or in no
-        format that avalign reads.
-    """
+    """Open a regular local file, whose name is no URL and no pattern, for reading."""
     file = local_file(path)
     try:
         container = av.open(
@@ -106,7 +88,7 @@ def open_input(path: StrPath) -> InputContainer:
         ) from error
     for stream in container.streams.video:
         if has_decoder(stream):
-            stream.codec_context.options = {"max_pixels": str(LARGEST_PICTURE)}
+            stream.codec_context.options = {"max_pixels": str(LARGEST_FRAME)}
     return container
 
 
@@ -140,39 +122,46 @@ def encrypted(path: StrPath) -> MediaError:
     )
 
 
-def picture_streams(container: InputContainer) -> list[av.VideoStream]:
+def video_streams(container: InputContainer) -> list[av.VideoStream]:
     """Return the picture tracks, without cover art and thumbnails."""
     return [stream for stream in container.streams.video if not is_cover(stream)]
 
 
-def picture_stream(container: InputContainer, path: StrPath, track: int) -> av.VideoStream:
-    """Return picture track number `track` of an open file.
-
-    Raises
-    ------
-    NoFaceError
-        If there is no picture track at all.
-    ParameterError
-        If there are some, but not this one.
-    MediaError
-        If its codec is not known, or the picture too large for any memory.
-    """
-    streams = picture_streams(container)
-    check_picture_track(path, len(streams), track)
+def video_stream(container: InputContainer, path: StrPath, track: int) -> av.VideoStream:
+    """Return video track number `track` of an open file; refuse one that cannot be decoded."""
+    streams = video_streams(container)
+    check_video_track(path, len(streams), track)
     if not has_decoder(streams[track]):
         raise MediaError(f"{path}: the codec of its picture track is not known")
     width, height = streams[track].width, streams[track].height
-    if width * height > LARGEST_PICTURE:
+    if width * height > LARGEST_FRAME:
         raise MediaError(
             f"{path}: its picture of {width} x {height} is too large, beyond "
-            f"{LARGEST_PICTURE // 10**6} million pixels",
+            f"{LARGEST_FRAME // 10**6} million pixels",
             "scale it down first, such as with: ffmpeg -i IN -vf scale=1920:-2 -c:a copy OUT",
         )
     return streams[track]
 
 
-def check_picture_track(path: StrPath, count: int, track: int) -> None:
-    """Refuse a `track` that a file with `count` picture tracks does not have."""
+def check_video_track(path: StrPath, count: int, track: int) -> None:
+    """Refuse a picture track that a file does not have.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for the message.
+    count : int
+        How many picture tracks it has.
+    track : int
+        The one that is asked for, from 0.
+
+    Raises
+    ------
+    NoFaceError
+        The file has no picture track.
+    ParameterError
+        It has no such track.
+    """
     if count == 0:
         raise NoFaceError(f"{path}: has no picture track", "give a file with a picture in it")
     if not 0 <= track < count:

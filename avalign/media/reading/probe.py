@@ -19,8 +19,8 @@ from avalign.media.reading.opening import (
     has_decoder,
     is_locked,
     open_input,
-    picture_streams,
     time_origin_s,
+    video_streams,
 )
 from avalign.media.reading.timeline import timeline
 from avalign.types import AudioTrack, MediaClip, VideoTrack
@@ -80,8 +80,8 @@ def probe(path: StrPath) -> MediaClip:
         If the file cannot be read as a media file.
     """
     with open_input(path) as container:
-        sounds, pictures = container.streams.audio, picture_streams(container)
-        first = _first_frames(path, container, *sounds, *pictures)
+        audios, videos = container.streams.audio, video_streams(container)
+        first = _first_frames(path, container, *audios, *videos)
         duration_s = None
         if container.duration is not None:
             duration_s = _length_s(container, container.duration / av.time_base)
@@ -91,11 +91,11 @@ def probe(path: StrPath) -> MediaClip:
             duration_s=duration_s,
             audio_tracks=tuple(
                 _audio_track(container, stream, index, first.get(stream.index))
-                for index, stream in enumerate(sounds)
+                for index, stream in enumerate(audios)
             ),
             video_tracks=tuple(
                 _video_track(container, stream, index, first.get(stream.index))
-                for index, stream in enumerate(pictures)
+                for index, stream in enumerate(videos)
             ),
             restarts=timeline(container).restarts,
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from avalign.media.reading.opening import open_input, picture_streams
+from avalign.media.reading.opening import open_input, video_streams
 
 if TYPE_CHECKING:
     from avalign.media.reading.opening import StrPath
@@ -64,15 +64,15 @@ def programmes(path: StrPath) -> tuple[Programme, ...]:
     with open_input(path) as container:
         if container.format.name != "mpegts":
             return ()
-        pictures = [stream.id for stream in picture_streams(container)]
-        sounds = [stream.id for stream in container.streams.audio]
+        videos = [stream.id for stream in video_streams(container)]
+        audios = [stream.id for stream in container.streams.audio]
     with open(path, "rb") as file:
         tables = _tables(file.read(TABLES_WITHIN))
     return tuple(
         Programme(
             number,
-            tuple(track for track, pid in enumerate(pictures) if pid in pids),
-            tuple(track for track, pid in enumerate(sounds) if pid in pids),
+            tuple(track for track, pid in enumerate(videos) if pid in pids),
+            tuple(track for track, pid in enumerate(audios) if pid in pids),
         )
         for number, pids in tables.items()
     )

@@ -36,23 +36,8 @@ MOST_HELD = 2000
 def packets_from(
     container: InputContainer, stream: av.VideoStream, time_s: float
 ) -> Iterator[Packet[Stream]]:
-    """Yield the packets of a picture track from the key picture before `time_s` on.
-
-    Parameters
-    ----------
-    container : av.container.InputContainer
-        The file, just opened.
-    stream : av.VideoStream
-        Its picture track.
-    time_s : float
-        Presentation time in seconds.
-
-    Returns
-    -------
-    iterator of Packet
-        From the last key picture at `time_s` or before it; if it was not found,
-        from one behind it, or nothing.
-    """
+    """Yield the packets of a video track from the key frame at or before `time_s` on."""
+    # Where that is not found they start behind `time_s`, or there are none.
     if stream.time_base is None:
         return demux(container, stream)
     ticks = round((time_s + time_origin_s(container)) / stream.time_base)

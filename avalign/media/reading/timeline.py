@@ -36,27 +36,14 @@ LONGEST_STEP_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """How the clocks of a file's parts become one.
-
-    Parameters
-    ----------
-    restarts : int
-        How many times the clock starts anew.
-    shifts : mapping of int to tuple of (int, float)
-        For each stream, by its index: from which of its packets on how many seconds are
-        to be added to its times.
-    odd : mapping of int to set of int
-        Single packets with a time far from those around them, which is to be ignored.
-    is_complete : bool
-        Every packet has a time.
-    span_s : tuple of float
-        When the first packet of all begins and the last one ends, on one clock.
-    """
+    """How the clocks of a file's parts become one."""
 
     restarts: int = 0
+    # By stream: (number of a packet, seconds to add to its time and to those after it).
     shifts: Mapping[int, tuple[tuple[int, float], ...]] = field(default_factory=dict)
+    # By stream: packets with a time far from those around them, which is ignored.
     odd: Mapping[int, Set[int]] = field(default_factory=dict)
-    is_complete: bool = True
+    is_complete: bool = True  # every packet has a time
     span_s: tuple[float, float] = (0.0, 0.0)
 
     @property
@@ -88,18 +75,8 @@ class Timeline:
 
 
 def timeline(container: InputContainer) -> Timeline:
-    """Find where the clock of an open file starts anew, by reading the file once.
-
-    Parameters
-    ----------
-    container : av.container.InputContainer
-        The open file; it stays where it is.
-
-    Returns
-    -------
-    Timeline
-        Of formats that know no restarts, one without any.
-    """
+    """Find where the clock of an open file starts anew, by reading the file once."""
+    # `container` stays where it is.
     if container.format.name not in JOINED_FORMATS:
         return Timeline()
     path = container.name.removeprefix("file:")

@@ -17,11 +17,11 @@ from avalign.errors import MediaError
 from avalign.files import atomic_output
 from avalign.media.reading.audio_track import (
     at_rate,
-    deinterleaved,
-    filled,
-    placed,
-    resampled,
-    sound_stream,
+    audio_stream,
+    deinterleave,
+    fill_gaps,
+    place_pieces,
+    resample,
 )
 from avalign.media.reading.decoding import undecodable
 from avalign.media.reading.opening import StrPath, open_input, reason
@@ -86,15 +86,15 @@ def open_channels(path: StrPath, *, track: int = 0, pace: float = 1.0) -> Iterat
         If the file cannot be read, or nothing of the track decodes.
     """
     with open_input(path) as container:
-        stream = sound_stream(container, path, track)
+        stream = audio_stream(container, path, track)
         rate, layout = stream.sample_rate, stream.layout.name
-        pieces = filled(placed(container, stream, _unified(layout)), path, stream)
+        pieces = fill_gaps(place_pieces(container, stream, _unified(layout)), path, stream)
         first = next(pieces, None)
         if first is None:
             raise undecodable(path, stream)
         blocks = at_rate(chain([first], pieces), rate)
         if pace != 1.0:
-            blocks = resampled(blocks, rate * pace, rate)
+            blocks = resample(blocks, rate * pace, rate)
         yield Channels(blocks, rate, layout, first[0])
 
 
@@ -122,8 +122,8 @@ def iter_channels(
     NoAudioError, ParameterError, MediaError
         As `open_channels`.
     """
-    with open_channels(path, track=track) as sound:
-        yield from resampled(sound.blocks, sound.sample_rate_hz, rate_hz)
+    with open_channels(path, track=track) as audio:
+        yield from resample(audio.blocks, audio.sample_rate_hz, rate_hz)
 
 
 def _unified(layout: str) -> Callable[[av.AudioFrame], NDArray[np.float32]]:
@@ -136,7 +136,7 @@ def _unified(layout: str) -> Callable[[av.AudioFrame], NDArray[np.float32]]:
     def samples(frame: av.AudioFrame) -> NDArray[np.float32]:
         unify = resampler(frame.format.name, frame.layout.name, rate=frame.sample_rate)
         frame.pts = None
-        parts = [deinterleaved(part) for part in unify.resample(frame)]
+        parts = [deinterleave(part) for part in unify.resample(frame)]
         joined = np.concatenate(parts, axis=1).astype(np.float32)
         return np.nan_to_num(joined, copy=False, posinf=0.0, neginf=0.0)
 

@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from avalign.errors import MediaError, ParameterError
-from avalign.media.writing.picture_times import check_picture_times
+from avalign.media.writing.frame_times import check_frame_times
 from avalign.types import MediaClip
 
 __all__ = ["Container", "StartTime", "container_for", "is_pcm", "plays_in"]
@@ -35,30 +35,16 @@ class StartTime(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container format as FFmpeg writes it.
-
-    Parameters
-    ----------
-    muxer : str
-        FFmpeg's name of it.
-    start_time : StartTime
-        How the start of a track is told.
-    options : dict of str to str
-        Options of the muxer.
-    has_chapters, has_tags : bool
-        Whether it can hold chapters, and tags such as a title.
-    pictures, sounds : frozenset of str or None
-        The codecs that can be read back from it with their times, where the
-        muxer takes others too; None: whatever the muxer takes.
-    """
+    """A container format as FFmpeg writes it."""
 
     muxer: str
     start_time: StartTime
     options: dict[str, str]
     has_chapters: bool = True
     has_tags: bool = True
-    pictures: frozenset[str] | None = None
-    sounds: frozenset[str] | None = None
+    # Codecs that can be read back with their times; None: whatever the muxer takes.
+    video_codecs: frozenset[str] | None = None
+    audio_codecs: frozenset[str] | None = None
 
     @property
     def has_attachments(self) -> bool:
@@ -73,11 +59,17 @@ class Container:
     @property
     def holds_pcm(self) -> bool:
         """Whether players expect plain PCM there."""
-        return self.sounds is None and self.muxer not in ("mp4", "3gp", "3g2", "flv", "webm")
+        return self.audio_codecs is None and self.muxer not in (
+            "mp4",
+            "3gp",
+            "3g2",
+            "flv",
+            "webm",
+        )
 
-    def holds_pictures(self, codec: str) -> bool:
+    def holds_video(self, codec: str) -> bool:
         """Tell whether pictures of that codec can be read back."""
-        return self.pictures is None or codec in self.pictures
+        return self.video_codecs is None or codec in self.video_codecs
 
     def holds_subtitles(self, codec: str) -> bool:
         """Tell whether subtitles stay subtitles: MPEG has those of broadcast and DVD."""
@@ -96,8 +88,8 @@ _TRANSPORT = Container(
     _BROADCAST,
     has_chapters=False,
     has_tags=False,
-    pictures=frozenset({"mpeg1video", "mpeg2video", "h264", "hevc"}),
-    sounds=frozenset(
+    video_codecs=frozenset({"mpeg1video", "mpeg2video", "h264", "hevc"}),
+    audio_codecs=frozenset(
         {"aac", "aac_latm", "mp1", "mp2", "mp3", "ac3", "eac3", "dts", "opus", "s302m"}
     ),
 )
@@ -105,7 +97,7 @@ _TRANSPORT = Container(
 _AVCHD = replace(
     _TRANSPORT,
     options=_BROADCAST | {"mpegts_m2ts_mode": "1"},
-    sounds=_TRANSPORT.sounds and _TRANSPORT.sounds | {"pcm_bluray", "truehd"},
+    audio_codecs=_TRANSPORT.audio_codecs and _TRANSPORT.audio_codecs | {"pcm_bluray", "truehd"},
 )
 _PROGRAM = Container(
     "vob",
@@ -113,8 +105,8 @@ _PROGRAM = Container(
     _BROADCAST,
     has_chapters=False,
     has_tags=False,
-    pictures=frozenset({"mpeg1video", "mpeg2video"}),
-    sounds=frozenset({"mp2", "mp3", "ac3", "dts", "pcm_dvd", "pcm_s16be"}),
+    video_codecs=frozenset({"mpeg1video", "mpeg2video"}),
+    audio_codecs=frozenset({"mp2", "mp3", "ac3", "dts", "pcm_dvd", "pcm_s16be"}),
 )
 # FFmpeg writes decoding times alone there. For H.264 and later codecs, which may store
 # pictures in any order, a reader can only guess from them when each is shown.
@@ -122,7 +114,7 @@ _WINDOWS = Container(
     "asf",
     StartTime.TIMESTAMPS,
     {},
-    pictures=frozenset(
+    video_codecs=frozenset(
         {"wmv1", "wmv2", "wmv3", "vc1", "mpeg4", "msmpeg4v2", "msmpeg4v3", "mjpeg"}
     ),
 )
@@ -161,6 +153,11 @@ def container_for(path: Path, clip: MediaClip) -> Container:
     clip : MediaClip
         The file that its picture comes from.
 
+    Returns
+    -------
+    Container
+        How a file of that format is written.
+
     Raises
     ------
     ParameterError
@@ -184,14 +181,14 @@ def container_for(path: Path, clip: MediaClip) -> Container:
         )
     for track in clip.video_tracks:
         # What was read from such a file has in its packets what others lack there.
-        if clip.format_name != kind.muxer and not kind.holds_pictures(track.codec):
+        if clip.format_name != kind.muxer and not kind.holds_video(track.codec):
             raise MediaError(
                 f"{path}: {suffix} cannot hold {track.codec} pictures",
                 "write an .mkv instead",
             )
     if kind.start_time is not StartTime.NONE:
-        hides_pictures = kind.start_time is StartTime.EDIT_LIST
-        check_picture_times(clip, path, hides_pictures=hides_pictures)
+        hides_frames = kind.start_time is StartTime.EDIT_LIST
+        check_frame_times(clip, path, hides_frames=hides_frames)
     if suffix in (".mpg", ".mpeg") and clip.video_tracks[0].codec == "mpeg1video":
         return _MPEG1_SYSTEM
     return kind
@@ -204,8 +201,8 @@ def _ending_for(clip: MediaClip) -> str:
 
 def plays_in(kind: Container, codec: str, source: MediaClip | None = None) -> bool:
     """Tell whether `codec` sound is at home in a container, as in the `source` it is from."""
-    if kind.sounds is not None:
-        return codec in kind.sounds
+    if kind.audio_codecs is not None:
+        return codec in kind.audio_codecs
     if not (is_pcm(codec) and kind.muxer in ("mp4", "3gp", "3g2")):
         return True
     # Cameras write PCM there, which those players expect that are used with them.

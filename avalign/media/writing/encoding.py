@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from avalign.media.reading.opening import StrPath
 
-__all__ = ["add_encoded_stream", "encoded_packets"]
+__all__ = ["add_encoded_stream", "encode_packets"]
 
 ENCODERS = {"mp3": "libmp3lame", "opus": "libopus"}
 # Bits per second; the higher ones are refused at low sample rates.
@@ -39,29 +39,9 @@ def add_encoded_stream(
     same_codec: bool,
     lossless: bool = False,
 ) -> av.AudioStream:
-    """Add a sound stream to `out` that is as like `template` as can be.
-
-    Parameters
-    ----------
-    out : av.container.OutputContainer
-        The file to write.
-    template : av.AudioStream
-        The sound to encode again.
-    same_codec : bool
-        Prefer the codec of `template` to the container's usual one.
-    lossless : bool
-        Prefer plain PCM to the container's usual codec, deep enough for `template`.
-
-    Returns
-    -------
-    av.AudioStream
-        A stream with an encoder that takes its rate and layout.
-
-    Raises
-    ------
-    MediaError
-        If FFmpeg has no encoder for it.
-    """
+    """Add an audio stream to `out` that is as like `template` as can be."""
+    # Prefers the codec of the template (`same_codec`), PCM deep enough for it (`lossless`), or
+    # the one that is usual in the container.
     usual, own = out.default_audio_codec, codec_name(template)
     names = [own] if same_codec else []
     if lossless:
@@ -88,38 +68,20 @@ def add_encoded_stream(
     )
 
 
-def encoded_packets(
+def encode_packets(
     path: StrPath, track: int, shift_s: float, out: av.AudioStream, *, trim_priming: bool
 ) -> Iterator[Packet[Stream]]:
-    """Decode a sound track, move it by `shift_s`, and encode it from time zero on.
-
-    Parameters
-    ----------
-    path : str or PathLike
-        The file the sound is in.
-    track : int
-        Which of its sound tracks.
-    shift_s : float
-        Seconds to move it by; positive: later.
-    out : av.AudioStream
-        The stream to encode for.
-    trim_priming : bool
-        Leave out as much sound as the encoder puts in front of it, for
-        containers that cannot tell players to skip that.
-
-    Yields
-    ------
-    Packet
-        Encoded packets, timestamps from zero on.
-    """
+    """Decode an audio track, move it by `shift_s`, and encode it from time zero on."""
+    # `trim_priming` leaves out as much as the encoder puts in front, for containers that cannot
+    # tell players to skip that.
     priming = _priming(out) if trim_priming else 0
-    with open_channels(path, track=track) as sound:
-        rate = sound.sample_rate_hz
+    with open_channels(path, track=track) as audio:
+        rate = audio.sample_rate_hz
         skip_s = priming / out.sample_rate - shift_s
         position = round(priming / out.sample_rate * rate)
-        for block in _from_zero(sound, skip_s):
+        for block in _from_zero(audio, skip_s):
             packed = np.ascontiguousarray(block.T).reshape(1, -1)
-            frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=sound.layout)
+            frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=audio.layout)
             frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
             frame.pts = position
             position += frame.samples
@@ -127,13 +89,13 @@ def encoded_packets(
         yield from out.encode(None)
 
 
-def _from_zero(sound: Channels, skip_s: float) -> Iterator[NDArray[np.float32]]:
+def _from_zero(audio: Channels, skip_s: float) -> Iterator[NDArray[np.float32]]:
     """Yield the sound from time `skip_s` on, with silence where it starts later."""
-    excess = round((skip_s - sound.start_s) * sound.sample_rate_hz)
-    channels = av.AudioLayout(sound.layout).nb_channels
+    excess = round((skip_s - audio.start_s) * audio.sample_rate_hz)
+    channels = av.AudioLayout(audio.layout).nb_channels
     for begin in range(0, -excess, BLOCK):
         yield np.zeros((channels, min(BLOCK, -excess - begin)), np.float32)
-    for samples in sound.blocks:
+    for samples in audio.blocks:
         cut = min(max(excess, 0), samples.shape[1])
         excess -= cut
         if cut < samples.shape[1]:

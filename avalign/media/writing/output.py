@@ -22,27 +22,7 @@ READ_ONLY = 1  # of FFmpeg's AVIO_FLAG_READ and AVIO_FLAG_WRITE
 def open_output(
     path: Path, muxer: str, options: Mapping[str, str] | None = None
 ) -> Iterator[OutputContainer]:
-    """Open a media file for writing.
-
-    Parameters
-    ----------
-    path : Path
-        Where to write; what is there is replaced.
-    muxer : str
-        FFmpeg's name of the format.
-    options : mapping of str to str, optional
-        Of the muxer.
-
-    Yields
-    ------
-    av.container.OutputContainer
-        The open container.
-
-    Raises
-    ------
-    OSError
-        If the system refuses the file.
-    """
+    """Open a media file for writing over what is there; OSError if the system refuses it."""
     # A file that FFmpeg opens itself stays open where its header is refused, by a full disk
     # or by a muxer that cannot hold a stream.
     with path.open("wb") as file:
@@ -64,26 +44,25 @@ def open_output(
 
 
 class _Numbered:
-    """A file that tells of its errors by number, as those that FFmpeg opens do.
+    """A file that tells of its errors by number, as those that FFmpeg opens do."""
 
-    PyAV prints the traceback of an exception that follows another before it is asked.
-    """
+    # PyAV prints the traceback of an exception that follows another before it is asked.
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self.name = str(file.name)
 
     def write(self, data: bytes) -> int:
-        return _told(self._file.write, data)
+        return _numbered(self._file.write, data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return _told(self._file.seek, offset, whence)
+        return _numbered(self._file.seek, offset, whence)
 
     def tell(self) -> int:
         return self._file.tell()
 
 
-def _told(call: Callable[..., int], *arguments: Any) -> int:
+def _numbered(call: Callable[..., int], *arguments: Any) -> int:
     try:
         return call(*arguments)
     except OSError as error:

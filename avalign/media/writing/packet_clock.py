@@ -19,25 +19,11 @@ __all__ = ["PacketClock"]
 
 
 class PacketClock:
-    """Moves the packets of one stream in time, and keeps their decoding times rising.
+    """Moves the packets of one stream by `shift_s`, and keeps their decoding times rising."""
 
-    After a long step back, packets follow on from those before, as in
-    `decoding.StreamClock`. After a smaller one, which muxers refuse, pictures come as
-    soon as can be, and sound that was there is dropped.
-    A packet without a time follows on from the one before.
-
-    Parameters
-    ----------
-    out : av.stream.Stream
-        The stream that the packets are for.
-    shift_s : Fraction
-        What to add to their times.
-
-    Attributes
-    ----------
-    steps_back : int
-        How many packets had a time before that of the packet in front of them.
-    """
+    # A packet without a time, and all after a long step back, follow on from those before, as
+    # in `decoding.StreamClock`. After a smaller step back, which muxers refuse, frames come as
+    # soon as can be, and audio that was there is dropped.
 
     def __init__(self, out: Stream, shift_s: Fraction) -> None:
         self.steps_back = 0
@@ -84,11 +70,10 @@ class PacketClock:
 
 @dataclass(slots=True)
 class _Rule:
-    """How times are told anew, in whole numbers: there are millions of packets.
+    """How times are told anew, in whole numbers: there are millions of packets."""
 
-    Times are rounded to the clock of the output alone, as that of the input may be as
-    coarse as a packet of sound.
-    """
+    # Times are rounded to the clock of the output alone: that of the input may be as coarse as
+    # a packet of audio.
 
     tick: Fraction
     factor: int

@@ -13,7 +13,7 @@ import av
 from av.stream import Discard
 
 from avalign.errors import MediaError
-from avalign.media.reading.audio_track import sound_stream
+from avalign.media.reading.audio_track import audio_stream
 from avalign.media.reading.decoding import demux
 from avalign.media.reading.opening import (
     StrPath,
@@ -21,21 +21,21 @@ from avalign.media.reading.opening import (
     has_decoder,
     is_cover,
     open_input,
-    picture_streams,
+    video_streams,
 )
 from avalign.media.reading.programmes import programmes
 from avalign.media.writing.containers import Container, StartTime, is_pcm, plays_in
-from avalign.media.writing.encoding import add_encoded_stream, encoded_packets
+from avalign.media.writing.encoding import add_encoded_stream, encode_packets
 from avalign.media.writing.output import open_output
 from avalign.media.writing.stream_copy import (
     Route,
     add_copied_stream,
     add_cover,
+    audio_route,
     is_in_order,
     origin_shift_s,
-    routed,
+    route_packets,
     same_family,
-    sound_route,
     track_tags,
 )
 
@@ -46,56 +46,34 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-__all__ = ["Sound", "Written", "remux"]
+__all__ = ["OutputAudio", "Written", "remux"]
 
 # Stands between two captions; the muxer writes its own.
 BLANK_CAPTION = b"\0\0"
 # Written by the muxer itself.
 BRAND_TAGS = {"major_brand", "minor_version", "compatible_brands"}
 # Tags that people write, and would miss.
-TOLD_TAGS = {"title", "artist", "ARTIST", "album", "comment", "copyright", "date"}
+AUTHORED_TAGS = {"title", "artist", "ARTIST", "album", "comment", "copyright", "date"}
 # Ordinary .mpg files have one or two odd times at their end.
-TOLD_STEPS_BACK = 4
+FEW_STEPS_BACK = 4
 # Tags that only QuickTime's "mdta" list can hold.
 PHONE_TAGS = ("com.apple.", "com.android.")
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
-    """One sound track of the output.
-
-    Parameters
-    ----------
-    path : str or PathLike
-        The file it comes from.
-    track : int
-        Its position among the sound tracks there.
-    shift_s : float
-        Seconds to move it by; positive: later.
-    start_s : float
-        When it starts in that file.
-    encode : bool
-        Decode it and encode it again, in place of copying its packets.
-    """
+class OutputAudio:
+    """An audio track of the output, moved by `shift_s` (positive: later), copied or encoded."""
 
     path: StrPath
     track: int
     shift_s: float
-    start_s: float
+    start_s: float  # in its own file
     encode: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of the streams.
-
-    Parameters
-    ----------
-    encoded : bool
-        Some sound was encoded again.
-    notes : tuple of str
-        What could not be kept as it was, in words.
-    """
+    """Whether audio was encoded again, and what could not be kept, in words."""
 
     encoded: bool
     notes: tuple[str, ...]
@@ -103,38 +81,13 @@ class Written:
 
 def remux(
     source: StrPath,
-    sounds: tuple[Sound, ...],
+    audio_tracks: tuple[OutputAudio, ...],
     kind: Container,
     temporary: Path,
     progress: Callable[[float], None] | None = None,
 ) -> Written:
-    """Write `source`, with `sounds` for its sound tracks, to `temporary`.
-
-    Parameters
-    ----------
-    source : str or PathLike
-        The file that everything but the sound comes from.
-    sounds : tuple of Sound
-        The sound tracks of the output, in order.
-    kind : Container
-        The container to write.
-    temporary : Path
-        Where to write.
-    progress : callable, optional
-        Called with the share done, from 0 to 1.
-
-    Returns
-    -------
-    Written
-        What became of the streams.
-
-    Raises
-    ------
-    OSError
-        If the system or the container refuses a write.
-    MediaError
-        If nothing of the picture can be read.
-    """
+    """Write `source`, with `audio_tracks` for its audio tracks, to `temporary`."""
+    # OSError if the system or the container refuses a write.
     try:
         # What a muxer has against a codec tag or a data stream it tells only now.
         for keep_tags, keep_data in ((True, True), (False, True), (False, False)):
@@ -142,7 +95,7 @@ def remux(
                 container = stack.enter_context(open_input(source))
                 out = stack.enter_context(_open_output(temporary, source, container, kind))
                 plan = _Plan(container, out, kind, stack, keep_tags, keep_data)
-                plan.add_streams(source, sounds)
+                plan.add_streams(source, audio_tracks)
                 try:
                     out.start_encoding()
                     _write(plan, source, progress)
@@ -150,7 +103,7 @@ def remux(
                     if not keep_data:
                         raise
                     continue
-                return Written(plan.encoded, (*plan.notes, *plan.told_steps_back()))
+                return Written(plan.encoded, (*plan.notes, *plan.note_steps_back()))
     except av.error.FFmpegError as error:
         raise OSError(error.errno, error.strerror) from error
     raise AssertionError("the last attempt returns or raises")
@@ -213,16 +166,16 @@ class _Plan:
         self._keep_tags = keep_tags and same_family(container, kind)
         self._keep_data = keep_data
 
-    def add_streams(self, source: StrPath, sounds: tuple[Sound, ...]) -> None:
-        """Add everything of the source in its order, `sounds` in place of its sounds."""
+    def add_streams(self, source: StrPath, audio_tracks: tuple[OutputAudio, ...]) -> None:
+        """Add everything of the source in its order, `audio_tracks` in place of its own."""
         tags = self.container.metadata.items()
-        told = {tag: text for tag, text in tags if tag not in BRAND_TAGS}
-        self.out.metadata.update(told)
+        own_tags = {tag: text for tag, text in tags if tag not in BRAND_TAGS}
+        self.out.metadata.update(own_tags)
         chapters = self.container.chapters()
         self.out.set_chapters(chapters)
         if chapters and not self._kind.has_chapters:
             self.notes.append(f"chapters were left out: {self._kind.muxer} has none")
-        if told.keys() & TOLD_TAGS and not self._kind.has_tags:
+        if own_tags.keys() & AUTHORED_TAGS and not self._kind.has_tags:
             self.notes.append(
                 f"title and other tags were left out: {self._kind.muxer} has none"
             )
@@ -232,17 +185,17 @@ class _Plan:
         count = len(programmes(source))
         if count > 1:
             self.notes.append(f"the tracks of its {count} programmes were put into one")
-        waiting = list(sounds)
-        own = all(sound.path == source for sound in sounds)
+        waiting = list(audio_tracks)
+        own = all(audio.path == source for audio in audio_tracks)
         for stream in self.container.streams:
             if not isinstance(stream, av.AudioStream):
                 self._add_other(stream, source)
             elif own and not has_decoder(stream):
-                self._leave_out_sound(stream)
+                self._leave_out_audio(stream)
             elif waiting:
-                self._add_sound(waiting.pop(0), source)
-        for sound in waiting:
-            self._add_sound(sound, source)
+                self._add_audio(waiting.pop(0), source)
+        for audio in waiting:
+            self._add_audio(audio, source)
 
     def _add_other(self, stream: Stream, source: StrPath) -> None:
         if stream.discard == Discard.all or (
@@ -255,7 +208,7 @@ class _Plan:
             return
         if (
             (stream.type == "attachment" and not self._kind.has_attachments)
-            or (is_cover(stream) and not self._kind.holds_pictures(codec_name(stream)))
+            or (is_cover(stream) and not self._kind.holds_video(codec_name(stream)))
             or (
                 stream.type == "subtitle" and not self._kind.holds_subtitles(codec_name(stream))
             )
@@ -284,10 +237,10 @@ class _Plan:
             in_order=is_in_order(self.container, stream),
         )
 
-    def told_steps_back(self) -> tuple[str, ...]:
+    def note_steps_back(self) -> tuple[str, ...]:
         """Tell, once all is written, of clocks that ran back."""
         count = sum(route.steps_back for route in (*self.routes.values(), *self.other_routes))
-        if count < TOLD_STEPS_BACK:
+        if count < FEW_STEPS_BACK:
             return ()
         return (f"the times of {count} packets ran back: they were moved on or left out",)
 
@@ -296,16 +249,16 @@ class _Plan:
         why = "nothing here knows its codec" if unknown else "not allowed there"
         self.notes.append(f"{stream.type} stream {stream.index} was left out: {why}")
 
-    def _leave_out_sound(self, stream: Stream) -> None:
+    def _leave_out_audio(self, stream: Stream) -> None:
         number = self.container.streams.audio.index(stream)
         self.notes.append(f"sound track {number} was left out: nothing here knows its codec")
 
-    def _add_sound(self, sound: Sound, source: StrPath) -> None:
-        own = sound.path == source
-        container = self.container if own else self._stack.enter_context(open_input(sound.path))
-        stream = sound_stream(container, sound.path, sound.track)
+    def _add_audio(self, audio: OutputAudio, source: StrPath) -> None:
+        own = audio.path == source
+        container = self.container if own else self._stack.enter_context(open_input(audio.path))
+        stream = audio_stream(container, audio.path, audio.track)
         copied = None
-        if not sound.encode:
+        if not audio.encode:
             with suppress(ValueError):
                 # Every family of containers numbers codecs in its own way, and FFmpeg
                 # writes PCM into MP4 by the standard's name alone, not by QuickTime's.
@@ -316,16 +269,16 @@ class _Plan:
                 )
                 copied = add_copied_stream(self.out, container, stream, keep_tag)
         if copied is None:
-            self._add_encoded(sound, stream)
+            self._add_encoded(audio, stream)
             return
-        route = sound_route(copied, container, self._kind, sound.shift_s, sound.start_s)
+        route = audio_route(copied, container, self._kind, audio.shift_s, audio.start_s)
         if own:
             self.routes[stream.index] = route
         else:
             self.other_routes.append(route)
-            self.feeds.append(routed(demux(container, stream), {stream.index: route}))
+            self.feeds.append(route_packets(demux(container, stream), {stream.index: route}))
 
-    def _add_encoded(self, sound: Sound, stream: av.AudioStream) -> None:
+    def _add_encoded(self, audio: OutputAudio, stream: av.AudioStream) -> None:
         name = codec_name(stream)
         coded = add_encoded_stream(
             self.out,
@@ -338,34 +291,36 @@ class _Plan:
         self.encoded = True
         trim = self._kind.start_time is StartTime.NONE
         self.feeds.append(
-            encoded_packets(sound.path, sound.track, sound.shift_s, coded, trim_priming=trim)
+            encode_packets(audio.path, audio.track, audio.shift_s, coded, trim_priming=trim)
         )
         why = "start it at another time" if trim else f"hold {name} sound"
         written = coded.codec_context.codec.canonical_name
-        told = f"{self._kind.muxer} cannot {why}"
+        reason = f"{self._kind.muxer} cannot {why}"
         if is_pcm(name) and is_pcm(written):
-            told += ", and nothing is lost"
+            reason += ", and nothing is lost"
         elif not trim:
-            told += ", and an .mkv can" if not is_pcm(name) else ", and a .mov can"
-        self.notes.append(f"sound track {sound.track} was encoded again, as {written}: {told}")
+            reason += ", and an .mkv can" if not is_pcm(name) else ", and a .mov can"
+        self.notes.append(
+            f"sound track {audio.track} was encoded again, as {written}: {reason}"
+        )
 
 
 def _write(plan: _Plan, source: StrPath, progress: Callable[[float], None] | None) -> None:
     """Write all packets of `plan`, roughly in the order of their times."""
     size = os.path.getsize(source)
-    pictures = {stream.index for stream in picture_streams(plan.container)}
+    videos = {stream.index for stream in video_streams(plan.container)}
     seen = False
     wanted = [plan.container.streams[index] for index in plan.routes]
 
     def own() -> Iterator[Packet[Stream]]:
         nonlocal seen
         for packet in demux(plan.container, *wanted):
-            seen = seen or packet.stream.index in pictures
+            seen = seen or packet.stream.index in videos
             if progress is not None and packet.pos is not None:
                 progress(min(1.0, packet.pos / size))
             yield packet
 
-    feeds = [routed(own(), plan.routes), *plan.feeds]
+    feeds = [route_packets(own(), plan.routes), *plan.feeds]
     for packet in heapq.merge(*feeds, key=_decoding_time_s):
         plan.out.mux(packet)
     if progress is not None:

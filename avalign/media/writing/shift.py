@@ -11,11 +11,11 @@ from typing import Literal
 
 from avalign.errors import MediaError, NoFaceError, ParameterError
 from avalign.files import atomic_output
-from avalign.media.reading.audio_track import check_track
+from avalign.media.reading.audio_track import check_audio_track
 from avalign.media.reading.opening import StrPath
 from avalign.media.reading.probe import as_clip, probe
 from avalign.media.writing.containers import Container, StartTime, container_for, plays_in
-from avalign.media.writing.remux import Sound, remux
+from avalign.media.writing.remux import OutputAudio, remux
 from avalign.types import MediaClip
 
 __all__ = ["ShiftResult", "shift_audio"]
@@ -116,11 +116,11 @@ def shift_audio(
         )
     kind = container_for(target, clip)
     if audio_file is None:
-        sounds = _own_sounds(clip, audio_track, -audio_lag_s, kind)
+        audio_tracks = _own_audio(clip, audio_track, -audio_lag_s, kind)
     else:
-        sounds = (_other_sound(probe(audio_file), audio_track or 0, -audio_lag_s, kind),)
+        audio_tracks = (_other_audio(probe(audio_file), audio_track or 0, -audio_lag_s, kind),)
     with atomic_output(target, overwrite) as temporary:
-        written = remux(clip.path, sounds, kind, temporary, progress)
+        written = remux(clip.path, audio_tracks, kind, temporary, progress)
         if verify is not None:
             verify(temporary)
     notes = written.notes
@@ -132,16 +132,16 @@ def shift_audio(
     return ShiftResult(target, "re-encoded" if written.encoded else "copied", notes)
 
 
-def _own_sounds(
+def _own_audio(
     clip: MediaClip, audio_track: int | None, shift_s: float, kind: Container
-) -> tuple[Sound, ...]:
+) -> tuple[OutputAudio, ...]:
     """Return all sound tracks of the clip: those asked for move, the rest stay."""
-    check_track(clip.path, len(clip.audio_tracks), audio_track or 0)
+    check_audio_track(clip.path, len(clip.audio_tracks), audio_track or 0)
     if not any(track.sample_rate_hz for track in clip.audio_tracks):
         raise MediaError(f"{clip.path}: the codec of its sound is not known")
     moved = [audio_track] if audio_track is not None else range(len(clip.audio_tracks))
     return tuple(
-        Sound(
+        OutputAudio(
             clip.path,
             track.index,
             shift_s if track.index in moved else 0.0,
@@ -154,9 +154,11 @@ def _own_sounds(
     )
 
 
-def _other_sound(clip: MediaClip, audio_track: int, shift_s: float, kind: Container) -> Sound:
+def _other_audio(
+    clip: MediaClip, audio_track: int, shift_s: float, kind: Container
+) -> OutputAudio:
     """Return the sound track of a separate file."""
-    check_track(clip.path, len(clip.audio_tracks), audio_track)
+    check_audio_track(clip.path, len(clip.audio_tracks), audio_track)
     track = clip.audio_tracks[audio_track]
     encode = kind.start_time is StartTime.NONE or not plays_in(kind, track.codec, clip)
-    return Sound(clip.path, track.index, shift_s, track.start_s, encode)
+    return OutputAudio(clip.path, track.index, shift_s, track.start_s, encode)

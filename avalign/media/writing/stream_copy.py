@@ -27,11 +27,11 @@ __all__ = [
     "Route",
     "add_copied_stream",
     "add_cover",
+    "audio_route",
     "is_in_order",
     "origin_shift_s",
-    "routed",
+    "route_packets",
     "same_family",
-    "sound_route",
     "track_tags",
 ]
 
@@ -41,33 +41,17 @@ WARM_UP_PACKETS = 2
 
 @dataclass(slots=True)
 class Route:
-    """Where the packets of one input stream go, and when.
-
-    Parameters
-    ----------
-    out : av.stream.Stream
-        The stream to write to.
-    shift_s : Fraction
-        What to add to timestamps.
-    earliest_s : Fraction or None
-        Packets before this new time are left out; None keeps all.
-    warm_up : int
-        How many packets before `earliest_s` stay in, for the decoder's sake.
-    keep_priming : bool
-        Let the first packet set `earliest_s` where it lies before zero.
-    blank : bytes or None
-        Packets of just this are left out.
-    in_order : bool
-        Every packet is shown when it is decoded, whatever FFmpeg guesses.
-    """
+    """Where the packets of one input stream go, and when."""
 
     out: Stream
     shift_s: Fraction = Fraction(0)
+    # Packets before this new time are left out, but for `warm_up` for the decoder's sake; a
+    # first packet before zero sets it where priming is kept.
     earliest_s: Fraction | None = None
     warm_up: int = 0
     keep_priming: bool = False
-    blank: bytes | None = None
-    in_order: bool = False
+    blank: bytes | None = None  # packets of just this are left out
+    in_order: bool = False  # shown when decoded, whatever FFmpeg guesses
     _clock: PacketClock = field(init=False)
     _earliest: int | None = field(default=None, init=False)
     _hidden: list[Packet[Stream]] = field(default_factory=list, init=False)
@@ -82,11 +66,9 @@ class Route:
         return self._clock.steps_back
 
     def ready(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
-        """Yield what is to be written now that `packet` is read, with its new time.
-
-        Of what an edit list hides, pictures are needed that a shown one is decoded from,
-        and the sound in front, which warms up the decoder.
-        """
+        """Yield what is to be written now that `packet` is read, with its new time."""
+        # Of what an edit list hides, frames are needed that a shown one is decoded from, and
+        # the audio in front, which warms up the decoder.
         packets = [packet]
         if self.out.type == "video":
             if packet.is_keyframe:
@@ -123,7 +105,7 @@ def same_family(container: InputContainer, kind: Container) -> bool:
     return kind.muxer in container.format.name.split(",")
 
 
-def routed(
+def route_packets(
     packets: Iterable[Packet[Stream]], routes: Mapping[int, Route]
 ) -> Iterator[Packet[Stream]]:
     """Yield those of `packets` that are to be written, with their new times."""
@@ -132,10 +114,8 @@ def routed(
 
 
 def is_in_order(container: InputContainer, stream: Stream) -> bool:
-    """Tell whether `stream` has pictures without times, each shown when it is decoded.
-
-    AVI counts its packets only. FFmpeg makes times of that, late by a picture for H.264.
-    """
+    """Tell whether `stream` has frames without times, each shown when it is decoded."""
+    # AVI counts its packets only. FFmpeg makes times of that, late by a frame for H.264.
     return (
         container.format.name == "avi"
         and isinstance(stream, av.VideoStream)
@@ -146,13 +126,7 @@ def is_in_order(container: InputContainer, stream: Stream) -> bool:
 def add_copied_stream(
     out: OutputContainer, container: InputContainer, stream: Stream, keep_tag: bool
 ) -> Stream:
-    """Add a stream to `out` with the codec parameters, tags and disposition of `stream`.
-
-    Raises
-    ------
-    ValueError
-        If `out` cannot hold such a stream.
-    """
+    """Add `stream` as it is, with its tags; ValueError if `out` cannot hold it."""
     copied = out.add_stream_from_template(stream, opaque=True)
     copied.metadata.update(track_tags(stream))
     copied.disposition = stream.disposition
@@ -173,11 +147,9 @@ def _keep_time_code(copied: av.VideoStream, stream: av.VideoStream) -> None:
 
 
 def track_tags(stream: Stream) -> dict[str, str]:
-    """Return the tags of a track as muxers want them.
-
-    FFmpeg reads a track's name in MP4 and MOV as ``name``, but every muxer takes it as
-    ``title``. Matroska's tags are in capitals.
-    """
+    """Return the tags of a track as muxers want them."""
+    # FFmpeg reads a track's name in MP4 and MOV as ``name``, but every muxer takes it as
+    # ``title``. Matroska's tags are in capitals.
     tags = dict(stream.metadata)
     for read, written in (("name", "title"), ("TIMECODE", "timecode")):
         if read in tags:
@@ -200,19 +172,17 @@ def origin_shift_s(container: InputContainer) -> Fraction:
     return -Fraction(time_origin_s(container))
 
 
-def sound_route(
+def audio_route(
     out: Stream,
     container: InputContainer,
     kind: Container,
     shift_s: float,
     start_s: float,
 ) -> Route:
-    """Return the route of a sound track moved by `shift_s`.
-
-    Sound before zero cannot be played. Where an edit list hides it to the
-    sample, a few packets before the first audible one stay in the file; else
-    the first packet written is the first that begins at zero or later.
-    """
+    """Return the route of an audio track moved by `shift_s`."""
+    # Audio before zero cannot be played. Where an edit list hides it to the sample, a few
+    # packets before the first audible one stay; else the first one written begins at zero or
+    # later.
     shift = Fraction(shift_s) + origin_shift_s(container)
     if kind.start_time is StartTime.EDIT_LIST:
         earliest_s = Fraction(max(0.0, start_s + shift_s))

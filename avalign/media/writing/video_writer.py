@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VideoWriter", "open_video_writer"]
 
-PICTURE_CLOCK = Fraction(1, 90_000)
+FRAME_CLOCK = Fraction(1, 90_000)
 # Visually lossless for line drawings over video, at a modest size.
 QUALITY = "20"
 SPEED = "veryfast"
@@ -82,19 +82,7 @@ def open_video_writer(
 
 
 class VideoWriter:
-    """Takes pictures and sound in the order of their times.
-
-    Parameters
-    ----------
-    container : av.container.OutputContainer
-        Where to write.
-    size : tuple of int
-        Width and height.
-    frame_rate : float
-        Pictures per second.
-    sample_rate_hz : int or None
-        Samples per second; None for a silent file.
-    """
+    """Takes frames and audio in the order of their times."""
 
     def __init__(
         self,
@@ -105,50 +93,30 @@ class VideoWriter:
     ) -> None:
         self._container = container
         rate = Fraction(frame_rate).limit_denominator(1001)
-        self._picture = container.add_stream("libx264", rate=rate)
-        self._picture.width, self._picture.height = size
-        self._picture.pix_fmt = "yuv420p"
-        self._picture.codec_context.time_base = PICTURE_CLOCK
-        self._picture.options = {"crf": QUALITY, "preset": SPEED}
-        self._sound = None
+        self._video = container.add_stream("libx264", rate=rate)
+        self._video.width, self._video.height = size
+        self._video.pix_fmt = "yuv420p"
+        self._video.codec_context.time_base = FRAME_CLOCK
+        self._video.options = {"crf": QUALITY, "preset": SPEED}
+        self._audio = None
         if sample_rate_hz is not None:
-            self._sound = container.add_stream("aac", rate=sample_rate_hz, layout="mono")
-            self._sound.codec_context.time_base = Fraction(1, sample_rate_hz)
+            self._audio = container.add_stream("aac", rate=sample_rate_hz, layout="mono")
+            self._audio.codec_context.time_base = Fraction(1, sample_rate_hz)
         self._last_tick = -1
 
-    def write_picture(self, image: NDArray[np.uint8], time_s: float) -> None:
-        """Add a picture.
-
-        Parameters
-        ----------
-        image : ndarray of shape (H, W, 3), uint8
-            RGB.
-        time_s : float
-            Presentation time; one before 0, or not after the last, is left out.
-        """
-        tick = round(time_s / PICTURE_CLOCK)
+    def write_frame(self, image: NDArray[np.uint8], time_s: float) -> None:
+        """Add an RGB frame, uint8 [H, W, 3], unless before 0 or not after the last."""
+        tick = round(time_s / FRAME_CLOCK)
         if tick <= self._last_tick:
             return
         self._last_tick = tick
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        frame.pts, frame.time_base = tick, PICTURE_CLOCK
-        self._container.mux(self._picture.encode(frame))
+        frame.pts, frame.time_base = tick, FRAME_CLOCK
+        self._container.mux(self._video.encode(frame))
 
-    def write_sound(self, audio: AudioStream) -> None:
-        """Add sound.
-
-        Parameters
-        ----------
-        audio : AudioStream
-            Samples at the rate of the file, where the last block ended or later; what
-            lies before 0 is left out.
-
-        Raises
-        ------
-        ParameterError
-            If the file was opened without sound, or at another rate.
-        """
-        if self._sound is None or audio.sample_rate_hz != self._sound.rate:
+    def write_audio(self, audio: AudioStream) -> None:
+        """Add audio at the file's rate, in order of time; what lies before 0 is left out."""
+        if self._audio is None or audio.sample_rate_hz != self._audio.rate:
             raise ParameterError(f"no sound of {audio.sample_rate_hz} Hz is expected")
         first = round(audio.start_s * audio.sample_rate_hz)
         samples = audio.samples[max(0, -first) :]
@@ -159,10 +127,10 @@ class VideoWriter:
         )
         frame.sample_rate = audio.sample_rate_hz
         frame.pts, frame.time_base = max(0, first), Fraction(1, audio.sample_rate_hz)
-        self._container.mux(self._sound.encode(frame))
+        self._container.mux(self._audio.encode(frame))
 
     def finish(self) -> None:
         """Write what the encoders still hold."""
-        for stream in (self._picture, self._sound):
+        for stream in (self._video, self._audio):
             if stream is not None:
                 self._container.mux(stream.encode(None))

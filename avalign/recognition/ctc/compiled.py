@@ -8,9 +8,11 @@ from typing import Any
 
 import numba
 
-import avalign.dtw.compiled  # noqa: F401  keeps numba from settings in the current directory
+from avalign.dtw import ignore_local_settings
 
 __all__ = ["njit"]
+
+ignore_local_settings()
 
 
 def njit(function: Callable[..., Any]) -> Any:

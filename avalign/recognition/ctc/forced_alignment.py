@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from avalign.errors import MissingDependencyError, NoAnswerError, ParameterError
+from avalign.errors import NoAnswerError, ParameterError, import_guard
 from avalign.recognition.ctc.alphabet import BLANK, SEPARATOR
 from avalign.recognition.ctc.emissions import check_emissions, tokens_of_path
 from avalign.recognition.ctc.graph import GraphBuilder, StateGraph, best_path
@@ -141,13 +141,9 @@ def _chain(labels: NDArray[np.int64]) -> StateGraph:
 def _torchaudio_path(
     log_probs: NDArray[np.float64], labels: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    try:
+    with import_guard("torchaudio does not load", "use engine='numba', which finds the same"):
         import torch
         from torchaudio.functional import forced_align
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"torchaudio does not load: {error}", "use engine='numba', which finds the same"
-        ) from error
     path, _ = forced_align(
         torch.from_numpy(log_probs)[None], torch.from_numpy(labels)[None], blank=BLANK
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from avalign.data import Manifest, find_leaked_speakers, read_manifest
-from avalign.errors import MediaError, MissingDependencyError, ParameterError
+from avalign.errors import MediaError, ParameterError, import_guard
 from avalign.recognition import (
     AnswerLimits,
     ConditionScore,
@@ -18,7 +18,9 @@ from avalign.recognition import (
     write_calibration,
 )
 
-try:
+with import_guard(
+    "evaluation needs torch, which does not load", 'pip install "avalign[recognition]"'
+):
     import torch
 
     from avalign.recognition import Recognizer, find_device, load_model
@@ -27,11 +29,6 @@ try:
     from avalign.recognition.evaluation.conditions import Condition
     from avalign.recognition.material.utterances import Skipped
     from avalign.recognition.material.voices import noise_by_name
-except (ImportError, OSError) as error:
-    raise MissingDependencyError(
-        f"evaluation needs torch, which does not load: {error}",
-        'pip install "avalign[recognition]"',
-    ) from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable

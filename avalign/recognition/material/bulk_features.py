@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from avalign.audio import (
-    DELTA_ROWS,
+    DELTA_FRAMES,
     POWER_FLOOR,
     MfccSettings,
     dct_basis,
@@ -24,7 +24,7 @@ from avalign.audio import (
     mel_filters,
     mfcc,
 )
-from avalign.errors import MissingDependencyError, ParameterError
+from avalign.errors import MissingDependencyError, ParameterError, import_guard
 from avalign.processes import cores, for_each
 from avalign.types import AudioStream, FeatureStream
 
@@ -198,11 +198,11 @@ def _delta(values: torch.Tensor, order: int) -> torch.Tensor:
     """Derive, per row, the polynomial of that order fitted to nine rows; ends repeat."""
     import torch
 
-    half = DELTA_ROWS // 2
+    half = DELTA_FRAMES // 2
     steps = torch.arange(-half, half + 1, dtype=torch.float64)
     powers = torch.linalg.pinv(torch.stack([steps**power for power in range(order + 1)], 1))
     weights = (powers[order] * (1, 1, 2)[order]).to(values.device)
-    slopes = values.unfold(0, DELTA_ROWS, 1) @ weights
+    slopes = values.unfold(0, DELTA_FRAMES, 1) @ weights
     return torch.cat([slopes[:1].expand(half, -1), slopes, slopes[-1:].expand(half, -1)])
 
 
@@ -284,13 +284,8 @@ def _choose(engine: Engine, device: str | None) -> Engine:
 
 
 def _import_torchaudio() -> Any:
-    try:
+    with import_guard("torchaudio does not load", "choose engine='torch', which equals it"):
         import torchaudio
-    except (ImportError, OSError) as error:
-        # A torchaudio built for another torch raises OSError.
-        raise MissingDependencyError(
-            f"torchaudio does not load: {error}", "choose engine='torch', which equals it"
-        ) from error
     return torchaudio
 
 
@@ -326,8 +321,8 @@ def _check_audio(number: int, audio: AudioStream, settings: MfccSettings, deltas
             "replace such samples by zeros",
         )
     n_rows = 1 + len(audio.samples) // settings.hop_length if len(audio.samples) else 0
-    if deltas and n_rows < DELTA_ROWS:
+    if deltas and n_rows < DELTA_FRAMES:
         raise ParameterError(
-            f"deltas need {DELTA_ROWS} rows; sound {number} gives {n_rows}",
+            f"deltas need {DELTA_FRAMES} rows; sound {number} gives {n_rows}",
             "pass a longer sound or deltas=0",
         )

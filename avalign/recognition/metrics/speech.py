@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.errors import MissingDependencyError, ParameterError
+from avalign.errors import ParameterError, import_guard
 from avalign.recognition.metrics.result import Metrics, check_pairs, ratio
 
 if TYPE_CHECKING:
@@ -65,13 +65,10 @@ def speech_errors(truth: Sequence[str], recognised: Sequence[str]) -> SpeechErro
     MissingDependencyError
         If jiwer does not load.
     """
-    try:
+    with import_guard(
+        "word error rates need jiwer, which does not load", "pip install 'avalign[recognition]'"
+    ):
         import jiwer
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"word error rates need jiwer, which does not load: {error}",
-            "pip install 'avalign[recognition]'",
-        ) from error
     check_pairs("texts", len(truth), len(recognised))
     true = [" ".join(text.split()) for text in truth]
     found = [" ".join(text.split()) for text in recognised]

@@ -12,19 +12,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from avalign.errors import MissingDependencyError, ParameterError
+from avalign.errors import ParameterError, import_guard
 from avalign.files import atomic_outputs
 
-try:
+with import_guard(
+    "the export needs torch, which does not load", "pip install 'avalign[export]'"
+):
     import torch
     from torch import Tensor, nn
 
     from avalign.fusion import mask_name, write_onnx
-except (ImportError, OSError) as error:
-    raise MissingDependencyError(
-        f"the export needs torch, which does not load: {error}",
-        "pip install 'avalign[export]'",
-    ) from error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -342,10 +339,8 @@ def _quantise(path: Path) -> None:
 
 
 def _require_runtime() -> None:
-    try:
+    with import_guard(
+        "the export is checked with onnxruntime, which does not load",
+        "pip install 'avalign[export]'",
+    ):
         import onnxruntime  # noqa: F401
-    except (ImportError, OSError) as error:
-        raise MissingDependencyError(
-            f"the export is checked with onnxruntime, which does not load: {error}",
-            "pip install 'avalign[export]'",
-        ) from error

@@ -19,7 +19,7 @@ __all__ = ["Answers", "Heads"]
 class Answers:
     """Answers of the heads; None for a head that the model does not have.
 
-    Attributes
+    Parameters
     ----------
     log_probs : Tensor of shape (B, T, 1 + characters) or None
         Log probabilities of each row for CTC; the blank is column 0.

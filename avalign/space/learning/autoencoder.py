@@ -114,8 +114,8 @@ class AutoencoderNetwork(nn.Module):
             if masks is not None and name in masks:
                 there = masks[name]
             rows = torch.where(there[..., None], standardisers[name](rows), 0.0)
-            share = self._evidence(self.encoders[name](rows)) * there[..., None]
-            total = share if total is None else total + share
+            part = self._evidence(self.encoders[name](rows)) * there[..., None]
+            total = part if total is None else total + part
         if total is None:
             raise ParameterError("no stream was given", f"give one of {list(standardisers)}")
         # What the prior adds: a standard normal expert, or nothing at all.
@@ -230,7 +230,7 @@ class MultimodalAutoencoder(TorchEstimator):
     `transform` gives the code of each stream alone, `represent` that of both together,
     and `impute` makes the stream that is missing.
 
-    `score` is the share of variance that is explained when each stream is made from the
+    `score` is the fraction of variance that is explained when each stream is made from the
     other alone: 0 for the mean of the training data, 1 for the truth.
 
     Parameters
@@ -258,25 +258,7 @@ class MultimodalAutoencoder(TorchEstimator):
     def impute(
         self, audio: ArrayLike | None = None, lips: ArrayLike | None = None
     ) -> NDArray[Any]:
-        """Make the stream that is missing.
-
-        Parameters
-        ----------
-        audio : array-like of shape (N, DA), optional
-            Sound; gives lips.
-        lips : array-like of shape (N, DL), optional
-            Lips; give sound.
-
-        Returns
-        -------
-        ndarray of shape (N, D), float32
-            The other stream.
-
-        Raises
-        ------
-        ParameterError
-            If not exactly one was given, or `transform` would raise.
-        """
+        """Make the missing stream, float32 [N, D], from the one that is given."""
         rows = self._checked_as_fitted({"audio": audio, "lips": lips})
         if len(rows) > 1:
             raise ParameterError("both streams were given: none is missing", "give one of them")
@@ -284,29 +266,11 @@ class MultimodalAutoencoder(TorchEstimator):
         return self._cross(stream, given)
 
     def represent(self, audio: ArrayLike, lips: ArrayLike) -> NDArray[Any]:
-        """Find the code of both streams together.
-
-        Parameters
-        ----------
-        audio : array-like of shape (N, DA)
-            Sound.
-        lips : array-like of shape (N, DL)
-            The lips that occurred with it.
-
-        Returns
-        -------
-        ndarray of shape (N, components), float32
-            Codes.
-
-        Raises
-        ------
-        ParameterError
-            As `transform`.
-        """
+        """Find the code of both streams together: float32 [N, components]."""
         rows = self._checked_as_fitted({"audio": audio, "lips": lips})
         self._clips(rows, None)
         return self._map(
-            lambda sound, mouth: self.network_.encode({"audio": sound, "lips": mouth})[0],
+            lambda a, b: self.network_.encode({"audio": a, "lips": b})[0],
             rows["audio"],
             rows["lips"],
         )
@@ -337,14 +301,14 @@ class MultimodalAutoencoder(TorchEstimator):
         return self._map(lambda batch: self.network_.encode({stream: batch})[0], rows)
 
     def _score(self, audio: Rows, lips: Rows, clips: Clips) -> float:
-        shares = []
+        explained = []
         for stream, given, missing in (("audio", audio, lips), ("lips", lips, audio)):
             other = "lips" if stream == "audio" else "audio"
             scale: Any = self.network_.standardisers[other]
             mean, deviation = scale.mean.cpu().numpy(), scale.scale.cpu().numpy()
             predicted = self._cross(stream, given)
-            shares.append(explained_variance(predicted, missing, mean, deviation))
-        return (shares[0] + shares[1]) / 2
+            explained.append(explained_variance(predicted, missing, mean, deviation))
+        return (explained[0] + explained[1]) / 2
 
 
 @dataclass(eq=False, kw_only=True)
@@ -386,27 +350,7 @@ class MultimodalVAE(MultimodalAutoencoder):
     def sample(
         self, audio: ArrayLike | None = None, lips: ArrayLike | None = None, *, seed: int = 0
     ) -> NDArray[Any]:
-        """Draw the stream that is missing from what the other says about it.
-
-        Parameters
-        ----------
-        audio : array-like of shape (N, DA), optional
-            Sound; gives lips.
-        lips : array-like of shape (N, DL), optional
-            Lips; give sound.
-        seed : int, optional
-            Same seed, same draw.
-
-        Returns
-        -------
-        ndarray of shape (N, D), float32
-            The other stream, without the noise of single rows.
-
-        Raises
-        ------
-        ParameterError
-            As `impute`.
-        """
+        """Draw the missing stream, float32 [N, D], without the noise of single rows."""
         rows = self._checked_as_fitted({"audio": audio, "lips": lips})
         if len(rows) > 1:
             raise ParameterError("both streams were given: none is missing", "give one of them")

@@ -34,7 +34,7 @@ class CanonicalSpace(SpaceEstimator):
     components : int
         Canonical pairs to keep.
     regularisation : float
-        Share by which covariances are shrunk; see `avalign.space.cca.CCA`.
+        Fraction by which covariances are shrunk; see `avalign.space.cca.CCA`.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class KernelCanonicalSpace(CanonicalSpace):
     components : int
         Canonical pairs to keep.
     regularisation : float
-        Share by which covariances are shrunk.
+        Fraction by which covariances are shrunk.
     features : int
         Random Fourier features; more approximate the kernel better.
     gamma : float, optional
@@ -133,20 +133,7 @@ class KernelCanonicalSpace(CanonicalSpace):
 
 
 def canonical_arrays(x_columns: int, y_columns: int, components: int) -> dict[str, Shape]:
-    """Say which arrays a fitted CCA holds.
-
-    Parameters
-    ----------
-    x_columns, y_columns : int
-        Columns it was fitted on.
-    components : int
-        Canonical pairs.
-
-    Returns
-    -------
-    dict of str to tuple
-        Type and shape by name.
-    """
+    """Type and shape by name of the arrays that a fitted CCA holds."""
     return {
         "x_mean": (np.float64, (x_columns,)),
         "x_weights": (np.float64, (x_columns, components)),

@@ -53,7 +53,7 @@ class ContrastiveSpace(TorchEstimator):
     ``settings.audio.stride``. Each clip is normalised by itself.
 
     `score` is the retrieval accuracy of windows: clips are cut into windows that do not
-    overlap, and the share of sounds whose own lips, and of lips whose own sound, come
+    overlap, and the fraction of sounds whose own lips, and of lips whose own sound, come
     first among all windows is returned.
 
     Parameters
@@ -72,7 +72,7 @@ class ContrastiveSpace(TorchEstimator):
     temperature : float
         What inner products are divided by at first; it is learnt.
     dropout : float
-        Share of hidden activations dropped in training.
+        Fraction of hidden activations dropped in training.
 
     Attributes
     ----------
@@ -102,19 +102,7 @@ class ContrastiveSpace(TorchEstimator):
 
     @classmethod
     def shipped(cls) -> Self:
-        """Take the space that `avalign sync` ships.
-
-        Returns
-        -------
-        ContrastiveSpace
-            Fitted: 13 MFCCs, 100 rows per second, and 123 columns of lips, 50 rows per
-            second.
-
-        Raises
-        ------
-        InstallationError
-            If its weights are missing or damaged.
-        """
+        """Take the space that `avalign sync` ships: MFCCs at 100 Hz, lips at 50 Hz."""
         return cls.from_model(
             load_model(),
             negatives="shifts",
@@ -128,20 +116,7 @@ class ContrastiveSpace(TorchEstimator):
 
     @classmethod
     def from_model(cls, model: SpaceModel, **parameters: Any) -> Self:
-        """Make an estimator of a model that was trained otherwise.
-
-        Parameters
-        ----------
-        model : SpaceModel
-            The model, such as `avalign.space.load_model` loads.
-        **parameters : object
-            Settings of training, should it be fitted again.
-
-        Returns
-        -------
-        ContrastiveSpace
-            Fitted.
-        """
+        """Make a fitted estimator of a model that was trained otherwise."""
         estimator = cls(settings=model.settings, **parameters)
         settings = model.settings
         estimator.columns_ = {"audio": settings.audio_columns, "lips": settings.lip_columns}
@@ -209,11 +184,13 @@ class ContrastiveSpace(TorchEstimator):
         self, network: Any, streams: Mapping[str, Tensor], clips: Clips
     ) -> Objective:
         stride = self._rows_of_audio()
-        sound = [slice(stride * clip.start, stride * clip.stop) for clip in clips]
-        components, lip_scale = _components(
-            _centred(streams["lips"], clips), self._settings().lip_components
+        audio_clips = [slice(stride * clip.start, stride * clip.stop) for clip in clips]
+        components, lip_scale = _principal_components(
+            _subtract_clip_means(streams["lips"], clips), self._settings().lip_components
         )
-        audio_scale = _centred(streams["audio"], sound).std(dim=0, correction=0)
+        audio_scale = _subtract_clip_means(streams["audio"], audio_clips).std(
+            dim=0, correction=0
+        )
         for member in network:
             member.lip_components.copy_(components)
             member.lip_scale.copy_(lip_scale)
@@ -320,17 +297,17 @@ class _Windows:
         """Cut windows whose sound is late by some rows, for `SpaceNetwork.embed`."""
         first, end = self.bounds[units].unbind(dim=1)
         rows = self.stride * (self.index[units, 0] - lags)[:, None] + self.ticks
-        heard = (rows >= first[:, None]) & (rows < end[:, None])
-        audio = self.audio[torch.where(heard, rows, first[:, None])]
-        return audio, heard, self.lips[self.index[units]], self.inside[units]
+        audible = (rows >= first[:, None]) & (rows < end[:, None])
+        audio = self.audio[torch.where(audible, rows, first[:, None])]
+        return audio, audible, self.lips[self.index[units]], self.inside[units]
 
 
-def _centred(rows: Tensor, clips: Clips) -> Tensor:
+def _subtract_clip_means(rows: Tensor, clips: Clips) -> Tensor:
     """Take the mean of its clip off each row."""
     return torch.cat([rows[clip] - rows[clip].mean(dim=0) for clip in clips])
 
 
-def _components(moves: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
+def _principal_components(moves: Tensor, wanted: int) -> tuple[Tensor, Tensor]:
     """Principal components of rows, best first, and the deviation along each."""
     variances, directions = torch.linalg.eigh(moves.double().T @ moves.double() / len(moves))
     components = directions.flip(1)[:, :wanted]

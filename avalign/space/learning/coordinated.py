@@ -33,14 +33,14 @@ _LONGEST_RUN = 512
 
 @dataclass(eq=False, kw_only=True)
 class JointSpace(TorchEstimator):
-    """Two encoders into one space in which partners are near and strangers far.
+    """Two encoders into one space in which partners are near and others far.
 
     Embeddings have unit length, so that their inner product is the cosine of the angle
     between them. Per frame, each row of sound is contrasted with the lips of other rows;
     per clip, the mean embedding of each clip with those of other clips, and `transform`
     gives one row per clip, in the order of `groups`.
 
-    `score` is the retrieval accuracy: the share of sounds whose own lips, and of lips
+    `score` is the retrieval accuracy: the fraction of sounds whose own lips, and of lips
     whose own sound, come first among all rows (per clip: all clips).
 
     Parameters
@@ -94,7 +94,10 @@ class JointSpace(TorchEstimator):
 
         def loss_of(units: Tensor) -> Tensor:
             if self.level == "frame":
-                sides = [_unit(network[name](rows[units])) for name, rows in streams.items()]
+                sides = [
+                    _to_unit_length(network[name](rows[units]))
+                    for name, rows in streams.items()
+                ]
             else:
                 runs = [_random_run(clips[unit]) for unit in units.tolist()]
                 sides = [
@@ -110,7 +113,7 @@ class JointSpace(TorchEstimator):
             return losses.info_nce(audio @ lips.T, self.temperature)
         if self.loss == "max_margin":
             return losses.max_margin(audio @ lips.T, self.margin)
-        # The order of a batch is random: so is whoever comes next.
+        # The order of a batch is random, and so is the next item.
         other_lips, other_audio = lips.roll(1, 0), audio.roll(1, 0)
         if self.loss == "triplet":
             there = losses.triplet(audio, lips, other_lips, self.margin)
@@ -123,7 +126,7 @@ class JointSpace(TorchEstimator):
 
     def _embed(self, stream: str, rows: Rows, clips: Clips) -> Rows:
         encoder = self.network_[stream]  # type: ignore[index]
-        embedded = self._map(lambda batch: _unit(encoder(batch)), rows)
+        embedded = self._map(lambda batch: _to_unit_length(encoder(batch)), rows)
         if self.level == "frame":
             return embedded
         means: NDArray[np.float32] = np.stack([embedded[clip].mean(axis=0) for clip in clips])
@@ -230,20 +233,20 @@ class CoordinatedSpace(TorchEstimator):
         )
 
 
-def _unit(rows: Tensor) -> Tensor:
+def _to_unit_length(rows: Tensor) -> Tensor:
     """Bring rows to unit length."""
     return functional.normalize(rows, dim=-1)
 
 
 def _clip_means(encoder: nn.Module, rows: Tensor, runs: list[slice]) -> Tensor:
     """Mean embedding of each run of rows, of unit length."""
-    embedded = _unit(encoder(torch.cat([rows[run] for run in runs])))
+    embedded = _to_unit_length(encoder(torch.cat([rows[run] for run in runs])))
     parts = torch.split(embedded, [run.stop - run.start for run in runs])
-    return _unit(torch.stack([part.mean(dim=0) for part in parts]))
+    return _to_unit_length(torch.stack([part.mean(dim=0) for part in parts]))
 
 
 def _random_run(clip: slice) -> slice:
-    """Cut a run of rows from a clip, lest a long one take all the memory."""
+    """Cut a run of rows from a clip, so that a long one does not exhaust the memory."""
     length = clip.stop - clip.start
     if length <= _LONGEST_RUN:
         return clip

@@ -354,25 +354,7 @@ class SpaceEstimator(ABC):
 
 
 def cut_clips(groups: ArrayLike | None, count: int) -> Clips:
-    """Find where each clip lies.
-
-    Parameters
-    ----------
-    groups : array-like of shape (N,) or None
-        Clip of each row; None: all rows are of one clip.
-    count : int
-        Rows there are.
-
-    Returns
-    -------
-    list of slice
-        Rows of each clip, in order.
-
-    Raises
-    ------
-    ParameterError
-        If there are no rows, or `groups` does not fit or is out of order.
-    """
+    """Slices of the rows of each clip, in order; ParameterError if `groups` is out of order."""
     if count == 0:
         raise ParameterError("there are no rows", "give one at least")
     if groups is None:

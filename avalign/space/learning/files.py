@@ -28,7 +28,7 @@ _FORMAT = 1
 _LARGEST_ARRAYS_BYTES = 1024 * 1024 * 1024
 _LARGEST_SETTINGS_BYTES = 1024 * 1024
 _MOST_COLUMNS = 65_536
-# Products of what no estimator learns overflow.
+# Products of absurd sizes overflow.
 _LARGEST_VALUE = 1e15
 _HINT = "name a folder written by an estimator's save"
 
@@ -38,22 +38,7 @@ Estimator = TypeVar("Estimator", bound="SpaceEstimator")
 def write_estimator(
     estimator: SpaceEstimator, folder: Path | str, *, overwrite: bool = False
 ) -> None:
-    """Write a fitted estimator to a folder that appears whole or not at all.
-
-    Parameters
-    ----------
-    estimator : SpaceEstimator
-        What to write.
-    folder : path-like
-        The folder to make.
-    overwrite : bool, optional
-        Replace a folder that this function wrote.
-
-    Raises
-    ------
-    MediaError
-        If the folder exists or cannot be written.
-    """
+    """Write a fitted estimator to a folder that appears whole or not at all."""
     from safetensors.numpy import save
 
     settings = {
@@ -68,51 +53,17 @@ def write_estimator(
         folder, overwrite, replaceable=_is_estimator, kind="a saved estimator"
     ) as built:
         (built / ARRAYS_FILE).write_bytes(save(arrays))
-        text = json.dumps(settings, indent=2, default=_plain) + "\n"
+        text = json.dumps(settings, indent=2, default=_to_json_value) + "\n"
         (built / SETTINGS_FILE).write_text(text, encoding="utf-8")
 
 
 def read_name(folder: Path | str) -> str:
-    """Tell which estimator a folder holds.
-
-    Parameters
-    ----------
-    folder : path-like
-        A folder written by `write_estimator`.
-
-    Returns
-    -------
-    str
-        Its name, as `list_spaces` lists it.
-
-    Raises
-    ------
-    MediaError
-        If the folder is missing or damaged.
-    """
+    """Name of the estimator that a folder holds, as `list_spaces` lists it."""
     return str(_read_settings(Path(folder))["estimator"])
 
 
 def read_estimator(kind: type[Estimator], folder: Path | str) -> Estimator:
-    """Load an estimator.
-
-    Parameters
-    ----------
-    kind : type
-        Class it has to be of.
-    folder : path-like
-        A folder written by `write_estimator`.
-
-    Returns
-    -------
-    SpaceEstimator
-        The estimator, fitted.
-
-    Raises
-    ------
-    MediaError
-        If the folder is missing, damaged, or holds something else.
-    """
+    """Load an estimator of a class from a folder; MediaError if it holds something else."""
     folder = Path(folder)
     settings = _read_settings(folder)
     found = settings["estimator"]
@@ -138,7 +89,7 @@ def _is_estimator(folder: Path) -> bool:
     return SETTINGS_FILE in names and names <= {SETTINGS_FILE, ARRAYS_FILE}
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     """Turn numbers of NumPy, and groups of settings, into what JSON knows."""
     if isinstance(value, np.generic):
         return value.item()

@@ -37,21 +37,10 @@ __all__ = [
 
 
 def info_nce(similarity: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
-    """Tell the true partner from all others, in both directions.
+    """Cross-entropy (nats) of telling each partner from all others, in both directions.
 
-    Parameters
-    ----------
-    similarity : Tensor of shape (B, B)
-        Similarity of each sound (rows) with each mouth (columns); partners lie on the
-        diagonal.
-    temperature : float or Tensor, optional
-        What similarities are divided by; above 0.
-
-    Returns
-    -------
-    Tensor
-        Mean cross-entropy of sound to lips and of lips to sound, in nats; log B where
-        all similarities are equal.
+    `similarity` is (B, B), audio by lips, partners on the diagonal; the loss is log B where
+    all are alike.
 
     References
     ----------
@@ -110,39 +99,21 @@ def lag_contrast(
     lags = torch.arange(-reach, reach + 1, device=matched.device).float()
     offset = lags - lag_rows[:, None]
     target = torch.softmax(-0.5 * (offset / tolerance_rows) ** 2, dim=1)
-    found = _with_no_match(matched, no_match)
-    rejected = _with_no_match(foreign, no_match)
+    found = _log_posterior(matched, no_match)
+    rejected = _log_posterior(foreign, no_match)
     return -(target * found[:, :-1]).sum(dim=1).mean() - rejected[:, -1].mean()
 
 
-def _with_no_match(scores: Tensor, no_match: Tensor) -> Tensor:
+def _log_posterior(scores: Tensor, no_match: Tensor) -> Tensor:
     """Log posterior of every lag and, last, of no match."""
     null = no_match + math.log(scores.shape[1])
     return torch.log_softmax(torch.cat([scores, null.expand(len(scores), 1)], dim=1), dim=1)
 
 
 def distance(first: Tensor, second: Tensor, metric: Metric = "euclidean") -> Tensor:
-    """Measure how far apart rows are.
-
-    Parameters
-    ----------
-    first, second : Tensor of shape (..., D)
-        Rows.
-    metric : {"euclidean", "cosine"}, optional
-        The length of the difference, or one minus the cosine of the angle.
-
-    Returns
-    -------
-    Tensor of shape (...)
-        Distances, 0 or more.
-
-    Raises
-    ------
-    ParameterError
-        If the metric is unknown.
-    """
+    """Distance of rows (..., D): the length of their difference, or one minus their cosine."""
     if metric == "euclidean":
-        # The root has no gradient at 0: keep a hair's breadth away from it.
+        # The root has no gradient at 0: stay slightly above it.
         squared = (first - second).square().sum(dim=-1)
         return squared.clamp(min=torch.finfo(squared.dtype).tiny).sqrt()
     if metric == "cosine":
@@ -157,21 +128,7 @@ def triplet(
     margin: float = 0.2,
     metric: Metric = "euclidean",
 ) -> Tensor:
-    """Ask that a partner be nearer than a stranger by a margin.
-
-    Parameters
-    ----------
-    anchor, positive, negative : Tensor of shape (..., D)
-        Rows, their partners, and rows that are not their partners.
-    margin : float, optional
-        By how much.
-    metric : {"euclidean", "cosine"}, optional
-        See `distance`.
-
-    Returns
-    -------
-    Tensor
-        Mean of ``max(0, d(anchor, positive) - d(anchor, negative) + margin)``.
+    """Mean of ``max(0, d(anchor, positive) - d(anchor, negative) + margin)``; rows (..., D).
 
     References
     ----------
@@ -183,23 +140,10 @@ def triplet(
 
 
 def max_margin(similarity: Tensor, margin: float = 0.2, *, hardest: bool = False) -> Tensor:
-    """Ask that the true partner be more similar than any other by a margin.
+    """Mean hinge by which strangers come within a margin of the partner, in both directions.
 
-    Parameters
-    ----------
-    similarity : Tensor of shape (B, B)
-        Similarity of each sound (rows) with each mouth (columns); partners lie on the
-        diagonal.
-    margin : float, optional
-        By how much.
-    hardest : bool, optional
-        Count the most similar stranger of each alone, not the mean over all.
-
-    Returns
-    -------
-    Tensor
-        Mean hinge over the strangers of each sound plus that of each mouth; 0 of a
-        single pair, which has no strangers.
+    `similarity` is (B, B), audio by lips, partners on the diagonal; `hardest` counts only the
+    most similar stranger of each. 0 of a single pair, which has no strangers.
 
     References
     ----------
@@ -223,22 +167,9 @@ def max_margin(similarity: Tensor, margin: float = 0.2, *, hardest: bool = False
 
 
 def pair_contrast(distances: Tensor, same: Tensor, margin: float = 1.0) -> Tensor:
-    """Pull partners together and push strangers apart, up to a margin.
+    """Half the squared distance of partners, and that of strangers' shortfall from a margin.
 
-    Parameters
-    ----------
-    distances : Tensor of shape (N,)
-        How far apart the two of each pair are, such as by `distance`.
-    same : BoolTensor of shape (N,)
-        Which pairs belong together.
-    margin : float, optional
-        Strangers farther apart than this are left alone.
-
-    Returns
-    -------
-    Tensor
-        Mean of half the squared distance of partners, and half the squared shortfall
-        from the margin of strangers.
+    Mean over pairs: `distances` (N,), and which of them are partners, bool (N,).
 
     References
     ----------
@@ -250,17 +181,7 @@ def pair_contrast(distances: Tensor, same: Tensor, margin: float = 1.0) -> Tenso
 
 
 def alignment_penalty(first: Tensor, second: Tensor) -> Tensor:
-    """Penalise the gap between two codes of the same thing.
-
-    Parameters
-    ----------
-    first, second : Tensor of shape (..., D)
-        Codes of partners.
-
-    Returns
-    -------
-    Tensor
-        Mean squared Euclidean distance: 0 for equal codes, positive for others.
+    """Mean squared Euclidean distance between the codes (..., D) of partners.
 
     References
     ----------
@@ -271,20 +192,7 @@ def alignment_penalty(first: Tensor, second: Tensor) -> Tensor:
 
 
 def reconstruction(predicted: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean squared error over the rows that count.
-
-    Parameters
-    ----------
-    predicted, target : Tensor of shape (..., D)
-        Rows.
-    mask : BoolTensor of shape (...), optional
-        Rows that count; default all.
-
-    Returns
-    -------
-    Tensor
-        Mean over rows and columns; 0 if no row counts.
-    """
+    """Mean squared error over columns and the rows of `mask` (...), 0 if no row counts."""
     squared = (predicted - target).square().mean(dim=-1)
     if mask is None:
         return squared.mean()
@@ -292,19 +200,9 @@ def reconstruction(predicted: Tensor, target: Tensor, mask: Tensor | None = None
 
 
 def orthogonality(first: Tensor, second: Tensor) -> Tensor:
-    """Penalise what two codes of the same rows have in common.
+    """Mean squared correlation of the columns of two codes (N, D1) and (N, D2).
 
-    Parameters
-    ----------
-    first, second : Tensor of shape (N, D1) and (N, D2)
-        Codes, such as the shared and the private one of a stream.
-
-    Returns
-    -------
-    Tensor
-        Mean squared correlation of their columns, centred and of unit length: 0 where
-        every column of the one is orthogonal to every column of the other, 1 for one
-        column with itself.
+    Columns are centred and of unit length: 0 if orthogonal, 1 for one column with itself.
 
     References
     ----------
@@ -317,20 +215,9 @@ def orthogonality(first: Tensor, second: Tensor) -> Tensor:
 
 
 def central_moment_discrepancy(first: Tensor, second: Tensor, moments: int = 5) -> Tensor:
-    """Penalise a difference between the distributions of two codes.
+    """Distances between means and central moments 2 to `moments` of codes (N, D) and (M, D).
 
-    Parameters
-    ----------
-    first, second : Tensor of shape (N, D) and (M, D)
-        Codes within an interval of length 1, or thereabouts.
-    moments : int, optional
-        Highest central moment that is compared.
-
-    Returns
-    -------
-    Tensor
-        Sum of the Euclidean distances between the means, and between the central
-        moments of orders 2 to `moments`.
+    Codes lie within an interval of length 1, or thereabouts.
 
     References
     ----------
@@ -349,28 +236,17 @@ def central_moment_discrepancy(first: Tensor, second: Tensor, moments: int = 5) 
 def correlation_loss(
     first: Tensor, second: Tensor, components: int | None = None, regularisation: float = 1e-4
 ) -> Tensor:
-    """Sum the canonical correlations of two codes, with a minus.
+    """Minus the sum of the best canonical correlations of codes (N, D1) and (N, D2).
 
-    Parameters
-    ----------
-    first, second : Tensor of shape (N, D1) and (N, D2)
-        Codes of the same rows; N well above D1 and D2.
-    components : int, optional
-        Pairs that count, best first; default all.
-    regularisation : float, optional
-        What is added to the diagonal of each covariance.
-
-    Returns
-    -------
-    Tensor
-        Minus the sum: -D for codes that are linear functions of each other.
+    N has to be well above D1 and D2; `regularisation` is added to the diagonal of each
+    covariance.
 
     References
     ----------
     G. Andrew, R. Arora, J. Bilmes and K. Livescu, "Deep canonical correlation analysis",
     ICML 2013.
     """
-    # Covariances are inverted: single precision does not carry that.
+    # Covariances are inverted: single precision is not enough for that.
     sides = [side.double() - side.double().mean(dim=0) for side in (first, second)]
     across = sides[0].T @ sides[1] / len(first)
     for number, side in enumerate(sides):
@@ -386,17 +262,7 @@ def correlation_loss(
 
 
 def divergence_from_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of normal codes from the standard normal.
-
-    Parameters
-    ----------
-    mean, log_variance : Tensor of shape (..., D)
-        Of each code, dimension by dimension.
-
-    Returns
-    -------
-    Tensor
-        Mean over codes, in nats.
+    """Mean Kullback-Leibler divergence (nats) of normal codes (..., D) from the normal (0, 1).
 
     References
     ----------

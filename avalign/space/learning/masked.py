@@ -32,17 +32,7 @@ _STREAMS = ("audio", "lips")
 
 
 class MaskedNetwork(nn.Module):
-    """Convolutions over time that see what is not hidden of two streams.
-
-    Parameters
-    ----------
-    columns : mapping of str to int
-        Columns of ``"audio"`` and ``"lips"``.
-    kernels, dilations : tuple of int
-        Width and spacing of the taps of each convolution.
-    components : int
-        Width of the hidden layers and of the representation.
-    """
+    """Convolutions over time that see what is not hidden of two streams."""
 
     def __init__(
         self,
@@ -67,20 +57,7 @@ class MaskedNetwork(nn.Module):
         )
 
     def forward(self, streams: Mapping[str, Tensor], seen: Mapping[str, Tensor]) -> Tensor:
-        """Represent what is seen.
-
-        Parameters
-        ----------
-        streams : mapping of str to Tensor of shape (B, T, D)
-            Standardised rows of both streams.
-        seen : mapping of str to BoolTensor of shape (B, T)
-            Rows that are not hidden.
-
-        Returns
-        -------
-        Tensor of shape (B, T, components)
-            The representation of each frame.
-        """
+        """Represent what is seen, bool [B, T], of streams [B, T, D]: [B, T, components]."""
         parts = [torch.where(seen[name][..., None], streams[name], 0.0) for name in _STREAMS]
         flags = [seen[name][..., None].to(parts[0].dtype) for name in _STREAMS]
         hidden: Tensor = self.encoder(torch.cat([*parts, *flags], dim=-1))
@@ -96,7 +73,7 @@ class MaskedSpace(TorchEstimator):
     represents each stream with the other hidden, `represent` both together, and `impute`
     makes the stream that is missing.
 
-    `score` is the share of the variance of hidden frames that is explained: 0 for the
+    `score` is the fraction of the variance of hidden frames that is explained: 0 for the
     mean of the training data, 1 for the truth. What is hidden follows from `seed`.
 
     Parameters
@@ -108,11 +85,11 @@ class MaskedSpace(TorchEstimator):
     window : int
         Rows that are seen together in training.
     hidden_share : float
-        Share of the frames of each stream that is hidden, at most.
+        Fraction of the frames of each stream that is hidden, at most.
     run : int
         Frames that are hidden together; odd.
     hidden_streams : float
-        Share of the windows in which one stream is hidden as a whole.
+        Fraction of the windows in which one stream is hidden as a whole.
 
     References
     ----------
@@ -134,27 +111,7 @@ class MaskedSpace(TorchEstimator):
     def represent(
         self, audio: ArrayLike, lips: ArrayLike, groups: ArrayLike | None = None
     ) -> NDArray[Any]:
-        """Represent both streams together.
-
-        Parameters
-        ----------
-        audio : array-like of shape (N, DA)
-            Sound.
-        lips : array-like of shape (N, DL)
-            The lips that occurred with it.
-        groups : array-like of shape (N,), optional
-            Clip of each row; default: all rows are of one clip.
-
-        Returns
-        -------
-        ndarray of shape (N, components), float32
-            The representation.
-
-        Raises
-        ------
-        ParameterError
-            As `transform`.
-        """
+        """Represent both streams together: float32 [N, components]."""
         rows = self._checked_as_fitted({"audio": audio, "lips": lips})
         return self._represent(rows, self._clips(rows, groups))
 
@@ -164,27 +121,7 @@ class MaskedSpace(TorchEstimator):
         lips: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> NDArray[Any]:
-        """Make the stream that is missing.
-
-        Parameters
-        ----------
-        audio : array-like of shape (N, DA), optional
-            Sound; gives lips.
-        lips : array-like of shape (N, DL), optional
-            Lips; give sound.
-        groups : array-like of shape (N,), optional
-            Clip of each row; default: all rows are of one clip.
-
-        Returns
-        -------
-        ndarray of shape (N, D), float32
-            The other stream.
-
-        Raises
-        ------
-        ParameterError
-            If not exactly one was given, or `transform` would raise.
-        """
+        """Make the missing stream, float32 [N, D], from the one that is given."""
         rows = self._checked_as_fitted({"audio": audio, "lips": lips})
         if len(rows) > 1:
             raise ParameterError("both streams were given: none is missing", "give one of them")
@@ -281,7 +218,7 @@ class MaskedSpace(TorchEstimator):
         hidden = {name: torch.cat([each[name][0] for each in drawn]) for name in _STREAMS}
         rows = {"audio": audio, "lips": lips}
         represented = self._represent(rows, clips, hidden)
-        shares = []
+        explained = []
         for name in _STREAMS:
             chosen = hidden[name].cpu().numpy()
             if chosen.any():
@@ -290,9 +227,9 @@ class MaskedSpace(TorchEstimator):
                 predicted = self._map(
                     lambda batch, name=name: self._predict(batch, name), represented[chosen]
                 )
-                shares.append(
+                explained.append(
                     explained_variance(predicted, rows[name][chosen], mean, deviation)
                 )
-        if not shares:
+        if not explained:
             raise ParameterError("too few rows to hide any of them", "give more rows")
-        return float(np.mean(shares))
+        return float(np.mean(explained))

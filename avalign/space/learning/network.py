@@ -33,13 +33,7 @@ __all__ = [
 
 
 class Standardiser(nn.Module):
-    """Brings the columns of a stream to mean 0 and deviation 1, and back.
-
-    Parameters
-    ----------
-    columns : int
-        Columns of the stream.
-    """
+    """Brings the columns of a stream to mean 0 and deviation 1, and back."""
 
     mean: Tensor
     scale: Tensor
@@ -66,22 +60,7 @@ class Standardiser(nn.Module):
 
 
 def perceptron(columns: int, hidden: Sequence[int], out: int) -> nn.Sequential:
-    """Build a multilayer perceptron with GELU between its layers.
-
-    Parameters
-    ----------
-    columns : int
-        Width of the input.
-    hidden : sequence of int
-        Widths of the hidden layers; none makes it a linear map.
-    out : int
-        Width of the output.
-
-    Returns
-    -------
-    nn.Sequential
-        Maps (..., columns) to (..., out).
-    """
+    """Build a multilayer perceptron with GELU between layers; linear without hidden ones."""
     widths = [columns, *hidden]
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
@@ -92,22 +71,7 @@ def perceptron(columns: int, hidden: Sequence[int], out: int) -> nn.Sequential:
 def stream_encoders(
     columns: Mapping[str, int], hidden: Sequence[int], out: int
 ) -> nn.ModuleDict:
-    """Build a standardiser and a perceptron for each stream.
-
-    Parameters
-    ----------
-    columns : mapping of str to int
-        Columns of each stream.
-    hidden : sequence of int
-        Widths of the hidden layers.
-    out : int
-        Width of the output.
-
-    Returns
-    -------
-    nn.ModuleDict
-        By stream, an nn.Sequential that begins with a `Standardiser`.
-    """
+    """Build a standardiser and a perceptron for each stream."""
     return nn.ModuleDict(
         {
             stream: nn.Sequential(Standardiser(width), *perceptron(width, hidden, out))
@@ -117,19 +81,7 @@ def stream_encoders(
 
 
 class Encoder(nn.Module):
-    """A stack of dilated convolutions over time, then a linear map.
-
-    Parameters
-    ----------
-    columns : int
-        Columns of the input, the validity column included.
-    settings : EncoderSettings
-        Kernels, dilations and stride.
-    channels, dimensions : int
-        Width of the hidden layers and of the output.
-    dropout : float
-        Share of hidden activations dropped in training.
-    """
+    """A stack of dilated convolutions over time, then a linear map."""
 
     def __init__(
         self,
@@ -181,7 +133,7 @@ class SpaceNetwork(nn.Module):
     audio_scale : ndarray of shape (C,)
         Standard deviation of the MFCCs in the training data.
     dropout : float, optional
-        Share of hidden activations dropped in training.
+        Fraction of hidden activations dropped in training.
     score_scale : float, optional
         Initial factor on the inner product.
     """
@@ -233,9 +185,9 @@ class SpaceNetwork(nn.Module):
             Embeddings whose inner product is the log evidence of a pair.
         """
         settings = self.settings
-        kept = mfcc_valid[:, :: settings.audio.stride, None].float()
+        audible = mfcc_valid[:, :: settings.audio.stride, None].float()
         rows = _normalise(mfcc, mfcc_valid, self.audio_scale, settings.prior_rows_audio)
-        sound = self.audio(rows) * kept
+        embedded_audio = self.audio(rows) * audible
         seen = lips_valid[..., None].float()
         rows = _normalise(
             lips @ self.lip_components, lips_valid, self.lip_scale, settings.prior_rows_lips
@@ -243,7 +195,7 @@ class SpaceNetwork(nn.Module):
         shape = self.lips(rows) * seen
         scale = self.log_score_scale.exp()
         return (
-            torch.cat([sound, kept], dim=2),
+            torch.cat([embedded_audio, audible], dim=2),
             torch.cat([shape[..., :-1], seen, shape[..., -1:]], dim=2) * scale,
         )
 

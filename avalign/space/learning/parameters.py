@@ -1,7 +1,7 @@
 """Settings of an estimator that know what they accept; fields of its dataclass.
 
-What is declared here once is checked when an estimator is fitted and again when it is
-loaded from a file that nobody has to be trusted for.
+They are checked when an estimator is fitted, and again when it is loaded from a file,
+which nobody has to trust.
 """
 
 from __future__ import annotations
@@ -27,22 +27,7 @@ _MOST_LAYERS = 8
 def count(
     default: int | None, *, low: int = 1, high: int = 1_000_000, optional: bool = False
 ) -> Any:
-    """Declare a whole number.
-
-    Parameters
-    ----------
-    default : int or None
-        What it is unless told.
-    low, high : int, optional
-        Smallest and largest that are accepted.
-    optional : bool, optional
-        Accept None as well.
-
-    Returns
-    -------
-    dataclasses.Field
-        For the body of a dataclass.
-    """
+    """Declare a whole number from `low` to `high`."""
 
     def accepts(value: object) -> bool:
         return (value is None and optional) or (_is_whole(value) and low <= value <= high)  # type: ignore[operator]
@@ -58,24 +43,7 @@ def number(
     above: bool = False,
     optional: bool = False,
 ) -> Any:
-    """Declare a finite number.
-
-    Parameters
-    ----------
-    default : float or None
-        What it is unless told.
-    low, high : float, optional
-        Smallest and largest that are accepted.
-    above : bool, optional
-        Refuse `low` itself.
-    optional : bool, optional
-        Accept None as well.
-
-    Returns
-    -------
-    dataclasses.Field
-        For the body of a dataclass.
-    """
+    """Declare a finite number from `low`, or `above` it, to `high`."""
 
     def accepts(value: object) -> bool:
         if value is None:
@@ -91,38 +59,14 @@ def number(
 
 
 def choice(default: str, *others: str) -> Any:
-    """Declare one of a few words.
-
-    Parameters
-    ----------
-    default : str
-        What it is unless told.
-    *others : str
-        What it may be besides.
-
-    Returns
-    -------
-    dataclasses.Field
-        For the body of a dataclass.
-    """
+    """Declare one of a few words."""
     words = (default, *others)
     wanted = " or ".join(f'"{word}"' for word in words)
     return _parameter(default, lambda value: isinstance(value, str) and value in words, wanted)
 
 
 def widths(default: tuple[int, ...]) -> Any:
-    """Declare the widths of the hidden layers of a network.
-
-    Parameters
-    ----------
-    default : tuple of int
-        What they are unless told.
-
-    Returns
-    -------
-    dataclasses.Field
-        For the body of a dataclass.
-    """
+    """Declare the widths of the hidden layers of a network."""
 
     def accepts(value: object) -> bool:
         return (
@@ -136,35 +80,13 @@ def widths(default: tuple[int, ...]) -> Any:
 
 
 def instance(default: Any) -> Any:
-    """Declare a group of settings that is a frozen dataclass of its own.
-
-    Parameters
-    ----------
-    default : object
-        What it is unless told; others have to be of its type.
-
-    Returns
-    -------
-    dataclasses.Field
-        For the body of a dataclass.
-    """
+    """Declare a group of settings that is a frozen dataclass of the type of its default."""
     kind = type(default)
     return _parameter(default, lambda value: isinstance(value, kind), f"a {kind.__name__}")
 
 
 def check_parameters(estimator: Any) -> None:
-    """Refuse an estimator with a setting that it cannot use.
-
-    Parameters
-    ----------
-    estimator : dataclass instance
-        Its fields are declared by the functions above.
-
-    Raises
-    ------
-    ParameterError
-        Naming the first such setting.
-    """
+    """Raise ParameterError for the first setting that an estimator cannot use."""
     for each in fields(estimator):
         accepts = each.metadata.get("accepts")
         value = getattr(estimator, each.name) if each.init else None

@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from avalign.errors import MediaError, MissingDependencyError, ParameterError
+from avalign.errors import MediaError, ParameterError, import_guard
+from avalign.types import MethodEntry, closest_names, find_entry
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from avalign.space.learning.estimator import SpaceEstimator
 
-__all__ = ["SPACES", "SpaceMethod", "build_space", "list_spaces", "load_space", "space_method"]
+__all__ = ["SPACES", "SpaceMethod", "build_space", "find_space", "list_spaces", "load_space"]
 
 
-@dataclass(frozen=True, slots=True)
-class SpaceMethod:
-    """One way to learn a shared space.
+class SpaceMethod(MethodEntry):
+    """One way to learn a shared space; its row is such as "R3"."""
 
-    Parameters
-    ----------
-    name : str
-        What `build_space` calls it.
-    row : str
-        Row of the table of methods, such as "R3".
-    title : str
-        What people call it.
-    source : str
-        Who described it, and where.
-    when : str
-        When to use it, in a sentence.
-    home : str
-        Where its class is: "module:Class", inside avalign.space.learning.
-    """
-
-    name: str
-    row: str
-    title: str
-    source: str
-    when: str
-    home: str
+    __slots__ = ()
 
     def load(self) -> type[SpaceEstimator]:
         """Import the class.
@@ -57,106 +33,102 @@ class SpaceMethod:
         MissingDependencyError
             If it needs torch, which is missing.
         """
-        module, _, name = self.home.partition(":")
-        try:
-            home = importlib.import_module(f"avalign.space.learning.{module}")
-        except (ImportError, OSError) as error:
-            raise MissingDependencyError(
-                f"{self.name} needs torch, which does not load: {error}",
-                'install it with: pip install "avalign[torch]"',
-            ) from error
-        loaded: type[SpaceEstimator] = getattr(home, name)
+        with import_guard(
+            f"{self.name} needs torch, which does not load",
+            'install it with: pip install "avalign[torch]"',
+        ):
+            loaded: type[SpaceEstimator] = super().load()
         return loaded
 
 
 SPACES = (
     SpaceMethod(
-        "joint",
         "R1",
+        "joint",
         "Joint embedding, per frame or per clip",
-        "A. Frome et al., NIPS 2013",
         "To retrieve lips by sound and sound by lips, when partners are known.",
-        "coordinated:JointSpace",
+        "A. Frome et al., NIPS 2013",
+        "avalign.space.learning.coordinated:JointSpace",
     ),
     SpaceMethod(
-        "coordinated",
         "R2",
+        "coordinated",
         "Coordinated representations (correspondence autoencoder)",
-        "F. Feng, X. Wang and R. Li, ACM Multimedia 2014",
         "When each stream must keep what it holds, and yet be comparable with the other.",
-        "coordinated:CoordinatedSpace",
+        "F. Feng, X. Wang and R. Li, ACM Multimedia 2014",
+        "avalign.space.learning.coordinated:CoordinatedSpace",
     ),
     SpaceMethod(
-        "cca",
         "R3",
+        "cca",
         "Canonical correlation analysis",
-        "H. Hotelling, Biometrika 28, 1936",
         "The first thing to try: fast, without settings, and hard to beat on few rows.",
-        "canonical:CanonicalSpace",
+        "H. Hotelling, Biometrika 28, 1936",
+        "avalign.space.learning.canonical:CanonicalSpace",
     ),
     SpaceMethod(
-        "kernel_cca",
         "R4",
+        "kernel_cca",
         "Kernel CCA by random Fourier features",
-        "D. Lopez-Paz et al., ICML 2014",
         "When what the streams share is not linear in the sound, and rows are some thousand.",
-        "canonical:KernelCanonicalSpace",
+        "D. Lopez-Paz et al., ICML 2014",
+        "avalign.space.learning.canonical:KernelCanonicalSpace",
     ),
     SpaceMethod(
-        "deep_cca",
         "R5",
+        "deep_cca",
         "Deep CCA",
-        "G. Andrew, R. Arora, J. Bilmes and K. Livescu, ICML 2013",
         "As kernel CCA, with many rows, or where neither side is linear.",
-        "dcca:DeepCCA",
+        "G. Andrew, R. Arora, J. Bilmes and K. Livescu, ICML 2013",
+        "avalign.space.learning.dcca:DeepCCA",
     ),
     SpaceMethod(
+        "R6",
         "autoencoder",
-        "R6",
         "Multimodal autoencoder",
-        "J. Ngiam et al., ICML 2011",
         "To fill in a stream that is missing, or to have one code whatever is there.",
-        "autoencoder:MultimodalAutoencoder",
+        "J. Ngiam et al., ICML 2011",
+        "avalign.space.learning.autoencoder:MultimodalAutoencoder",
     ),
     SpaceMethod(
-        "vae",
         "R6",
+        "vae",
         "Multimodal variational autoencoder (product of experts)",
-        "M. Wu and N. Goodman, NeurIPS 2018",
         "As the autoencoder, when you need to know how unsure a code is, or to draw samples.",
-        "autoencoder:MultimodalVAE",
+        "M. Wu and N. Goodman, NeurIPS 2018",
+        "avalign.space.learning.autoencoder:MultimodalVAE",
     ),
     SpaceMethod(
-        "contrastive",
         "R7",
+        "contrastive",
         "Contrastive learning (InfoNCE) over time shifts and other clips",
-        "A. van den Oord, Y. Li and O. Vinyals, arXiv:1807.03748, 2018",
         "To tell which lag, or which face, belongs to a sound; the space that sync ships.",
-        "contrastive:ContrastiveSpace",
+        "A. van den Oord, Y. Li and O. Vinyals, arXiv:1807.03748, 2018",
+        "avalign.space.learning.contrastive:ContrastiveSpace",
     ),
     SpaceMethod(
-        "ranking",
         "R8",
+        "ranking",
         "Ranking losses: triplet, max-margin, contrastive pairs",
-        "F. Schroff, D. Kalenichenko and J. Philbin, CVPR 2015",
         "As the joint embedding, when batches are too small for InfoNCE; see `loss`.",
-        "coordinated:RankingSpace",
+        "F. Schroff, D. Kalenichenko and J. Philbin, CVPR 2015",
+        "avalign.space.learning.coordinated:RankingSpace",
     ),
     SpaceMethod(
-        "masked",
         "R9",
+        "masked",
         "Masked modelling of frames",
-        "B. Shi, W.-N. Hsu, K. Lakhotia and A. Mohamed, ICLR 2022",
         "To learn from clips without labels what a frame means in its context.",
-        "masked:MaskedSpace",
+        "B. Shi, W.-N. Hsu, K. Lakhotia and A. Mohamed, ICLR 2022",
+        "avalign.space.learning.masked:MaskedSpace",
     ),
     SpaceMethod(
-        "shared_private",
         "M3",
+        "shared_private",
         "Shared and private representations (MISA)",
-        "D. Hazarika, R. Zimmermann and S. Poria, ACM Multimedia 2020",
         "To part what sound and lips both say from what only one of them does.",
-        "shared_private:SharedPrivateSpace",
+        "D. Hazarika, R. Zimmermann and S. Poria, ACM Multimedia 2020",
+        "avalign.space.learning.shared_private:SharedPrivateSpace",
     ),
 )
 
@@ -172,7 +144,7 @@ def list_spaces() -> tuple[str, ...]:
     return tuple(each.name for each in SPACES)
 
 
-def space_method(name: str) -> SpaceMethod:
+def find_space(name: str) -> SpaceMethod:
     """Look up one way to learn a shared space.
 
     Parameters
@@ -190,10 +162,10 @@ def space_method(name: str) -> SpaceMethod:
     ParameterError
         If there is none of that name.
     """
-    for each in SPACES:
-        if each.name == name:
-            return each
-    close = difflib.get_close_matches(str(name), list_spaces(), 1)
+    found = find_entry(SPACES, name)
+    if found is not None:
+        return found
+    close = closest_names(SPACES, name)
     hint = f"did you mean {close[0]!r}?" if close else f"choose of {', '.join(list_spaces())}"
     raise ParameterError(f"there is no shared space {str(name)[:60]!r}", hint)
 
@@ -220,7 +192,7 @@ def build_space(name: str, **parameters: Any) -> SpaceEstimator:
     MissingDependencyError
         If it needs torch, which is missing.
     """
-    return space_method(name).load()().set_params(**parameters)
+    return find_space(name).load()().set_params(**parameters)
 
 
 def load_space(folder: Path | str) -> SpaceEstimator:
@@ -246,7 +218,7 @@ def load_space(folder: Path | str) -> SpaceEstimator:
     from avalign.space.learning.files import read_name
 
     try:
-        method = space_method(read_name(folder))
+        method = find_space(read_name(folder))
     except ParameterError as error:
         raise MediaError(f"{folder}: {error.message}", error.hint) from None
     return method.load().load(folder)

@@ -1,4 +1,4 @@
-"""What sound and lips share, and what each has to itself."""
+"""Shared and private representations of audio and lips."""
 
 from __future__ import annotations
 
@@ -67,25 +67,7 @@ class SharedPrivateSpace(TorchEstimator):
     difference: float = number(0.3)
 
     def private(self, stream: str, rows: ArrayLike) -> NDArray[Any]:
-        """Map rows of one stream to what it has to itself.
-
-        Parameters
-        ----------
-        stream : str
-            ``"audio"`` or ``"lips"``.
-        rows : array-like of shape (N, D)
-            Its rows.
-
-        Returns
-        -------
-        ndarray of shape (N, private_components), float32
-            Private codes.
-
-        Raises
-        ------
-        ParameterError
-            As `transform`.
-        """
+        """Map rows [N, D] of a stream to its private code: float32 [N, private_components]."""
         given = self._checked_as_fitted({stream: rows})[stream]
         return self._codes(stream, "private", given)
 

@@ -31,15 +31,7 @@ _ROWS_AT_ONCE = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What a network is trained to make small.
-
-    Parameters
-    ----------
-    units : int
-        Rows, windows or clips there are to learn from.
-    loss : callable
-        Maps the numbers of some units, an int64 Tensor of shape (B,), to a scalar.
-    """
+    """A loss over `units` rows, windows or clips, as a function of some of their indices."""
 
     units: int
     loss: Callable[[Tensor], Tensor]
@@ -47,20 +39,7 @@ class Objective:
 
 @contextmanager
 def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
-    """Make torch's chance repeatable for a while, and give it back as it was.
-
-    Parameters
-    ----------
-    seed : int
-        Same seed, same numbers.
-    device : str, optional
-        ``"cpu"`` or ``"cuda"``.
-
-    Yields
-    ------
-    None
-        Nothing.
-    """
+    """Make torch's random numbers repeatable in a block, and restore its state after it."""
     with torch.random.fork_rng(
         devices=[torch.cuda.current_device()] if device == "cuda" else []
     ):
@@ -79,30 +58,8 @@ def train(
 ) -> list[float]:
     """Adjust a network by AdamW, its learning rate falling to 0 along a half cosine.
 
-    Parameters
-    ----------
-    network : nn.Module
-        What to adjust; it is left in evaluation mode.
-    objective : Objective
-        What to make small.
-    steps : int
-        Batches.
-    batch : int or None
-        Units of a batch, drawn without repetition until all have been seen; None: all.
-    learning_rate : float
-        Of the first step.
-    weight_decay : float, optional
-        Share of the weights that is taken off, times the learning rate.
-
-    Returns
-    -------
-    list of float
-        Loss of each step.
-
-    Raises
-    ------
-    ParameterError
-        If the loss stops being finite.
+    Units of a batch are drawn without repetition until all have been seen (None: all at
+    once). Gives the loss of each step; ParameterError if it stops being finite.
     """
     device = next(network.parameters()).device
     optimizer = torch.optim.AdamW(
@@ -128,7 +85,7 @@ def train(
 
 
 def _batches(units: int, batch: int | None) -> Iterator[Tensor]:
-    """Draw batches for ever."""
+    """Draw batches without end."""
     if batch is None or batch >= units:
         while True:
             yield torch.arange(units)
@@ -140,22 +97,10 @@ def _batches(units: int, batch: int | None) -> Iterator[Tensor]:
 
 
 def cut_windows(clips: Clips, length: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Cut clips into windows that overlap by half.
+    """Cut clips into windows that overlap by half: index [W, length], inside [W, length].
 
-    Parameters
-    ----------
-    clips : list of slice
-        Where each clip lies among the rows.
-    length : int
-        Rows of a window.
-
-    Returns
-    -------
-    index : ndarray of shape (W, length), int64
-        Rows of each window; the last window of a clip ends with it.
-    inside : ndarray of shape (W, length), bool
-        False beyond the end of a clip that is shorter than a window, where `index` says
-        its last row again.
+    The last window of a clip ends with it. Where a clip is shorter than a window, `inside` is
+    False beyond its end, and `index` repeats its last row.
     """
     starts, ends = [], []
     for clip in clips:
@@ -235,7 +180,7 @@ class TorchEstimator(SpaceEstimator):
         return {name: each.cpu().numpy() for name, each in self.network_.state_dict().items()}
 
     def expected_arrays(self) -> dict[str, Shape]:  # noqa: D102 (as in `SpaceEstimator`)
-        # On this device tensors have shapes and no memory, whatever a file asks for.
+        # On the meta device tensors have shapes and no memory, whatever a file asks for.
         with torch.device("meta"):
             state = self._build(self.columns_).state_dict()
         return {name: (np.float32, tuple(each.shape)) for name, each in state.items()}

@@ -2,14 +2,11 @@
 
 import lazy_loader
 
-from avalign.errors import MissingDependencyError
+from avalign.errors import import_guard
 
-try:
+with import_guard(
+    "training needs torch, which does not load", 'pip install "avalign[recognition]"'
+):
     import torch  # noqa: F401
-except (ImportError, OSError) as error:
-    raise MissingDependencyError(
-        f"training needs torch, which does not load: {error}",
-        'pip install "avalign[recognition]"',
-    ) from error
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING, Any
 
-from avalign.errors import MissingDependencyError
+from avalign.errors import import_guard
 from avalign.files import atomic_output
 
 if TYPE_CHECKING:
@@ -37,13 +37,11 @@ class EventWriter:
         self._writer: Any = None
         if not wanted:
             return
-        try:
+        with import_guard(
+            "TensorBoard does not load",
+            "pip install tensorboard, or leave it out: the curves are in a CSV file",
+        ):
             from torch.utils.tensorboard import SummaryWriter
-        except (ImportError, OSError) as error:
-            raise MissingDependencyError(
-                f"TensorBoard does not load: {error}",
-                "pip install tensorboard, or leave it out: the curves are in a CSV file",
-            ) from error
         self._writer = SummaryWriter(str(folder / "events"))
 
     def write(self, row: Mapping[str, float]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from avalign.errors import ParameterError
-from avalign.fusion import family
+from avalign.fusion import find_family
 from avalign.recognition import StreamSettings, UtteranceAugmentation
 from avalign.train.recognizer.distributed import choose_device
 from avalign.train.recognizer.objective import LossWeights
@@ -27,8 +27,6 @@ __all__ = [
 ]
 
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
-# Rows of the table of methods that combine decisions, not features.
-LATE_ROWS = ("F2", "F3", "F4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +209,7 @@ class RecognizerPlan:
         ParameterError
             If there is no such fusion or device.
         """
-        family(self.fusion)
+        find_family(self.fusion)
         choose_device(self.device)
 
     def shape(self) -> dict[str, Any]:
@@ -229,7 +227,7 @@ class RecognizerPlan:
             "width": self.width,
             "dropout": self.dropout,
             "statistics": self.statistics,
-            "context": family(self.fusion).row not in LATE_ROWS,
+            "context": find_family(self.fusion).combines == "features",
         }
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from avalign.data import load_clips
 from avalign.errors import ParameterError
-from avalign.space import AUDIO_RATE_HZ, CCA, FrameSpace, KernelCCA, lip_frames, sound_frames
+from avalign.space import AUDIO_RATE_HZ, CCA, FrameSpace, KernelCCA, audio_frames, lip_frames
 from avalign.train.space.own_lag import own_lag_s, speaker_balanced_mean
-from avalign.vision import usable
+from avalign.types import usable
 
 if TYPE_CHECKING:
     import os
@@ -155,7 +155,7 @@ def fit_baseline(clips: Sequence[BaselineClip], plan: BaselinePlan | None = None
         )
     plan = BaselinePlan() if plan is None else plan
     frames = [
-        (sound_frames(clip.mfcc), lip_frames(clip.lips, clip.lips_valid)) for clip in clips
+        (audio_frames(clip.mfcc), lip_frames(clip.lips, clip.lips_valid)) for clip in clips
     ]
     own_lags_s = np.zeros(len(clips))
     zero_s = 0.0

@@ -9,8 +9,7 @@ import numpy as np
 
 from avalign.audio import log_mel
 from avalign.space import to_uniform
-from avalign.types import FeatureStream
-from avalign.vision import usable
+from avalign.types import FeatureStream, usable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

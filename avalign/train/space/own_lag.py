@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from avalign.align import gather_evidence, sub_row_peak
+from avalign.align import gather_evidence, sub_frame_peak
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ def own_lag_s(
     audio, mouth = space.embed_audio(mfcc), space.embed_lips(lips, usable)
     evidence = gather_evidence(audio, mouth, OWN_LAG_S)
     total = evidence.total
-    return sub_row_peak(evidence.lags_s, total, int(np.argmax(total)))
+    return sub_frame_peak(evidence.lags_s, total, int(np.argmax(total)))
 
 
 def speaker_balanced_mean(speakers: Iterable[str], values: NDArray[np.float64]) -> float:

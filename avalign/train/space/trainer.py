@@ -10,16 +10,16 @@ and the mean over speakers anchors the zero.
 from __future__ import annotations
 
 import copy
-import multiprocessing
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+import tempfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from avalign.audio import MfccSettings, dct_basis
-from avalign.processes import end_with_parent, installed_modules_only
+from avalign.processes import for_each
 from avalign.space import (
     EncoderPair,
     EncoderSettings,
@@ -160,40 +160,34 @@ def _train_here(
 def _train_in_pool(
     corpus: Corpus, plan: SpacePlan, jobs: int, progress: Callable[[float], None]
 ) -> list[SpaceNetwork]:
-    # Spawned, because a fork would inherit torch's threads in an undefined state.
-    context = multiprocessing.get_context("spawn")
-    done = context.Array("d", plan.members)
-    with ProcessPoolExecutor(
-        jobs, mp_context=context, initializer=_set_progress, initargs=(done,)
-    ) as pool:
-        with installed_modules_only():
-            futures = [
-                pool.submit(_train_member, corpus, plan, member)
-                for member in range(plan.members)
-            ]
-        while wait(futures, timeout=0.5, return_when=FIRST_EXCEPTION).not_done:
-            progress(sum(done[:]) / plan.members)
-            if any(future.done() and future.exception() for future in futures):
-                pool.shutdown(cancel_futures=True)
-        return [future.result() for future in futures]
+    # The fraction that each member has done, in a file for the parent to see.
+    with tempfile.TemporaryDirectory() as folder:
+        done = Path(folder, "done")
+        np.zeros(plan.members).tofile(done)
+        members: dict[int, SpaceNetwork] = {}
+        for member, outcome in for_each(
+            _train_member,
+            [(corpus, plan, member, done) for member in range(plan.members)],
+            jobs=jobs,
+            caller="train_space",
+            waiting=lambda: progress(float(np.fromfile(done).mean())),
+        ):
+            if isinstance(outcome, Exception):
+                raise outcome
+            members[member] = outcome
+    return [members[member] for member in range(plan.members)]
 
 
-# In a worker process: the share that each member has done, for the parent to see.
-_done: Any = None
-
-
-def _set_progress(done: Any) -> None:
-    global _done
-    _done = done
-    end_with_parent()
+def _train_member(job: tuple[Corpus, SpacePlan, int, Path]) -> SpaceNetwork:
+    corpus, plan, member, done = job
     torch.set_num_threads(1)
+    with done.open("r+b", buffering=0) as file:
 
+        def report_progress(fraction: float) -> None:
+            file.seek(member * 8)
+            file.write(np.float64(fraction).tobytes())
 
-def _train_member(corpus: Corpus, plan: SpacePlan, member: int) -> SpaceNetwork:
-    def report_progress(fraction: float) -> None:
-        _done[member] = fraction
-
-    return _Trainer(corpus, plan, member).run(report_progress)
+        return _Trainer(corpus, plan, member).run(report_progress)
 
 
 class _Trainer:

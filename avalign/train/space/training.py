@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.data import ManifestRow, load_clips, read_manifest
-from avalign.errors import MissingDependencyError, ParameterError
+from avalign.errors import ParameterError, import_guard
 from avalign.files import atomic_outputs, check_target
+from avalign.processes import cores
 from avalign.train.space.corpus import Corpus, TrainingClip, training_clip
 
-try:
+with import_guard("training needs torch, which does not load", 'pip install "avalign[torch]"'):
     from avalign.space import to_model
     from avalign.train.space.trainer import (
         SpacePlan,
@@ -22,10 +23,6 @@ try:
         clip_own_lag_s,
         train_members,
     )
-except (ImportError, OSError) as error:
-    raise MissingDependencyError(
-        f"training needs torch, which does not load: {error}", 'pip install "avalign[torch]"'
-    ) from error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -236,7 +233,7 @@ def fit_space(
         )
     corpus = Corpus(clips)
     report_progress = progress or (lambda _: None)
-    jobs = min(jobs or os.cpu_count() or 1, plan.members)
+    jobs = min(jobs or cores(), plan.members)
     members = train_members(corpus, plan, jobs, report_progress)
     model = to_model(members)
     anchors = [clip for clip in (*clips, *anchors) if clip.anchors]

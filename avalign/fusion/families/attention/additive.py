@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.attention import AdditiveAttention
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid, masked_mean, stack_streams
@@ -29,14 +29,8 @@ class AdditiveAttentionFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
     hidden : int, optional
         Width of the scoring networks; `out_dim` by default.
-    dropout : float
-        Share of encoded values to drop in training.
 
     References
     ----------
@@ -64,9 +58,11 @@ class AdditiveAttentionFusion(Fusion):
         """Weigh streams, then rows."""
         encoded = self.encoders(inputs.streams, inputs.masks)
         values, there = stack_streams(encoded, inputs.masks)
-        rows, shares = self.over_streams(values, there, masked_mean(values, there, dim=2))
+        rows, stream_weights = self.over_streams(
+            values, there, masked_mean(values, there, dim=2)
+        )
         mask = any_valid(inputs.masks)
-        weights = dict(zip(self.names, shares.unbind(dim=-1), strict=True))
-        answer = fused(rows, mask, weights=weights)
+        weights = dict(zip(self.names, stream_weights.unbind(dim=-1), strict=True))
+        answer = make_output(rows, mask, weights=weights)
         pooled, _ = self.over_time(answer.sequence, mask)
         return replace(answer, pooled=pooled)

@@ -1,4 +1,4 @@
-"""The bottleneck transformer (MBT): streams speak to each other through a few rows only."""
+"""The bottleneck transformer (MBT): streams exchange information through a few rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from avalign.errors import ParameterError
 from avalign.fusion.families.attention.unaligned import UnalignedFusion
-from avalign.fusion.interface import FusionInput, FusionOutput, fused
+from avalign.fusion.interface import FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.attention import AdditiveAttention
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid, masked_mean, stack_streams
@@ -25,19 +25,7 @@ __all__ = ["BottleneckLayer", "BottleneckTransformerFusion"]
 
 
 class BottleneckLayer(nn.Module):
-    """One block for each stream, all of which may see some shared rows beside their own.
-
-    Parameters
-    ----------
-    streams : int
-        How many streams there are.
-    dim : int
-        Width of the rows.
-    heads : int
-        Heads of attention.
-    dropout : float
-        Share of values to drop in training.
-    """
+    """One block for each stream, all of which may see some shared rows beside their own."""
 
     def __init__(self, streams: int, dim: int, heads: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -53,29 +41,12 @@ class BottleneckLayer(nn.Module):
         *,
         need_weights: bool = False,
     ) -> tuple[list[Tensor], Tensor, list[Tensor | None]]:
-        """Let each stream see itself and the shared rows.
+        """Let each stream (B, T, dim) see itself and the shared rows (B, N, dim).
 
-        Parameters
-        ----------
-        rows : sequence of Tensor of shape (B, T, dim)
-            Rows of each stream.
-        masks : sequence of Tensor of shape (B, T), bool
-            Their masks.
-        shared : Tensor of shape (B, N, dim)
-            Shared rows.
-        need_weights : bool
-            Return attention weights too.
-
-        Returns
-        -------
-        rows : list of Tensor of shape (B, T, dim)
-            New rows of each stream.
-        shared : Tensor of shape (B, N, dim)
-            Mean of what the streams that are there made of the shared rows.
-        weights : list of Tensor of shape (B, heads, T + N, T + N) or None
-            For each stream, if they were asked for.
+        Gives the new rows of each stream, the mean of what the streams that are there made of
+        the shared rows, and the maps (B, heads, T + N, T + N), None where not asked for.
         """
-        told, opinions, maps = [], [], []
+        outputs, updates, maps = [], [], []
         always = torch.ones_like(shared[..., 0], dtype=torch.bool)
         for own, mask, block in zip(rows, masks, self.blocks, strict=True):
             seen, weights = block(
@@ -83,12 +54,12 @@ class BottleneckLayer(nn.Module):
                 torch.cat([mask, always], dim=1),
                 need_weights=need_weights,
             )
-            told.append(seen[:, : own.shape[1]])
-            opinions.append(seen[:, own.shape[1] :])
+            outputs.append(seen[:, : own.shape[1]])
+            updates.append(seen[:, own.shape[1] :])
             maps.append(weights)
         there = torch.stack([mask.any(dim=1) for mask in masks], dim=1)
-        agreed = masked_mean(torch.stack(opinions, dim=1), there[:, :, None], dim=1)
-        return told, agreed, maps
+        mean_update = masked_mean(torch.stack(updates, dim=1), there[:, :, None], dim=1)
+        return outputs, mean_update, maps
 
 
 class BottleneckTransformerFusion(UnalignedFusion):
@@ -96,7 +67,7 @@ class BottleneckTransformerFusion(UnalignedFusion):
 
     In each fusing layer every stream attends to itself and to the bottleneck; what the
     streams make of the bottleneck is averaged over those that are there. The rows of an
-    instant are joined on the clock of the target by additive attention, whose shares are
+    instant are joined on the clock of the target by additive attention, whose weights are
     the `weights`. ``attention["lips"]`` holds the map of one stream; its last `bottleneck`
     rows and columns are the shared ones.
 
@@ -106,24 +77,14 @@ class BottleneckTransformerFusion(UnalignedFusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows; a multiple of `heads`.
     heads : int
-        Heads of attention.
+        Heads of attention, a divisor of `out_dim`.
     layers : int
         Transformer blocks of each stream.
     bottleneck : int
         Shared rows.
     fuse_from : int
         Blocks of each stream before the bottleneck begins; at most ``layers - 2``.
-    target : str, optional
-        Stream on whose clock the fused rows are; by default the first by name.
-    rates_hz : mapping of str to float, optional
-        Rows per second of each stream; by default all are alike.
-    dropout : float
-        Share of values and attention weights to drop in training.
 
     References
     ----------
@@ -169,7 +130,7 @@ class BottleneckTransformerFusion(UnalignedFusion):
         encoded = self.encoders(inputs.streams, inputs.masks)
         masks = list(inputs.masks.values())
         rows = [
-            own(self.with_places(name, encoded[name]), inputs.masks[name])[0]
+            own(self.add_positions(name, encoded[name]), inputs.masks[name])[0]
             for name, own in zip(self.names, self.own, strict=True)
         ]
         shared = self.bottleneck.to(rows[0].dtype).repeat(rows[0].shape[0], 1, 1)
@@ -184,10 +145,10 @@ class BottleneckTransformerFusion(UnalignedFusion):
         }
         there = self.masks_on_target_clock(inputs)
         values, valid = stack_streams(nearest, there)
-        sequence, shares = self.over_streams(self.norm(values), valid)
-        return fused(
+        sequence, stream_weights = self.over_streams(self.norm(values), valid)
+        return make_output(
             sequence,
             any_valid(there),
-            weights=dict(zip(self.names, shares.unbind(dim=-1), strict=True)),
-            attention=maps.together(),
+            weights=dict(zip(self.names, stream_weights.unbind(dim=-1), strict=True)),
+            attention=maps.merge_layers(),
         )

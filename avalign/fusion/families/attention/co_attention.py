@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import PositionalEncoding, StreamEncoders
 from avalign.fusion.layers.masking import any_valid, masked_mean, stack_streams
 from avalign.fusion.layers.options import checked_count
@@ -35,16 +35,10 @@ class CoAttentionFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows; a multiple of `heads`.
     heads : int
-        Heads of attention.
+        Heads of attention, a divisor of `out_dim`.
     layers : int
         How often the streams attend to each other.
-    dropout : float
-        Share of values and attention weights to drop in training.
 
     References
     ----------
@@ -67,7 +61,7 @@ class CoAttentionFusion(Fusion):
     ) -> None:
         super().__init__(dims, out_dim)
         self.encoders = StreamEncoders(self.dims, out_dim, dropout=dropout)
-        self.places = PositionalEncoding()
+        self.positions = PositionalEncoding()
         self.cross = nn.ModuleList(
             CrossAttention(out_dim, heads, dropout=dropout)
             for _ in range(checked_count(layers, "layers"))
@@ -80,7 +74,7 @@ class CoAttentionFusion(Fusion):
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Attend both ways, then average."""
         encoded = self.encoders(inputs.streams, inputs.masks)
-        rows = {name: self.places(values) for name, values in encoded.items()}
+        rows = {name: self.positions(values) for name, values in encoded.items()}
         maps = AttentionMaps()
         for cross, feed_forward in zip(self.cross, self.feed_forward, strict=True):
             # All streams see what the others were before this layer.
@@ -95,8 +89,8 @@ class CoAttentionFusion(Fusion):
                 attended = own.rows + answers
                 rows[name] = attended + feed_forward(attended)
         values, there = stack_streams(rows, inputs.masks)
-        return fused(
+        return make_output(
             self.norm(masked_mean(values, there, dim=2)),
             any_valid(inputs.masks),
-            attention=maps.together(),
+            attention=maps.merge_layers(),
         )

@@ -1,4 +1,4 @@
-"""Cross-attention: the rows of one stream ask the others for what they need."""
+"""Cross-attention: the rows of one stream attend to the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from avalign.errors import ParameterError
 from avalign.fusion.families.attention.unaligned import UnalignedFusion
-from avalign.fusion.interface import FusionInput, FusionOutput, fused
+from avalign.fusion.interface import FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.attention import time_window_bias
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid
@@ -30,7 +30,7 @@ __all__ = ["CrossAttentionFusion"]
 
 
 class CrossAttentionFusion(UnalignedFusion):
-    """The target attends to each other stream; what they answer is averaged and added.
+    """The target attends to each other stream; the results are averaged and added.
 
     Streams may differ in length and rate, and need not be aligned: attention finds the
     rows that belong together, and ``attention["lips->audio"]`` shows which, for
@@ -42,14 +42,8 @@ class CrossAttentionFusion(UnalignedFusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows; a multiple of `heads`.
-    target : str, optional
-        Stream that asks, on whose clock the answer is; by default the first by name.
     heads : int
-        Heads of attention.
+        Heads of attention, a divisor of `out_dim`.
     layers : int
         How often the target asks.
     window : float, optional
@@ -57,10 +51,6 @@ class CrossAttentionFusion(UnalignedFusion):
         default attention reaches everywhere.
     hard_window : bool
         Forbid what is farther than `window`, instead of making it less likely.
-    rates_hz : mapping of str to float, optional
-        Rows per second of each stream; by default all are alike.
-    dropout : float
-        Share of values and attention weights to drop in training.
 
     References
     ----------
@@ -100,15 +90,15 @@ class CrossAttentionFusion(UnalignedFusion):
         self.norm = nn.LayerNorm(out_dim)
 
     def fuse(self, inputs: FusionInput) -> FusionOutput:
-        """Let the target ask."""
+        """Attend from the target to the others."""
         encoded = self.encoders(inputs.streams, inputs.masks)
         rows = torch.where(
             inputs.masks[self.target][..., None], encoded[self.target], self.missing
         )
-        rows = self.with_places(self.target, rows)
+        rows = self.add_positions(self.target, rows)
         memories = [
             Memory(
-                self.with_places(name, encoded[name]),
+                self.add_positions(name, encoded[name]),
                 inputs.masks[name],
                 self._bias(name, inputs),
             )
@@ -121,10 +111,10 @@ class CrossAttentionFusion(UnalignedFusion):
                 maps.add(f"{self.target}->{name}", layer)
             rows = rows + answers
             rows = rows + feed_forward(rows)
-        return fused(
+        return make_output(
             self.norm(rows),
             any_valid(self.masks_on_target_clock(inputs)),
-            attention=maps.together(),
+            attention=maps.merge_layers(),
         )
 
     def _bias(self, name: str, inputs: FusionInput) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""Gated cross-attention: other streams are let in by gates that begin closed."""
+"""Gated cross-attention: other streams pass gates that begin closed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from avalign.fusion.families.attention.unaligned import UnalignedFusion
-from avalign.fusion.interface import FusionInput, FusionOutput, fused
+from avalign.fusion.interface import FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid
 from avalign.fusion.layers.options import checked_count
@@ -29,22 +29,7 @@ __all__ = ["GatedCrossAttention", "GatedCrossAttentionFusion"]
 
 
 class GatedCrossAttention(nn.Module):
-    """Cross-attention and feed-forward, each behind a tanh gate; at first the identity.
-
-    Parameters
-    ----------
-    dim : int
-        Width of the rows and of the memories.
-    heads : int
-        Heads of attention.
-    dropout : float
-        Share of values and attention weights to drop in training.
-
-    Attributes
-    ----------
-    attention_gate, feed_forward_gate : Parameter of shape ()
-        0 at first; ``tanh`` of them multiplies what is added.
-    """
+    """Cross-attention and feed-forward, each behind a tanh gate that is 0 at first."""
 
     def __init__(self, dim: int, heads: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -56,34 +41,17 @@ class GatedCrossAttention(nn.Module):
     def forward(
         self, rows: Tensor, memories: Sequence[Memory], *, need_weights: bool = False
     ) -> tuple[Tensor, list[Tensor | None]]:
-        """Let the memories in.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (B, Q, dim)
-            Rows that ask.
-        memories : sequence of Memory
-            Whom they ask.
-        need_weights : bool
-            Return attention weights too.
-
-        Returns
-        -------
-        rows : Tensor of shape (B, Q, dim)
-            New rows; the same ones while the gates are 0.
-        weights : list of Tensor of shape (B, heads, Q, K) or None
-            For each memory, if they were asked for.
-        """
+        """Add the memories to rows (B, Q, dim); beside the new rows, a map for each memory."""
         answers, weights = self.cross(rows, memories, need_weights=need_weights)
         rows = rows + self.attention_gate.tanh() * answers
         return rows + self.feed_forward_gate.tanh() * self.feed_forward(rows), weights
 
 
 class GatedCrossAttentionFusion(UnalignedFusion):
-    """Flamingo's way: between the layers of the target's own model, gates let others in.
+    """Flamingo: gated cross-attention between the layers of the target's own model.
 
-    Each layer lets the target ask the other streams through a gated cross-attention, and
-    then look at itself. At initialisation the gates are closed, and the others have no
+    In each layer the target attends to the other streams through a gated cross-attention,
+    and then to itself. At initialisation the gates are closed, and the others have no
     influence whatever. Streams may differ in length and rate. Where the target is missing,
     a learnt row asks in its place. Maps are named ``attention["lips->audio"]``, who asks
     first.
@@ -93,20 +61,10 @@ class GatedCrossAttentionFusion(UnalignedFusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows; a multiple of `heads`.
-    target : str, optional
-        Stream that asks, on whose clock the answer is; by default the first by name.
     heads : int
-        Heads of attention.
+        Heads of attention, a divisor of `out_dim`.
     layers : int
         Layers of the target, each behind a gated cross-attention.
-    rates_hz : mapping of str to float, optional
-        Rows per second of each stream; by default all are alike.
-    dropout : float
-        Share of values and attention weights to drop in training.
 
     References
     ----------
@@ -138,14 +96,14 @@ class GatedCrossAttentionFusion(UnalignedFusion):
         self.norm = nn.LayerNorm(out_dim)
 
     def fuse(self, inputs: FusionInput) -> FusionOutput:
-        """Alternate between asking the others and looking at oneself."""
+        """Alternate between gated cross-attention and self-attention."""
         encoded = self.encoders(inputs.streams, inputs.masks)
         rows = torch.where(
             inputs.masks[self.target][..., None], encoded[self.target], self.missing
         )
-        rows = self.with_places(self.target, rows)
+        rows = self.add_positions(self.target, rows)
         memories = [
-            Memory(self.with_places(name, encoded[name]), inputs.masks[name])
+            Memory(self.add_positions(name, encoded[name]), inputs.masks[name])
             for name in self.sources
         ]
         maps = AttentionMaps()
@@ -153,11 +111,11 @@ class GatedCrossAttentionFusion(UnalignedFusion):
             rows, weights = gated(rows, memories, need_weights=inputs.need_weights)
             for name, layer in zip(self.sources, weights, strict=True):
                 maps.add(f"{self.target}->{name}", layer)
-            # Only true rows of the target are seen, so that others change nothing at first.
+            # Only valid rows of the target are seen, so that others change nothing at first.
             rows, layer = own(rows, inputs.masks[self.target], need_weights=inputs.need_weights)
             maps.add(f"{self.target}->{self.target}", layer)
-        return fused(
+        return make_output(
             self.norm(rows),
             any_valid(self.masks_on_target_clock(inputs)),
-            attention=maps.together(),
+            attention=maps.merge_layers(),
         )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from avalign.fusion.families.attention.unaligned import UnalignedFusion
-from avalign.fusion.interface import FusionInput, FusionOutput, fused
+from avalign.fusion.interface import FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid, zero_masked
 from avalign.fusion.layers.options import checked_count
@@ -27,19 +27,7 @@ __all__ = ["CrossmodalTransformer", "MultimodalTransformerFusion"]
 
 
 class CrossmodalTransformer(nn.Module):
-    """Adapts one stream to another: each layer looks at the source as it first was.
-
-    Parameters
-    ----------
-    dim : int
-        Width of both streams.
-    heads : int
-        Heads of attention.
-    layers : int
-        Crossmodal blocks.
-    dropout : float
-        Share of values and attention weights to drop in training.
-    """
+    """Adapts one stream to another: each layer looks at the source as it first was."""
 
     def __init__(self, dim: int, heads: int, layers: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -51,24 +39,7 @@ class CrossmodalTransformer(nn.Module):
     def forward(
         self, rows: Tensor, source: Memory, *, need_weights: bool = False
     ) -> tuple[Tensor, list[Tensor | None]]:
-        """Adapt.
-
-        Parameters
-        ----------
-        rows : Tensor of shape (B, T, dim)
-            Rows of the stream to adapt.
-        source : Memory
-            The stream it attends to.
-        need_weights : bool
-            Return attention weights too.
-
-        Returns
-        -------
-        rows : Tensor of shape (B, T, dim)
-            Adapted rows.
-        weights : list of Tensor of shape (B, heads, T, K) or None
-            One for each layer, if they were asked for.
-        """
+        """Adapt rows (B, T, dim); beside new rows, a map (B, heads, T, K) for each layer."""
         maps = []
         for cross, feed_forward in zip(self.cross, self.feed_forward, strict=True):
             answers, weights = cross(rows, [source], need_weights=need_weights)
@@ -92,22 +63,12 @@ class MultimodalTransformerFusion(UnalignedFusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows; a multiple of `heads`.
     heads : int
-        Heads of attention.
+        Heads of attention, a divisor of `out_dim`.
     layers : int
         Crossmodal blocks in each direction.
     self_layers : int
         Blocks of self-attention over each stream afterwards.
-    target : str, optional
-        Stream on whose clock the fused rows are; by default the first by name.
-    rates_hz : mapping of str to float, optional
-        Rows per second of each stream; by default all are alike.
-    dropout : float
-        Share of values and attention weights to drop in training.
 
     References
     ----------
@@ -149,13 +110,13 @@ class MultimodalTransformerFusion(UnalignedFusion):
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Adapt every stream to the others, then concatenate."""
         encoded = self.encoders(inputs.streams, inputs.masks)
-        placed = {name: self.with_places(name, rows) for name, rows in encoded.items()}
+        positioned = {name: self.add_positions(name, rows) for name, rows in encoded.items()}
         maps = AttentionMaps()
         adapted: dict[str, list[Tensor]] = {name: [] for name in self.names}
         for (asks, answers), crossmodal in zip(self.directions, self.crossmodal, strict=True):
             rows, weights = crossmodal(
-                placed[asks],
-                Memory(placed[answers], inputs.masks[answers]),
+                positioned[asks],
+                Memory(positioned[answers], inputs.masks[answers]),
                 need_weights=inputs.need_weights,
             )
             adapted[asks].append(rows)
@@ -165,12 +126,12 @@ class MultimodalTransformerFusion(UnalignedFusion):
         for name, join, over_time in zip(self.names, self.join, self.over_time, strict=True):
             mask = inputs.masks[name]
             # A stream that is alone has nothing to be adapted to.
-            rows = join(torch.cat(adapted[name] or [placed[name]], dim=-1))
+            rows = join(torch.cat(adapted[name] or [positioned[name]], dim=-1))
             rows, weights = over_time(rows, mask, need_weights=inputs.need_weights)
             maps.add(f"{name}->{name}", *weights)
             parts.append(self.on_target_clock(name, zero_masked(rows, mask), inputs))
-        return fused(
+        return make_output(
             self.output(self.norm(torch.cat(parts, dim=-1))),
             any_valid(self.masks_on_target_clock(inputs)),
-            attention=maps.together(),
+            attention=maps.merge_layers(),
         )

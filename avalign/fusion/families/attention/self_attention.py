@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, fused
+from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.attention import AdditiveAttention
 from avalign.fusion.layers.encoders import PositionalEncoding, StreamEncoders
 from avalign.fusion.layers.masking import any_valid, stack_streams
@@ -24,7 +24,7 @@ class SelfAttentionFusion(Fusion):
     """One transformer over the rows of all streams, laid end to end.
 
     Streams are told apart by the biases of their encoders, instants by sines and cosines.
-    The rows of an instant are joined by additive attention, whose shares are the `weights`.
+    The rows of an instant are joined by additive attention, whose weights are the `weights`.
     The map ``attention["joint"]``, of shape (B, layers * heads, S * T, S * T), lists the
     rows of the first stream by name, then those of the next.
 
@@ -33,16 +33,10 @@ class SelfAttentionFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows; a multiple of `heads`.
     heads : int
-        Heads of attention.
+        Heads of attention, a divisor of `out_dim`.
     layers : int
         Transformer blocks.
-    dropout : float
-        Share of values and attention weights to drop in training.
 
     References
     ----------
@@ -63,7 +57,7 @@ class SelfAttentionFusion(Fusion):
     ) -> None:
         super().__init__(dims, out_dim)
         self.encoders = StreamEncoders(self.dims, out_dim, dropout=dropout)
-        self.places = PositionalEncoding()
+        self.positions = PositionalEncoding()
         checked_count(layers, "layers")
         self.transformer = Transformer(out_dim, heads, layers, dropout=dropout)
         self.norm = nn.LayerNorm(out_dim)
@@ -72,7 +66,7 @@ class SelfAttentionFusion(Fusion):
     def fuse(self, inputs: FusionInput) -> FusionOutput:
         """Attend over all rows at once."""
         encoded = self.encoders(inputs.streams, inputs.masks)
-        rows = torch.cat([self.places(values) for values in encoded.values()], dim=1)
+        rows = torch.cat([self.positions(values) for values in encoded.values()], dim=1)
         mask = torch.cat(tuple(inputs.masks.values()), dim=1)
         rows, weights = self.transformer(rows, mask, need_weights=inputs.need_weights)
         maps = AttentionMaps()
@@ -82,10 +76,10 @@ class SelfAttentionFusion(Fusion):
         values, there = stack_streams(
             dict(zip(self.names, by_stream, strict=True)), inputs.masks
         )
-        sequence, shares = self.over_streams(values, there)
-        return fused(
+        sequence, stream_weights = self.over_streams(values, there)
+        return make_output(
             sequence,
             any_valid(inputs.masks),
-            weights=dict(zip(self.names, shares.unbind(dim=-1), strict=True)),
-            attention=maps.together(),
+            weights=dict(zip(self.names, stream_weights.unbind(dim=-1), strict=True)),
+            attention=maps.merge_layers(),
         )

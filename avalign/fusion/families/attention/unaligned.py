@@ -1,4 +1,4 @@
-"""Base of the families that find out themselves which rows of the streams belong together."""
+"""Base of the families that attend over time, so that streams need not be aligned."""
 
 from __future__ import annotations
 
@@ -30,10 +30,8 @@ class UnalignedFusion(Fusion):
 
     Parameters
     ----------
-    dims : mapping of str to int
-        Width of each stream.
-    out_dim : int
-        Width of the fused rows.
+    dims, out_dim
+        As in `Fusion`.
     target : str, optional
         Stream on whose clock the fused rows are; by default the first by name.
     rates_hz : mapping of str to float, optional
@@ -83,74 +81,22 @@ class UnalignedFusion(Fusion):
         return {name: float(rates_hz[name]) for name in self.names}
 
     def times(self, name: str, rows: Tensor) -> Tensor:
-        """Tell the times of the rows of a stream.
-
-        Parameters
-        ----------
-        name : str
-            The stream.
-        rows : Tensor of shape (B, T, ...)
-            Its rows.
-
-        Returns
-        -------
-        Tensor of shape (T,), float32
-            In seconds; in rows if there are no rates.
-        """
+        """Compute the times of a stream's rows: float32 (T,), seconds; rows without rates."""
         numbers = torch.arange(rows.shape[1], device=rows.device, dtype=torch.float32)
         return numbers / self.rates_hz[name]
 
-    def with_places(self, name: str, rows: Tensor) -> Tensor:
-        """Add the place in time to each row, counted in rows of the target.
-
-        Parameters
-        ----------
-        name : str
-            The stream.
-        rows : Tensor of shape (B, T, D)
-            Its rows.
-
-        Returns
-        -------
-        Tensor of shape (B, T, D)
-            Simultaneous rows of all streams get the same addition.
-        """
-        places = self.times(name, rows) * self.rates_hz[self.target]
-        return rows + positional_encoding(places, rows.shape[2]).to(rows.dtype)
+    def add_positions(self, name: str, rows: Tensor) -> Tensor:
+        """Add the encoding of its time, in rows of the target, to each row (B, T, D)."""
+        positions = self.times(name, rows) * self.rates_hz[self.target]
+        return rows + positional_encoding(positions, rows.shape[2]).to(rows.dtype)
 
     def on_target_clock(self, name: str, rows: Tensor, inputs: FusionInput) -> Tensor:
-        """Take the row of a stream that is nearest in time to each row of the target.
-
-        Parameters
-        ----------
-        name : str
-            The stream.
-        rows : Tensor of shape (B, T, D)
-            Rows of that stream.
-        inputs : FusionInput
-            What is fused, for the length of the target.
-
-        Returns
-        -------
-        Tensor of shape (B, T of the target, D)
-            Zeros beyond the end of the stream.
-        """
+        """Take the row nearest in time to each row of the target; zeros beyond the end."""
         index, inside = self._nearest(name, rows, inputs)
         return zero_masked(rows[:, index], inside)
 
     def masks_on_target_clock(self, inputs: FusionInput) -> dict[str, Tensor]:
-        """Tell which streams are there at each row of the target.
-
-        Parameters
-        ----------
-        inputs : FusionInput
-            What is fused.
-
-        Returns
-        -------
-        dict of str to Tensor of shape (B, T of the target), bool
-            One mask per stream.
-        """
+        """Which streams are there at each row of the target: bool (B, T) by name."""
         masks = {}
         for name, mask in inputs.masks.items():
             index, inside = self._nearest(name, mask, inputs)
@@ -159,6 +105,6 @@ class UnalignedFusion(Fusion):
 
     def _nearest(self, name: str, rows: Tensor, inputs: FusionInput) -> tuple[Tensor, Tensor]:
         """Find the row nearest to each row of the target, and whether there is one."""
-        places = self.times(self.target, inputs.streams[self.target]) * self.rates_hz[name]
-        index = (places + 0.5).long()
+        positions = self.times(self.target, inputs.streams[self.target]) * self.rates_hz[name]
+        index = (positions + 0.5).long()
         return index.clamp(max=rows.shape[1] - 1), index < rows.shape[1]

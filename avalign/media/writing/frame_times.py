@@ -7,43 +7,28 @@ from typing import TYPE_CHECKING
 
 from avalign.errors import MediaError
 from avalign.media.reading.decoding import demux
-from avalign.media.reading.opening import has_decoder, open_input, picture_streams
+from avalign.media.reading.opening import has_decoder, open_input, video_streams
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from avalign.types import MediaClip
 
-__all__ = ["check_picture_times"]
+__all__ = ["check_frame_times"]
 
 # The first packets of a recording that was cut may lack a time.
 FIRST_PACKETS = 100
 
 
-def check_picture_times(clip: MediaClip, target: Path, *, hides_pictures: bool) -> None:
-    """Refuse to copy pictures whose times would be lost.
-
-    Parameters
-    ----------
-    clip : MediaClip
-        The file that the pictures come from.
-    target : Path
-        The file to write.
-    hides_pictures : bool
-        Whether an edit list can hide pictures there that are only decoded from.
-
-    Raises
-    ------
-    MediaError
-        If the pictures have no times, or the container of `target` cannot tell them.
-    """
+def check_frame_times(clip: MediaClip, target: Path, *, hides_frames: bool) -> None:
+    """Refuse to copy frames that have no times, or whose times `target` cannot hold."""
     for track in range(len(clip.video_tracks)):
-        _check_track(clip, track, target, hides_pictures)
+        _check_track(clip, track, target, hides_frames)
 
 
-def _check_track(clip: MediaClip, track: int, target: Path, hides_pictures: bool) -> None:
+def _check_track(clip: MediaClip, track: int, target: Path, hides_frames: bool) -> None:
     with open_input(clip.path) as container:
-        stream = picture_streams(container)[track]
+        stream = video_streams(container)[track]
         # The numbers alone: a hundred packets of a large picture fill the memory.
         first = [
             (packet.pts, packet.dts, packet.is_discard)
@@ -63,7 +48,7 @@ def _check_track(clip: MediaClip, track: int, target: Path, hides_pictures: bool
             f"{clip.path}: does not say when its pictures, stored out of order, are shown",
             "keep the ending .avi",
         )
-    if first and first[0][2] and not hides_pictures:
+    if first and first[0][2] and not hides_frames:
         raise MediaError(
             f"{target}: {target.suffix} cannot hide the pictures in front that the edit list "
             f"of {clip.path} hides",

@@ -7,8 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN, SQEUCLIDEAN
-from avalign.dtw.multivariate import engine as frames
-from avalign.dtw.multivariate import plan as frames_plan
+from avalign.dtw.multivariate import engine as multivariate
+from avalign.dtw.multivariate import plan as multivariate_plan
 from avalign.dtw.univariate import replay
 
 METRICS = {"sqeuclidean": SQEUCLIDEAN, "euclidean": EUCLIDEAN, "manhattan": MANHATTAN}
@@ -27,11 +27,11 @@ def expect(x, y, radius, metric):
 
 def assert_same(x, y, radius, metric):
     expected_distance, expected_path = expect(x, y, radius, metric)
-    distance, path = frames.path(x, y, radius, METRICS[metric])
+    distance, path = multivariate.path(x, y, radius, METRICS[metric])
     assert distance == expected_distance
     assert path.dtype == np.int32
     assert [tuple(cell) for cell in path.tolist()] == expected_path
-    assert frames.distance(x, y, radius, METRICS[metric]) == expected_distance
+    assert multivariate.distance(x, y, radius, METRICS[metric]) == expected_distance
 
 
 @settings(max_examples=50, deadline=None)
@@ -78,17 +78,19 @@ def test_rounding_of_local_costs_stays_small(dtype, tolerance, scale):
     x = (scale * generator.standard_normal((50, 39))).astype(dtype)
     y = (scale * generator.standard_normal((60, 39))).astype(dtype)
     expected, _ = expect(x.astype(np.float64), y.astype(np.float64), -1, "sqeuclidean")
-    assert frames.distance(x, y, -1, SQEUCLIDEAN) == pytest.approx(expected, rel=tolerance)
+    assert multivariate.distance(x, y, -1, SQEUCLIDEAN) == pytest.approx(
+        expected, rel=tolerance
+    )
 
 
 def test_path_readds_to_the_distance():
     generator = np.random.default_rng(6)
     x, y = generator.standard_normal((300, 13)), generator.standard_normal((277, 13))
     for radius in (-1, 20):
-        distance, path = frames.path(x, y, radius, SQEUCLIDEAN)
+        distance, path = multivariate.path(x, y, radius, SQEUCLIDEAN)
         costs = ((x[path[:, 0]] - y[path[:, 1]]) ** 2).sum(axis=1)
         assert costs.sum() == pytest.approx(distance, rel=1e-13)
-        assert distance == frames.distance(x, y, radius, SQEUCLIDEAN)
+        assert distance == multivariate.distance(x, y, radius, SQEUCLIDEAN)
         assert {tuple(step) for step in np.diff(path, axis=0)} <= {(1, 1), (1, 0), (0, 1)}
         if radius >= 0:
             offsets = path[:, 1] - path[:, 0]
@@ -99,8 +101,8 @@ def test_path_readds_to_the_distance():
 def test_a_wide_band_excludes_nothing():
     generator = np.random.default_rng(7)
     x, y = generator.standard_normal((150, 3)), generator.standard_normal((90, 3))
-    distance, path = frames.path(x, y, -1, EUCLIDEAN)
-    in_band = frames.path(x, y, 150, EUCLIDEAN)
+    distance, path = multivariate.path(x, y, -1, EUCLIDEAN)
+    in_band = multivariate.path(x, y, 150, EUCLIDEAN)
     assert in_band[0] == distance
     assert np.array_equal(in_band[1], path)
 
@@ -108,9 +110,9 @@ def test_a_wide_band_excludes_nothing():
 def test_symmetry_and_identity():
     generator = np.random.default_rng(8)
     x, y = generator.standard_normal((130, 13)), generator.standard_normal((77, 13))
-    there, back = (frames.distance(*pair, 9, SQEUCLIDEAN) for pair in ((x, y), (y, x)))
+    there, back = (multivariate.distance(*pair, 9, SQEUCLIDEAN) for pair in ((x, y), (y, x)))
     assert there == back
-    distance, path = frames.path(x, x, -1, SQEUCLIDEAN)
+    distance, path = multivariate.path(x, x, -1, SQEUCLIDEAN)
     assert distance == 0
     assert np.array_equal(path, np.stack([np.arange(130)] * 2, axis=1))
 
@@ -118,7 +120,7 @@ def test_symmetry_and_identity():
 @pytest.mark.parametrize("radius", [-1, 3])
 def test_costs_that_overflow_give_infinity_and_a_path_in_the_matrix(radius):
     x, y = np.full((70, 2), 1e200), np.full((50, 2), -1e200)
-    distance, path = frames.path(x, y, radius, SQEUCLIDEAN)
+    distance, path = multivariate.path(x, y, radius, SQEUCLIDEAN)
     assert distance == np.inf
     assert path[0].tolist() == [0, 0]
     assert path[-1].tolist() == [69, 49]
@@ -129,7 +131,7 @@ def test_costs_that_overflow_give_infinity_and_a_path_in_the_matrix(radius):
 def test_a_matrix_with_checkpoints_far_apart(radius):
     # So many cells that checkpoints are thinned out. The univariate kernel shares no code.
     x, y = series(12_500, 1, 9), series(12_000, 1, 10)
-    distance, path = frames.path(x, y, radius, SQEUCLIDEAN)
+    distance, path = multivariate.path(x, y, radius, SQEUCLIDEAN)
     expected_distance, expected_path = replay.path(
         x[:, 0].copy(), y[:, 0].copy(), radius, SQEUCLIDEAN
     )
@@ -139,17 +141,17 @@ def test_a_matrix_with_checkpoints_far_apart(radius):
 
 @pytest.mark.parametrize("radius", [-1, 60])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize(("memory", "per_frame"), [(0, 8), (1 << 12, 0), (1 << 13, 0)])
-def test_little_memory_for_checkpoints(radius, dtype, memory, per_frame, monkeypatch):
+@pytest.mark.parametrize(("memory", "per_row"), [(0, 8), (1 << 12, 0), (1 << 13, 0)])
+def test_little_memory_for_checkpoints(radius, dtype, memory, per_row, monkeypatch):
     x, y = series(500, 3, 11, dtype), series(430, 3, 12, dtype)
-    distance, path = frames.path(x, y, radius, MANHATTAN)
-    rich = frames_plan.plan(x, y, radius, checkpoints=True)
-    monkeypatch.setattr(frames_plan, "MEMORY", memory)
-    monkeypatch.setattr(frames_plan, "MEMORY_PER_FRAME", per_frame)
-    poor = frames_plan.plan(x, y, radius, checkpoints=True)
+    distance, path = multivariate.path(x, y, radius, MANHATTAN)
+    rich = multivariate_plan.plan(x, y, radius, checkpoints=True)
+    monkeypatch.setattr(multivariate_plan, "MEMORY", memory)
+    monkeypatch.setattr(multivariate_plan, "MEMORY_PER_ROW", per_row)
+    poor = multivariate_plan.plan(x, y, radius, checkpoints=True)
     assert rich.group == 1
     assert poor.group > 1
     assert poor.chunk > rich.chunk
-    distance_again, path_again = frames.path(x, y, radius, MANHATTAN)
+    distance_again, path_again = multivariate.path(x, y, radius, MANHATTAN)
     assert distance_again == distance
     assert np.array_equal(path_again, path)
