@@ -1,8 +1,7 @@
 """Check a manifest before anything is learnt from it or measured on it.
 
-What is found here would otherwise be found after hours, or never: a file that is missing, a
-take that is in training and test, a speaker on both sides of a split, a label spelt in two
-ways, a word the alphabet cannot write.
+It finds missing files, takes that are in training and test, speakers on both sides of a
+split, labels spelt in two ways, and words that the alphabet cannot write.
 """
 
 from __future__ import annotations

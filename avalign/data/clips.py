@@ -1,8 +1,7 @@
-"""Whole clips, extracted once and kept.
+"""Whole clips, extracted once and cached.
 
-Finding lips takes far longer than anything that is done with them, so what was
-extracted is kept in a folder, under the hash of the file's bytes and the version of the code
-that reads them: a renamed file is known again, and better code is never served old streams.
+Finding lips takes far longer than anything that is done with them, so what was extracted is
+cached under the hash of the file's bytes and the version of the code that reads them.
 The folder holds the sound of the clips; treat it like them.
 """
 
@@ -66,7 +65,7 @@ def load_clip(
     audio : path-like, optional
         A file that holds the sound; by default `path`. Streams need it named.
     cache_dir : path-like, optional
-        Where extracted clips are kept; by default `default_cache_dir`.
+        Where extracted clips are cached; by default `default_cache_dir`.
     jobs : int, optional
         Cores to spread the picture over; all of them by default.
 
@@ -161,7 +160,7 @@ def extract_clips(
     rows : iterable of ManifestRow
         Rows; a file that several name is extracted once.
     cache_dir : path-like, optional
-        Where extracted clips are kept; by default `default_cache_dir`.
+        Where extracted clips are cached; by default `default_cache_dir`.
     jobs : int, optional
         Files at once, one core each; by default as many as there are cores. With one,
         each file is spread over all cores.

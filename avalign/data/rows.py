@@ -1,4 +1,4 @@
-"""One row of a manifest: its fields, and how cells of text become and tell them."""
+"""One row of a manifest: its fields, and their cells as text."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ManifestRow:
         What the row is for, such as ``"train"`` or ``"dev"``, or its fold.
     split_by : str
         ``"speaker"`` where no speaker is on two sides of the split, ``"sentence"`` where
-        speakers are, on purpose; ``""`` where nobody says.
+        speakers are, on purpose; ``""`` where it is not known.
     role : str
         What the file shows, such as ``"in_sync"`` or ``"negative_no_face"``.
     dataset, speaker, language : str

@@ -1,9 +1,8 @@
 """Splits by speaker, or by sentence where that is declared.
 
-Whoever is heard in training must not be heard in the test, or the score says how well
-voices and faces were learnt by heart. Every split here is a manifest whose rows say their
-part (``split``) and what keeps the parts apart (``split_by``); written with
-`write_manifest`, it is published, and `read_split` refuses it where speakers have leaked.
+A speaker in training and in test makes scores too high. Every split here is a manifest whose
+rows name their part (``split``) and what separates the parts (``split_by``); `read_split`
+refuses it where speakers have leaked.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def speaker_split(
     manifest : Manifest
         What to split.
     fractions : mapping of str to float, optional
-        Share of the seconds each part should get, of any sum; by default train 0.8, dev
+        Fraction of the seconds each part should get, of any sum; by default train 0.8, dev
         0.1 and test 0.1. A speaker goes where most is missing, so every part gets one.
     seed : int
         Same seed, same split.
@@ -61,7 +60,7 @@ def speaker_split(
     Raises
     ------
     ParameterError
-        If the shares cannot be used, or there are fewer speakers than parts.
+        If the fractions cannot be used, or there are fewer speakers than parts.
     """
     part_of = _assign_parts(
         manifest, _check_fractions(fractions), lambda row: row.speaker_key, "speakers", seed
@@ -94,7 +93,7 @@ def sentence_split(
     Raises
     ------
     ParameterError
-        If the shares cannot be used, or there are fewer sentences than parts.
+        If the fractions cannot be used, or there are fewer sentences than parts.
     """
     part_of = _assign_parts(
         manifest, _check_fractions(fractions), sentence_key, "sentences", seed
@@ -282,7 +281,7 @@ def find_leaked_speakers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
 def speaker_folds(
     rows: Iterable[ManifestRow], n: int, seed: int = 0
 ) -> tuple[tuple[ManifestRow, ...], ...]:
-    """Deal rows into folds that share no speaker and hold about equally many seconds.
+    """Divide rows into folds that share no speaker and hold about equally many seconds.
 
     The speaker with the most seconds goes first, each to the fold that is shortest so
     far. A row without a speaker counts as a speaker of its own; one without a duration
@@ -291,7 +290,7 @@ def speaker_folds(
     Parameters
     ----------
     rows : iterable of ManifestRow
-        What to deal.
+        The rows.
     n : int
         Number of folds, at least 2 and at most the number of speakers.
     seed : int

@@ -1,4 +1,4 @@
-"""Parts of the labels, to see how many of them a task needs."""
+"""Subsets of the labels, to see how many of them a task needs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["label_subset"]
 
 
 def label_subset(manifest: Manifest, fraction: float, *, seed: int = 0) -> Manifest:
-    """Keep a share of the labelled rows, drawn alike from every label and speaker.
+    """Keep a fraction of the labelled rows, drawn alike from every label and speaker.
 
     Subsets of one seed are nested: what 1 % holds is in the 10 %, too, so that a curve
-    over shares tells of more labels, not of other ones.
+    over fractions shows the effect of more labels, not of other ones.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ def label_subset(manifest: Manifest, fraction: float, *, seed: int = 0) -> Manif
     Raises
     ------
     ParameterError
-        If the share is out of range, or no row has a label.
+        If the fraction is out of range, or no row has a label.
 
     References
     ----------
     O. Hénaff et al., "Data-efficient image recognition with contrastive predictive
-    coding", ICML 2020 (curves over shares of the labels).
+    coding", ICML 2020 (curves over fractions of the labels).
     """
     if not 0 < fraction <= 1:
         raise ParameterError(f"the share of labels is {fraction}", "choose above 0, up to 1")
@@ -67,7 +67,7 @@ def label_subset(manifest: Manifest, fraction: float, *, seed: int = 0) -> Manif
 
 
 def _spread_over_speakers(rows: list[ManifestRow], seed: str) -> list[ManifestRow]:
-    """Order rows at random so that every beginning has its share of each speaker."""
+    """Order rows at random so that every beginning holds all speakers alike."""
     by_speaker: dict[str, list[ManifestRow]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (str(row.path), row.start_s or 0.0)):
         by_speaker[row.speaker_key].append(row)

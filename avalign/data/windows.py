@@ -1,8 +1,7 @@
 """Cut windows from clips, with the sound taken from a shifted place.
 
-A window is a file: so many seconds of picture, so many seconds of sound, and nothing
-beyond them. The sound is cut as *samples* and its features are computed anew, so that
-no feature of a window has heard what lies outside of it.
+The sound is cut as *samples* and its features are computed anew, so that no feature of a
+window depends on what lies outside of it.
 """
 
 from __future__ import annotations
@@ -231,9 +230,9 @@ def usable_starts(
     length_s : float
         Length of the windows.
     min_face : float
-        Least share of the pictures with a usable face.
+        Least fraction of the pictures with a usable face.
     min_speech : float
-        Least share of the time with speech.
+        Least fraction of the time with speech.
     step_s : float
         Time between places that are tried.
 

@@ -1,4 +1,4 @@
-"""The words of a row of a manifest, wherever they are stated."""
+"""The words of a row of a manifest."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ Arguments = ParamSpec("Arguments")
 
 
 def require_matplotlib() -> None:
-    """Say at once that nothing can be drawn, where that is so.
+    """Check that matplotlib loads.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def in_own_style(draw: Callable[Arguments, None]) -> Callable[Arguments, None]:
 
 
 def new_figure(width: float, height: float) -> Any:
-    """Make an empty figure that no window and no global state belongs to.
+    """Make an empty figure without a window or global state.
 
     Parameters
     ----------

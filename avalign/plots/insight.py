@@ -1,4 +1,4 @@
-"""Pictures of what a fusion looks at, and of what each stream does for its answer."""
+"""Plots of a fusion's attention, saliency and contributions."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def plot_contributions(
     unit: str = "score",
     overwrite: bool = False,
 ) -> None:
-    """Draw how the streams lead from knowing nothing to the answer.
+    """Draw the contributions of the streams, from the score without any to the answer.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A picture of what was recognised: words or emotions over time, and what they rest on."""
+"""A plot of what was recognised: words or emotions over time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NARROWEST_LABEL = 0.013  # of the width, for each character
 def plot_recognition(
     report: RecognitionReport, path: str | os.PathLike[str], *, overwrite: bool = False
 ) -> None:
-    """Draw an answer: words or emotions over time, and the share of each stream.
+    """Draw an answer: words or emotions over time, and the fraction of each stream.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A picture of how far confidence can be trusted."""
+"""The reliability diagram of confidence."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def plot_reliability(
     confidence : array-like of float, shape (B,)
         Mean confidence of each bin, from 0 to 1.
     accuracy : array-like of float, shape (B,)
-        Share of the bin that was right.
+        Fraction of the bin that was right.
     counts : array-like of int, shape (B,)
         How many cases the bin holds.
     path : path-like

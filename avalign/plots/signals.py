@@ -1,4 +1,4 @@
-"""What pictures of an alignment show: how far the mouth is open, how loud it is."""
+"""The signals that plots show: mouth opening, loudness, agreement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clip as a recogniser was asked about it: what the answers of all tasks are made of."""
+"""One clip, what a recogniser predicts for it, and what each stream contributes."""
 
 from __future__ import annotations
 

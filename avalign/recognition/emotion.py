@@ -1,4 +1,4 @@
-"""From what a recogniser told of a clip to its emotion, of the whole and over time."""
+"""From a clip's predictions to its emotion, of the whole and over time."""
 
 from __future__ import annotations
 

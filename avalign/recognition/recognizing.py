@@ -53,8 +53,7 @@ def recognize(
     """Recognise the speech or the emotion in a file.
 
     The lag between sound and picture is measured first, and repaired where it is reliably
-    known. A model that knows a few words only says so of other speech, instead of forcing
-    its words upon it.
+    known. A model of a small vocabulary gives no answer where other words are said.
 
     Parameters
     ----------

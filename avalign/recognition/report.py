@@ -1,4 +1,4 @@
-"""What recognition tells of one file."""
+"""The report of recognising one file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Emotion:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trace:
-    """What a model saw over time; for drawing.
+    """A model's internals over time, for drawing.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Trace:
     speech : ndarray of shape (T,) or None
         Probability that a character is said in the row.
     fractions : mapping of str to ndarray of shape (T,)
-        Share of each stream in the fusion, where the family has such shares.
+        Fraction of each stream in the fusion, where the family has such weights.
     """
 
     times_s: NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""From what a recogniser told of a clip to its words, or to why they are not to be believed."""
+"""From a clip's predictions to its words, or to the reason for giving none."""
 
 from __future__ import annotations
 

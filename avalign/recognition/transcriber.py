@@ -1,4 +1,4 @@
-"""From what a speech model tells of one clip to words, by whatever the model knows."""
+"""From a speech model's output on one clip to words: by characters, words, a grammar."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GRAMMARS = (GRID,)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CtcOutput:
-    """What a speech model tells of one clip.
+    """Output of a speech model for one clip.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class Transcriber:
         Parameters
         ----------
         output : CtcOutput
-            What the model tells.
+            Output of the model.
 
         Returns
         -------
@@ -135,7 +135,7 @@ class Transcriber:
         Parameters
         ----------
         output : CtcOutput
-            What the model tells.
+            Output of the model.
         transcript : Transcript
             What is said, all of it; times it may have are not looked at.
 
@@ -182,14 +182,14 @@ class Transcriber:
         Parameters
         ----------
         output : CtcOutput
-            What the model tells.
+            Output of the model.
         transcript : Transcript
             What is said.
 
         Returns
         -------
         float
-            The share of characters in which the text differs from what is read freely.
+            The fraction of characters in which the text differs from what is read freely.
         """
         free = greedy_decode(output.log_probs, output.times_s, self.alphabet).transcript
         spelling = " ".join(filter(None, map(self.alphabet.spell, transcript.text.split())))

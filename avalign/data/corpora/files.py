@@ -1,4 +1,4 @@
-"""What the readers of corpora share: finding files, and making rows of them a manifest."""
+"""What the readers of corpora share: finding files, and making manifests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain folders: what is not said in names of files is said by where they lie.
+"""Plain folders: the name of a folder is the label of its files.
 
 ``angry/a.mp4`` has the label angry; words are beside a file, as ``a.txt``, ``a.srt`` or
 ``a.align``.

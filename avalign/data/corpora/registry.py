@@ -1,4 +1,4 @@
-"""The corpora by name: whose folder is read how."""
+"""The registry of corpora."""
 
 from __future__ import annotations
 

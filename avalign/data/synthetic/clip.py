@@ -1,4 +1,4 @@
-"""One synthetic clip: a sentence heard and seen, with a lag and losses that are known."""
+"""One synthetic clip: a sentence with a face, a known lag and known losses."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Disturbance:
     warp_s : float
         By how much the lag wanders from that, at most, smoothly.
     dropped_share : float
-        Share of the pictures that are missing.
+        Fraction of the pictures that are missing.
     lost_chance : float
         Chance that the face is lost for a moment.
 

@@ -1,4 +1,4 @@
-"""A folder of synthetic clips, with its manifest: always labelled as what it is."""
+"""Write a folder of synthetic clips with its manifest, labelled as synthetic."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def write_corpus(
     overwrite : bool
         Replace a synthetic corpus that is there; nothing else is ever replaced.
     progress : callable, optional
-        Called with the share that is done, 0 to 1.
+        Called with the fraction done, 0 to 1.
     speak : callable
         What says a sentence; by default espeak-ng.
 

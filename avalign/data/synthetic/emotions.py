@@ -29,50 +29,21 @@ __all__ = ["EMOTIONS", "Emotion"]
 
 @dataclass(frozen=True, slots=True)
 class Emotion:
-    """Departures from neutral speech at full strength.
+    """Departures from neutral speech at full strength."""
 
-    Parameters
-    ----------
-    pitch, pitch_range, volume : float
-        Added to those of the voice.
-    pace : float
-        Factor of the words per minute.
-    articulation : float
-        Factor of all movements of the mouth.
-    opening, width, corners : float
-        Added to these movements, in eye distances.
-    nod_deg : float
-        How far the head is lowered.
-    restlessness : float
-        Factor of the movements of the head.
-    """
-
-    pitch: float = 0.0
-    pitch_range: float = 0.0
-    volume: float = 0.0
-    pace: float = 1.0
-    articulation: float = 1.0
-    opening: float = 0.0
-    width: float = 0.0
-    corners: float = 0.0
-    nod_deg: float = 0.0
-    restlessness: float = 1.0
+    pitch: float = 0.0  # added to the voice's
+    pitch_range: float = 0.0  # added to the voice's
+    volume: float = 0.0  # added to the voice's
+    pace: float = 1.0  # factor of the words per minute
+    articulation: float = 1.0  # factor of all movements of the mouth
+    opening: float = 0.0  # added, in eye distances
+    width: float = 0.0  # added, in eye distances
+    corners: float = 0.0  # added, in eye distances
+    nod_deg: float = 0.0  # how far the head is lowered
+    restlessness: float = 1.0  # factor of the movements of the head
 
     def voice(self, neutral: Voice, strength: float) -> Voice:
-        """Say how a voice sounds in this emotion.
-
-        Parameters
-        ----------
-        neutral : Voice
-            The voice without emotion.
-        strength : float
-            0 for none, 1 for all of it.
-
-        Returns
-        -------
-        Voice
-            Within what espeak-ng can do.
-        """
+        """Change a neutral voice by a strength of 0 to 1, within what espeak-ng can do."""
         return replace(
             neutral,
             words_per_minute=neutral.words_per_minute * _scaled(self.pace, strength),
@@ -82,20 +53,7 @@ class Emotion:
         )
 
     def movements(self, neutral: NDArray[np.float64], strength: float) -> NDArray[np.float64]:
-        """Say how a mouth moves in this emotion.
-
-        Parameters
-        ----------
-        neutral : ndarray of shape (T, 6)
-            Movements without emotion.
-        strength : float
-            0 for none, 1 for all of it.
-
-        Returns
-        -------
-        ndarray of shape (T, 6)
-            Lips that close still close.
-        """
+        """Change neutral movements [T, 6] by a strength of 0 to 1; closed lips stay so."""
         moved = neutral * _scaled(self.articulation, strength)
         closed = np.exp(-np.maximum(neutral[:, 0], 0.0) / 0.02)
         moved[:, 0] += strength * self.opening * (1.0 - closed)
@@ -104,18 +62,7 @@ class Emotion:
         return moved
 
     def agitation(self, strength: float) -> float:
-        """Say how much more the head moves than without emotion.
-
-        Parameters
-        ----------
-        strength : float
-            0 for none, 1 for all of it.
-
-        Returns
-        -------
-        float
-            A factor.
-        """
+        """Compute the factor of the head's movements at a strength of 0 to 1."""
         return _scaled(self.restlessness, strength)
 
 

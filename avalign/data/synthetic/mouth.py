@@ -1,4 +1,4 @@
-"""Mouths over time: the targets of phones, blended by how much each insists.
+"""Mouths over time: the targets of phones, blended by their weights.
 
 References
 ----------

@@ -42,13 +42,25 @@ SAID_AS = {"a": "[[eI]]"}
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How espeak-ng is to speak."""
+    """How espeak-ng is to speak.
 
-    name: str = "en"  # with a variant, such as "en+m3"
-    words_per_minute: float = 150.0  # 80 to 450
-    pitch: float = 50.0  # 0 to 100; 50 is the voice's own
-    pitch_range: float = 50.0  # 0 to 100; 50 is the voice's own
-    volume: float = 100.0  # 0 to 200; 100 is the voice's own
+    Parameters
+    ----------
+    name : str
+        A voice of espeak-ng, with a variant, such as ``"en+m3"``.
+    words_per_minute : float
+        80 to 450.
+    pitch, pitch_range : float
+        0 to 100; 50 is the voice's own.
+    volume : float
+        0 to 200; 100 is the voice's own.
+    """
+
+    name: str = "en"
+    words_per_minute: float = 150.0
+    pitch: float = 50.0
+    pitch_range: float = 50.0
+    volume: float = 100.0
 
 
 @dataclass(frozen=True, slots=True)

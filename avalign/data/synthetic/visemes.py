@@ -1,4 +1,4 @@
-"""What lips do for a phone: targets in eye distances, and how much they insist on them."""
+"""Visemes: the targets of phones in eye distances, and their weights."""
 
 # ruff: noqa: RUF001 - IPA is not Latin
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One way to compile the decoders: exact arithmetic, no GIL, machine code kept on disk."""
+"""How the decoders are compiled: exact arithmetic, no GIL, machine code cached on disk."""
 
 from __future__ import annotations
 

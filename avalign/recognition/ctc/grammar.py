@@ -155,7 +155,7 @@ def grammar_decode(
     grammar : Grammar
         The sentences.
     word_frames : WordFrames, optional
-        What the model tells of the word in each row, of a vocabulary that holds the words
+        Log-probabilities of the words in each row, of a vocabulary that holds the words
         of the grammar. It helps to find the words, and to find where they begin and end:
         without it words reach from their first to their last spike.
     word_weight : float

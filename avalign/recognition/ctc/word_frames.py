@@ -1,7 +1,7 @@
-"""Which word each row belongs to: what a second head of a speech model tells beside CTC.
+"""Times of words from a head that names the word of every row.
 
-CTC emits each character somewhere in its sound; a head that names the word of every row
-knows where words begin and end.
+CTC emits each character somewhere within its sound; this head marks where words begin and
+end.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SMALLEST_PROBABILITY = 1e-9  # of what is said in a row: nothing is ruled out
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WordFrames:
-    """What a model tells of the word in each row.
+    """Log-probabilities of the words in each row.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class WordFrames:
         )
 
     def check(self, times_s: ArrayLike) -> Emissions:
-        """Check what the model told.
+        """Check the model's output.
 
         Parameters
         ----------
@@ -128,7 +128,7 @@ def align_word_frames(
     Parameters
     ----------
     frames : WordFrames
-        What the model told.
+        Output of the model.
     times_s : array-like of shape (T,)
         Presentation time of each row.
     transcript : Transcript

@@ -1,7 +1,7 @@
-"""Measure when to believe a model, on clips it has not learnt from.
+"""Measure the limits of a model's answers, on clips it has not learnt from.
 
-What has none of its words is made of the same clips, so that nothing but the words
-differs: played backwards, and with the voice replaced by noise and the face at rest.
+Clips without any known word are made of the same clips, so that nothing but the words
+differs: played backwards, or with the voice replaced by noise and the face at rest.
 """
 
 from __future__ import annotations

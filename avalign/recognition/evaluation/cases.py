@@ -1,4 +1,4 @@
-"""The clips that a trained model is asked about, and what it tells of each."""
+"""The clips of a test, and what a model predicts for each."""
 
 from __future__ import annotations
 

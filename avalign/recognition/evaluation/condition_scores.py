@@ -1,4 +1,4 @@
-"""What a model told of the clips of one condition, against what is true of them."""
+"""Score predictions for the clips of one condition."""
 
 from __future__ import annotations
 

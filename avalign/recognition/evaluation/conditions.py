@@ -1,4 +1,4 @@
-"""What a model is tested in: which streams it is given, under which noise."""
+"""Test conditions: which streams are given, under which noise."""
 
 from __future__ import annotations
 

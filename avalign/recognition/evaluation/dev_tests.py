@@ -1,4 +1,4 @@
-"""How a model does on dev, under each condition it is to work in."""
+"""Score a model on dev, under each condition, while it is trained."""
 
 from __future__ import annotations
 

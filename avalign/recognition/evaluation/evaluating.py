@@ -1,4 +1,4 @@
-"""How a trained model does on the clips of a manifest: ``avalign evaluate``."""
+"""Evaluate a trained model on the clips of a manifest: ``avalign evaluate``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = ["Evaluation", "evaluate"]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How a model does.
+    """Scores of a model.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def evaluate(
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
     cache_dir : path-like, optional
-        Where extracted clips are kept.
+        Where extracted clips are cached.
     jobs : int, optional
         Files extracted at once; all cores by default.
     progress : callable, optional

@@ -1,6 +1,6 @@
-"""When to believe a model: limits measured on clips it has not learnt from.
+"""Limits within which a model's answers are given, measured on clips it has not learnt from.
 
-They stand in ``calibration.json`` beside the weights, and name the weights they are of.
+They are stored in ``calibration.json`` beside the weights, with the hash of the weights.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Limit:
     misfit : float
         The limit; see `avalign.recognition.transcriber.Transcription`.
     believed : float
-        Share of clips with known words below it.
+        Fraction of clips with known words below it.
     refused : float
-        Share of clips without any above it.
+        Fraction of clips without any above it.
     """
 
     misfit: float
@@ -105,7 +105,7 @@ def fit_limit(known: ArrayLike, foreign: ArrayLike) -> Limit:
     Returns
     -------
     Limit
-        The limit with the largest sum of both shares; of several, the middle.
+        The limit with the largest sum of both fractions; of several, the middle.
     """
     inside, outside = np.asarray(known, np.float64), np.asarray(foreign, np.float64)
     finite = np.unique(np.concatenate([inside, outside]))

@@ -48,7 +48,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class ClipScore:
-    """What a model said of one clip.
+    """Answers of a model for one clip, and their errors.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class ClipScore:
 
 @dataclass(frozen=True, slots=True)
 class ConditionScore:
-    """How a model does in one condition.
+    """Scores of a model in one condition.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def score_speech(
     Returns
     -------
     metrics : dict of str to Interval
-        ``"wer_<way>"``, ``"cer_<way>"`` and ``"ser_<way>"`` (share of the clips with an
+        ``"wer_<way>"``, ``"cer_<way>"`` and ``"ser_<way>"`` (fraction of the clips with an
         error), as fractions.
     by_clip : list of dict of str to float
         Words and word errors of each clip.
@@ -178,7 +178,7 @@ def score_classes(
     truth : sequence of str
         The class of each clip.
     probabilities : ndarray of shape (N, number of classes)
-        What the model said.
+        Probabilities of the model.
     classes : sequence of str
         Names of the classes.
     seed : int

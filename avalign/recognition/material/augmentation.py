@@ -1,4 +1,4 @@
-"""What the world does to utterances: noise, other faces, lost rows, missing streams."""
+"""Augment utterances: noise, other faces, lost rows, missing streams."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ class UtteranceAugmentation:
     Parameters
     ----------
     noise_share : float
-        Share of the utterances with noise.
+        Fraction of the utterances with noise.
     snr_db : tuple of float
         Lowest and highest SNR.
     easing : float
-        Share of the epochs over which the lowest SNR falls from near the highest: noise
-        that is loud from the start keeps a model from ever learning to listen.
+        Fraction of the epochs over which the lowest SNR falls from near the highest: with loud
+        noise from the start, training fails.
     gain_db : float
         The level changes by up to this, either way.
     speed : float
-        Sound and picture run faster or slower together, by up to this share.
+        Sound and picture run faster or slower together, by up to this fraction.
     lag_s : float
         The sound is moved against the picture by up to this, either way.
     shift_s : float
@@ -62,9 +62,9 @@ class UtteranceAugmentation:
     span_s : float
         Longest such span.
     bands : float
-        Largest share of neighbouring columns blanked in streams of log-mel bands.
+        Largest fraction of neighbouring columns blanked in streams of log-mel bands.
     lost_share : float
-        Share of the utterances in which the face is lost for a span, and known to be.
+        Fraction of the utterances in which the face is lost for a span, and known to be.
     lost_s : float
         Longest such span.
     affine : float
@@ -72,7 +72,7 @@ class UtteranceAugmentation:
     jitter : float
         Largest deviation of noise on each lip point, in eye distances.
     absent : mapping of str to float
-        Share of the utterances without a stream (modality dropout); one always stays.
+        Fraction of the utterances without a stream (modality dropout); one always stays.
     """
 
     noise_share: float = 0.5
@@ -97,7 +97,7 @@ class UtteranceAugmentation:
         Parameters
         ----------
         done : float
-            Share of the epochs that are over.
+            Fraction of the epochs that are over.
 
         Returns
         -------

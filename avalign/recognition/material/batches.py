@@ -50,17 +50,17 @@ class Batch:
     tokens : Tensor of shape (B, L), int64
         Numbers of the characters, padded by 0.
     token_lengths : Tensor of shape (B,), int64
-        How many there are; 0 where nobody says.
+        How many there are; 0 where it is not known.
     words : Tensor of shape (B, T), int64
-        The word said in each row, from 1; 0 in silence, -1 where nobody says.
+        The word said in each row, from 1; 0 in silence, -1 where it is not known.
     labels : Tensor of shape (B,), int64
-        Classes; -1 where nobody says.
+        Classes; -1 where it is not known.
     values : Tensor of shape (B, V), float32
-        Numbers; NaN where nobody says.
+        Numbers; NaN where it is not known.
     totals : mapping of str to int
         Items with a transcript (``"speech"``), with times of the words (``"words"``), a
         class (``"classes"``), a number (``"regression"``), and all of them
-        (``"items"``), in the whole batch, of which this may be one process's share.
+        (``"items"``), in the whole batch, of which this may be one process's part.
     """
 
     names: tuple[str, ...]
@@ -152,7 +152,7 @@ class BatchSource:
         return len(self.order(0))
 
     def order(self, epoch: int) -> list[list[int]]:
-        """Say which utterances are in which batch of an epoch.
+        """Assign the utterances of an epoch to batches.
 
         Parameters
         ----------
@@ -171,19 +171,19 @@ class BatchSource:
         return self._orders[epoch]
 
     def batch(self, epoch: int, number: int, *, rank: int = 0, processes: int = 1) -> Batch:
-        """Make one batch, or a process's share of it.
+        """Make one batch, or a process's part of it.
 
         Parameters
         ----------
         epoch, number : int
             Which batch, both from 0.
         rank, processes : int
-            Which share, of how many.
+            Which part, of how many.
 
         Returns
         -------
         Batch
-            Never empty: a process without a share gets an utterance whose targets are
+            Never empty: a process without a part gets an utterance whose targets are
             taken away, so that it counts for nothing.
         """
         whole = self.order(epoch)[number]

@@ -1,4 +1,4 @@
-"""What recognition hears and sees of a clip: named feature streams."""
+"""The kinds of features that recognisers read, and how they are computed from a clip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is learnt from: clips with their words, classes or numbers, ready to be disturbed."""
+"""Utterances: clips with their words, classes or numbers as targets."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ NO_LABEL = -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Utterance:
-    """A clip, and what a model should say of it.
+    """A clip, and the targets of a model for it.
 
     Parameters
     ----------
@@ -57,16 +57,16 @@ class Utterance:
     alignment : TimeWarp or None
         From the picture's clock to the sound's; None where they agree.
     text : str
-        The words as the alphabet spells them; ``""`` where nobody says.
+        The words as the alphabet spells them; ``""`` where it is not known.
     words : tuple of (float, float, int) or None
         Start and end of each word in seconds, by the sound's clock, and its number in
-        the vocabulary, from 1; None where nobody says.
+        the vocabulary, from 1; None where it is not known.
     tokens : ndarray of shape (L,), int64
         Numbers of the characters.
     label : int
-        The class; -1 where nobody says.
+        The class; -1 where it is not known.
     values : ndarray of shape (V,), float32
-        Numbers to predict; NaN where nobody says.
+        Numbers to predict; NaN where it is not known.
     """
 
     name: str
@@ -115,7 +115,7 @@ def load_utterances(
     streams : mapping of str to StreamSettings
         What the model reads.
     cache_dir : path-like, optional
-        Where extracted clips are kept.
+        Where extracted clips are cached.
     jobs : int, optional
         Files extracted at once; all cores by default.
     progress : callable, optional
@@ -291,7 +291,7 @@ def _source(settings: StreamSettings) -> str:
 
 
 def utterance_name(manifest: Manifest, row: ManifestRow) -> str:
-    """Say which utterance a row is, so that no other has the same name.
+    """Name an utterance uniquely.
 
     Parameters
     ----------

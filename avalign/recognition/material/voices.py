@@ -1,4 +1,4 @@
-"""The noise that utterances are mixed with, in training and in tests: mostly one another."""
+"""The noises for training and tests: babble of the training voices, white, recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good lags are, and what fusion and alignment win."""
+"""Errors of lags, and what fusion and alignment gain."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LagErrors(Metrics):
     bias_ms : float
         Median of the signed errors: positive where lags are measured too late.
     within_40_ms : float
-        Share of lags within 40 ms of the truth.
+        Fraction of lags within 40 ms of the truth.
     n_items : int
         How many lags there are.
     """
@@ -80,7 +80,7 @@ def lag_errors(true_s: ArrayLike, measured_s: ArrayLike) -> LagErrors:
 
 
 def fusion_gain(fused_error: float, single_errors: Sequence[float]) -> float | None:
-    """Tell what fusion wins over the best single stream.
+    """Compute what fusion gains over the best single stream.
 
     Parameters
     ----------
@@ -92,8 +92,8 @@ def fusion_gain(fused_error: float, single_errors: Sequence[float]) -> float | N
     Returns
     -------
     float or None
-        Share of the best stream's errors that fusion removes; negative where it adds some.
-        None where the best stream makes none, so that there is nothing to win.
+        Fraction of the best stream's errors that fusion removes; negative where it adds some.
+        None where the best stream makes none, so that there is nothing to gain.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def fusion_gain(fused_error: float, single_errors: Sequence[float]) -> float | N
 def recovery_ratio(
     misaligned_error: float, aligned_error: float, oracle_error: float
 ) -> float | None:
-    """Tell how much of what misalignment costs is won back by alignment.
+    """Compute how much of the error added by misalignment is removed by alignment.
 
     Parameters
     ----------
@@ -123,9 +123,9 @@ def recovery_ratio(
     Returns
     -------
     float or None
-        (misaligned - aligned) / (misaligned - oracle): 1 if all is won back, 0 if nothing,
+        (misaligned - aligned) / (misaligned - oracle): 1 if all of it, 0 if nothing,
         negative if alignment does harm. None where misalignment costs nothing, since then
-        there is nothing to win back.
+        there is nothing to remove.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How well classes are told apart."""
+"""Metrics of classification."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["ClassificationMetrics", "classification_metrics"]
 
 @dataclass(frozen=True, slots=True)
 class ClassificationMetrics(Metrics):
-    """How well classes were told apart.
+    """Metrics of classification.
 
     Parameters
     ----------
     accuracy : float
-        Share of right answers.
+        Fraction of right answers.
     unweighted_average_recall : float
         Mean of the recalls of all classes that occur (UAR).
     macro_precision, macro_recall, macro_f1 : float

@@ -1,4 +1,4 @@
-"""What all metrics share: how they leave the house, and what they refuse."""
+"""What all metrics share: conversion to plain values, and checks of arguments."""
 
 from __future__ import annotations
 

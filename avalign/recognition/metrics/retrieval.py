@@ -1,4 +1,4 @@
-"""How high the right items rank."""
+"""Ranks of the right items."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["RetrievalMetrics", "retrieval_metrics"]
 
 @dataclass(frozen=True, slots=True)
 class RetrievalMetrics(Metrics):
-    """How high the right items rank.
+    """Ranks of the right items.
 
     Parameters
     ----------
     recall_at : dict of int to float
-        Share of queries with a right item among the first K, by K.
+        Fraction of queries with a right item among the first K, by K.
     mean_average_precision : float
         Mean over queries of the average precision (mAP).
     median_rank : float

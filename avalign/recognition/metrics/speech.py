@@ -19,7 +19,7 @@ __all__ = ["SpeechErrors", "WordTimeErrors", "speech_errors", "word_time_errors"
 
 @dataclass(frozen=True, slots=True)
 class SpeechErrors(Metrics):
-    """How far recognised texts are from the true ones, over all of them together.
+    """Word and character errors of recognised texts, over all of them together.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class SpeechErrors(Metrics):
     n_words, n_sentences : int
         How many true words, and texts, there are.
     sentence_error_rate : float or None
-        Share of texts with any error in their words.
+        Fraction of texts with any error in their words.
     """
 
     word_error_rate: float | None
@@ -98,7 +98,7 @@ def speech_errors(truth: Sequence[str], recognised: Sequence[str]) -> SpeechErro
 
 @dataclass(frozen=True, slots=True)
 class WordTimeErrors(Metrics):
-    """How far words are from where they are said.
+    """Errors of the times of words.
 
     Parameters
     ----------

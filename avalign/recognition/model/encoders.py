@@ -1,4 +1,4 @@
-"""From the rows of one stream to rows that know their surroundings."""
+"""The encoder of one stream: standardisation, convolutions, a recurrent layer."""
 
 from __future__ import annotations
 

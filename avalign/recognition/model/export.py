@@ -70,7 +70,7 @@ def export_model(
     int8: bool = False,
     overwrite: bool = False,
 ) -> Export:
-    """Write a recogniser as an ONNX file, and hold its answers against torch.
+    """Write a recogniser as an ONNX file, and compare its answers with torch.
 
     Inputs are the streams by name, float32 (batch, time, D), as they are extracted, and
     their masks, bool (batch, time), named ``<stream>_mask``; an absent stream is one whose

@@ -1,4 +1,4 @@
-"""What a recogniser answers, and the last layer of each task."""
+"""The heads of a recogniser, one per task, and their answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Answers", "Heads"]
 
 @dataclass(frozen=True)
 class Answers:
-    """What the heads say; None for a head that the model does not have.
+    """Answers of the heads; None for a head that the model does not have.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a stream is like over a whole clip: its mean and its deviation."""
+"""Mean and deviation of a stream over a whole clip."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Recognition:
 
 
 class Recognizer(nn.Module):
-    """Streams in, characters, classes or numbers out.
+    """A network that maps streams to characters, classes or numbers.
 
     Each stream has an encoder of its own, and what the stream is like over the whole clip
     is added to its rows if the settings say so; a fusion family joins them; a recurrent
@@ -58,7 +58,7 @@ class Recognizer(nn.Module):
     Raises
     ------
     ParameterError
-        If there is no such fusion, or it cannot be built as told.
+        If there is no such fusion, or its options do not fit.
     """
 
     def __init__(self, settings: RecognizerSettings) -> None:

@@ -82,7 +82,7 @@ class StreamSettings:
 
 @dataclass(frozen=True, slots=True)
 class RecognizerSettings:
-    """Everything about a recogniser that is not a trained number.
+    """The shape and the outputs of a recogniser; stored as JSON.
 
     Parameters
     ----------
@@ -91,17 +91,17 @@ class RecognizerSettings:
     fusion : str
         One of `avalign.fusion.list_fusions`.
     fusion_options : mapping of str to number, str or bool
-        What `avalign.fusion.build_fusion` is told beside.
+        Options of `avalign.fusion.build_fusion`.
     width : int
         Units per direction of the recurrent layers; rows inside are twice as wide.
     dropout : float
-        Share of values dropped in training.
+        Fraction of values dropped in training.
     context : bool
         Whether a recurrent layer reads the fused rows. Without one, fusion is the last
         that joins the streams: late fusion is late only so.
     unimodal : bool
         Whether each stream has heads of its own, trained beside the fused ones, so that
-        the stronger stream does not silence the weaker.
+        the weaker stream is learnt from, too.
     characters : str
         Alphabet of the speech head, without the blank; ``""`` for no speech head.
     labels : tuple of str
@@ -109,7 +109,7 @@ class RecognizerSettings:
     values : tuple of str
         Names of the numbers the regression gives; none for no regression.
     vocabulary : tuple of str
-        Words of the training transcripts: what the model has ever heard.
+        Words of the training transcripts.
     word_rows : bool
         Whether a further head says which word of the vocabulary each row belongs to. It
         is an aid to training: CTC alone needs far more sentences to begin to learn.
@@ -186,7 +186,7 @@ class RecognizerSettings:
 
     @property
     def digest(self) -> str:
-        """Hash of the settings, by which weights know theirs."""
+        """Hash of the settings, stored with the weights."""
         return settings_digest(self.to_json())
 
     def to_json(self) -> str:

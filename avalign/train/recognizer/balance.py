@@ -1,8 +1,7 @@
-"""Do all streams learn? What each achieves alone, and how hard the loss pulls at each.
+"""Measure how much each stream contributes to the joint loss.
 
-A joint loss is often met by the easiest stream, and the others stop learning. Losses of
-each stream alone, added to the joint one, keep them at it; the report tells whether it
-happens.
+A joint loss is often met by the easiest stream, and the others stop learning. Losses of each
+stream alone, added to the joint one, prevent it; the report measures it.
 """
 
 from __future__ import annotations

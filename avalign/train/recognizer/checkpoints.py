@@ -1,4 +1,4 @@
-"""Everything a run needs to go on after a kill, in one file that is whole or not there."""
+"""Checkpoints: all that a run needs to resume, in one file written whole or not at all."""
 
 from __future__ import annotations
 

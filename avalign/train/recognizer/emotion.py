@@ -1,7 +1,6 @@
 """Train emotion recognition on a manifest: classes or numbers, over any fusion.
 
-Actors are never on both sides of a split: a model that knows a face and a voice seems to
-know what they feel.
+Actors are never on both sides of a split: a model that recognises them would score too high.
 """
 
 from __future__ import annotations
@@ -82,16 +81,16 @@ def train_emotion(
     values : sequence of str, optional
         Columns with numbers to predict, such as ``valence``; none by default.
     permute_labels : bool
-        Control: deal the labels of the training rows anew, at random, and those of the
+        Control: permute the labels of the training rows, and those of the
         rows that choose the epoch. What is learnt then must not do better than chance.
     resume, overwrite : bool
         Go on with the run in the folder, or replace it.
     cache_dir : path-like, optional
-        Where extracted clips are kept.
+        Where extracted clips are cached.
     jobs : int, optional
         Files extracted at once; all cores by default.
     callbacks : TrainingCallbacks, optional
-        Whom to tell how it goes.
+        Called as training goes on.
 
     Returns
     -------
@@ -155,7 +154,7 @@ def fit_emotion(
     resume : bool
         Go on with the run in the folder.
     callbacks : TrainingCallbacks
-        Whom to tell.
+        Called as training goes on.
 
     Returns
     -------
@@ -194,7 +193,7 @@ def fit_emotion(
 def settle_classes(
     train: Manifest, dev: Manifest, labels: Sequence[str], values: Sequence[str]
 ) -> tuple[str, ...]:
-    """Settle the classes, and refuse rows of others.
+    """Determine the classes, and refuse rows of others.
 
     Parameters
     ----------
@@ -300,7 +299,7 @@ def labelled_utterances(
     classes, values : sequence of str
         Names of the classes, and of the columns with numbers.
     cache_dir : path-like or None
-        Where extracted clips are kept.
+        Where extracted clips are cached.
     jobs : int or None
         Files extracted at once.
 

@@ -1,4 +1,4 @@
-"""Emotion recognition on actors that were left out, in turn."""
+"""Cross-validate emotion recognition over actors."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def cross_validate_emotion(
     """Leave actors out in turn: train on the others, test on them.
 
     Each fold is tested once; the one after it chooses the epoch, and all others are
-    learnt from. So no actor that is tested has had a say in anything.
+    learnt from. So no actor that is tested has been learnt from, or has chosen the epoch.
 
     Parameters
     ----------

@@ -40,7 +40,7 @@ class Batches(Protocol):
         ...
 
     def batch(self, epoch: int, number: int, *, rank: int = 0, processes: int = 1) -> Batch:
-        """Make one batch, or a process's share of it."""
+        """Make one batch, or a process's part of it."""
         ...
 
 

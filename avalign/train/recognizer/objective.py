@@ -1,4 +1,4 @@
-"""What training makes small: CTC, cross entropy and squared error, weighted by task."""
+"""The training loss: CTC, cross entropy and squared error, weighted by task."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Objective(nn.Module):
         Parameters
         ----------
         batch : Batch
-            The batch, or a process's share: the shares' losses sum to the whole's.
+            The batch, or a process's part: the parts' losses sum to the whole's.
 
         Returns
         -------
@@ -97,7 +97,7 @@ def task_losses(
     Parameters
     ----------
     answers : Answers
-        What the heads say.
+        Answers of the heads.
     lengths : Tensor of shape (B,), int64
         Rows of each item.
     batch : Batch

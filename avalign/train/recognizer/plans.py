@@ -1,4 +1,4 @@
-"""Everything training may be told besides the data."""
+"""The settings of training."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class LoopPlan:
         Of AdamW: how much of the mean gradient, and of its mean square, stays at each
         step. A short memory of the square suits runs of a few thousand steps.
     warm_up : float
-        Share of the steps in which the rate rises.
+        Fraction of the steps in which the rate rises.
     largest_gradient : float
         Gradients are shortened to this norm.
     patience : int
@@ -116,7 +116,7 @@ class LoopPlan:
 
 
 def known_streams() -> dict[str, StreamSettings]:
-    """Say what can be read, by name: sound, lips, and the words of a transcript.
+    """Return the streams that can be read, by name: audio, lips, and words of a transcript.
 
     Returns
     -------
@@ -131,10 +131,10 @@ def known_streams() -> dict[str, StreamSettings]:
 
 
 def emotion_streams() -> dict[str, StreamSettings]:
-    """Say what can be read for emotion, by name.
+    """Return the streams that can be read for emotion, by name.
 
-    How loud a voice is, and where the corners of a mouth are, is what emotion shows in,
-    so no clip's own mean is taken off: the training set's is.
+    Emotion shows in loudness and in the corners of the mouth, so the mean of the training set
+    is taken off, not that of each clip.
 
     Returns
     -------
@@ -155,20 +155,20 @@ def _default_streams() -> dict[str, StreamSettings]:
 
 @dataclass(frozen=True, slots=True)
 class RecognizerPlan:
-    """Everything training may be told besides the data.
+    """Settings of training, besides the data.
 
     Parameters
     ----------
     fusion : str
         One of `avalign.fusion.list_fusions`.
     fusion_options : mapping
-        What the family is told beside.
+        Options of the family.
     streams : mapping of str to StreamSettings
         What the model reads.
     width : int
         Units per direction of the recurrent layers.
     dropout : float
-        Share of values dropped.
+        Fraction of values dropped.
     statistics : bool
         Read mean and deviation of each stream over the clip, too.
     augmentation : UtteranceAugmentation
@@ -271,16 +271,16 @@ def emotion_plan(**changes: Any) -> RecognizerPlan:
 
 @dataclass(frozen=True, slots=True)
 class TrainingCallbacks:
-    """Whom training tells how it goes.
+    """What training calls as it goes on.
 
     Parameters
     ----------
     progress : callable
         Called with the fraction done, 0 to 1.
     report : callable
-        Told the numbers of each epoch.
+        Called with the numbers of each epoch.
     begin : callable
-        Told the name of each run, where there are several.
+        Called with the name of each run, where there are several.
     """
 
     progress: Callable[[float], None] = lambda _: None
@@ -288,16 +288,16 @@ class TrainingCallbacks:
     begin: Callable[[str], None] = lambda _: None
 
     def part(self, start: float, end: float) -> TrainingCallbacks:
-        """Tell of a part of the work.
+        """Scale the progress to a part of the work.
 
         Parameters
         ----------
         start, end : float
-            Which part, as shares of the whole.
+            Which part, as fractions of the whole.
 
         Returns
         -------
         TrainingCallbacks
-            Its progress from 0 to 1 is told as that from `start` to `end`.
+            Its progress from 0 to 1 is passed on as that from `start` to `end`.
         """
         return replace(self, progress=lambda done: self.progress(start + (end - start) * done))

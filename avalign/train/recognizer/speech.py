@@ -91,11 +91,11 @@ def train_speech(
     overwrite : bool
         Replace the run in the folder.
     cache_dir : path-like, optional
-        Where extracted clips are kept.
+        Where extracted clips are cached.
     jobs : int, optional
         Files extracted at once; all cores by default.
     callbacks : TrainingCallbacks, optional
-        Whom to tell how it goes.
+        Called as training goes on.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Windows for training: cut at random with a lag, then disturbed as the world disturbs them."""
+"""Windows for training: cut at random with a lag, then augmented."""
 
 from __future__ import annotations
 
@@ -43,27 +43,13 @@ class WindowAugmentation:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Windows of one length.
+    """Windows of one length."""
 
-    Parameters
-    ----------
-    log_mel : ndarray of shape (B, 2 * T, 40), float32
-        Sound.
-    audio_valid : ndarray of shape (B, 2 * T), bool
-        Rows of sound that exist.
-    lips : ndarray of shape (B, T, 123), float32
-        Lip points.
-    lips_valid : ndarray of shape (B, T), bool
-        Rows of lips that exist.
-    lag_rows : ndarray of shape (B,), float32
-        True lag in rows of the lips; positive: the sound is late.
-    """
-
-    log_mel: NDArray[np.float32]
-    audio_valid: NDArray[np.bool_]
-    lips: NDArray[np.float32]
-    lips_valid: NDArray[np.bool_]
-    lag_rows: NDArray[np.float32]
+    log_mel: NDArray[np.float32]  # float32 [B, 2 * T, 40]
+    audio_valid: NDArray[np.bool_]  # bool [B, 2 * T]
+    lips: NDArray[np.float32]  # float32 [B, T, 123]
+    lips_valid: NDArray[np.bool_]  # bool [B, T]
+    lag_rows: NDArray[np.float32]  # float32 [B], in rows of the lips; positive: audio late
 
 
 def draw_batch(
@@ -121,7 +107,7 @@ def draw_batch(
 def _rows(
     position: NDArray[np.float64], lengths: NDArray[np.int_], starts: NDArray[np.int_]
 ) -> tuple[NDArray[np.int_], NDArray[np.float32], NDArray[np.bool_]]:
-    """Corpus row left of each place, share of the next row, and whether it exists."""
+    """Corpus row left of each place, fraction of the next row, and whether it exists."""
     last = (lengths - 2)[:, None]
     inside = (position >= 0) & (position <= last)
     position = np.clip(position, 0, last)

@@ -95,7 +95,7 @@ def train_baseline(
     plan : BaselinePlan, optional
         How to fit.
     cache_dir : path-like, optional
-        Where extracted clips are kept.
+        Where extracted clips are cached.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Fit what turns evidence into confidence, on clips the model has not learnt from."""
+"""Fit the map from evidence to confidence, on clips the model has not learnt from."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def run_trials(
     rows : sequence of ManifestRow
         Where the windows come from.
     cache_dir : path-like, optional
-        Where extracted clips are kept.
+        Where extracted clips are cached.
     seed : int, optional
         Seed of the windows.
     jobs : int, optional

@@ -76,13 +76,7 @@ def _at(wanted: NDArray[np.float64], stream: FeatureStream) -> NDArray[np.float3
 
 
 class Corpus:
-    """All clips end to end, so that a batch of windows is one indexing.
-
-    Parameters
-    ----------
-    clips : sequence of TrainingClip
-        What to learn from.
-    """
+    """All clips end to end, so that a batch of windows is one indexing."""
 
     def __init__(self, clips: Sequence[TrainingClip]) -> None:
         self.clips = tuple(clips)
@@ -95,18 +89,10 @@ class Corpus:
         self.lips_valid = np.concatenate([clip.lips_valid for clip in clips])
 
     def probabilities(self, fractions: Mapping[str, float]) -> NDArray[np.float64]:
-        """Chance of each clip to be drawn: the root of its length, within its group's share.
+        """Compute the chance of each clip to be drawn: float64 [clips].
 
-        Parameters
-        ----------
-        fractions : mapping of str to float
-            Share of the windows drawn from each group; groups that are absent
-            leave theirs to the others.
-
-        Returns
-        -------
-        ndarray of shape (clips,), float64
-            The chances; their sum is 1.
+        It is the root of its length, within its group's fraction; absent groups leave theirs to
+        the others.
         """
         weights = np.sqrt(np.minimum(self.lengths, 30 * LIP_RATE_HZ))
         groups = np.array([clip.group for clip in self.clips])
@@ -117,20 +103,7 @@ class Corpus:
         return result
 
     def lip_components(self, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Principal components of how lips move about their clip's mean.
-
-        Parameters
-        ----------
-        count : int
-            Components wanted.
-
-        Returns
-        -------
-        components : ndarray of shape (123, count), float32
-            Orthonormal columns.
-        scale : ndarray of shape (count,), float32
-            Standard deviation along each.
-        """
+        """Compute principal components [123, count] of lips, and their scale [count]."""
         moves = [
             (clip.lips[clip.lips_valid] - clip.lips[clip.lips_valid].mean(axis=0))[:1500]
             for clip in self.clips
@@ -145,18 +118,7 @@ class Corpus:
         return components, (rows @ components).std(axis=0).astype(np.float32)
 
     def mfcc_scale(self, basis: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Measure how far each MFCC strays from its clip's mean.
-
-        Parameters
-        ----------
-        basis : ndarray of shape (40, C)
-            Cosine transform from log-mel bands to MFCC.
-
-        Returns
-        -------
-        ndarray of shape (C,), float32
-            The scale.
-        """
+        """Measure the deviation of MFCC from the clip's mean: [C], for a basis [40, C]."""
         moves = [
             clip.log_mel[clip.audio_valid] - clip.log_mel[clip.audio_valid].mean(axis=0)
             for clip in self.clips

@@ -1,4 +1,4 @@
-"""The lag that a clip has by itself: what training measures again and again."""
+"""Measure the lag that a clip has by itself."""
 
 from __future__ import annotations
 

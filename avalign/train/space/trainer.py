@@ -55,7 +55,7 @@ REACH = 50
 
 @dataclass(frozen=True, slots=True)
 class SpacePlan:
-    """Everything training may be told besides the data.
+    """Settings of training, besides the data.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class SpacePlan:
         Part of the steps, the first ones, in which windows are drawn by
         `early_fractions`, and by `fractions` afterwards.
     early_fractions, fractions : dict of str to float
-        Share of the windows from each group of clips. Hundreds of sentences of
+        Fraction of the windows from each group of clips. Hundreds of sentences of
         one speaker are good to begin with, but to the end they would teach that
         speaker, at the cost of strangers.
     augmentation : WindowAugmentation

@@ -62,7 +62,7 @@ def train_space(
     plan : SpacePlan, optional
         How to train; default as the shipped weights were.
     cache_dir : path-like, optional
-        Where extracted clips are kept.
+        Where extracted clips are cached.
     overwrite : bool, optional
         Replace `output`.
     jobs : int, optional
@@ -71,7 +71,7 @@ def train_space(
     progress : callable, optional
         Called with the fraction done, 0 to 1.
     left_out : callable, optional
-        Prediction, in a line, each clip that cannot be used and why.
+        Called with a line on each clip that cannot be used.
 
     Returns
     -------
@@ -153,13 +153,13 @@ def load_corpus_clips(
     groups : collection of str
         Groups wanted; clips of others are left out.
     cache_dir : path-like, optional
-        Where extracted clips are kept.
+        Where extracted clips are cached.
     jobs : int, optional
         Clips extracted at a time; default all cores.
     progress : callable, optional
         Called with the fraction done, 0 to 1.
     left_out : callable, optional
-        Prediction, in a line, each clip that cannot be used and why.
+        Called with a line on each clip that cannot be used.
 
     Returns
     -------
