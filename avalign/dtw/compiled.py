@@ -22,6 +22,7 @@ SQEUCLIDEAN = 0
 EUCLIDEAN = 1
 MANHATTAN = 2
 
+
 def ignore_local_settings() -> None:
     """Have numba take its settings from the environment alone.
 
