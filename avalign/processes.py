@@ -63,11 +63,9 @@ def for_each(
 ) -> Iterator[tuple[int, Result | Exception]]:
     """Call a function on each item, in processes; no item stops the rest.
 
-    Processes are spawned, not forked: the libraries they use hold threads. Each imports
-    the main script anew, so a script must call for them below
-    ``if __name__ == "__main__":``. None is left behind, on Ctrl-C or when the caller is
-    killed. Where one dies, another takes its place, and the item that it worked on is
-    tried again when nothing else runs, as memory may have been short.
+    Processes are spawned, not forked, as libraries hold threads: a script must call this
+    below ``if __name__ == "__main__":``. None is left behind. Where one dies, another takes
+    its place; its item is tried again when nothing else runs, for want of memory.
 
     Parameters
     ----------
@@ -106,15 +104,13 @@ def for_each(
             yield number, _outcome(function, item)
         return
     if getattr(multiprocessing.current_process(), "_inheriting", False):
-        # This process was started to work, and imports the main script for it.
-        raise SystemExit(UNGUARDED)
+        raise SystemExit(UNGUARDED)  # started to work, and imports the main script for it
     ahead = AHEAD * workers if in_order else None
     pool = _Pool(function, items, workers, caller, name, ahead, waiting)
     try:
         yield from _ordered(pool) if in_order else pool.outcomes()
     except BaseException:
-        # Ctrl-C, or a caller who wants no more: what runs is dropped.
-        pool.drop()
+        pool.drop()  # Ctrl-C, or a caller who wants no more
         raise
     finally:
         pool.end()
@@ -340,8 +336,7 @@ def _serve(pipe: connection.Connection) -> None:
 def end_with_parent() -> None:
     """End this process as soon as the one that started it is gone, whatever it does then.
 
-    A parent that is killed leaves no message, and its workers would work on, or wait, for
-    ever.
+    A parent that is killed leaves no message, and its workers would wait for ever.
     """
     parent = multiprocessing.parent_process()
     pid = parent.pid if parent is not None else os.getppid()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from avalign.data.folds import speaker_folds
 from avalign.data.manifest import ManifestRow, read_manifest
-from avalign.data.splits import speaker_folds
 from avalign.errors import MediaError, MissingDependencyError, ParameterError
 
 

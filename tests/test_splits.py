@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from avalign.data.folds import fold_split, held_out, leave_one_speaker_out
 from avalign.data.manifest import Manifest, ManifestRow, write_manifest
 from avalign.data.splits import (
     check_split,
     find_leaked_speakers,
-    fold_split,
-    held_out,
-    leave_one_speaker_out,
     read_split,
     sentence_split,
     speaker_split,

@@ -297,6 +297,7 @@ HOSTILE = {
     "huge shape": ("mfcc.values", npy_header(HUGE), "shorter or longer"),
     "negative shape": ("mfcc.values", npy_header(HUGE.replace("46", "-46")), "mfcc.values"),
     "two negatives": ("mfcc.values", npy_header(PAIR, bytes(1040)), "shorter or longer"),
+    "long header": ("mfcc.values", npy_header(HUGE + 11000 * " "), r"large[^\n]*$"),
     "open bracket": ("mfcc.values", npy_header("{'descr': ("), "no array"),
     "npy version 2": ("mfcc.values", npy(np.zeros((20, 13), "f4"), version=(2, 0)), "no array"),
     "code in header": ("mfcc.values", npy_header("__import__('os').abort()"), "no array"),

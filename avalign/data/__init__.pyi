@@ -4,6 +4,10 @@ from .clips import extract_clips as extract_clips
 from .clips import load_clip as load_clip
 from .clips import load_clips as load_clips
 from .findings import Audit as Audit
+from .folds import fold_split as fold_split
+from .folds import held_out as held_out
+from .folds import leave_one_speaker_out as leave_one_speaker_out
+from .folds import speaker_folds as speaker_folds
 from .manifest import Manifest as Manifest
 from .manifest import ManifestRow as ManifestRow
 from .manifest import read_manifest as read_manifest
@@ -12,12 +16,8 @@ from .rows import TRANSCRIPT_SUFFIXES as TRANSCRIPT_SUFFIXES
 from .splits import BY_SENTENCE as BY_SENTENCE
 from .splits import check_split as check_split
 from .splits import find_leaked_speakers as find_leaked_speakers
-from .splits import fold_split as fold_split
-from .splits import held_out as held_out
-from .splits import leave_one_speaker_out as leave_one_speaker_out
 from .splits import read_split as read_split
 from .splits import sentence_split as sentence_split
-from .splits import speaker_folds as speaker_folds
 from .splits import speaker_split as speaker_split
 from .subsets import label_subset as label_subset
 from .tables import read_table as read_table

@@ -11,7 +11,7 @@ import math
 import os
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from statistics import median
 
@@ -23,13 +23,9 @@ __all__ = [
     "BY_SPEAKER",
     "check_split",
     "find_leaked_speakers",
-    "fold_split",
-    "held_out",
-    "leave_one_speaker_out",
     "read_split",
     "sentence_key",
     "sentence_split",
-    "speaker_folds",
     "speaker_split",
 ]
 
@@ -65,7 +61,7 @@ def speaker_split(
     part_of = _assign_parts(
         manifest, _check_fractions(fractions), lambda row: row.speaker_key, "speakers", seed
     )
-    return _with_parts(manifest, lambda row: part_of[row.speaker_key], BY_SPEAKER)
+    return with_parts(manifest, lambda row: part_of[row.speaker_key], BY_SPEAKER)
 
 
 def sentence_split(
@@ -98,98 +94,7 @@ def sentence_split(
     part_of = _assign_parts(
         manifest, _check_fractions(fractions), sentence_key, "sentences", seed
     )
-    return _with_parts(manifest, lambda row: part_of[sentence_key(row)], BY_SENTENCE)
-
-
-def leave_one_speaker_out(manifest: Manifest) -> Manifest:
-    """Make every speaker a fold.
-
-    Parameters
-    ----------
-    manifest : Manifest
-        What to split; each row must name its speaker.
-
-    Returns
-    -------
-    Manifest
-        The rows; the part of each is its speaker.
-
-    Raises
-    ------
-    ParameterError
-        If a row names no speaker, or there is only one.
-    """
-    for row in manifest:
-        if not row.speaker:
-            raise ParameterError(
-                f"{manifest.name_of(row)} names no speaker to leave out",
-                "fill the column 'speaker'",
-            )
-    if len({row.speaker for row in manifest}) < 2:
-        raise ParameterError(
-            f"{manifest.path} has no two speakers",
-            "split a single speaker by sentence, and say so",
-        )
-    return _with_parts(manifest, lambda row: row.speaker, BY_SPEAKER)
-
-
-def fold_split(manifest: Manifest, n: int, *, seed: int = 0) -> Manifest:
-    """Make folds that share no speaker and hold about equally many seconds.
-
-    Parameters
-    ----------
-    manifest : Manifest
-        What to split.
-    n : int
-        Number of folds, at least 2 and at most the number of speakers.
-    seed : int
-        Decides between speakers of equal length.
-
-    Returns
-    -------
-    Manifest
-        The rows; their parts are ``"fold1"`` to ``"fold<n>"``.
-
-    Raises
-    ------
-    ParameterError
-        If ``n`` does not fit the number of speakers.
-    """
-    folds = speaker_folds(manifest, n, seed)
-    width = len(str(n))
-    part_of = {
-        row.speaker_key: f"fold{number:0{width}}"
-        for number, fold in enumerate(folds, start=1)
-        for row in fold
-    }
-    return _with_parts(manifest, lambda row: part_of[row.speaker_key], BY_SPEAKER)
-
-
-def held_out(manifest: Manifest) -> Iterator[tuple[str, Manifest, Manifest]]:
-    """Leave each part out in turn, as cross-validation does.
-
-    Parameters
-    ----------
-    manifest : Manifest
-        Rows with their parts, such as from `fold_split`.
-
-    Yields
-    ------
-    name : str
-        The part left out.
-    train, test : Manifest
-        All other rows, and those of the part.
-
-    Raises
-    ------
-    ParameterError
-        If speakers have leaked; see `check_split`.
-    """
-    check_split(manifest)
-    parts = sorted({row.split for row in manifest})
-    for name in parts:
-        others = [part for part in parts if part != name]
-        yield name, manifest.select(split=others), manifest.select(split=name)
+    return with_parts(manifest, lambda row: part_of[sentence_key(row)], BY_SENTENCE)
 
 
 def read_split(path: str | os.PathLike[str]) -> Manifest:
@@ -278,57 +183,6 @@ def find_leaked_speakers(manifest: Manifest) -> dict[str, tuple[str, ...]]:
     }
 
 
-def speaker_folds(
-    rows: Iterable[ManifestRow], n: int, seed: int = 0
-) -> tuple[tuple[ManifestRow, ...], ...]:
-    """Divide rows into folds that share no speaker and hold about equally many seconds.
-
-    The speaker with the most seconds goes first, each to the fold that is shortest so
-    far. A row without a speaker counts as a speaker of its own; one without a duration
-    as long as the median row.
-
-    Parameters
-    ----------
-    rows : iterable of ManifestRow
-        The rows.
-    n : int
-        Number of folds, at least 2 and at most the number of speakers.
-    seed : int
-        Decides between speakers of equal length.
-
-    Returns
-    -------
-    tuple of tuple of ManifestRow
-        The folds; rows keep their order.
-
-    Raises
-    ------
-    ParameterError
-        If ``n`` does not fit the number of speakers.
-
-    References
-    ----------
-    .. [1] R. L. Graham, "Bounds on multiprocessing timing anomalies", SIAM Journal on
-       Applied Mathematics 17 (2), 1969 (longest processing time first).
-    """
-    rows = tuple(rows)
-    seconds = _sum_seconds(rows, lambda row: row.speaker_key)
-    if not 2 <= n <= len(seconds):
-        raise ParameterError(
-            f"{n} folds of {len(seconds)} speakers cannot be made",
-            "choose no more folds than there are speakers, and no fewer than 2",
-        )
-    load_s = [0.0] * n
-    fold_of: dict[str, int] = {}
-    for speaker in sorted(_shuffled(seconds, seed), key=lambda name: -seconds[name]):
-        fold = min(range(n), key=load_s.__getitem__)
-        fold_of[speaker] = fold
-        load_s[fold] += seconds[speaker]
-    return tuple(
-        tuple(row for row in rows if fold_of[row.speaker_key] == fold) for fold in range(n)
-    )
-
-
 def sentence_key(row: ManifestRow) -> str:
     """Return the words of a row without regard to case and blanks, or its file."""
     return " ".join(row.text.casefold().split()) or f"\0{row.path}\0{row.start_s}"
@@ -342,7 +196,7 @@ def _assign_parts(
     seed: int,
 ) -> dict[str, str]:
     """Give each group of rows, in random order, to the part that lacks most of its share."""
-    seconds = _sum_seconds(manifest.rows, key)
+    seconds = sum_seconds(manifest.rows, key)
     if len(seconds) < len(fractions):
         raise ParameterError(
             f"{len(seconds)} {what} cannot be dealt to {len(fractions)} parts",
@@ -355,7 +209,7 @@ def _assign_parts(
     }
     given_s = dict.fromkeys(fractions, 0.0)
     part_of: dict[str, str] = {}
-    groups = _shuffled(seconds, seed)
+    groups = shuffle_groups(seconds, seed)
     for left, group in zip(range(len(groups), 0, -1), groups, strict=True):
         empty = [part for part in fractions if part not in part_of.values()]
         # The last groups are for the parts that have none yet.
@@ -378,7 +232,7 @@ def _check_fractions(fractions: Mapping[str, float] | None) -> Mapping[str, floa
     return fractions
 
 
-def _sum_seconds(
+def sum_seconds(
     rows: Iterable[ManifestRow], key: Callable[[ManifestRow], str]
 ) -> dict[str, float]:
     """Add up the seconds of each group; a row that does not say is as long as the median."""
@@ -391,13 +245,13 @@ def _sum_seconds(
     return dict(seconds)
 
 
-def _shuffled(groups: Iterable[str], seed: int) -> list[str]:
+def shuffle_groups(groups: Iterable[str], seed: int) -> list[str]:
     shuffled = sorted(groups)
     random.Random(seed).shuffle(shuffled)
     return shuffled
 
 
-def _with_parts(
+def with_parts(
     manifest: Manifest, part_of: Callable[[ManifestRow], str], split_by: str
 ) -> Manifest:
     rows = tuple(replace(row, split=part_of(row), split_by=split_by) for row in manifest.rows)

@@ -11,6 +11,7 @@ from .suffixes import VIDEO_SUFFIXES as VIDEO_SUFFIXES
 from .suffixes import files_in as files_in
 from .targets import check_target as check_target
 from .targets import refuse_inputs as refuse_inputs
+from .untrusted import in_one_line as in_one_line
 from .untrusted import open_safetensors as open_safetensors
 from .untrusted import parse_json as parse_json
 from .untrusted import read_json as read_json

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from avalign.files.local import StrPath
 
-__all__ = ["open_safetensors", "parse_json", "read_json", "read_text"]
+__all__ = ["in_one_line", "open_safetensors", "parse_json", "read_json", "read_text"]
 
 _DEEPEST = 64
 _LONGEST_INTEGER = 19  # digits of the largest of 64 bits
@@ -98,7 +98,9 @@ def read_json(path: StrPath, *, largest_bytes: int, hint: str | None = None) -> 
     try:
         return parse_json(text)
     except ValueError as error:
-        raise MediaError(f"{path}: cannot be read as JSON: {_short(error)}", hint) from None
+        raise MediaError(
+            f"{path}: cannot be read as JSON: {in_one_line(error)}", hint
+        ) from None
 
 
 def read_text(path: StrPath, *, largest_bytes: int, hint: str | None = None) -> str:
@@ -172,7 +174,7 @@ def open_safetensors(
             yield file, file.metadata() or {}
     # Of types of arrays that the framework lacks it tells in several ways.
     except (OSError, SafetensorError, TypeError, AttributeError, KeyError) as error:
-        raise MediaError(f"{path}: cannot be read: {_short(error)}", hint) from None
+        raise MediaError(f"{path}: cannot be read: {in_one_line(error)}", hint) from None
 
 
 _TOO_DEEP = f"it is nested more than {_DEEPEST} levels deep"
@@ -221,7 +223,18 @@ def _check_texts(value: Any, levels: int, file_names: bool) -> None:
             _check_texts(member, levels - 1, file_names)
 
 
-def _short(error: Exception) -> str:
-    """Say in one line what went wrong."""
+def in_one_line(error: Exception) -> str:
+    """Say in one line what went wrong.
+
+    Parameters
+    ----------
+    error : Exception
+        What a library raised.
+
+    Returns
+    -------
+    str
+        The first line of its message, at most 200 characters; its type without one.
+    """
     lines = str(error).splitlines()
     return lines[0][:200] if lines else type(error).__name__

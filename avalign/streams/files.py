@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from avalign.errors import MediaError, ParameterError
-from avalign.files import parse_json
+from avalign.files import in_one_line, parse_json
 from avalign.types import ClipStreams, FeatureStream, LipStream
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class _Archive:
                 npy.read_magic(stream)
                 shape, fortran, found = npy.read_array_header_1_0(stream)
             except Exception as error:  # NumPy's parser names no complete list
-                raise _NotStreams(f"{name!r} is no array: {error}") from error
+                raise _NotStreams(f"{name!r} is no array: {in_one_line(error)}") from error
             if found.str != dtype or fortran:
                 raise _NotStreams(f"{name!r} has the type {found.str}, not {dtype}")
             # Held against the limits in Python's integers, which do not overflow, before

@@ -482,7 +482,8 @@ def _stream_times(data: bytes, random: Random) -> bytes:
         elif how == 1:
             times_s += amount
         elif how == 2:
-            times_s *= random.choice((1e-12, 1e-3, 0.1, 3.0, 1e3, 8e3, 1e9))
+            with np.errstate(over="ignore"):
+                times_s *= random.choice((1e-12, 1e-3, 0.1, 3.0, 1e3, 8e3, 1e9))
         elif how == 3:
             times_s[at] = random.choice((np.nan, np.inf, -np.inf, 0.0, 1e300))
         else:
@@ -609,6 +610,9 @@ ODD_WORDS = (
 )
 
 
+LARGEST_RECODED = 1 << 24
+
+
 def _text_word(data: bytes, random: Random) -> bytes:
     """Put something odd in the place of a word or cell."""
     lines = data.split(b"\n")
@@ -640,6 +644,8 @@ def _text_lines(data: bytes, random: Random) -> bytes:
 
 
 def _text_encoding(data: bytes, random: Random) -> bytes:
+    if len(data) > LARGEST_RECODED:
+        return data  # the campaign's own memory would be counted
     text = data.decode("utf-8", "replace")
     name = random.choice(("utf-16", "utf-32", "utf-8-sig", "utf-16-be", "utf-7", "cp037"))
     return text.encode(name, "replace")

@@ -205,7 +205,7 @@ def _length_s(container: InputContainer, declared_s: float) -> float | None:
         # It is the reading at the end of a clock that was running when the file begins.
         origin_s = time_origin_s(container)
         declared_s -= origin_s if declared_s > origin_s else 0.0
-    return _believed(declared_s)
+    return _plausible_length(declared_s)
 
 
 def _clock_s(text: str | None) -> float | None:
@@ -217,7 +217,7 @@ def _clock_s(text: str | None) -> float | None:
         return None
 
 
-def _believed(duration_s: float | None) -> float | None:
+def _plausible_length(duration_s: float | None) -> float | None:
     """Pass on what can be a length."""
     return duration_s if duration_s is not None and 0 <= duration_s <= LONGEST_S else None
 
