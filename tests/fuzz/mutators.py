@@ -610,7 +610,8 @@ ODD_WORDS = (
 )
 
 
-LARGEST_RECODED = 1 << 24
+# The memory that the campaign itself takes is counted as well.
+LARGEST_MADE = 1 << 24
 
 
 def _text_word(data: bytes, random: Random) -> bytes:
@@ -631,7 +632,8 @@ def _text_lines(data: bytes, random: Random) -> bytes:
     at, other = random.randrange(len(lines)), random.randrange(len(lines))
     how = random.randrange(5)
     if how == 0:
-        lines[at : at + 1] = [lines[at]] * random.choice((2, 3, 2000))
+        times = random.choice((2, 3, 2000))
+        lines[at : at + 1] = [lines[at]] * min(times, max(1, LARGEST_MADE // (len(data) + 1)))
     elif how == 1:
         del lines[at]
     elif how == 2:
@@ -644,8 +646,8 @@ def _text_lines(data: bytes, random: Random) -> bytes:
 
 
 def _text_encoding(data: bytes, random: Random) -> bytes:
-    if len(data) > LARGEST_RECODED:
-        return data  # the campaign's own memory would be counted
+    if len(data) > LARGEST_MADE:
+        return data
     text = data.decode("utf-8", "replace")
     name = random.choice(("utf-16", "utf-32", "utf-8-sig", "utf-16-be", "utf-7", "cp037"))
     return text.encode(name, "replace")
