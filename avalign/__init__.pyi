@@ -6,6 +6,7 @@ from .errors import MediaError as MediaError
 from .errors import MissingDependencyError as MissingDependencyError
 from .errors import NoAnswerError as NoAnswerError
 from .errors import ParameterError as ParameterError
+from .media import probe as probe
 from .media import read_audio as read_audio
 from .plots import plot_sync as plot_sync
 from .plots import plot_warp as plot_warp

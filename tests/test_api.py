@@ -435,7 +435,19 @@ class TestSchema:
         assert json.loads(text)["file"] == "a\nb\u2028.mp4"
 
 
+PUBLIC = """
+    AlignReport AlignedPair Alignment AvalignError ClipStreams FeatureStream LipStream
+    Measurement MediaError MissingDependencyError NoAnswerError ParameterError SyncReport
+    TimeWarp Tolerance align_files align_streams check check_many compare dtw extract
+    lip_streams load_streams measure mfcc plot_sync plot_warp probe read_audio repair retime
+    save_streams sync to_dict to_json
+"""
+
+
 class TestPublicNames:
+    def test_no_name_gets_lost(self):
+        assert sorted(avalign.__all__) == sorted(PUBLIC.split())
+
     def test_every_name_resolves_and_is_documented(self):
         for name in avalign.__all__:
             assert getattr(avalign, name).__doc__, name
@@ -510,6 +522,7 @@ def test_sync_opens_its_input_for_probing_once(tmp_path, one_face, monkeypatch):
         probed.append(Path(path).name)
         return real(path)
 
-    monkeypatch.setattr(probing, "probe", counted)
+    for module in (probing, avalign.media):
+        monkeypatch.setattr(module, "probe", counted)
     assert verbs.sync(clip).output is not None
     assert probed.count("late.mp4") == 1

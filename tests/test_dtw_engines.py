@@ -84,7 +84,7 @@ def general(monkeypatch):
 
 def test_all_verbs_are_here():
     verbs = {name for name in dtw.__all__ if inspect.isfunction(getattr(dtw, name))}
-    assert verbs | {"OnlineDtw"} == set(VERBS)
+    assert verbs - {"ignore_local_settings"} | {"OnlineDtw"} == set(VERBS)
 
 
 @pytest.mark.parametrize("features", [1, 3])

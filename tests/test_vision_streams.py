@@ -160,14 +160,14 @@ def test_tiny_pictures_give_no_stream(tmp_path, size):
 
 @pytest.mark.slow
 def test_a_file_that_promises_more_than_it_holds(moving, moving_lips, monkeypatch):
-    true_probe = extraction.probe
+    true_probe = extraction.as_clip
 
     def boasting_probe(path):
         clip = true_probe(path)
         track = replace(clip.video_tracks[0], duration_s=3600.0)
         return replace(clip, video_tracks=(track,))
 
-    monkeypatch.setattr(extraction, "probe", boasting_probe)
+    monkeypatch.setattr(extraction, "as_clip", boasting_probe)
     (lips,) = lip_streams(moving[0], jobs=2)
     np.testing.assert_array_equal(lips.times_s, moving_lips.times_s)
     assert lips.valid.all()

@@ -52,6 +52,8 @@ def decode(
 ) -> Iterator[av.AudioFrame | av.VideoFrame]:
     """Yield the frames of `packets`; packets that do not decode are passed over."""
     for packet in chain(packets, [None]):  # None: give up what is still held back
+        if packet is not None and is_locked(packet):
+            continue  # some decoders make noise of it
         with suppress(av.error.FFmpegError, ValueError):
             yield from stream.decode(packet)
 
