@@ -396,8 +396,10 @@ def _knit(scene: _Scene) -> Picture:
     random = np.random.default_rng(int(1e6 * chance[0]))
     for size in (4, 8, 16, 32):
         noise = random.normal(size=(size, size)).astype(np.float32) / np.sqrt(size)
-        places = (np.clip((x / 2.4 + 0.5) * (size - 1), 0, size - 1) for x in (across, along))
-        blotches += cv2.remap(noise, *places, cv2.INTER_LINEAR)
+        column, row = (
+            np.clip((x / 2.4 + 0.5) * (size - 1), 0, size - 1) for x in (across, along)
+        )
+        blotches += cv2.remap(noise, column, row, cv2.INTER_LINEAR)
     mixed = np.clip(0.5 + 2 * blotches, 0, 1)[..., None]
     weave = 1 + 0.2 * np.sign(np.sin(across * 60) * np.sin(along * 60))
     one, other = np.array([70, 90, 70]) * (0.5 + chance[1]), np.array([190, 170, 130])
