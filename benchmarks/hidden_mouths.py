@@ -53,7 +53,7 @@ PICTURES, OVER_S = 10, 15.0
 IN_VIEW_WEIGHT = 1 / 3
 # Small faces are like blurred ones: each picture is learnt from at this size as well.
 SMALL_EYE_DISTANCE = 18.0
-RIDGE = 0.3
+RIDGE = 0.1
 # A new face is fitted until its region has settled, as `avalign.vision.tracker` does.
 SETTLING_FITS = 3
 
@@ -170,7 +170,11 @@ def _describe(
             image, placed = frame.image, landmarks
             if look:
                 image = paint(look, image, landmarks, time_s=frame.time_s, clip=name)
-                invented = mesh.fit(image, Region.around(landmarks))
+                # As in a video, in which the mesh follows what it has invented itself.
+                invented: NDArray[np.float32] | None = landmarks
+                for _ in range(SETTLING_FITS):
+                    if invented is not None:
+                        invented = mesh.fit(image, Region.around(invented))
                 if invented is None:
                     continue
                 placed = invented

@@ -200,9 +200,25 @@ def _pattern(scene: _Scene) -> Picture:
     return scene.under(cover, paint.astype(np.float32))
 
 
+def _bands(scene: _Scene) -> Picture:
+    """Paint a cloth with bands that follow the face, as lips do, up to the nose or below it."""
+    chance = scene.chance
+    across, along = scene.plane()
+    bend = 1.2 * (chance[0] - 0.5) * across**2 + 0.6 * (chance[1] - 0.5) * across
+    place = (along + bend) * (1 + 5 * chance[2]) + chance[3]
+    waves = np.sin(2 * np.pi * place) + 2 * (chance[4] - 0.5)
+    mixed = np.clip(0.5 + waves * (0.5 + 8 * chance[5]), 0, 1)[..., None]
+    one, other = 255 * chance[6:9], 255 * chance[9:12]
+    light = (1 - 0.35 * np.abs(across) * chance[12])[..., None]
+    outline = scene.mask(0.5 * chance[13] - 0.15)
+    outline[1:] += 0.3 * chance[14] * scene.unit * scene.down
+    paint = (one * mixed + other * (1 - mixed)) * light
+    return scene.under(scene.polygon(outline, 0.02), paint.astype(np.float32))
+
+
 def _blur(scene: _Scene) -> Picture:
     chance = scene.chance
-    blurred = cv2.GaussianBlur(scene.piece, (0, 0), (0.14 + 0.22 * chance[3]) * scene.unit)
+    blurred = cv2.GaussianBlur(scene.piece, (0, 0), (0.12 + 0.24 * chance[3]) * scene.unit)
     cover = scene.ellipse(
         scene.centre, 0.45 + 0.3 * chance[0], 0.38 + 0.3 * chance[1], 0, 0.02 + 0.1 * chance[2]
     )
@@ -372,6 +388,25 @@ def _scarf(scene: _Scene) -> Picture:
     return scene.under(scene.polygon(outline, 0.015), paint * shade)
 
 
+def _knit(scene: _Scene) -> Picture:
+    """Paint a cloth of blotches in two colours, with a weave, up to the nose."""
+    chance = scene.chance
+    across, along = scene.plane()
+    blotches = np.zeros(across.shape, np.float32)
+    random = np.random.default_rng(int(1e6 * chance[0]))
+    for size in (4, 8, 16, 32):
+        noise = random.normal(size=(size, size)).astype(np.float32) / np.sqrt(size)
+        column, row = (
+            np.clip((x / 2.4 + 0.5) * (size - 1), 0, size - 1) for x in (across, along)
+        )
+        blotches += cv2.remap(noise, column, row, cv2.INTER_LINEAR)
+    mixed = np.clip(0.5 + 2 * blotches, 0, 1)[..., None]
+    weave = 1 + 0.2 * np.sign(np.sin(across * 60) * np.sin(along * 60))
+    one, other = np.array([70, 90, 70]) * (0.5 + chance[1]), np.array([190, 170, 130])
+    paint = (one * mixed + other * (1 - mixed)) * (weave - 0.2 * np.abs(across))[..., None]
+    return scene.under(scene.polygon(scene.mask(-0.1), 0.015), paint.astype(np.float32))
+
+
 def _lowest_lip(scene: _Scene) -> float:
     lips = (scene.mesh[LIPS] - scene.centre) @ scene.down
     return float(lips.max()) / scene.unit
@@ -396,13 +431,14 @@ def _chin_microphone(scene: _Scene) -> Picture:
     return scene.under(scene.ellipse(origin, size, size, 0, 0.012), colour)
 
 
-LEARNT = ("mask", "cloth", "pattern", "blur", "pixels", "hand", "microphone", "bar")
-HELD_OUT = ("surgical mask", "scarf", "box blur", "mosaic", "skin", "grille")
+LEARNT = ("mask", "cloth", "pattern", "bands", "blur", "pixels", "hand", "microphone", "bar")
+HELD_OUT = ("surgical mask", "scarf", "knit", "box blur", "mosaic", "skin", "grille")
 IN_VIEW = ("mask on the chin", "microphone below")
 _LOOKS: dict[str, Callable[[_Scene], Picture]] = {
     "mask": _mask,
     "cloth": _cloth,
     "pattern": _pattern,
+    "bands": _bands,
     "blur": _blur,
     "pixels": _pixels,
     "hand": _hand,
@@ -410,6 +446,7 @@ _LOOKS: dict[str, Callable[[_Scene], Picture]] = {
     "bar": _bar,
     "surgical mask": _surgical,
     "scarf": _scarf,
+    "knit": _knit,
     "box blur": _box_blur,
     "mosaic": _mosaic,
     "skin": _skin,

@@ -25,8 +25,8 @@ SMALLEST_EYE_DISTANCE = 15.0
 # Single pictures may err: mouths are judged by the mean over this long.
 JUDGED_OVER_S = 1.0
 # Log odds below which a mouth is not believed to be in view: of the seconds of people who
-# show theirs, 1 in 100 has less, and what hides mouths in a new way often has more than 0.
-LEAST_MOUTH_LOG_ODDS = 1.0
+# show theirs, few have less, and what hides mouths in a new way often has more than 0.
+LEAST_MOUTH_LOG_ODDS = 2.0
 # A mouth that is in view for most of a clip is hidden for a while only beyond doubt: good
 # rows that are left out cost more than bad ones do that are few.
 SURELY_HIDDEN_LOG_ODDS = -1.0
