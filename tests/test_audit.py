@@ -12,7 +12,8 @@ from media import Recipe, make_clip
 
 from avalign.data.audit import audit_manifest
 from avalign.data.findings import Finding
-from avalign.data.manifest import Manifest, ManifestRow
+from avalign.data.manifest import Manifest
+from avalign.data.rows import ManifestRow
 from avalign.errors import ParameterError
 
 

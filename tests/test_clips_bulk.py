@@ -14,7 +14,7 @@ import pytest
 from media import Recipe, make_clip
 
 from avalign.data import clips
-from avalign.data.manifest import ManifestRow
+from avalign.data.rows import ManifestRow
 from avalign.errors import AvalignError, MediaError, NoAudioError, ParameterError
 from avalign.streams import extraction
 

@@ -9,7 +9,8 @@ import pytest
 
 from avalign.data.corpora import CORPORA, read_corpus
 from avalign.data.corpora.grid import sentence_of
-from avalign.data.manifest import Manifest, ManifestRow, read_manifest, write_manifest
+from avalign.data.manifest import Manifest, read_manifest, write_manifest
+from avalign.data.rows import ManifestRow
 from avalign.errors import AvalignError, MediaError, ParameterError
 
 

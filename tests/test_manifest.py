@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from avalign.data.folds import speaker_folds
-from avalign.data.manifest import ManifestRow, read_manifest
+from avalign.data.manifest import read_manifest
+from avalign.data.rows import ManifestRow
 from avalign.errors import MediaError, MissingDependencyError, ParameterError
 
 

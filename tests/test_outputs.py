@@ -7,7 +7,8 @@ import pytest
 from avalign_cli.main import main
 from media import Recipe, make_clip
 
-from avalign.data.manifest import Manifest, ManifestRow, write_manifest
+from avalign.data.manifest import Manifest, write_manifest
+from avalign.data.rows import ManifestRow
 from avalign.errors import MediaError
 from avalign.files import atomic as files
 from avalign.media import open_wav_writer, shift_audio

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from avalign.data.folds import fold_split, held_out, leave_one_speaker_out
-from avalign.data.manifest import Manifest, ManifestRow, write_manifest
+from avalign.data.manifest import Manifest, write_manifest
+from avalign.data.rows import ManifestRow
 from avalign.data.splits import (
     check_split,
     find_leaked_speakers,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from avalign.data.manifest import Manifest, ManifestRow
+from avalign.data.manifest import Manifest
+from avalign.data.rows import ManifestRow
 from avalign.data.subsets import label_subset
 from avalign.errors import ParameterError
 

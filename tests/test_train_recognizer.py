@@ -27,7 +27,8 @@ from avalign.recognition.material.batches import BatchSource, make_batch  # noqa
 from avalign.recognition.material.noise import WhiteNoise, mix_at_snr  # noqa: E402
 from avalign.recognition.material.utterances import aligned_sequence, find_frame_words  # noqa: E402
 from avalign.recognition.model.files import load_model  # noqa: E402
-from avalign.recognition.model.recognizer import Answers, Recognizer  # noqa: E402
+from avalign.recognition.model.heads import Answers  # noqa: E402
+from avalign.recognition.model.recognizer import Recognizer  # noqa: E402
 from avalign.train.recognizer.objective import LossWeights, Objective, task_losses  # noqa: E402
 from avalign.train.recognizer.plans import (  # noqa: E402
     LoopPlan,

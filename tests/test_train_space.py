@@ -9,19 +9,14 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from avalign.align import gather_evidence, load_calibration, rigid_alignment  # noqa: E402
-from avalign.data.manifest import ManifestRow  # noqa: E402
+from avalign.data.rows import ManifestRow  # noqa: E402
 from avalign.errors import MediaError, ParameterError  # noqa: E402
 from avalign.space import EncoderSettings, SpaceSettings  # noqa: E402
 from avalign.train.space.augmentation import WindowAugmentation, draw_batch  # noqa: E402
 from avalign.train.space.calibration import Trial, cross_validate, fit_to_trials  # noqa: E402
 from avalign.train.space.corpus import Corpus, TrainingClip  # noqa: E402
-from avalign.train.space.trainer import clip_own_lag_s, train_members  # noqa: E402
-from avalign.train.space.training import (  # noqa: E402
-    SpacePlan,
-    fit_space,
-    load_corpus_clips,
-    train_space,
-)
+from avalign.train.space.trainer import SpacePlan, clip_own_lag_s, train_members  # noqa: E402
+from avalign.train.space.training import fit_space, load_corpus_clips, train_space  # noqa: E402
 from avalign.types import Alignment, FeatureStream, LagCurve  # noqa: E402
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from avalign.data.manifest import ManifestRow
+from avalign.data.rows import ManifestRow
 from avalign.data.words import row_transcript
 from avalign.errors import AvalignError
 

@@ -18,8 +18,6 @@ from avalign.space import CCA, checked_rows
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["CanonicalWarping", "canonical_time_warping"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CanonicalWarping:

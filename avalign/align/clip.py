@@ -33,11 +33,6 @@ from avalign.types import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "ClipAlignment",
-    "align_streams",
-]
-
 # A face is told from chance by being seen for a while, which a shorter clip does not allow.
 _SHORTEST_CLIP_S = 0.5
 # Two rows of the shared space, the least that can be compared, take three of sound.

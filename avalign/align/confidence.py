@@ -18,8 +18,6 @@ from avalign.space import SHIPPED_WEIGHTS, blame_installation
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SHIPPED_CALIBRATION", "LagCalibration", "load_calibration", "tempered_interval"]
-
 # Evidence against a match says less than evidence for one: some mouths fit their own
 # voice badly, and show its lag all the same.
 _AGAINST_WEIGHT = 1 / 3

@@ -16,18 +16,6 @@ if TYPE_CHECKING:
     from avalign.align.clip import ClipAlignment
     from avalign.types import Alignment, Tolerance, Verdict
 
-__all__ = [
-    "ANSWER_CONFIDENCE",
-    "REPAIR_CONFIDENCE",
-    "SHORTEST_SPEECH_S",
-    "VERDICT_CONFIDENCE",
-    "Decision",
-    "Status",
-    "decide",
-    "decide_repair",
-    "doubt",
-]
-
 # An estimate of which less than this is expected to be right is no answer. Low on
 # purpose: the confidence says the rest, and nothing is written on the strength of it.
 ANSWER_CONFIDENCE = 0.10

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from avalign.types import FeatureStream
 
-__all__ = ["ElasticPath", "elastic_path"]
-
 # Rows that the sub-row peak looks at on either side of the path.
 _REACH = 2
 

@@ -23,15 +23,6 @@ if TYPE_CHECKING:
 
     from avalign.types import FeatureStream
 
-__all__ = [
-    "BLOCK_ROWS",
-    "LARGEST_LAG_S",
-    "Evidence",
-    "add_evidence",
-    "gather_evidence",
-    "match_log_odds",
-]
-
 BLOCK_ROWS = 10
 LARGEST_LAG_S = 15.0
 

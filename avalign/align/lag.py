@@ -14,15 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = [
-    "CLOSE_S",
-    "confidence_interval",
-    "in_sync_probability",
-    "may_be_in_sync",
-    "rigid_alignment",
-    "sub_frame_peak",
-]
-
 # Confidence is the probability that the lag is this close to the truth.
 CLOSE_S = 0.040
 # Fraction of the rate of mismatch that is given back before the best lag is chosen; a fifth

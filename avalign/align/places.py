@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from avalign.types import LipStream
 
-__all__ = ["median_box", "name_places"]
-
 # A face is in the middle third or so of the picture, or to one side of it.
 _LEFT, _RIGHT = 0.4, 0.6
 # Faces that differ by more than this in height, in their own heights, stand in two rows.

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from avalign.types import LipStream
 
-__all__ = ["Segment", "active_segments", "lip_movement", "match_segments"]
-
 # Segments that may be passed over between two matched ones, on either side.
 _MOST_SKIPPED = 5
 # Inner lip: upper and lower points among the 40 lip points, of three values each.

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from avalign.dtw import DtwResult
 
-__all__ = ["Similarity", "nearest_rows", "similarity_matrix", "similarity_path"]
-
 Similarity = Literal["cosine", "euclidean"]
 
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from avalign.align.evidence import Evidence
     from avalign.types import Alignment
 
-__all__ = ["LagChange", "find_lag_change", "quarter_lags_s", "with_lag_change"]
-
 # Log evidence that two lags must gain on one; more where a part is short, as there are
 # many short parts, and one of many lags fits each by chance.
 _JUMP_GAIN = 8.0

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from avalign.space import Space
     from avalign.types import FeatureStream, LipStream
 
-__all__ = ["assign_voices", "voice_evidence"]
-
 
 def assign_voices(evidence: ArrayLike, *, no_match: float = 0.0) -> tuple[tuple[int, int], ...]:
     """Give every voice to the face it fits, so that all of them together fit best.

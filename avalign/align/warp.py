@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Model", "choose_model", "fit_pieces", "fit_warp", "weighted_quantile"]
-
 Model = Literal["rigid", "drift", "piecewise", "elastic"]
 
 # A warp may not run slower or faster than this.

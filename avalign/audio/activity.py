@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from avalign.audio.features import LONGEST_STEP_S, AnyAudio, MfccSettings, log_mel
-from avalign.audio.mel import dct_basis, mel_edges_hz
+from avalign.audio.features import LONGEST_STEP_S, AnyAudio, log_mel
+from avalign.audio.mel import MfccSettings, dct_basis, mel_edges_hz
 from avalign.errors import ParameterError
 from avalign.types import FeatureStream, split_at_pauses
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Frames = NDArray[np.float64]
-
-__all__ = ["speech_activity"]
 
 SPEECH_BAND_HZ = (150.0, 4_000.0)
 FLOOR_WINDOW_S, FLOOR_SMOOTHING_S = 5.0, 0.07

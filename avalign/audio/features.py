@@ -27,8 +27,6 @@ from avalign.types import AudioStream, FeatureStream, split_at_pauses
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["AnyAudio", "Engine", "MfccSettings", "log_mel", "mfcc"]
-
 Engine = Literal["avalign", "librosa"]
 AnyAudio: TypeAlias = AudioStream | Iterable[AudioStream]
 

@@ -12,8 +12,6 @@ from avalign.errors import ParameterError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MfccSettings", "dct_basis", "hann_window", "mel_edges_hz", "mel_filters"]
-
 
 @dataclass(frozen=True, slots=True)
 class MfccSettings:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from avalign.audio.mel import MfccSettings
 
-__all__ = ["cepstrum", "log_mel_frames"]
-
 
 def log_mel_frames(
     blocks: Iterable[NDArray[np.float32]], settings: MfccSettings

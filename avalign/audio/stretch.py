@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from avalign.types import TimeWarp
 
-__all__ = ["place_audio", "stretch_audio"]
-
 # Two periods of a low voice; a window may move by half a period of one at 100 Hz.
 WINDOW_S = 0.025
 TOLERANCE_S = 0.005

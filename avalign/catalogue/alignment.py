@@ -2,8 +2,6 @@
 
 from avalign.catalogue.entry import Method
 
-__all__ = ["METHODS"]
-
 METHODS = (
     Method(
         "A1",

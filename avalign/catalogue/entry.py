@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from avalign.types import MethodEntry
 
-__all__ = ["Method"]
-
 
 @dataclass(frozen=True, slots=True)
 class Method(MethodEntry):

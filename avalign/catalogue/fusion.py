@@ -3,8 +3,6 @@
 from avalign.catalogue.entry import Method
 from avalign.fusion import FAMILIES, Family, read_ranks
 
-__all__ = ["METHODS"]
-
 _SNIPPET = """\
 import torch
 from avalign.fusion import build_fusion

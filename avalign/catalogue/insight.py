@@ -2,8 +2,6 @@
 
 from avalign.catalogue.entry import Method
 
-__all__ = ["METHODS"]
-
 _MODEL = """\
 import torch
 from avalign.fusion import build_fusion

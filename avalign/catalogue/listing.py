@@ -14,8 +14,6 @@ from avalign.catalogue.tasks import METHODS as TASKS
 from avalign.errors import ParameterError
 from avalign.types import closest_names
 
-__all__ = ["find_method", "list_methods"]
-
 _GROUPS = MappingProxyType(
     {
         "Representation: the shared space": REPRESENTATION,

@@ -4,8 +4,6 @@ from avalign.catalogue.entry import Method
 from avalign.catalogue.representation import space_entry
 from avalign.space import find_space
 
-__all__ = ["METHODS"]
-
 METHODS = (
     Method(
         "M1",

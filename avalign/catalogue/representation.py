@@ -3,8 +3,6 @@
 from avalign.catalogue.entry import Method
 from avalign.space import SPACES, SpaceMethod
 
-__all__ = ["METHODS", "space_entry"]
-
 _SNIPPET = """\
 import numpy as np
 from avalign.space import build_space

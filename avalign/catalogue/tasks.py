@@ -2,8 +2,6 @@
 
 from avalign.catalogue.entry import Method
 
-__all__ = ["METHODS"]
-
 _RECOGNISER = """\
 import torch
 from avalign.recognition.model.recognizer import Recognizer

@@ -9,10 +9,10 @@ from .folds import held_out as held_out
 from .folds import leave_one_speaker_out as leave_one_speaker_out
 from .folds import speaker_folds as speaker_folds
 from .manifest import Manifest as Manifest
-from .manifest import ManifestRow as ManifestRow
 from .manifest import read_manifest as read_manifest
 from .manifest import write_manifest as write_manifest
 from .rows import TRANSCRIPT_SUFFIXES as TRANSCRIPT_SUFFIXES
+from .rows import ManifestRow as ManifestRow
 from .splits import BY_SENTENCE as BY_SENTENCE
 from .splits import check_split as check_split
 from .splits import find_leaked_speakers as find_leaked_speakers

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avalign.data.findings import Audit, Finding, Part
-from avalign.data.manifest import Manifest, ManifestRow
+from avalign.data.manifest import Manifest
+from avalign.data.rows import ManifestRow
 from avalign.data.splits import BY_SENTENCE, BY_SPEAKER, find_leaked_speakers, sentence_key
 from avalign.data.words import row_transcript
 from avalign.errors import AvalignError, ParameterError
@@ -24,8 +25,6 @@ from avalign.processes import cores
 
 if TYPE_CHECKING:
     from avalign.types import MediaClip
-
-__all__ = ["audit_manifest"]
 
 # Containers round, and codecs pad: lengths closer than this are the same.
 SAME_DURATION_S = 0.5

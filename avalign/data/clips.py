@@ -26,15 +26,6 @@ from avalign.files import local_file
 from avalign.processes import cores, for_each
 from avalign.types import AudioStream
 
-__all__ = [
-    "Extracted",
-    "LoadedClip",
-    "default_cache_dir",
-    "extract_clips",
-    "load_clip",
-    "load_clips",
-]
-
 UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, EOFError, OverflowError),
     *(zipfile.BadZipFile, zlib.error),

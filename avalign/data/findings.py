@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Audit", "Finding", "Part"]
-
 Check = Literal["file", "streams", "duration", "duplicate", "split", "label", "transcript"]
 EXIT_CODES: dict[Check, int] = {"file": 3, "streams": 4}
 OTHER_ERROR = 1

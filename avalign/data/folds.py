@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from avalign.data.manifest import Manifest, ManifestRow
+from avalign.data.manifest import Manifest
+from avalign.data.rows import ManifestRow
 from avalign.data.splits import BY_SPEAKER, check_split, shuffle_groups, sum_seconds, with_parts
 from avalign.errors import ParameterError
-
-__all__ = ["fold_split", "held_out", "leave_one_speaker_out", "speaker_folds"]
 
 
 def speaker_folds(

@@ -19,8 +19,6 @@ from avalign.data.rows import ManifestRow, RowParser, path_text, row_cells
 from avalign.data.tables import read_table
 from avalign.errors import ParameterError
 
-__all__ = ["Manifest", "ManifestRow", "read_manifest", "write_manifest"]
-
 
 @dataclass(frozen=True, slots=True)
 class Manifest:

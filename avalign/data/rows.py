@@ -10,8 +10,6 @@ from pathlib import Path
 
 from avalign.errors import ParameterError
 
-__all__ = ["ManifestRow", "RowParser", "path_text", "row_cells"]
-
 TRUE_WORDS = frozenset({"1", "1.0", "true", "yes"})
 FALSE_WORDS = frozenset({"0", "0.0", "false", "no", ""})
 TEXT_COLUMNS = (

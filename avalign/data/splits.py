@@ -15,19 +15,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from statistics import median
 
-from avalign.data.manifest import Manifest, ManifestRow, read_manifest
+from avalign.data.manifest import Manifest, read_manifest
+from avalign.data.rows import ManifestRow
 from avalign.errors import ParameterError
-
-__all__ = [
-    "BY_SENTENCE",
-    "BY_SPEAKER",
-    "check_split",
-    "find_leaked_speakers",
-    "read_split",
-    "sentence_key",
-    "sentence_split",
-    "speaker_split",
-]
 
 BY_SPEAKER, BY_SENTENCE = "speaker", "sentence"
 SHARES = {"train": 0.8, "dev": 0.1, "test": 0.1}
@@ -246,6 +236,7 @@ def sum_seconds(
 
 
 def shuffle_groups(groups: Iterable[str], seed: int) -> list[str]:
+    """Shuffle groups, the same for the same seed whatever their order."""
     shuffled = sorted(groups)
     random.Random(seed).shuffle(shuffled)
     return shuffled
@@ -254,5 +245,6 @@ def shuffle_groups(groups: Iterable[str], seed: int) -> list[str]:
 def with_parts(
     manifest: Manifest, part_of: Callable[[ManifestRow], str], split_by: str
 ) -> Manifest:
+    """Name the part of every row, and what separates the parts."""
     rows = tuple(replace(row, split=part_of(row), split_by=split_by) for row in manifest.rows)
     return Manifest(manifest.path, rows)

@@ -7,13 +7,12 @@ import random
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from avalign.data.manifest import Manifest, ManifestRow
+from avalign.data.manifest import Manifest
+from avalign.data.rows import ManifestRow
 from avalign.errors import ParameterError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-__all__ = ["label_subset"]
 
 
 def label_subset(manifest: Manifest, fraction: float, *, seed: int = 0) -> Manifest:

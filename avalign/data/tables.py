@@ -13,8 +13,6 @@ from typing import Any
 from avalign.errors import AvalignError, MediaError, ParameterError, import_guard
 from avalign.files import local_file
 
-__all__ = ["read_table"]
-
 _LONGEST_LINE = 2**22
 # More than any corpus has; each is some kilobytes once it is a row of a manifest.
 _MOST_ROWS = 4_000_000

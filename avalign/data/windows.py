@@ -18,19 +18,6 @@ from avalign.types import AudioStream, ClipStreams, LipStream
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "SourceClip",
-    "cut_audio",
-    "cut_clip",
-    "cut_lips",
-    "cut_window",
-    "face_fraction",
-    "speech_fraction",
-    "take_lips",
-    "usable_starts",
-    "video_span_s",
-]
-
 # A picture or sample this close to the edge of a window counts as on it.
 EDGE_S = 1e-6
 SPEECH_PROBABILITY = 0.5

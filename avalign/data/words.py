@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from avalign.data.rows import ManifestRow
     from avalign.transcript import Transcript
 
-__all__ = ["row_transcript"]
-
 
 def row_transcript(row: ManifestRow) -> Transcript | None:
     """Read the words of a row, with times where its file has them.

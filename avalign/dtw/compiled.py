@@ -15,8 +15,6 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
 
-__all__ = ["EUCLIDEAN", "MANHATTAN", "SQEUCLIDEAN", "helper", "ignore_local_settings", "njit"]
-
 # How kernels are told the local cost. On one-dimensional series the last two agree.
 SQEUCLIDEAN = 0
 EUCLIDEAN = 1

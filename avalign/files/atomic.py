@@ -21,8 +21,6 @@ except ImportError:  # on Windows; what is left there is removed when it is old
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["atomic_folder", "atomic_output", "atomic_outputs"]
-
 
 @contextmanager
 def atomic_output(path: StrPath, overwrite: bool = False) -> Iterator[Path]:

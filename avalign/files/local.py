@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     pass
 
 
-__all__ = ["StrPath", "is_there", "local_file"]
-
 StrPath = str | os.PathLike[str]
 
 

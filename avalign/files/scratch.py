@@ -29,8 +29,6 @@ except ImportError:  # on Windows; what is left there is removed when it is old
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NEW", "OLD", "scratch_folder"]
-
 _HOST = hashlib.sha256(platform.node().encode("utf-8", "replace")).hexdigest()[:8]
 _SCRATCH = re.compile(r"\.avalign-(?P<host>[0-9a-f]{8})-[0-9a-f]{8}")
 # What releases before the locks wrote beside a result.

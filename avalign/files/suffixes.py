@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 
 from avalign.errors import MediaError
 
-__all__ = ["AUDIO_SUFFIXES", "MEDIA_SUFFIXES", "VIDEO_SUFFIXES", "FolderFiles", "files_in"]
-
 # Of the formats that `avalign.media` lets in, those that can hold pictures beside sound.
 VIDEO_SUFFIXES = frozenset(
     {

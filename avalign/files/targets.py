@@ -20,8 +20,6 @@ except ImportError:  # on Windows; what is left there is removed when it is old
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["check_target", "refuse_existing", "refuse_existing_folder", "refuse_inputs"]
-
 
 def refuse_inputs(sources: Iterable[StrPath], targets: Iterable[StrPath]) -> None:
     """Refuse to write over what is read.

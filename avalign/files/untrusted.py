@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from avalign.files.local import StrPath
 
-__all__ = ["in_one_line", "open_safetensors", "parse_json", "read_json", "read_text"]
-
 _DEEPEST = 64
 _LONGEST_INTEGER = 19  # digits of the largest of 64 bits
 _LARGEST_INTEGER = 2**63

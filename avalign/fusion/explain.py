@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from avalign.fusion.interface import Fusion
     from avalign.fusion.scoring import Score, Tensors
 
-__all__ = ["Saliency", "attention_maps", "integrated_gradients"]
-
 
 def attention_maps(
     fusion: Fusion,

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from avalign.fusion.interface import Fusion
 
-__all__ = ["NOT_EXPRESSIBLE", "export_fusion", "mask_name", "write_onnx"]
-
 # Families that ONNX cannot express, and why.
 NOT_EXPRESSIBLE: Mapping[str, str] = MappingProxyType({})
 

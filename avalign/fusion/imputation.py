@@ -11,8 +11,6 @@ from avalign.fusion.layers.masking import any_valid, zero_masked
 if TYPE_CHECKING:
     from avalign.space import AutoencoderNetwork
 
-__all__ = ["ImputingFusion"]
-
 
 class ImputingFusion(Fusion):
     """Any family, behind a generative model that fills in rows and streams that are missing.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from avalign.fusion.scoring import Batch, Score, Tensors
 
-__all__ = ["Contributions", "SwapTest", "contributions", "swap_test"]
-
 # Every subset of the streams is scored: 2 to the power of this.
 _MOST_STREAMS = 12
 

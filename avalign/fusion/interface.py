@@ -14,8 +14,6 @@ from avalign.errors import ParameterError
 from avalign.fusion.layers.checks import check_shapes, check_values
 from avalign.fusion.layers.masking import masked_mean, zero_masked
 
-__all__ = ["Fusion", "FusionInput", "FusionOutput", "make_output"]
-
 
 @dataclass(frozen=True)
 class FusionInput:

@@ -16,14 +16,6 @@ from avalign.types import AlignedSequence, Alignment, FeatureStream, TimeWarp
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "AlignedBatch",
-    "bucket_batches",
-    "collate",
-    "from_alignment",
-    "path_warp",
-]
-
 # Three days at 50 rows per second: a clock that runs on for longer is broken.
 _MOST_ROWS = 13_000_000
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
-__all__ = ["AttentionLag", "attention_lag"]
-
 # The interval leaves out this fraction of the weight at either end.
 _TAIL = 0.025
 # Less than this beyond even attention is rounding error.

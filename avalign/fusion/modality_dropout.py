@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["ModalityDropout"]
-
 
 class ModalityDropout(nn.Module):
     """Hide whole streams of an item, and single rows of a stream, by their masks.

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from avalign.fusion.interface import Fusion
 
-__all__ = ["FAMILIES", "Family", "build_fusion", "find_family", "list_fusions"]
-
 
 @dataclass(frozen=True, slots=True)
 class Family(MethodEntry):

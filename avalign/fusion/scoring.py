@@ -21,8 +21,6 @@ from avalign.fusion.layers.masking import zero_masked
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Batch", "Score", "Tensors", "as_array", "checked_scores", "complete", "score_items"]
-
 Tensors: TypeAlias = Mapping[str, Tensor]
 Batch: TypeAlias = tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]
 Score: TypeAlias = Callable[[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]], Tensor]

@@ -20,8 +20,6 @@ from avalign.types import ClipStreams, LipStream
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Canvas"]
-
 # Smaller pictures are enlarged, or there would be no room for words.
 SMALLEST_WIDTH = 640
 STRIP_SHARE = 0.2

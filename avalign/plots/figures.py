@@ -10,17 +10,6 @@ from typing import Any, ParamSpec
 
 from avalign.errors import import_guard
 
-__all__ = [
-    "AUDIO",
-    "FAINT",
-    "INK",
-    "LIPS",
-    "in_own_style",
-    "new_figure",
-    "require_matplotlib",
-    "save_png",
-]
-
 LIPS, AUDIO, INK, FAINT = "#c8375a", "#2f6690", "#22252a", "#8a9099"
 DOTS_PER_INCH = 150
 

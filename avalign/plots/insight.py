@@ -14,8 +14,6 @@ from avalign.plots.figures import AUDIO, FAINT, INK, LIPS, in_own_style, new_fig
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["plot_attention", "plot_contributions", "plot_saliency", "plot_swap"]
-
 # Further streams take further colours.
 _OTHERS = ("#5b8c5a", "#b08a2e", "#6b5b95", "#4a9ba8")
 # Values beyond this share of all are shown as strong as the strongest.

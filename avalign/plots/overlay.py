@@ -12,8 +12,6 @@ from avalign.plots.drawing import Canvas
 from avalign.reports import SyncReport
 from avalign.types import AudioStream, ClipStreams
 
-__all__ = ["write_overlay"]
-
 LARGEST_SIDE = 1280
 SAMPLE_RATE_HZ = 48_000
 BLOCK_S = 1.0

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from avalign.recognition import Emotion, RecognitionReport, Trace
     from avalign.transcript import Transcript
 
-__all__ = ["draw_emotion", "plot_recognition"]
-
 MARGIN = 0.05
 STREAM_COLOURS = {"audio": AUDIO, "lips": LIPS}
 PALETTE = ("#2f6690", "#c8375a", "#5fa777", "#f2b134", "#7a5ea8", "#3aa6a6", "#a5673f", "#555")

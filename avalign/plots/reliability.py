@@ -13,8 +13,6 @@ from avalign.plots.figures import AUDIO, FAINT, INK, in_own_style, new_figure, s
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["plot_reliability"]
-
 
 @in_own_style
 def plot_reliability(

@@ -12,16 +12,6 @@ from avalign.types import Alignment, ClipStreams, FeatureStream, LipStream
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "busiest_span_s",
-    "choose_face",
-    "lip_opening",
-    "loudness",
-    "running_agreement",
-    "smooth",
-    "unit_range",
-]
-
 # Upper and lower points of the inner lip, around its middle, among the 40 lip points.
 INNER_UPPER = (36, 35, 34)
 INNER_LOWER = (24, 25, 26)

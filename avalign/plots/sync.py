@@ -24,8 +24,6 @@ from avalign.types import Alignment, ClipStreams, LipStream, Tolerance
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["plot_sync"]
-
 INTERVAL, TOLERANCE = "#f2b134", "#5fa777"
 EMPTY = "#f4f5f6"
 SHOWN_S = 8.0

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from avalign.reports import AlignReport
     from avalign.types import Alignment, LagMap
 
-__all__ = ["plot_warp"]
-
 MARGIN = 0.09
 # Columns and rows the matrix is brought down to: a picture shows no more.
 MOST_CELLS = 1200

@@ -80,7 +80,7 @@ from .model.files import WEIGHTS_NAME as WEIGHTS_NAME
 from .model.files import load_model as load_model
 from .model.files import model_files as model_files
 from .model.files import save_model as save_model
-from .model.recognizer import Answers as Answers
+from .model.heads import Answers as Answers
 from .model.recognizer import Recognizer as Recognizer
 from .model.settings import RecognizerSettings as RecognizerSettings
 from .model.settings import StreamSettings as StreamSettings

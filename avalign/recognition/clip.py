@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from avalign.recognition.report import RecognitionReport
     from avalign.types import AlignedSequence
 
-__all__ = ["ClipPrediction", "collate_clips", "note_uncalibrated"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipPrediction:

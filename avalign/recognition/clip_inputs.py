@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from avalign.transcript import Transcript
     from avalign.types import AlignedSequence, AudioStream, FeatureStream, LipStream
 
-__all__ = ["ClipInputs", "read_clip_inputs"]
-
 # Alignments are known to within a picture; a lag below that is none.
 SMALLEST_LAG_S = 0.04
 # Models learn from utterances, and some look from every row at every other.

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from avalign.recognition.report import RecognitionReport
     from avalign.types import AlignedSequence
 
-__all__ = ["answer_emotion"]
-
 # Windows long enough for a phrase.
 WINDOW_S, HOP_S = 2.0, 0.5
 _WINDOWS_AT_ONCE = 32

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from avalign.recognition.model.recognizer import Recognition
     from avalign.transcript import Transcript
 
-__all__ = ["recognize"]
-
 
 def recognize(
     path: str | os.PathLike[str],

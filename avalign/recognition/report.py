@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Emotion", "RecognitionReport", "Trace"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Emotion:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from avalign.recognition.model.recognizer import Recognizer
     from avalign.recognition.report import RecognitionReport
 
-__all__ = ["answer_speech", "speech_score"]
-
 _SHOWN_WORDS = 3
 # Share of characters. Of GRID sentences, 91 % of the pairs differ in more, and none differs so
 # from what is read of it in clean sound.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from avalign.recognition.ctc.grammar import Grammar
     from avalign.recognition.model.settings import RecognizerSettings
 
-__all__ = ["CtcOutput", "Transcriber", "Transcription", "model_grammar"]
-
 # Grammars that a model may turn out to have learnt.
 GRAMMARS = (GRID,)
 

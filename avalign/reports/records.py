@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from avalign.align import Status
     from avalign.types import Alignment, FaceAlignment, Verdict
 
-__all__ = ["AlignReport", "SyncReport"]
-
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:

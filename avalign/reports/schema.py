@@ -13,16 +13,6 @@ if TYPE_CHECKING:
     from avalign.reports import AlignReport, SyncReport
     from avalign.types import Alignment, FaceAlignment, TimeWarp
 
-__all__ = [
-    "SCHEMA",
-    "align_to_dict",
-    "best_guess",
-    "model_name",
-    "to_dict",
-    "to_json",
-    "versions",
-]
-
 SCHEMA = 1
 MODEL_FILES = ("space.safetensors", "calibration.json")
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     Rows: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
-__all__ = ["CCA", "checked_rows"]
-
 # Rows that are brought to double precision at once.
 _ROWS_AT_ONCE = 4096
 

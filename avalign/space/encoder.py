@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from avalign.space.settings import EncoderSettings
 
-__all__ = ["encode"]
-
 
 def encode(
     rows: NDArray[np.float32],

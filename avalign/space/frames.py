@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from avalign.space.cca import CCA
 
-__all__ = ["FrameSpace", "audio_frames", "lip_frames", "lip_measures"]
-
 RATE_HZ = 50.0
 AUDIO_RATE_HZ = 100.0
 MFCC_COLUMNS = 13

@@ -13,20 +13,6 @@ from avalign.types import FeatureStream, split_at_pauses
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "LIP_COLUMNS",
-    "Grid",
-    "fill_gaps",
-    "frames_at",
-    "grid_indices",
-    "normalise",
-    "require_lips",
-    "require_mfcc",
-    "to_grid",
-    "to_uniform",
-    "uniform_stream",
-]
-
 # The 40 lip points and the chin, three coordinates each.
 LIP_COLUMNS = 123
 # Rows further apart than this say nothing about what lies between them.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from avalign.space.cca import Rows
 
-__all__ = ["KernelCCA", "load_kernel_cca", "save_kernel_cca"]
-
 _LARGEST_FILE_BYTES = 256 * 1024 * 1024
 _SETTINGS = ("n_components", "n_features", "gamma", "regularisation", "seed")
 

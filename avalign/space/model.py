@@ -23,15 +23,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "SHIPPED_WEIGHTS",
-    "SpaceModel",
-    "blame_installation",
-    "expected_shapes",
-    "load_model",
-    "save_model",
-]
-
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "space.safetensors"
 # Trained encoders give numbers of a few tens.
 _LARGEST_ENCODED = 1e6

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FrozenEncoder"]
-
 # Encoders drop or pad a few rows at the ends; a wrong rate misses by more.
 _SLACK_ROWS = 8
 _SLACK_FRACTION = 0.02

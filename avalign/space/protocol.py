@@ -10,8 +10,6 @@ if TYPE_CHECKING:
 
     from avalign.types import FeatureStream
 
-__all__ = ["Space"]
-
 
 class Space(Protocol):
     """A space in which rows of sound and rows of lips can be compared.

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from avalign.space.cca import Rows
 
-__all__ = ["explained_variance", "mean_correlation", "retrieval_accuracy"]
-
 _ROWS_AT_ONCE = 1024
 
 

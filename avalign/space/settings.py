@@ -9,8 +9,6 @@ from typing import Any
 from avalign.errors import MediaError
 from avalign.files import parse_json
 
-__all__ = ["EncoderPair", "EncoderSettings", "SpaceSettings"]
-
 
 @dataclass(frozen=True, slots=True)
 class EncoderSettings:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from avalign.types import MediaClip
 
-__all__ = ["AudioSource", "Tracks", "choose_audio", "choose_tracks"]
-
 # What a track says of itself that makes it the last to be taken for the scene's own sound.
 BESIDE = ("comment", "visual_impaired", "dub", "karaoke", "clean_effects", "non_diegetic")
 

@@ -19,16 +19,6 @@ from avalign.types import AudioStream, ClipStreams, FeatureStream, LipStream
 if TYPE_CHECKING:
     from avalign.types import MediaClip
 
-__all__ = [
-    "EXTRACTION_VERSION",
-    "AnyPath",
-    "Progress",
-    "extract",
-    "is_streams_file",
-    "mfcc_and_speech",
-    "read_streams",
-]
-
 # To be raised whenever files give other streams than before: what was cached is extracted anew.
 EXTRACTION_VERSION = 1
 # A picture that stays for longer is a pause, and says nothing of the rate.

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from avalign.types import MediaClip
 
-__all__ = ["count_faces"]
-
 LOOKS = 6
 
 

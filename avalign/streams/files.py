@@ -25,8 +25,6 @@ from avalign.types import ClipStreams, FeatureStream, LipStream
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MAX_BYTES", "load_streams", "save_streams"]
-
 AnyPath: TypeAlias = str | PathLike[str]
 
 npy: Any = np.lib.format  # carries no types

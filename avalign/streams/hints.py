@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from avalign.streams.choice import AudioSource
     from avalign.types import MediaClip
 
-__all__ = ["face_elsewhere", "speech_elsewhere"]
-
 
 def face_elsewhere(clip: MediaClip, video: int) -> str | None:
     """Name the picture tracks with a face, but for one.

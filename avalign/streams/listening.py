@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from avalign.types import AudioTrack, MediaClip
 
-__all__ = ["AudioContent", "has_codec", "listen_to"]
-
 # What is chosen is told by so much of the file.
 LOOKED_AT_S = 60.0
 RATE_HZ = 16000

@@ -10,8 +10,6 @@ from typing import TypeAlias
 from avalign.errors import MediaError, ParameterError
 from avalign.transcript.words import Transcript, Word, timed_words
 
-__all__ = ["read_transcript", "write_srt"]
-
 AnyPath: TypeAlias = str | PathLike[str]
 
 MAX_BYTES = 2**22  # more than a day of subtitles

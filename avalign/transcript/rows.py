@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["transcript_stream"]
-
 TextFeature: TypeAlias = Literal["characters", "words"]
 
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz'0123456789"

@@ -9,8 +9,6 @@ from typing import Any
 
 from avalign.errors import ParameterError
 
-__all__ = ["Transcript", "Word", "timed_words"]
-
 
 @dataclass(frozen=True, slots=True)
 class Word:

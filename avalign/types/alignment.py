@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from avalign.types.streams import FeatureStream
 
-__all__ = ["Alignment", "FaceAlignment", "LagCurve", "LagMap", "TimeWarp"]
-
 
 @dataclass(frozen=True, slots=True)
 class LagCurve:

@@ -10,8 +10,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["split_at_pauses"]
-
 
 def split_at_pauses(times_s: NDArray[np.float64], longest_step_s: float) -> list[slice]:
     """Divide the rows of a stream where its clock pauses.

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from avalign.types.streams import LipStream
 
-__all__ = ["ANALYSED_SIDE", "coverage", "eye_distance", "hidden", "usable"]
-
 # Pictures are analysed with at most this many pixels on the longer side.
 ANALYSED_SIDE = 1920
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["MethodEntry", "closest_names", "find_entry"]
-
 
 @dataclass(frozen=True, slots=True)
 class MethodEntry:

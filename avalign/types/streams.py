@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["AlignedSequence", "ClipStreams", "FeatureStream", "LipStream"]
-
 
 @dataclass(frozen=True, slots=True)
 class FeatureStream:

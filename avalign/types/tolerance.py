@@ -12,8 +12,6 @@ from typing import Literal
 
 from avalign.errors import ParameterError
 
-__all__ = ["ACCEPTABLE", "TOLERANCES", "Tolerance", "Verdict"]
-
 Verdict = Literal["in_sync", "noticeable", "unacceptable"]
 
 

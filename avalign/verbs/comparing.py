@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from avalign.align import EmbeddedPair, WarpModel
     from avalign.types import Alignment, LagMap, MediaClip
 
-__all__ = ["AlignTo", "AlignedPair", "align_error_report", "compare", "read_audio_track"]
-
 AlignTo = Literal["sound", "lips"]
 
 # Softer than this, in decibels of full scale, is no recording of anything.

@@ -9,8 +9,6 @@ from avalign.streams import AnyPath, Tracks, face_elsewhere, speech_elsewhere
 if TYPE_CHECKING:
     from avalign.types import ClipStreams, MediaClip
 
-__all__ = ["look_elsewhere", "note_cut_short", "note_joined_parts"]
-
 # So much less than a file says it holds is a file cut short.
 LEAST_MISSING_S = 1.0
 LEAST_MISSING_FRACTION = 0.05

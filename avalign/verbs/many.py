@@ -16,8 +16,6 @@ from avalign.reports import SyncReport
 from avalign.types import Tolerance
 from avalign.verbs.measuring import check, check_options, error_report
 
-__all__ = ["check_many"]
-
 
 def check_many(
     paths: Iterable[str | Path],

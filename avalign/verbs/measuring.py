@@ -26,16 +26,6 @@ if TYPE_CHECKING:
     from avalign.align import ClipAlignment, Decision
     from avalign.types import Alignment, MediaClip
 
-__all__ = [
-    "MAX_LAG_S",
-    "MOST_AUDIO_TRACKS",
-    "Measurement",
-    "check",
-    "check_options",
-    "error_report",
-    "measure",
-]
-
 MAX_LAG_S = 15.0
 # A peak needs a few lags on either side of it.
 MIN_LAG_S = 0.1

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from avalign.align import Decision
     from avalign.types import MediaClip
 
-__all__ = ["repair", "sync"]
-
 # A file with a larger lag after the repair was not repaired.
 LARGEST_RESIDUAL_MS = 40.0
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from avalign.align import WarpModel
     from avalign.types import TimeWarp
 
-__all__ = ["align_files", "aligned_path", "check_output", "retime"]
-
 WAV = ".wav"
 
 

@@ -13,14 +13,6 @@ from avalign.streams import AnyPath, is_streams_file
 if TYPE_CHECKING:
     from avalign.types import MediaClip
 
-__all__ = [
-    "check_default_name",
-    "check_video_format",
-    "check_video_target",
-    "require_video",
-    "synced_path",
-]
-
 
 def synced_path(path: str | Path) -> Path:
     """Name the repaired file that stands beside a file.

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SAME_FACE_OVERLAP", "FaceFinder", "tiles"]
-
 # Pictures longer than this are searched in square tiles as well: the detector
 # sees 192 x 192 pixels, in which a wide picture leaves small faces too small.
 SQUARE_ASPECT = 1.2

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from avalign.types import LipStream, MediaClip
 
-__all__ = ["is_upside_down", "lip_streams"]
-
 # A clip is analysed in independent spans of about this length. They depend on
 # the file alone, so that the result does not depend on the number of cores.
 SPAN_S = 10.0

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FaceDetector", "FaceMesh"]
-
 # Runs in the calling thread: parallel work is the caller's to arrange.
 _IN_CALLER = 'executor { name: "" type: "ApplicationThreadExecutor" }'
 

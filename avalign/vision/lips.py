@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from avalign.vision.tracks import Track
 
-__all__ = ["lip_stream"]
-
 # Between two pictures that show the face, at most this far apart and in one
 # shot, the face is interpolated.
 LONGEST_GAP_S = 0.2

@@ -18,8 +18,6 @@ from avalign.vision.native_logs import quiet_native_logs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["load_mediapipe", "with_own_models"]
-
 # The package whose ``__init__`` loads matplotlib, sound devices and the task library, ten
 # times as long as everything that is needed here.
 _PASSED_OVER = "mediapipe"

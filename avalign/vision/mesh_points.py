@@ -4,17 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = [
-    "CHIN",
-    "LIPS",
-    "LIPS_INNER",
-    "LIPS_OUTER",
-    "MESH_POINTS",
-    "MIRRORED",
-    "OUTER_EYES",
-    "RIGID",
-]
-
 # Numbers of MediaPipe's face mesh, each ring in order around the lips.
 LIPS_OUTER = (
     *(61, 146, 91, 181, 84, 17, 314, 405, 321, 375),

@@ -15,8 +15,6 @@ from avalign.vision.pose import to_layout
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MOUTH_WEIGHTS", "MouthJudge", "mouth_features"]
-
 MOUTH_WEIGHTS = Path(__file__).parent / "weights" / "mouth.safetensors"
 
 # The picture of a mouth: an outer eye distance wide, upright, the lips in its middle.

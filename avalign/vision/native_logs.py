@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO
 
-__all__ = ["quiet_native_logs"]
-
 _lock = threading.RLock()
 _NOISE = re.compile(
     rb"^([WI]\d{4} \d\d:\d\d:\d\d"  # glog and absl: "W0000 00:00:1700000000.1 ..."

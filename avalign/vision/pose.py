@@ -9,8 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LAYOUT", "head_pose", "to_layout"]
-
 # Mean of the points `mesh_points.RIGID`, made symmetric: x to the right and y down
 # as seen in the picture, z away from the camera; unit: the distance between the
 # outer eye corners. A generalised Procrustes mean of MediaPipe's own 3-D

@@ -13,8 +13,6 @@ from avalign.vision.mesh_points import OUTER_EYES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Detection", "Region", "box_of", "overlap"]
-
 # The landmark model sees the face with this much around it.
 _REGION_SCALE = 1.5
 

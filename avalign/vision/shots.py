@@ -10,8 +10,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CutFinder", "difference", "thumbnail"]
-
 THUMBNAIL_SIZE = (32, 32)
 
 # Mean difference of two thumbnails, in grey levels. Talking and camera moves

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from avalign.media import Frame
 
-__all__ = ["FaceTracker"]
-
 # Seconds between two searches of the whole picture for faces: while every face
 # is being followed, while there is none, and just after one was lost.
 SEARCH_FOLLOWING_S = 1.0

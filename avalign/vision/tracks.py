@@ -13,8 +13,6 @@ from avalign.vision.shots import CERTAIN_CUT, difference
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Span", "Track", "join_spans"]
-
 # Overlap at which a face that reappears is the same one: soon after in the same
 # shot, and otherwise (across a cut, or much later), where it must be clearly
 # the same place and size.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from avalign.types import FeatureStream
 
-__all__ = ["best_pace", "lag_band", "lag_curve", "resample_at_pace"]
-
 # Film at the pace of television, and powers of it down to 3/4 and up to 4/3; 1 comes first.
 PACES = tuple((25 / 24) ** power for power in sorted(range(-7, 8), key=abs))
 # The lag wanders: evidence is gathered over lags this far apart.

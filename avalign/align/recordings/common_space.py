@@ -17,8 +17,6 @@ from avalign.types import FeatureStream
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["embed_to_match_audio", "embed_to_match_lips", "level_db"]
-
 # Weight of MFCC rows for the scale of their training data, in `normalise`.
 _PRIOR_ROWS = 50.0
 # Decibels below the louder rows, 1 in 10, from which rows weigh less, and least.

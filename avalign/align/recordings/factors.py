@@ -13,8 +13,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["low_rank"]
-
 
 def low_rank(
     a: NDArray[np.float32], b: NDArray[np.float32], rank: int = 32

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-__all__ = ["WarpModel", "align_pair", "lag_map", "residuals_s"]
-
 WarpModel = Literal["auto", "rigid", "drift", "piecewise", "elastic"]
 
 _WIDEST_BAND_S = 120.0

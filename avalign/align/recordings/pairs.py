@@ -20,17 +20,6 @@ if TYPE_CHECKING:
     from avalign.space import SpaceModel
     from avalign.types import LipStream
 
-__all__ = [
-    "MATCH_CONFIDENCE",
-    "SHORTEST_S",
-    "EmbeddedPair",
-    "Kind",
-    "check_length",
-    "exchange_other",
-    "pair_audio",
-    "pair_lips",
-]
-
 # Below this probability of the same words, two recordings are said to have none in common.
 MATCH_CONFIDENCE = 0.7
 # Less than this decides nothing.

@@ -15,8 +15,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["QUARTERS", "Fit", "fit_quarters", "quarters"]
-
 QUARTERS = 4
 # A stretch fits if it reaches so far from chance to what good stretches of the pair reach.
 _LEAST_OF_GOOD = 0.3

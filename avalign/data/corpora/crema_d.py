@@ -18,12 +18,11 @@ from collections import defaultdict
 from pathlib import Path
 
 from avalign.data.corpora.files import find_files, make_manifest, make_rows
-from avalign.data.manifest import Manifest, ManifestRow
+from avalign.data.manifest import Manifest
+from avalign.data.rows import ManifestRow
 from avalign.data.tables import read_table
 from avalign.errors import ParameterError
 from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES
-
-__all__ = ["read_crema_d"]
 
 LICENCE = "ODbL 1.0"
 SENTENCES = {

@@ -6,16 +6,10 @@ import os
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from avalign.data.manifest import Manifest, ManifestRow
+from avalign.data.manifest import Manifest
+from avalign.data.rows import ManifestRow
 from avalign.errors import MediaError, ParameterError
 from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES, files_in
-
-__all__ = [
-    "find_files",
-    "make_manifest",
-    "make_rows",
-    "unlisted_files",
-]
 
 
 def find_files(folder: Path, suffixes: Collection[str]) -> list[Path]:

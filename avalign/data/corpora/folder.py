@@ -10,12 +10,10 @@ import os
 from pathlib import Path
 
 from avalign.data.corpora.files import find_files, make_manifest
-from avalign.data.manifest import Manifest, ManifestRow
-from avalign.data.rows import TRANSCRIPT_SUFFIXES
+from avalign.data.manifest import Manifest
+from avalign.data.rows import TRANSCRIPT_SUFFIXES, ManifestRow
 from avalign.errors import ParameterError
 from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES
-
-__all__ = ["read_folder"]
 
 MEANINGS = ("label", "speaker", "split", "language", "-")
 

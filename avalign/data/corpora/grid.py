@@ -16,10 +16,9 @@ import re
 from pathlib import Path
 
 from avalign.data.corpora.files import find_files, make_manifest
-from avalign.data.manifest import Manifest, ManifestRow
+from avalign.data.manifest import Manifest
+from avalign.data.rows import ManifestRow
 from avalign.files import VIDEO_SUFFIXES
-
-__all__ = ["read_grid", "sentence_of"]
 
 LICENCE = "CC BY 4.0"
 SPEAKER = re.compile(r"(s\d{1,2})(?:[._].*)?")

@@ -17,13 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from avalign.data.corpora.files import find_files, make_manifest
-from avalign.data.manifest import Manifest, ManifestRow
+from avalign.data.manifest import Manifest
+from avalign.data.rows import ManifestRow
 from avalign.data.splits import BY_SENTENCE
 from avalign.data.tables import read_table
 from avalign.errors import ParameterError
 from avalign.files import VIDEO_SUFFIXES
-
-__all__ = ["read_meld"]
 
 SPLITS = ("train", "dev", "test")
 COLUMNS = ("Utterance", "Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")

@@ -17,11 +17,10 @@ from collections import defaultdict
 from pathlib import Path
 
 from avalign.data.corpora.files import find_files, make_manifest, make_rows
-from avalign.data.manifest import Manifest, ManifestRow
+from avalign.data.manifest import Manifest
+from avalign.data.rows import ManifestRow
 from avalign.errors import ParameterError
 from avalign.files import AUDIO_SUFFIXES, VIDEO_SUFFIXES
-
-__all__ = ["read_ravdess"]
 
 LICENCE = "CC BY-NC-SA 4.0"
 NAME = re.compile(r"\d\d(-\d\d){6}")

@@ -15,8 +15,6 @@ from avalign.data.corpora.ravdess import read_ravdess
 from avalign.data.manifest import Manifest
 from avalign.errors import ParameterError
 
-__all__ = ["CORPORA", "find_corpus_tables", "read_corpus"]
-
 CORPORA: Mapping[str, Callable[..., Manifest]] = MappingProxyType(
     {
         "grid": read_grid,

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from avalign.data.synthetic.speech import Spoken
     from avalign.types import LipStream
 
-__all__ = ["Disturbance", "SyntheticClip", "render_clip"]
-
 FRAME_RATE_HZ = 25.0
 # Silence before and after the sentence.
 MARGIN_S = 0.5

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from avalign.data.manifest import Manifest, ManifestRow, read_manifest, write_manifest
+from avalign.data.manifest import Manifest, read_manifest, write_manifest
+from avalign.data.rows import ManifestRow
 from avalign.data.splits import sentence_split, speaker_split
 from avalign.data.synthetic.clip import Disturbance, SyntheticClip, render_clip
 from avalign.data.synthetic.emotions import EMOTIONS
@@ -22,8 +23,6 @@ from avalign.data.synthetic.speech import Spoken, Voice, speak
 from avalign.errors import AvalignError, ParameterError
 from avalign.files import atomic_folder
 from avalign.processes import cores
-
-__all__ = ["DATASET", "CorpusPlan", "write_corpus"]
 
 DATASET = "synthetic"
 MANIFEST, NOTE = "manifest.csv", "README.md"

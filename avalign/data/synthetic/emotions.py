@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from avalign.data.synthetic.speech import Voice
 
-__all__ = ["EMOTIONS", "Emotion"]
-
 
 @dataclass(frozen=True, slots=True)
 class Emotion:

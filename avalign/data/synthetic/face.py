@@ -13,8 +13,6 @@ from avalign.vision import LAYOUT, head_pose, to_layout
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Face", "lip_points", "lip_stream"]
-
 # Places along a lip, from corner to corner: the outer and the inner ring have eleven points
 # on either lip, and share the corners.
 OUTER = np.array([-1.0, -0.91, -0.78, -0.57, -0.29, 0.0, 0.29, 0.57, 0.78, 0.91, 1.0])

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from avalign.transcript import Transcript
     from avalign.types import AudioStream
 
-__all__ = ["SUFFIXES", "write_clip"]
-
 UNITS_PER_S = 25_000  # of GRID's word times
 ENDINGS = {
     "streams": ".streams.npz",

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from avalign.data.synthetic.speech import Phone
 
-__all__ = ["mouth_movements"]
-
 # How fast a target loses its say outside of its span. Lips prepare for a phone longer than
 # they keep to it. These and `HELD` are chosen so that the shared space, which learnt from
 # real faces, finds next to no lag where there is none.

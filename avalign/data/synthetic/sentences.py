@@ -9,8 +9,6 @@ import numpy as np
 from avalign.data.corpora import SLOTS, sentence_of
 from avalign.errors import ParameterError
 
-__all__ = ["draw_sentences"]
-
 
 def draw_sentences(count: int, seed: int | list[int] = 0) -> dict[str, str]:
     """Draw different sentences, by their GRID names: ``"bbaf2n"`` is "bin blue at f two now".

@@ -14,8 +14,6 @@ from avalign.data.synthetic.speech import Voice
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Speaker", "draw_speakers"]
-
 ACCENTS = ("en", "en-us", "en-gb-x-rp", "en-gb-scotland")
 VARIANTS = ("m1", "f2", "m3", "f3", "m7", "f4", "m4", "f1", "m2", "f5", "m5", "m8", "m6")
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SILENCE", "Phone", "Spoken", "Voice", "run_espeak", "speak"]
-
 SAMPLE_RATE_HZ = 16_000
 SILENCE = ""
 PROGRAM = Path(__file__).with_name("espeak_process.py")

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["MOVEMENTS", "REST", "VISEMES", "Viseme", "find_visemes"]
-
 # What a mouth can do, in distances between the outer eye corners: the gap between the lips,
 # how far the jaw drops, how much wider the mouth gets, how far lips come forward, how far
 # the lower lip goes up and back under the teeth, how far the corners rise.

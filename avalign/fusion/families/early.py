@@ -14,8 +14,6 @@ from avalign.fusion.layers.options import checked_dropout, checked_width
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["EarlyFusion"]
-
 
 class EarlyFusion(Fusion):
     """Feature-level fusion: one small network over the concatenated streams.

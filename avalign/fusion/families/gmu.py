@@ -14,8 +14,6 @@ from avalign.fusion.layers.masking import any_valid, by_name, masked_softmax, st
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["GatedMultimodalUnit"]
-
 
 class GatedMultimodalUnit(Fusion):
     """``h = sum of z_i * tanh(W_i x_i)``, with gates z that see all streams.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["GraphFusion", "MessagePassing"]
-
 
 class MessagePassing(nn.Module):
     """One round of messages on the grid of instants and streams.

@@ -22,8 +22,6 @@ from avalign.fusion.layers.masking import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["HybridFusion"]
-
 
 class HybridFusion(Fusion):
     """Early and late fusion at once: the joint network predicts beside the streams.

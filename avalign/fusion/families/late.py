@@ -27,14 +27,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = [
-    "LateAverageFusion",
-    "LateFusion",
-    "LateStackingFusion",
-    "LateVotingFusion",
-    "LateWeightedFusion",
-]
-
 
 class LateFusion(Fusion):
     """What late families share: a prediction from every stream alone.

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["LowRankFusion"]
-
 
 class LowRankFusion(Fusion):
     """What tensor fusion computes under weights of low rank, without the product.

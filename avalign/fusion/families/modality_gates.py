@@ -21,8 +21,6 @@ from avalign.fusion.layers.options import checked_width
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ModalityGatesFusion"]
-
 
 class ModalityGatesFusion(Fusion):
     """A mixture of experts, one for each stream, with a gate that sees all streams.

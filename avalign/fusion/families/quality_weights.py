@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["QualityWeightsFusion"]
-
 # Keeps the logarithm of a silent stream's energy finite.
 _SILENCE = 1e-6
 

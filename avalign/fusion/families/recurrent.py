@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["RecurrentFusion"]
-
 _CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 

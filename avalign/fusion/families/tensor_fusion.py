@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["TensorFusion", "augmented", "augmented_outer_product"]
-
 # 64 MB of activations for every thousand rows; and the weights grow with it, too.
 _MOST_COLUMNS = 16_384
 

@@ -15,8 +15,6 @@ from avalign.fusion.layers.options import checked_width
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["TwoStreamFusion"]
-
 
 class TwoStreamFusion(Fusion):
     """Modality-level fusion: temporal networks apart, one linear layer over what they found.

@@ -16,8 +16,6 @@ from avalign.fusion.layers.options import checked_dropout
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["AdditiveAttention", "MultiHeadAttention", "attend", "time_window_bias"]
-
 
 def time_window_bias(
     query_times: Tensor, key_times: Tensor, width: float, *, hard: bool = False

@@ -12,8 +12,6 @@ from avalign.errors import ParameterError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["check_shapes", "check_values"]
-
 
 def check_shapes(
     streams: Mapping[str, Tensor],

@@ -17,15 +17,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = [
-    "PerStream",
-    "PositionalEncoding",
-    "StreamEncoders",
-    "StreamHeads",
-    "TemporalEncoder",
-    "positional_encoding",
-]
-
 
 class PerStream(nn.Module):
     """A layer of its own for every stream."""

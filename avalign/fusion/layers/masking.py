@@ -15,19 +15,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = [
-    "any_valid",
-    "by_name",
-    "equal_weights",
-    "lengths_to_mask",
-    "mask_to_lengths",
-    "masked_mean",
-    "masked_softmax",
-    "stack_streams",
-    "weighted_sum",
-    "zero_masked",
-]
-
 
 def lengths_to_mask(lengths: Tensor, n_rows: int | None = None) -> Tensor:
     """Mask of sequences padded at their end: bool (B, n_rows), by default the longest."""

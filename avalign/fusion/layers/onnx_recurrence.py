@@ -9,8 +9,6 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["run_recurrent"]
-
 # Torch's order of gates, and where each of ONNX's is found in it.
 _GATES = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2)}
 

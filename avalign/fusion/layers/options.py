@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from avalign.errors import ParameterError
 
-__all__ = ["checked_count", "checked_dropout", "checked_width"]
-
 
 def checked_count(count: int, what: str) -> int:
     """Return a number of things, or raise ParameterError if it is not an integer above 0."""

@@ -15,15 +15,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = [
-    "AttentionMaps",
-    "CrossAttention",
-    "FeedForward",
-    "Memory",
-    "Transformer",
-    "TransformerBlock",
-]
-
 
 class Memory(NamedTuple):
     """A sequence that can be attended to; `bias` (Q, K) is added to the logits."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from avalign.errors import MediaError, ParameterError
+from avalign.files import StrPath
 from avalign.media.reading.audio_track import (
     at_rate,
     audio_stream,
@@ -18,15 +19,13 @@ from avalign.media.reading.audio_track import (
     place_pieces,
 )
 from avalign.media.reading.decoding import undecodable
-from avalign.media.reading.opening import StrPath, open_input
+from avalign.media.reading.opening import open_input
 from avalign.types import AudioStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-
-__all__ = ["iter_audio", "read_audio"]
 
 # Sound may be spread out over so many times its own length, or over this in any case.
 MOST_STRETCH = 10

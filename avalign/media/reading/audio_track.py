@@ -13,26 +13,13 @@ import numpy as np
 import soxr
 
 from avalign.errors import MediaError, NoAudioError, ParameterError
+from avalign.files import StrPath
 from avalign.media.reading.decoding import StreamClock, decode, demux, describe
-from avalign.media.reading.opening import StrPath, has_decoder
+from avalign.media.reading.opening import has_decoder
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from numpy.typing import NDArray
-
-__all__ = [
-    "Piece",
-    "at_rate",
-    "audio_stream",
-    "check_audio_track",
-    "check_channel",
-    "deinterleave",
-    "fill_gaps",
-    "group_runs",
-    "mono",
-    "place_pieces",
-    "resample",
-]
 
 # Containers round timestamps to a millisecond and encoders jitter by a few; a
 # step in time smaller than this is rounding, a larger one is a gap or overlap.

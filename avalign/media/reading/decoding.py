@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, overload
 import av
 
 from avalign.errors import MediaError
+from avalign.files import StrPath
 from avalign.media.reading.opening import (
-    StrPath,
     codec_name,
     encrypted,
     is_locked,
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
-
-__all__ = ["StreamClock", "decode", "demux", "describe", "timestamp", "undecodable"]
 
 # How far into a file to look for packets that are encrypted.
 FIRST_PACKETS = 500

@@ -11,9 +11,10 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from avalign.errors import MediaError, ParameterError
+from avalign.files import StrPath
 from avalign.media.reading.decoding import StreamClock, decode, demux, timestamp, undecodable
 from avalign.media.reading.geometry import Orientation, fit, fit_inside, orientation, shown_size
-from avalign.media.reading.opening import StrPath, open_input, video_stream
+from avalign.media.reading.opening import open_input, video_stream
 from avalign.media.reading.seeking import packets_from
 from avalign.processes import cores
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from av.container import InputContainer
     from numpy.typing import NDArray
-
-__all__ = ["Frame", "iter_frames"]
 
 # How far before the wanted time to look for a key picture, one try after the other.
 SEEK_LEADS_S = (0.0, 4.0, 32.0)

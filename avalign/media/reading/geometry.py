@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import av
     from numpy.typing import NDArray
 
-__all__ = ["UPRIGHT", "Orientation", "fit", "fit_inside", "orientation", "shown_size"]
-
 # Beyond this a pixel shape is a damaged header, not an anamorphic picture.
 MOST_STRETCH = 8
 

@@ -21,22 +21,6 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-__all__ = [
-    "StrPath",
-    "check_video_track",
-    "codec_name",
-    "encrypted",
-    "has_decoder",
-    "is_cover",
-    "is_locked",
-    "local_file",
-    "open_input",
-    "reason",
-    "time_origin_s",
-    "video_stream",
-    "video_streams",
-]
-
 SELF_CONTAINED_FORMATS = (
     "aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "ape", "asf", "au", "avi", "caf", "dts",
     "dv", "eac3", "flac", "flv", "gxf", "h264", "hevc", "ivf", "m4v", "matroska", "mov", "mp3",

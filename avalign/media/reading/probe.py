@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import av
 
+from avalign.files import StrPath
 from avalign.media.reading.decoding import demux, timestamp
 from avalign.media.reading.geometry import UPRIGHT, orientation, shown_size
 from avalign.media.reading.opening import (
     ARBITRARY_CLOCK_FORMATS,
-    StrPath,
     codec_name,
     encrypted,
     has_decoder,
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from av.container import InputContainer
-
-__all__ = ["as_clip", "probe"]
 
 # How far into the file to look for the first frame of every track.
 FIRST_PACKETS = 1000

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 from avalign.media.reading.opening import open_input, video_streams
 
 if TYPE_CHECKING:
-    from avalign.media.reading.opening import StrPath
-
-__all__ = ["Programme", "programmes"]
+    from avalign.files import StrPath
 
 # PyAV tells nothing of programmes, and FFmpeg only in its log: their tables are read here.
 # They come several times a second.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-__all__ = ["packets_from"]
-
 # Formats whose packets keep their exact times after a seek.
 INDEXED_FORMATS = {"asf", "avi", "flv", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "nut"}
 # Formats without an index, where FFmpeg looks for a time by halving the file. It may

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-__all__ = ["Timeline", "packets", "timeline"]
-
 # Formats that can be joined byte by byte. Elsewhere, times come from tables of the file.
 JOINED_FORMATS = {"asf", "flv", "matroska,webm", "mpeg", "mpegts"}
 # A step of a stream's clock beyond these is more than a late or an odd packet.

@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from avalign.errors import MediaError
-from avalign.files import atomic_output
+from avalign.files import StrPath, atomic_output
 from avalign.media.reading.audio_track import (
     at_rate,
     audio_stream,
@@ -24,12 +24,10 @@ from avalign.media.reading.audio_track import (
     resample,
 )
 from avalign.media.reading.decoding import undecodable
-from avalign.media.reading.opening import StrPath, open_input, reason
+from avalign.media.reading.opening import open_input, reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-__all__ = ["Channels", "iter_channels", "open_channels", "open_wav_writer"]
 
 _FULL_SCALE = 2**23
 

@@ -10,9 +10,6 @@ from avalign.errors import MediaError, ParameterError
 from avalign.media.writing.frame_times import check_frame_times
 from avalign.types import MediaClip
 
-__all__ = ["Container", "StartTime", "container_for", "is_pcm", "plays_in"]
-
-
 # Pictures that editors expect in QuickTime files.
 QUICKTIME = frozenset(
     {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4", "mjpeg", "prores", "dnxhd", "dvvideo"}

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from numpy.typing import NDArray
 
-    from avalign.media.reading.opening import StrPath
-
-__all__ = ["add_encoded_stream", "encode_packets"]
+    from avalign.files import StrPath
 
 ENCODERS = {"mp3": "libmp3lame", "opus": "libopus"}
 # Bits per second; the higher ones are refused at low sample rates.

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from avalign.types import MediaClip
 
-__all__ = ["check_frame_times"]
-
 # The first packets of a recording that was cut may lack a time.
 FIRST_PACKETS = 100
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from av.container import OutputContainer
 
-__all__ = ["open_output"]
-
 READ_ONLY = 1  # of FFmpeg's AVIO_FLAG_READ and AVIO_FLAG_WRITE
 
 

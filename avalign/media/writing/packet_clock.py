@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-__all__ = ["PacketClock"]
-
 
 class PacketClock:
     """Moves the packets of one stream by `shift_s`, and keeps their decoding times rising."""

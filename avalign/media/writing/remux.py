@@ -13,10 +13,10 @@ import av
 from av.stream import Discard
 
 from avalign.errors import MediaError
+from avalign.files import StrPath
 from avalign.media.reading.audio_track import audio_stream
 from avalign.media.reading.decoding import demux
 from avalign.media.reading.opening import (
-    StrPath,
     codec_name,
     has_decoder,
     is_cover,
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.packet import Packet
     from av.stream import Stream
-
-__all__ = ["OutputAudio", "Written", "remux"]
 
 # Stands between two captions; the muxer writes its own.
 BLANK_CAPTION = b"\0\0"

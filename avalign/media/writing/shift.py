@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Literal
 
 from avalign.errors import MediaError, NoFaceError, ParameterError
-from avalign.files import atomic_output
+from avalign.files import StrPath, atomic_output
 from avalign.media.reading.audio_track import check_audio_track
-from avalign.media.reading.opening import StrPath
 from avalign.media.reading.probe import as_clip, probe
 from avalign.media.writing.containers import Container, StartTime, container_for, plays_in
 from avalign.media.writing.remux import OutputAudio, remux
 from avalign.types import MediaClip
-
-__all__ = ["ShiftResult", "shift_audio"]
 
 
 @dataclass(frozen=True, slots=True)

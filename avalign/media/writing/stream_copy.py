@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import av
 
+from avalign.files import StrPath
 from avalign.media.reading.decoding import demux
-from avalign.media.reading.opening import StrPath, has_decoder, open_input, time_origin_s
+from avalign.media.reading.opening import has_decoder, open_input, time_origin_s
 from avalign.media.writing.containers import StartTime
 from avalign.media.writing.packet_clock import PacketClock
 
@@ -22,18 +23,6 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
     from avalign.media.writing.containers import Container
-
-__all__ = [
-    "Route",
-    "add_copied_stream",
-    "add_cover",
-    "audio_route",
-    "is_in_order",
-    "origin_shift_s",
-    "route_packets",
-    "same_family",
-    "track_tags",
-]
 
 # Decoders need a packet or two before the first that is heard.
 WARM_UP_PACKETS = 2

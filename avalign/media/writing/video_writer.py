@@ -11,15 +11,13 @@ import av
 import numpy as np
 
 from avalign.errors import MediaError, ParameterError
-from avalign.files import atomic_output
-from avalign.media.reading.opening import StrPath, reason
+from avalign.files import StrPath, atomic_output
+from avalign.media.reading.opening import reason
 from avalign.media.writing.output import open_output
 from avalign.types import AudioStream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-__all__ = ["VideoWriter", "open_video_writer"]
 
 FRAME_CLOCK = Fraction(1, 90_000)
 # Visually lossless for line drawings over video, at a modest size.

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["BLANK", "ENGLISH", "SEPARATOR", "Alphabet"]
-
 BLANK = 0
 SEPARATOR = " "
 

@@ -10,8 +10,6 @@ import numba
 
 from avalign.dtw import ignore_local_settings
 
-__all__ = ["njit"]
-
 ignore_local_settings()
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from avalign.recognition.ctc.alphabet import Alphabet
 
-__all__ = ["Decoding", "beam_decode", "greedy_decode"]
-
 MAX_PREFIXES = 2**24  # rows times width; 40 bytes each
 
 

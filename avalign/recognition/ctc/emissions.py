@@ -14,8 +14,6 @@ from avalign.transcript import Word
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Emissions", "Token", "check_emissions", "tokens_of_path"]
-
 LARGEST_LOG_PROB = 1e-2  # what half precision makes of 0
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from avalign.recognition.ctc.alphabet import Alphabet
 
-__all__ = ["WordTiming", "align_transcript", "aligned_path", "fit_word_timing"]
-
 Engine: TypeAlias = Literal["numba", "torchaudio"]
 Unit: TypeAlias = Literal["words", "characters"]
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from avalign.recognition.ctc.word_frames import WordFrames
 
-__all__ = ["GRID", "Grammar", "GrammarDecoding", "Slot", "grammar_decode"]
-
 MAX_WORDS = 10_000
 
 

@@ -19,8 +19,6 @@ from avalign.recognition.ctc.compiled import njit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["GraphBuilder", "StateGraph", "best_path", "entry_probabilities"]
-
 MAX_CELLS = 2**29  # rows times states; two bytes each
 
 

@@ -20,8 +20,6 @@ from avalign.transcript import Transcript
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["WordFrames", "align_word_frames"]
-
 SMALLEST_PROBABILITY = 1e-9  # of what is said in a row: nothing is ruled out
 
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from avalign.recognition import Recognizer
     from avalign.recognition.material.utterances import Utterance
 
-__all__ = ["calibrate"]
-
 # Share of dev clips whose likeliest class is not certain enough.
 UNCERTAIN_SHARE = 0.02
 # Clips asked for each set of streams: limits need no more.

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from avalign.recognition.evaluation.conditions import Condition
     from avalign.recognition.material.utterances import Skipped, Utterance
 
-__all__ = ["Case", "Prediction", "load_cases", "predict_cases"]
-
 _BATCH_SIZE = 16
 
 

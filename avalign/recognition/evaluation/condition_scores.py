@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from avalign.recognition.evaluation.cases import Prediction
     from avalign.recognition.evaluation.conditions import Condition
 
-__all__ = ["score_condition"]
-
 
 def score_condition(
     model: Recognizer,

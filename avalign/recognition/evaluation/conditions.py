@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from avalign.recognition.material.noise import Noise
     from avalign.recognition.material.utterances import Utterance
 
-__all__ = ["Condition", "condition_batches"]
-
 # Tells the chance of tests from that of training.
 _TEST_NOISE = 3
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from avalign.recognition.material.utterances import Utterance
     from avalign.recognition.metrics import ClassificationMetrics
 
-__all__ = ["EmotionTest", "SpeechTest", "class_metrics", "greedy_texts"]
-
 
 class SpeechTest:
     """Word and character error rates on utterances, by greedy decoding.

@@ -33,8 +33,6 @@ with import_guard(
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Evaluation", "evaluate"]
-
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:

@@ -21,15 +21,6 @@ from avalign.errors import MediaError
 from avalign.files import is_there, local_file, read_json
 from avalign.recognition.ctc.forced_alignment import WordTiming
 
-__all__ = [
-    "CALIBRATION_NAME",
-    "AnswerLimits",
-    "Limit",
-    "fit_limit",
-    "read_calibration",
-    "write_calibration",
-]
-
 CALIBRATION_NAME = "calibration.json"
 WEIGHTS_NAME = "model.safetensors"
 _LARGEST_BYTES = 2**20

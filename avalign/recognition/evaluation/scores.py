@@ -16,15 +16,6 @@ from avalign.recognition.metrics import (
     speech_errors,
 )
 
-__all__ = [
-    "ClipScore",
-    "ConditionScore",
-    "Interval",
-    "score_classes",
-    "score_speech",
-    "score_values",
-]
-
 RESAMPLES = 1000
 _PERCENT = 2.5, 97.5
 

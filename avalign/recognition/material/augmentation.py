@@ -22,15 +22,6 @@ if TYPE_CHECKING:
     from avalign.recognition.material.utterances import Utterance
     from avalign.types import FeatureStream
 
-__all__ = [
-    "CLEAN",
-    "UtteranceAugmentation",
-    "disturb_audio",
-    "disturb_streams",
-    "mask_spans",
-    "move_points",
-]
-
 _AXES = 3
 # How far below the highest SNR the lowest begins.
 _EASIEST_DB = 2.0

@@ -27,12 +27,6 @@ if TYPE_CHECKING:
     from avalign.recognition.material.utterances import Utterance
     from avalign.types import AlignedSequence
 
-__all__ = [
-    "Batch",
-    "BatchSource",
-    "make_batch",
-]
-
 # Tells the chance of batches from that of utterances.
 _ORDER, _DISTURB = 1, 2
 

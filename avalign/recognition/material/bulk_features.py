@@ -31,8 +31,6 @@ from avalign.types import AudioStream, FeatureStream
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Engine", "features_in_bulk", "log_mel_batch", "mfcc_batch"]
-
 Engine = Literal["auto", "torch", "torchaudio", "processes"]
 Kind = Literal["log_mel", "mfcc"]
 

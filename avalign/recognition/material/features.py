@@ -17,16 +17,6 @@ if TYPE_CHECKING:
     from avalign.data import SourceClip
     from avalign.types import AudioStream, LipStream
 
-__all__ = [
-    "FEATURES",
-    "RATE_HZ",
-    "Feature",
-    "audio_features",
-    "audio_features_batch",
-    "clip_features",
-    "lip_features",
-]
-
 # Rows per second on the clock on which fusion sees all streams.
 RATE_HZ = 50.0
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Babble", "Noise", "RecordedNoise", "WhiteNoise", "mix_at_snr"]
-
 
 class Noise(Protocol):
     """Anything that can be drawn as long as an utterance."""

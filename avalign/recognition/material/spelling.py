@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from avalign.data import Manifest, ManifestRow
     from avalign.recognition import Alphabet
 
-__all__ = ["spell_row", "spell_transcripts"]
-
 
 def spell_transcripts(part: Manifest, alphabet: Alphabet) -> list[Transcript]:
     """Spell the words of all rows.

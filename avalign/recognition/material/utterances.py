@@ -24,16 +24,6 @@ if TYPE_CHECKING:
     from avalign.recognition import StreamSettings
     from avalign.types import AlignedSequence, AudioStream, FeatureStream
 
-__all__ = [
-    "Skipped",
-    "Utterance",
-    "aligned_sequence",
-    "compute_audio_features",
-    "find_frame_words",
-    "load_utterances",
-    "utterance_name",
-]
-
 # Where nobody says.
 NO_LABEL = -1
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from avalign.recognition.material.utterances import Utterance
     from avalign.types import AudioStream
 
-__all__ = ["TEST_VOICES", "noise_by_name", "training_babble", "training_noises"]
-
 # In the test noise so many voices talk at once.
 TEST_VOICES = 6
 # Voices for babble are drawn from so many training clips: their sound has to be read.

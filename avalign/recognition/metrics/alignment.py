@@ -19,8 +19,6 @@ from avalign.recognition.metrics.result import (
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["LagErrors", "fusion_gain", "lag_errors", "recovery_ratio"]
-
 
 @dataclass(frozen=True, slots=True)
 class LagErrors(Metrics):

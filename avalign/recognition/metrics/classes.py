@@ -14,8 +14,6 @@ from avalign.recognition.metrics.result import Metrics, check_pairs, ratio
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ClassificationMetrics", "classification_metrics"]
-
 
 @dataclass(frozen=True, slots=True)
 class ClassificationMetrics(Metrics):

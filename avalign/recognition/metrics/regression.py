@@ -13,8 +13,6 @@ from avalign.recognition.metrics.result import Metrics, check_numbers, check_pai
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["RegressionMetrics", "regression_metrics"]
-
 
 @dataclass(frozen=True, slots=True)
 class RegressionMetrics(Metrics):

@@ -13,8 +13,6 @@ from avalign.errors import ParameterError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Metrics", "check_errors", "check_numbers", "check_pairs", "ratio"]
-
 
 class Metrics:
     """What all results can do."""

@@ -14,8 +14,6 @@ from avalign.recognition.metrics.result import Metrics
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["RetrievalMetrics", "retrieval_metrics"]
-
 
 @dataclass(frozen=True, slots=True)
 class RetrievalMetrics(Metrics):

@@ -14,8 +14,6 @@ from avalign.recognition.metrics.result import Metrics, check_pairs, ratio
 if TYPE_CHECKING:
     from avalign.transcript import Transcript
 
-__all__ = ["SpeechErrors", "WordTimeErrors", "speech_errors", "word_time_errors"]
-
 
 @dataclass(frozen=True, slots=True)
 class SpeechErrors(Metrics):

@@ -6,8 +6,6 @@ import torch
 
 from avalign.errors import ParameterError
 
-__all__ = ["find_device"]
-
 
 def find_device(name: str) -> torch.device:
     """Find a device.

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from avalign.recognition.model.settings import StreamSettings
 
-__all__ = ["BidirectionalGRU", "Standardisation", "StreamEncoder"]
-
 # Velocities of standardised rows are this much smaller than the rows themselves.
 _VELOCITY_SCALE = 4.0
 _KERNEL = 5

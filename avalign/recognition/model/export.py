@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from avalign.recognition.model.encoders import Standardisation
     from avalign.recognition.model.recognizer import Recognizer
 
-__all__ = ["Export", "Parity", "export_model", "settings_path"]
-
 LARGEST_DIFFERENCE = 1e-4
 HEADS = ("log_probs", "words", "logits", "values")
 # Not 0 and 1, which the exporter would take for constants.

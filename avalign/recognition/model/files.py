@@ -17,8 +17,6 @@ from avalign.recognition.model.settings import RecognizerSettings, settings_dige
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["SETTINGS_NAME", "WEIGHTS_NAME", "load_model", "model_files", "save_model"]
-
 SETTINGS_NAME = "model.json"
 WEIGHTS_NAME = "model.safetensors"
 _LARGEST_SETTINGS_BYTES = 16 * 2**20

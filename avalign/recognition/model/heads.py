@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from avalign.recognition.model.settings import RecognizerSettings
 
-__all__ = ["Answers", "Heads"]
-
 
 @dataclass(frozen=True)
 class Answers:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from avalign.recognition.model.settings import StreamSettings
 
-__all__ = ["StatisticsPooling"]
-
 # The root of 0 has no gradient.
 _SMALLEST_VARIANCE = 1e-8
 # A statistic that hardly differs among the training clips tells nothing of others.

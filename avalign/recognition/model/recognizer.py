@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["Answers", "Recognition", "Recognizer"]
-
 
 @dataclass(frozen=True)
 class Recognition:

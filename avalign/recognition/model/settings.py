@@ -12,8 +12,6 @@ from avalign.errors import ParameterError
 from avalign.files import parse_json
 from avalign.recognition.material.features import FEATURES, RATE_HZ
 
-__all__ = ["RecognizerSettings", "StreamSettings", "settings_digest"]
-
 _MOST_WORDS = 100_000
 _LONGEST_WORD = 200
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from avalign.space.cca import Rows
     from avalign.space.learning.estimator import Clips
 
-__all__ = ["AutoencoderNetwork", "MultimodalAutoencoder", "MultimodalVAE"]
-
 # Codes surer or less sure than this are beyond what training can mean.
 _LOG_VARIANCE = (-10.0, 10.0)
 

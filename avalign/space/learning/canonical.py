@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from avalign.space.cca import Rows
     from avalign.space.learning.estimator import Clips, Shape
 
-__all__ = ["CanonicalSpace", "KernelCanonicalSpace", "canonical_arrays"]
-
 
 @dataclass(eq=False, kw_only=True)
 class CanonicalSpace(SpaceEstimator):

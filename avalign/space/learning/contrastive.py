@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from avalign.space.cca import Rows
     from avalign.space.learning.estimator import Clips, Shape
 
-__all__ = ["ContrastiveSpace"]
-
 _ONE_CLOCK = SpaceSettings(
     channels=32,
     audio_rate_hz=50.0,

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from avalign.space.cca import Rows
     from avalign.space.learning.estimator import Clips
 
-__all__ = ["CoordinatedSpace", "JointSpace", "RankingSpace"]
-
 # Rows of a clip that are averaged at most, in training: a random run of them.
 _LONGEST_RUN = 512
 

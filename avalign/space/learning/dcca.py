@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from avalign.space.cca import Rows
     from avalign.space.learning.estimator import Clips, Shape
 
-__all__ = ["DeepCCA"]
-
 
 @dataclass(eq=False, kw_only=True)
 class DeepCCA(TorchEstimator):

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from avalign.space.cca import Rows
 
-__all__ = ["Clips", "Shape", "SpaceEstimator", "cut_clips"]
-
 # Where each clip lies among the rows.
 Clips = list[slice]
 # Type and shape of an array.

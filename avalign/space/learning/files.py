@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from avalign.space.learning.estimator import SpaceEstimator
 
-__all__ = ["read_estimator", "read_name", "write_estimator"]
-
 SETTINGS_FILE = "estimator.json"
 ARRAYS_FILE = "arrays.safetensors"
 _FORMAT = 1

@@ -20,21 +20,6 @@ if TYPE_CHECKING:
 
     Metric: TypeAlias = Literal["euclidean", "cosine"]
 
-__all__ = [
-    "alignment_penalty",
-    "central_moment_discrepancy",
-    "correlation_loss",
-    "distance",
-    "divergence_from_normal",
-    "info_nce",
-    "lag_contrast",
-    "max_margin",
-    "orthogonality",
-    "pair_contrast",
-    "reconstruction",
-    "triplet",
-]
-
 
 def info_nce(similarity: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
     """Cross-entropy (nats) of telling each partner from all others, in both directions.

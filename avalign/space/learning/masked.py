@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from avalign.space.cca import Rows
     from avalign.space.learning.estimator import Clips
 
-__all__ = ["MaskedNetwork", "MaskedSpace"]
-
 _STREAMS = ("audio", "lips")
 
 

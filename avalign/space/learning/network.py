@@ -21,16 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = [
-    "Encoder",
-    "SpaceNetwork",
-    "Standardiser",
-    "lag_scores",
-    "perceptron",
-    "stream_encoders",
-    "to_model",
-]
-
 
 class Standardiser(nn.Module):
     """Brings the columns of a stream to mean 0 and deviation 1, and back."""

@@ -18,8 +18,6 @@ from avalign.errors import ParameterError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["check_parameters", "choice", "count", "instance", "number", "widths"]
-
 _LARGEST_WIDTH = 4096
 _MOST_LAYERS = 8
 

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from avalign.space.learning.estimator import SpaceEstimator
 
-__all__ = ["SPACES", "SpaceMethod", "build_space", "find_space", "list_spaces", "load_space"]
-
 
 class SpaceMethod(MethodEntry):
     """One way to learn a shared space; its row is such as "R3"."""

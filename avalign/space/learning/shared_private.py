@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from avalign.space.cca import Rows
     from avalign.space.learning.estimator import Clips
 
-__all__ = ["SharedPrivateSpace"]
-
 
 @dataclass(eq=False, kw_only=True)
 class SharedPrivateSpace(TorchEstimator):

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from avalign.space.cca import Rows
     from avalign.space.learning.estimator import Clips, Shape
 
-__all__ = ["Objective", "TorchEstimator", "cut_windows", "seeded", "train"]
-
 # Rows that a network maps at once in inference.
 _ROWS_AT_ONCE = 65_536
 

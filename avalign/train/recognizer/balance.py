@@ -15,8 +15,6 @@ from torch import Tensor
 
 from avalign.errors import ParameterError
 
-__all__ = ["BalanceReport", "StreamBalance", "balance_report", "unimodal_losses"]
-
 Tensors: TypeAlias = Mapping[str, Tensor]
 # Of (streams, masks, present, items): the items of the batch that are asked for.
 Loss: TypeAlias = Callable[[Tensors, Tensors, Tensors, Tensor], Tensor]

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.optim import Optimizer
 
-__all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
-
 _LARGEST_BYTES = 8 * 2**30
 _MODEL, _OPTIMIZER = "model.", "optimizer."
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["CURVES_NAME", "EventWriter", "write_curves"]
-
 CURVES_NAME = "curves.csv"
 
 

@@ -16,8 +16,6 @@ from torch import distributed, nn
 from avalign.errors import ParameterError
 from avalign.processes import end_with_parent
 
-__all__ = ["Processes", "choose_device", "is_first_process", "processes"]
-
 # How long the slowest process may take to read its clips, and the first one to test.
 _LONGEST_WAIT = timedelta(minutes=30)
 

@@ -39,15 +39,6 @@ if TYPE_CHECKING:
 
     from avalign.data import ManifestRow
 
-__all__ = [
-    "fit_emotion",
-    "labelled_utterances",
-    "permute_classes",
-    "settle_classes",
-    "train_emotion",
-    "with_targets",
-]
-
 
 def train_emotion(
     manifest: str | os.PathLike[str],

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     from avalign.recognition import Utterance
 
-__all__ = ["CrossValidation", "cross_validate_emotion"]
-
 FOLDS_NAME = "folds.json"
 
 

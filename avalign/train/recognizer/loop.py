@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from avalign.train.recognizer.objective import Objective
     from avalign.train.recognizer.plans import LoopPlan
 
-__all__ = ["CHECKPOINT_NAME", "RUN_NAME", "Batches", "Result", "train"]
-
 CHECKPOINT_NAME = "checkpoint.safetensors"
 RUN_NAME = "run.json"
 

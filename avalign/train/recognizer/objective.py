@@ -11,8 +11,6 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from avalign.recognition import Answers, Batch, Recognizer
 
-__all__ = ["LossWeights", "Objective", "task_losses"]
-
 
 @dataclass(frozen=True, slots=True)
 class LossWeights:

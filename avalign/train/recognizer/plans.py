@@ -16,16 +16,6 @@ from avalign.recognition import StreamSettings, UtteranceAugmentation
 from avalign.train.recognizer.distributed import choose_device
 from avalign.train.recognizer.objective import LossWeights
 
-__all__ = [
-    "PRECISIONS",
-    "LoopPlan",
-    "RecognizerPlan",
-    "TrainingCallbacks",
-    "emotion_plan",
-    "emotion_streams",
-    "known_streams",
-]
-
 PRECISIONS = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 

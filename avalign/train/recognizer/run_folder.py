@@ -18,8 +18,6 @@ from avalign.train.recognizer.loop import CHECKPOINT_NAME, RUN_NAME
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["RUN_FILES", "UNFINISHED", "run_folder"]
-
 RUN_FILES = (
     CHECKPOINT_NAME,
     WEIGHTS_NAME,

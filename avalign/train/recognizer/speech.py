@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from avalign.recognition import Recognizer
     from avalign.transcript import Transcript
 
-__all__ = ["RecognizerPlan", "train_speech"]
-
 # The voices of the test noise are as loud together as the one that counts.
 TEST_SNR_DB = 0.0
 # Share of the time that loading the clips takes, for the progress bar.

@@ -29,13 +29,6 @@ if TYPE_CHECKING:
     from avalign.recognition import Noise, RecognizerSettings, Skipped, Utterance
     from avalign.train.recognizer.plans import RecognizerPlan
 
-__all__ = [
-    "Corpus",
-    "read_parts",
-    "refuse_leaks",
-    "train_recognizer",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Corpus:

@@ -4,7 +4,7 @@ from .calibration import NEUTRAL as NEUTRAL
 from .calibration import cross_validate as cross_validate
 from .calibration import logistic_regression as logistic_regression
 from .calibration import run_trials as run_trials
-from .training import SpacePlan as SpacePlan
+from .trainer import SpacePlan as SpacePlan
 from .training import fit_space as fit_space
 from .training import load_corpus_clips as load_corpus_clips
 from .training import train_space as train_space

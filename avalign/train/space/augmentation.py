@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from avalign.train.space.corpus import Corpus
 
-__all__ = ["Batch", "WindowAugmentation", "draw_batch"]
-
 # Lip points and chin, the first of the mesh points that are read, turn into each other.
 _MIRROR = MIRRORED[[*LIPS, CHIN]]
 # More voices at a time are noise.

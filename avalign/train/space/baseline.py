@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from avalign.data import Manifest, ManifestRow
     from avalign.types import ClipStreams, FeatureStream, LipStream
 
-__all__ = ["BaselineClip", "BaselinePlan", "baseline_clip", "fit_baseline", "train_baseline"]
-
 ROLES = ("in_sync", "in_sync_unverified")
 SHORTEST_S = 0.8
 

@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from avalign.data import ManifestRow
     from avalign.space import Space
 
-__all__ = [
-    "Trial",
-    "cross_validate",
-    "fit_calibration",
-    "fit_to_trials",
-    "logistic_regression",
-    "run_trials",
-]
-
 ROLES = frozenset({"in_sync", "in_sync_unverified"})
 LENGTHS_S = (1.0, 2.0, 5.0, 10.0)
 LARGEST_LAG_S = 0.8

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from avalign.data import SourceClip
 
-__all__ = ["Corpus", "TrainingClip", "training_clip"]
-
 LIP_RATE_HZ = 50.0
 AUDIO_RATE_HZ = 100.0
 _SHORTEST_S = 0.8

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from avalign.space import Space
     from avalign.types import FeatureStream
 
-__all__ = ["OWN_LAG_S", "own_lag_s", "speaker_balanced_mean"]
-
 # A clip's own lag is looked for within this.
 OWN_LAG_S = 0.2
 

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from avalign.space import SpaceModel
     from avalign.train.space.corpus import Corpus, TrainingClip
 
-__all__ = ["SpacePlan", "anchored_mean", "clip_own_lag_s", "train_members"]
-
 # Every second member sees 0.3 s of sound and 0.2 s of lips around a row, where the others
 # see 0.56 and 0.36 s. Leaving speakers out, the short-sighted find more lags in windows of a
 # second; alone, they were worse in long windows of the split dev.

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from avalign.space import SpaceModel
 
-__all__ = ["SpacePlan", "fit_space", "load_corpus_clips", "train_space"]
-
 ROLES = frozenset({"in_sync", "in_sync_unverified", "suspected_dubbed"})
 MASS_CLIPS = 50
 

@@ -14,8 +14,6 @@ from avalign.fusion.layers.options import checked_width
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AdditiveAttentionFusion"]
-
 
 class AdditiveAttentionFusion(Fusion):
     """At each instant, weigh the streams by what they show; then weigh the instants.

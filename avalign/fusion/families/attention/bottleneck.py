@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["BottleneckLayer", "BottleneckTransformerFusion"]
-
 
 class BottleneckLayer(nn.Module):
     """One block for each stream, all of which may see some shared rows beside their own."""

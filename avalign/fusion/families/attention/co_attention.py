@@ -20,8 +20,6 @@ from avalign.fusion.layers.transformer import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CoAttentionFusion"]
-
 
 class CoAttentionFusion(Fusion):
     """Streams attend to each other, both ways at once, with shared weights.

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["CrossAttentionFusion"]
-
 
 class CrossAttentionFusion(UnalignedFusion):
     """The target attends to each other stream; the results are averaged and added.

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["GatedCrossAttention", "GatedCrossAttentionFusion"]
-
 
 class GatedCrossAttention(nn.Module):
     """Cross-attention and feed-forward, each behind a tanh gate that is 0 at first."""

@@ -23,8 +23,6 @@ from avalign.fusion.layers.transformer import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CrossmodalTransformer", "MultimodalTransformerFusion"]
-
 
 class CrossmodalTransformer(nn.Module):
     """Adapts one stream to another: each layer looks at the source as it first was."""

@@ -17,8 +17,6 @@ from avalign.fusion.layers.transformer import AttentionMaps, Transformer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SelfAttentionFusion"]
-
 
 class SelfAttentionFusion(Fusion):
     """One transformer over the rows of all streams, laid end to end.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from avalign.fusion.interface import FusionInput
 
-__all__ = ["UnalignedFusion"]
-
 
 class UnalignedFusion(Fusion):
     """A fusion of streams that may differ in length and rate; its rows are the target's.
