@@ -227,7 +227,7 @@ def _with_losses(
     if rng.random() < disturbance.lost_chance:
         begin_s = rng.uniform(0.0, times_s[-1])
         gone = (times_s >= begin_s) & (times_s < begin_s + rng.uniform(*LOST_S))
-        # As in `avalign.vision.lip_stream`.
+        # As in `avalign.vision.lips.lip_stream`.
         lips.values[gone], lips.valid[gone] = 0.0, False
         for field in (lips.landmarks, lips.head_pose, lips.boxes):
             field[gone] = np.nan
