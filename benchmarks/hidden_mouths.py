@@ -7,12 +7,12 @@ the report is on other speakers, behind what was not learnt from.
 
 from __future__ import annotations
 
-import multiprocessing
 import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ from avalign.data import Manifest, read_manifest
 from avalign.errors import ParameterError
 from avalign.files import atomic_output
 from avalign.media import Frame, iter_frames, open_video_writer, probe, read_audio
-from avalign.processes import cores
+from avalign.processes import cores, for_each
 from avalign.reports import SyncReport
 from avalign.streams import extract, save_streams
 from avalign.train.space import logistic_regression
@@ -46,6 +46,8 @@ from benchmarks.sync import benchmark_rows, console, print_tables
 from benchmarks.tables import Bar, Row, Table
 
 __all__ = ["run_hidden_mouths"]
+
+Found = TypeVar("Found")
 
 # Pictures that are learnt from, evenly over the first seconds of each clip.
 PICTURES, OVER_S = 10, 15.0
@@ -95,9 +97,9 @@ def run_hidden_mouths(
         raise ParameterError(f"{data} holds no clips of the split {split!r} to measure")
     if fit:
         fit_weights(manifest)
-    results = []
-    for row in track(rows, "checking clips", console=console):
-        results += list(check_clip(row.path, manifest.name_of(row), seconds, looks))
+    clips = [(row.path, manifest.name_of(row)) for row in rows]
+    check = partial(check_clip, seconds=seconds, looks=looks)
+    results = [row for found in _spread(check, clips, "checking clips") for row in found]
     tables = (_table(results, looks),)
     print_tables(tables)
     settings = {"split": split, "seconds": seconds, "looks": list(looks)}
@@ -122,17 +124,15 @@ def fit_weights(manifest: Manifest, path: Path = MOUTH_WEIGHTS) -> None:
     seen: list[float] = []
     weights: list[float] = []
     rows = [row for row in benchmark_rows(manifest, "train") if row.weights_ok]
-    tasks = [(row.path, manifest.name_of(row)) for row in rows]
-    with ProcessPoolExecutor(cores(), multiprocessing.get_context("spawn")) as pool:
-        clips = pool.map(_clip_features, tasks)
-        for found in track(clips, "painting pictures", len(tasks), console=console):
-            sizes = {look: sum(look == other for other, _ in found) for look, _ in found}
-            for look, described in found:
-                features.append(described)
-                seen.append(float(look not in LEARNT))
-                share = 1 / len(LEARNT) if look in LEARNT else 1.0
-                share = IN_VIEW_WEIGHT if look in IN_VIEW else share
-                weights.append(share / sizes[look])
+    clips = [(row.path, manifest.name_of(row)) for row in rows]
+    for found in _spread(_clip_features, clips, "painting pictures"):
+        sizes = {look: sum(look == other for other, _ in found) for look, _ in found}
+        for look, described in found:
+            features.append(described)
+            seen.append(float(look not in LEARNT))
+            share = 1 / len(LEARNT) if look in LEARNT else 1.0
+            share = IN_VIEW_WEIGHT if look in IN_VIEW else share
+            weights.append(share / sizes[look])
     table = np.array(features, np.float64)
     mean = np.average(table, axis=0, weights=weights)
     spread = np.sqrt(np.average((table - mean) ** 2, axis=0, weights=weights)) + 1e-6
@@ -149,9 +149,20 @@ def fit_weights(manifest: Manifest, path: Path = MOUTH_WEIGHTS) -> None:
         save_file(arrays, temporary)
 
 
-def _clip_features(task: tuple[Path, str]) -> list[tuple[str, NDArray[np.float32]]]:
+def _spread(
+    function: Callable[[tuple[Path, str]], Found], clips: Sequence[tuple[Path, str]], doing: str
+) -> Iterator[Found]:
+    """Call a function on each clip, a place and a name, on all cores; in their order."""
+    outcomes = for_each(function, clips, jobs=cores(), caller="hidden-mouths", in_order=True)
+    for _, found in track(outcomes, doing, len(clips), console=console):
+        if isinstance(found, Exception):
+            raise found
+        yield found
+
+
+def _clip_features(clip: tuple[Path, str]) -> list[tuple[str, NDArray[np.float32]]]:
     with FaceMesh() as mesh, FaceFinder() as finder:
-        return list(_describe(*task, mesh, finder))
+        return list(_describe(*clip, mesh, finder))
 
 
 def _describe(
@@ -205,26 +216,25 @@ def _eye_distance(landmarks: NDArray[np.float32]) -> float:
 
 
 def check_clip(
-    path: Path, name: str, seconds: float, looks: Sequence[str]
-) -> Iterator[dict[str, object]]:
+    clip: tuple[Path, str], seconds: float, looks: Sequence[str]
+) -> list[dict[str, object]]:
     """Check the beginning of a clip as it is, without judging mouths, and behind each look.
 
     Parameters
     ----------
-    path : Path
-        The clip.
-    name : str
-        Its name in the manifest.
+    clip : tuple of Path and str
+        The clip, and its name in the manifest.
     seconds : float
         How much of it.
     looks : sequence of str
         What to hide mouths behind.
 
-    Yields
-    ------
-    dict
+    Returns
+    -------
+    list of dict
         What was answered: first with ``look`` empty, ``judged`` false and true.
     """
+    path, name = clip
     start_s = probe(path).video_tracks[0].start_s
     end_s = start_s + seconds
     sound = read_audio(path)
@@ -236,6 +246,7 @@ def check_clip(
     for face in span.tracks if span else ():
         for row, landmarks in zip(face.indices, face.landmarks, strict=True):
             faces.setdefault(row, []).append(landmarks)
+    answers = []
     with tempfile.TemporaryDirectory() as folder:
         for look in ("", *looks):
             video = Path(folder) / "clip.mp4"
@@ -247,7 +258,8 @@ def check_clip(
                     lips = tuple(replace(face, mouth_log_odds=None) for face in lips)
                 numbers = Path(folder) / "clip.npz"
                 save_streams(replace(streams, lips=lips), numbers, overwrite=True)
-                yield _result(name, look, judged, avalign.check(numbers))
+                answers.append(_answer(name, look, judged, avalign.check(numbers)))
+    return answers
 
 
 def _write(
@@ -278,7 +290,7 @@ def _write(
             writer.write_frame(np.ascontiguousarray(image[:height, :width]), frame.time_s)
 
 
-def _result(clip: str, look: str, judged: bool, report: SyncReport) -> dict[str, object]:
+def _answer(clip: str, look: str, judged: bool, report: SyncReport) -> dict[str, object]:
     best = report.alignment
     return {
         "clip": clip,

@@ -26,7 +26,7 @@ def streams():
 def checked():
     """The beginning of the sample as it is and behind looks that were not learnt from."""
     looks = ("surgical mask", "box blur")
-    results = list(check_clip(SAMPLE, "talking.mp4", 4.0, looks))
+    results = check_clip((SAMPLE, "talking.mp4"), 4.0, looks)
     return {(result["look"], result["judged"]): result for result in results}
 
 
