@@ -374,7 +374,7 @@ def test_bad_input_is_named(changes, message):
         (("erly", DIMS, 8), "no fusion family 'erly'.*did you mean 'early'"),
         (("early", {}, 8), "names no stream"),
         (("early", {"audio": 0}, 8), "'audio' is 0"),
-        (("early", DIMS, 8.0), "'out_dim' is 8.0"),
+        (("early", DIMS, 8.0), "out_dim is 8.0"),
     ],
 )
 def test_bad_families_and_widths_are_named(arguments, message):

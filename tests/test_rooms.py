@@ -12,7 +12,14 @@ MODULES = sorted(
     for path in folder.rglob("*.py")
 )
 
-TOP_LEVEL = {"__init__.py", "__init__.pyi", "errors.py", "processes.py", "py.typed"}
+TOP_LEVEL = {
+    "__init__.py",
+    "__init__.pyi",
+    "arguments.py",
+    "errors.py",
+    "processes.py",
+    "py.typed",
+}
 
 # Names of functions and classes that were replaced, see docs/glossary.md.
 OLD_NAMES = {

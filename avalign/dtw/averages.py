@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from avalign.arguments import real, whole
 from avalign.dtw import checks
 from avalign.dtw.matrices import pairwise
-from avalign.dtw.scalars import real, whole
 from avalign.dtw.soft_dtw.verbs import soft
 from avalign.dtw.verbs import path
 from avalign.errors import ParameterError

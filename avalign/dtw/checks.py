@@ -12,11 +12,12 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from avalign.arguments import choice, flag, whole
 from avalign.dtw.compiled import MANHATTAN
 from avalign.dtw.problem import METRIC_CODES, Problem
-from avalign.dtw.scalars import choice, flag, whole
 from avalign.dtw.steps import StepPattern, step_pattern
 from avalign.errors import ParameterError
+from avalign.processes import cores
 
 _SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -124,6 +125,13 @@ def series(values: ArrayLike, name: str, *, forbids: bool = False) -> NDArray[An
                 "a cell that no path may meet costs inf" if forbids else remedy,
             )
     return array
+
+
+def workers(n_jobs: object) -> int:
+    """Return a number of threads: what was asked for, or one per usable core for -1."""
+    if isinstance(n_jobs, int | np.integer) and n_jobs == -1:
+        return cores()
+    return whole(n_jobs, "n_jobs", least=1)
 
 
 def check_all(several: object, name: str) -> list[NDArray[Any]]:

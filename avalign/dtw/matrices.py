@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from avalign.arguments import abbreviate
 from avalign.dtw import checks, dispatch
 from avalign.dtw.problem import Problem
-from avalign.dtw.scalars import abbreviate, workers
 from avalign.dtw.steps import StepPattern
 from avalign.dtw.univariate import lanes
 from avalign.errors import ParameterError
@@ -79,7 +79,7 @@ def pairwise(
         f"a matrix of {len(rows)} x {len(columns)} distances",
         "call it for some of the rows at a time, or call nearest",
     )
-    threads = workers(n_jobs)
+    threads = checks.workers(n_jobs)
 
     def problem(i: int, j: int) -> Problem:
         return checks.problem(

@@ -30,7 +30,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from avalign.dtw.scalars import abbreviate, choice, flag, whole
+from avalign.arguments import abbreviate, choice, flag, whole
 from avalign.errors import ParameterError
 
 Increment = tuple[int, int, float]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from avalign.arguments import real, whole
 from avalign.dtw import checks
-from avalign.dtw.scalars import real, whole
 from avalign.errors import ParameterError
 
 

@@ -7,10 +7,10 @@ from typing import Any, Literal, get_args
 
 from numpy.typing import ArrayLike, NDArray
 
+from avalign.arguments import choice
 from avalign.dtw import checks, dispatch
 from avalign.dtw.general import recurrence
 from avalign.dtw.result import DtwResult
-from avalign.dtw.scalars import choice
 from avalign.dtw.steps import StepPattern
 
 Engine = Literal["numba", "dtaidistance"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avalign.dtw.scalars import real, whole
+from avalign.arguments import real, whole
 from avalign.errors import ParameterError
 
 __all__ = ["around", "itakura", "sakoe_chiba", "slanted"]

@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from avalign.arguments import whole
 from avalign.errors import ParameterError
 from avalign.fusion.layers.checks import check_shapes, check_values
 from avalign.fusion.layers.masking import masked_mean, zero_masked
@@ -133,12 +134,11 @@ class Fusion(nn.Module, ABC):
             raise ParameterError(
                 "dims names no stream", 'give widths, such as dims={"audio": 39, "lips": 120}'
             )
-        for name, width in [*dims.items(), ("out_dim", out_dim)]:
-            if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-                raise ParameterError(f"the width of {name!r} is {width!r}, not an integer > 0")
         self.names = tuple(sorted(dims))
-        self.dims = {name: dims[name] for name in self.names}
-        self.out_dim = out_dim
+        self.dims = {
+            name: whole(dims[name], f"the width of {name!r}", least=1) for name in self.names
+        }
+        self.out_dim = whole(out_dim, "out_dim", least=1)
 
     @abstractmethod
     def fuse(self, inputs: FusionInput) -> FusionOutput:

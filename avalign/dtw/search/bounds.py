@@ -11,10 +11,10 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
+from avalign.arguments import whole
 from avalign.dtw import checks
 from avalign.dtw.compiled import MANHATTAN, SQEUCLIDEAN
 from avalign.dtw.problem import Problem
-from avalign.dtw.scalars import whole
 from avalign.dtw.search.bound_kernels import ends, envelope_of, outside, second_pass
 from avalign.errors import ParameterError
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from avalign.arguments import real, whole
 from avalign.dtw import checks, dispatch
 from avalign.dtw.result import Match
-from avalign.dtw.scalars import real, whole
 from avalign.dtw.steps import StepPattern
 from avalign.errors import ParameterError
 

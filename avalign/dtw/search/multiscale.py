@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from avalign.arguments import flag, whole
 from avalign.dtw import checks, dispatch, windows
 from avalign.dtw.compiled import EUCLIDEAN, MANHATTAN, njit
 from avalign.dtw.general import recurrence
 from avalign.dtw.problem import Problem
 from avalign.dtw.result import DtwResult
-from avalign.dtw.scalars import flag, whole
 from avalign.errors import ParameterError
 
 # Cells times features that are worth an exact solution, and worth a lower bound.

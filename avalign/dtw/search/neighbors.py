@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from avalign.arguments import whole
 from avalign.dtw import checks, dispatch
 from avalign.dtw.compiled import EUCLIDEAN
-from avalign.dtw.scalars import whole, workers
 from avalign.dtw.search.bound_kernels import envelope_of, first_bounds, second_pass
 from avalign.errors import ParameterError
 
@@ -108,7 +108,7 @@ def nearest(
     >>> nearest([0.0, 1.0, 2.0], [[5.0, 5.0], [0.0, 2.0], [0.0, 1.0, 1.0, 2.0]]).indices
     array([2])
     """
-    wanted, threads = whole(top_k, "top_k", least=1), workers(n_jobs)
+    wanted, threads = whole(top_k, "top_k", least=1), checks.workers(n_jobs)
     if metric == "precomputed":
         raise ParameterError("the nearest of precomputed costs", "pass a query and candidates")
     search = _Search(query, checks.check_all(candidates, "candidates"), metric, radius)

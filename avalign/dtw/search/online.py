@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from avalign.arguments import choice, flag, whole
 from avalign.dtw import checks
 from avalign.dtw.compiled import MANHATTAN, njit
 from avalign.dtw.general.rows import fill_costs
-from avalign.dtw.scalars import choice, flag, whole
 from avalign.errors import ParameterError
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from avalign.arguments import choice, flag, whole
 from avalign.dtw.compiled import MANHATTAN
 from avalign.dtw.problem import METRIC_CODES, PRECOMPUTED
-from avalign.dtw.scalars import choice, flag, whole
 from avalign.dtw.soft_dtw.solver import check_gamma, solve
 from avalign.dtw.soft_dtw.tensors import (
     check_batch,

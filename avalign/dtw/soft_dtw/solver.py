@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avalign.dtw.scalars import real
+from avalign.arguments import real
 from avalign.dtw.soft_dtw.kernels import soft_pair
 from avalign.errors import ParameterError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from avalign.arguments import abbreviate, choice
 from avalign.dtw.problem import METRIC_CODES
-from avalign.dtw.scalars import abbreviate, choice
 from avalign.errors import ParameterError
 
 

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from avalign.arguments import whole
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.attention import AdditiveAttention
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid, stack_streams, zero_masked
-from avalign.fusion.layers.options import checked_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,10 +89,10 @@ class GraphFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, out_dim)
-        checked_count(reach, "reach")
+        whole(reach, "reach", least=1)
         self.encoders = StreamEncoders(self.dims, out_dim, dropout=dropout)
         self.rounds = nn.ModuleList(
-            MessagePassing(out_dim, reach) for _ in range(checked_count(layers, "layers"))
+            MessagePassing(out_dim, reach) for _ in range(whole(layers, "layers", least=1))
         )
         self.norms = nn.ModuleList(nn.LayerNorm(out_dim) for _ in self.rounds)
         self.dropout = nn.Dropout(dropout)

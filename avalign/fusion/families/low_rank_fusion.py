@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from avalign.arguments import whole
 from avalign.fusion.families.tensor_fusion import TensorFusion, augmented
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid
-from avalign.fusion.layers.options import checked_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,11 +54,11 @@ class LowRankFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, out_dim)
-        self.stream_dim = checked_count(stream_dim, "stream_dim")
+        self.stream_dim = whole(stream_dim, "stream_dim", least=1)
         self.encoders = StreamEncoders(self.dims, stream_dim, dropout=dropout)
         # Encoded columns have unit variance: so has the sum of products, with this scale.
         scale = 1 / (
-            math.sqrt(stream_dim + 1) * checked_count(rank, "rank") ** (0.5 / len(self.names))
+            math.sqrt(stream_dim + 1) * whole(rank, "rank", least=1) ** (0.5 / len(self.names))
         )
         self.factors = nn.ParameterList(
             nn.Parameter(scale * torch.randn(rank, stream_dim + 1, out_dim)) for _ in self.names

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import nn
 
+from avalign.arguments import whole
 from avalign.errors import ParameterError
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid
 from avalign.fusion.layers.onnx_recurrence import run_recurrent
-from avalign.fusion.layers.options import checked_count, checked_width
+from avalign.fusion.layers.options import checked_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,7 @@ class RecurrentFusion(Fusion):
         hidden = checked_width(hidden, out_dim)
         self.encoders = StreamEncoders(self.dims, hidden, dropout=dropout)
         width = len(self.names) * (hidden + 1)
-        between = dropout if checked_count(layers, "layers") > 1 else 0.0
+        between = dropout if whole(layers, "layers", least=1) > 1 else 0.0
         # One network for each direction, not torch's bidirectional one: backwards must
         # begin at the last valid row of each item, not in its padding.
         self.directions = nn.ModuleList(

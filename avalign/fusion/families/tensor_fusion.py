@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from avalign.arguments import whole
 from avalign.errors import ParameterError
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid
-from avalign.fusion.layers.options import checked_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,7 +73,7 @@ class TensorFusion(Fusion):
         most = int(_MOST_COLUMNS ** (1 / len(self.names)) + 1e-9) - 1
         if stream_dim is None:
             stream_dim = max(1, min(16, most))
-        columns = (checked_count(stream_dim, "stream_dim") + 1) ** len(self.names)
+        columns = (whole(stream_dim, "stream_dim", least=1) + 1) ** len(self.names)
         if columns > _MOST_COLUMNS:
             lower = f"lower stream_dim to {most} at most, or " if most > 0 else ""
             raise ParameterError(

@@ -6,13 +6,13 @@ which nobody has to trust.
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import field, fields
-from numbers import Integral
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from avalign import arguments
+from avalign.arguments import abbreviate, real, whole
 from avalign.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -26,80 +26,69 @@ def count(
     default: int | None, *, low: int = 1, high: int = 1_000_000, optional: bool = False
 ) -> Any:
     """Declare a whole number from `low` to `high`."""
-
-    def accepts(value: object) -> bool:
-        return (value is None and optional) or (_is_whole(value) and low <= value <= high)  # type: ignore[operator]
-
-    return _parameter(default, accepts, f"a whole number from {low} to {high}", optional)
+    return _number(default, whole, optional, least=low, most=high)
 
 
 def number(
     default: float | None,
     *,
     low: float = 0.0,
-    high: float = math.inf,
+    high: float = sys.float_info.max,
     above: bool = False,
     optional: bool = False,
 ) -> Any:
     """Declare a finite number from `low`, or `above` it, to `high`."""
-
-    def accepts(value: object) -> bool:
-        if value is None:
-            return optional
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-            return False
-        size = float(value)
-        return math.isfinite(size) and low <= size <= high and not (above and size == low)
-
-    upper = "" if high == math.inf else f", {high:g} at most"
-    lower = f"above {low:g}" if above else f"{low:g} or more"
-    return _parameter(default, accepts, f"a finite number {lower}{upper}", optional)
+    return _number(default, real, optional, least=low, most=high, above=above)
 
 
 def choice(default: str, *others: str) -> Any:
     """Declare one of a few words."""
-    words = (default, *others)
-    wanted = " or ".join(f'"{word}"' for word in words)
-    return _parameter(default, lambda value: isinstance(value, str) and value in words, wanted)
+    return _parameter(default, partial(arguments.choice, names=(default, *others)))
 
 
 def widths(default: tuple[int, ...]) -> Any:
     """Declare the widths of the hidden layers of a network."""
 
-    def accepts(value: object) -> bool:
-        return (
-            isinstance(value, tuple | list)
-            and len(value) <= _MOST_LAYERS
-            and all(_is_whole(each) and 1 <= each <= _LARGEST_WIDTH for each in value)
-        )
+    def check(value: object, name: str) -> None:
+        if not isinstance(value, tuple | list) or len(value) > _MOST_LAYERS:
+            raise ParameterError(
+                f"{name} is {abbreviate(value)}",
+                f"give at most {_MOST_LAYERS} widths",
+            )
+        for width in value:
+            whole(width, f"a width in {name}", least=1, most=_LARGEST_WIDTH)
 
-    wanted = f"at most {_MOST_LAYERS} widths from 1 to {_LARGEST_WIDTH}"
-    return _parameter(default, accepts, wanted)
+    return _parameter(default, check)
 
 
 def instance(default: Any) -> Any:
     """Declare a group of settings that is a frozen dataclass of the type of its default."""
     kind = type(default)
-    return _parameter(default, lambda value: isinstance(value, kind), f"a {kind.__name__}")
+
+    def check(value: object, name: str) -> None:
+        if not isinstance(value, kind):
+            raise ParameterError(f"{name} is {abbreviate(value)}", f"give a {kind.__name__}")
+
+    return _parameter(default, check)
 
 
 def check_parameters(estimator: Any) -> None:
     """Raise ParameterError for the first setting that an estimator cannot use."""
     for each in fields(estimator):
-        accepts = each.metadata.get("accepts")
-        value = getattr(estimator, each.name) if each.init else None
-        if accepts is not None and not accepts(value):
-            raise ParameterError(
-                f"{each.name} is {str(value)[:60]!r}", f"give {each.metadata['wanted']}"
-            )
+        if each.init and "check" in each.metadata:
+            value = getattr(estimator, each.name)
+            if value is not None or not each.metadata["optional"]:
+                each.metadata["check"](value, each.name)
+
+
+def _number(
+    default: float | None, check: Callable[..., float], optional: bool, **bounds: Any
+) -> Any:
+    otherwise = "or None" if optional else ""
+    return _parameter(default, partial(check, **bounds, otherwise=otherwise), optional)
 
 
 def _parameter(
-    default: Any, accepts: Callable[[object], bool], wanted: str, optional: bool = False
+    default: Any, check: Callable[[object, str], object], optional: bool = False
 ) -> Any:
-    metadata = {"accepts": accepts, "wanted": wanted + (", or None" if optional else "")}
-    return field(default=default, metadata=metadata)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
+    return field(default=default, metadata={"check": check, "optional": optional})

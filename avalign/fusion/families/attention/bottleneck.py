@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from avalign.arguments import whole
 from avalign.errors import ParameterError
 from avalign.fusion.families.attention.unaligned import UnalignedFusion
 from avalign.fusion.interface import FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.attention import AdditiveAttention
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid, masked_mean, stack_streams
-from avalign.fusion.layers.options import checked_count
 from avalign.fusion.layers.transformer import AttentionMaps, Transformer, TransformerBlock
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ class BottleneckTransformerFusion(UnalignedFusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, out_dim, target=target, rates_hz=rates_hz)
-        checked_count(bottleneck, "bottleneck")
-        checked_count(layers, "layers")
+        whole(bottleneck, "bottleneck", least=1)
+        whole(layers, "layers", least=1)
         # What one layer writes into the bottleneck, the streams read in the next.
         if not 0 <= fuse_from <= layers - 2:
             raise ParameterError(

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from avalign.arguments import whole
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import PositionalEncoding, StreamEncoders
 from avalign.fusion.layers.masking import any_valid, masked_mean, stack_streams
-from avalign.fusion.layers.options import checked_count
 from avalign.fusion.layers.transformer import (
     AttentionMaps,
     CrossAttention,
@@ -62,7 +62,7 @@ class CoAttentionFusion(Fusion):
         self.positions = PositionalEncoding()
         self.cross = nn.ModuleList(
             CrossAttention(out_dim, heads, dropout=dropout)
-            for _ in range(checked_count(layers, "layers"))
+            for _ in range(whole(layers, "layers", least=1))
         )
         self.feed_forward = nn.ModuleList(
             FeedForward(out_dim, dropout=dropout) for _ in self.cross

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from avalign.arguments import whole
 from avalign.errors import ParameterError
 from avalign.fusion.families.attention.unaligned import UnalignedFusion
 from avalign.fusion.interface import FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.attention import time_window_bias
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid
-from avalign.fusion.layers.options import checked_count
 from avalign.fusion.layers.transformer import (
     AttentionMaps,
     CrossAttention,
@@ -80,7 +80,7 @@ class CrossAttentionFusion(UnalignedFusion):
         self.missing = nn.Parameter(torch.zeros(out_dim))
         self.cross = nn.ModuleList(
             CrossAttention(out_dim, heads, dropout=dropout)
-            for _ in range(checked_count(layers, "layers"))
+            for _ in range(whole(layers, "layers", least=1))
         )
         self.feed_forward = nn.ModuleList(
             FeedForward(out_dim, dropout=dropout) for _ in self.cross

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from avalign.arguments import whole
 from avalign.fusion.families.attention.unaligned import UnalignedFusion
 from avalign.fusion.interface import FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid
-from avalign.fusion.layers.options import checked_count
 from avalign.fusion.layers.transformer import (
     AttentionMaps,
     CrossAttention,
@@ -86,7 +86,7 @@ class GatedCrossAttentionFusion(UnalignedFusion):
         self.missing = nn.Parameter(torch.zeros(out_dim))
         self.gated = nn.ModuleList(
             GatedCrossAttention(out_dim, heads, dropout=dropout)
-            for _ in range(checked_count(layers, "layers"))
+            for _ in range(whole(layers, "layers", least=1))
         )
         self.own = nn.ModuleList(
             TransformerBlock(out_dim, heads, dropout=dropout) for _ in self.gated

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from avalign.arguments import whole
 from avalign.fusion.families.attention.unaligned import UnalignedFusion
 from avalign.fusion.interface import FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.encoders import StreamEncoders
 from avalign.fusion.layers.masking import any_valid, zero_masked
-from avalign.fusion.layers.options import checked_count
 from avalign.fusion.layers.transformer import (
     AttentionMaps,
     CrossAttention,
@@ -87,8 +87,8 @@ class MultimodalTransformerFusion(UnalignedFusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, out_dim, target=target, rates_hz=rates_hz)
-        checked_count(layers, "layers")
-        checked_count(self_layers, "self_layers")
+        whole(layers, "layers", least=1)
+        whole(self_layers, "self_layers", least=1)
         self.encoders = StreamEncoders(self.dims, out_dim, dropout=dropout)
         self.directions = tuple(
             (asks, answers) for asks in self.names for answers in self.names if asks != answers

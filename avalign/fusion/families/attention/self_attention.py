@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from avalign.arguments import whole
 from avalign.fusion.interface import Fusion, FusionInput, FusionOutput, make_output
 from avalign.fusion.layers.attention import AdditiveAttention
 from avalign.fusion.layers.encoders import PositionalEncoding, StreamEncoders
 from avalign.fusion.layers.masking import any_valid, stack_streams
-from avalign.fusion.layers.options import checked_count
 from avalign.fusion.layers.transformer import AttentionMaps, Transformer
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class SelfAttentionFusion(Fusion):
         super().__init__(dims, out_dim)
         self.encoders = StreamEncoders(self.dims, out_dim, dropout=dropout)
         self.positions = PositionalEncoding()
-        checked_count(layers, "layers")
+        whole(layers, "layers", least=1)
         self.transformer = Transformer(out_dim, heads, layers, dropout=dropout)
         self.norm = nn.LayerNorm(out_dim)
         self.over_streams = AdditiveAttention(out_dim, out_dim)

@@ -1,4 +1,4 @@
-"""Checks of single arguments: numbers, switches and names."""
+"""Checks of single arguments: numbers, switches and names; a refusal is one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import SupportsFloat
 import numpy as np
 
 from avalign.errors import ParameterError
-from avalign.processes import cores
 
 # More rows than any memory holds. Kernels add lengths to a radius, which must not overflow.
 _ENOUGH = 2**48
@@ -20,16 +19,23 @@ _LONGEST = 60
 _LARGEST = sys.float_info.max
 
 
-def whole(number: object, name: str, *, least: int = 0) -> int:
+def whole(
+    number: object,
+    name: str,
+    *,
+    least: int = 0,
+    most: int | None = None,
+    otherwise: str = "",
+) -> int:
     """Return a whole number that is large enough, or as large as makes any difference."""
     try:
         value = None if isinstance(number, bool) else index(number)  # type: ignore[arg-type]
     except TypeError:
         value = None
-    if value is None or value < least:
-        raise ParameterError(
-            f"{name} is {abbreviate(number)}", f"give a whole number, {least} or more"
-        )
+    if value is None or value < least or (most is not None and value > most):
+        upper = "or more" if most is None else f"to {most}"
+        hint = f"give a whole number, {least} {upper}{otherwise and '; '}{otherwise}"
+        raise ParameterError(f"{name} is {abbreviate(number)}", hint)
     return min(int(value), _ENOUGH)
 
 
@@ -39,9 +45,11 @@ def real(
     *,
     least: float = 0.0,
     most: float = _LARGEST,
+    above: bool = False,
+    below: bool = False,
     otherwise: str = "",
 ) -> float:
-    """Return a real number from a range, both ends of which belong to it."""
+    """Return a real number from a range, without the ends that `above` and `below` exclude."""
     value = math.nan
     # Text and complex numbers are refused even where float() takes them.
     if isinstance(number, SupportsFloat) and not isinstance(
@@ -51,10 +59,15 @@ def real(
             value = float(number)
         except (TypeError, ValueError, OverflowError):
             value = math.nan
-    if not least <= value <= most:
-        upper = "or more" if most >= _LARGEST else f"to {most:g}"
+    excluded = (above and value == least) or (below and value == most)
+    if excluded or not least <= value <= most:
         kind = "finite number" if most == _LARGEST else "number"
-        hint = f"give a {kind}, {least:g} {upper}{otherwise and '; '}{otherwise}"
+        lower = f"above {least:g}" if above else f"{least:g}"
+        if most >= _LARGEST:
+            upper = "" if above else " or more"
+        else:
+            upper = f" and below {most:g}" if below else f" to {most:g}"
+        hint = f"give a {kind}, {lower}{upper}{otherwise and '; '}{otherwise}"
         raise ParameterError(f"{name} is {abbreviate(number)}", hint)
     return value
 
@@ -73,13 +86,6 @@ def choice(value: object, what: str, names: Collection[str]) -> str:
             f"no {what} {abbreviate(value)}", f"take one of {', '.join(names)}"
         )
     return value
-
-
-def workers(n_jobs: object) -> int:
-    """Return a number of threads: what was asked for, or one per usable core for -1."""
-    if isinstance(n_jobs, int | np.integer) and n_jobs == -1:
-        return cores()
-    return whole(n_jobs, "n_jobs", least=1)
 
 
 def abbreviate(value: object) -> str:
