@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,6 +62,8 @@ class Clip:
         Its own lag, frozen.
     source : SourceClip
         Streams and samples.
+    slices : mapping of str to str
+        To which slice of each kind it belongs; see `benchmarks.slices`.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Clip:
     in_sync: bool
     own_lag_s: float
     source: SourceClip
+    slices: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

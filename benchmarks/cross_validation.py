@@ -22,10 +22,9 @@ from benchmarks.sync import (
     is_grid,
     known_clips,
     measure_all,
-    print_tables,
-    write_results,
+    report_results,
 )
-from benchmarks.tables import Table, make_tables
+from benchmarks.tables import Table
 
 __all__ = ["run_cross_validation"]
 
@@ -94,8 +93,6 @@ def run_cross_validation(
         of_fold = [clip for clip in clips if clip.name in unknown]
         cases = make_cases(of_fold, windows_per_clip=windows_per_clip, draws=draws, seed=seed)
         results += measure_all(of_fold, cases, estimator)
-    tables = make_tables(results, clips, {})
-    print_tables(tables)
     settings = {
         "folds": folds,
         "members": plan.members,
@@ -103,5 +100,4 @@ def run_cross_validation(
         "draws": draws,
         "seed": seed,
     }
-    write_results(tables, results, settings, out / "cross-validation")
-    return tables
+    return report_results(results, clips, settings, out / "cross-validation")

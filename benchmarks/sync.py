@@ -30,6 +30,7 @@ from benchmarks.cases import SEARCH_S, Case, Clip, Estimator, Result, make_cases
 from benchmarks.estimators import avalign_estimator, baseline_estimator
 from benchmarks.own_lags import OwnLag, measure_own_lag, read_own_lags, write_own_lags
 from benchmarks.results import write_rows, write_tables
+from benchmarks.slices import describe_clip, draw_slices, slice_table
 from benchmarks.tables import Row, Table, make_tables
 
 NATURAL_ROLES = ("in_sync", "in_sync_unverified")
@@ -81,7 +82,7 @@ def run_sync(
     seed: int = 0,
     estimator: str = "avalign",
 ) -> tuple[Table, ...]:
-    """Measure, print the tables, and write ``sync.json`` and ``sync-windows.csv``.
+    """Measure, print the tables, and write them, the windows and a figure of the slices.
 
     Parameters
     ----------
@@ -115,8 +116,6 @@ def run_sync(
     cases = make_cases(clips, windows_per_clip=windows_per_clip, draws=draws, seed=seed)
     estimate = make_estimator(estimator, manifest, cache=cache)
     results = measure_all(clips, cases, estimate)
-    tables = make_tables(results, clips, measure_samples(estimate, cache=cache))
-    print_tables(tables)
     settings = {
         "estimator": estimator,
         "split": split,
@@ -124,8 +123,8 @@ def run_sync(
         "draws": draws,
         "seed": seed,
     }
-    write_results(tables, results, settings, out)
-    return tables
+    samples = measure_samples(estimate, cache=cache)
+    return report_results(results, clips, settings, out, samples=samples)
 
 
 def measure_all(
@@ -245,6 +244,7 @@ def known_clips(
     clips = []
     for loaded in _loading(rows, cache):
         name = manifest.name_of(loaded.row)
+        source = _source(loaded)
         clips.append(
             Clip(
                 name,
@@ -252,7 +252,8 @@ def known_clips(
                 is_grid=is_grid(loaded.row),
                 in_sync=loaded.row.role == "in_sync",
                 own_lag_s=own_lags[name].lag_s,
-                source=_source(loaded),
+                source=source,
+                slices=describe_clip(loaded.row, source),
             )
         )
     return clips
@@ -331,24 +332,42 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def write_results(
-    tables: Iterable[Table], results: Sequence[Result], settings: Mapping[str, Any], out: Path
-) -> None:
-    """Write the tables as JSON and the windows as CSV, replacing what is there.
+def report_results(
+    results: Sequence[Result],
+    clips: Sequence[Clip],
+    settings: Mapping[str, Any],
+    out: Path,
+    *,
+    samples: Mapping[str, float] | None = None,
+) -> tuple[Table, ...]:
+    """Print the tables, and write them, the windows and a figure, replacing what is there.
 
     Parameters
     ----------
-    tables : iterable of Table
-        The numbers.
     results : sequence of Result
         The windows.
+    clips : sequence of Clip
+        The clips they are of.
     settings : mapping
         How they were drawn.
     out : Path
         Folder; made where it is missing.
+    samples : mapping of str to float, optional
+        What `measure_samples` returned.
+
+    Returns
+    -------
+    tuple of Table
+        What was printed.
     """
+    slices = slice_table(results, clips)
+    tables = (*make_tables(results, clips, samples or {}), slices)
+    print_tables(tables)
     write_tables(tables, settings, out / "sync.json")
     write_rows(map(_flat, results), out / "sync-windows.csv")
+    if slices.rows:
+        draw_slices(slices, out / "slices.png")
+    return tables
 
 
 def _flat(result: Result) -> dict[str, Any]:

@@ -248,7 +248,7 @@ def _calibration(r: _Results) -> Table:
         r.clips, lambda rows: expected_calibration_error(r.confidence[rows], r.near[rows])
     )
     return Table(
-        "AnswerLimits (natural and GRID windows)",
+        "Calibration (natural and GRID windows)",
         (
             Row("expected calibration error, 10 bins", "", error, Bar(high=0.04)),
             Row(

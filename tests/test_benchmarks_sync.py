@@ -303,8 +303,8 @@ def test_results_are_written_whole(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     results = list(measure(clips, cases, oracle_for(clips)))
-    tables = make_tables(results, clips, {"talking.mp4": float("nan")})
-    sync.write_results(tables, results, {"seed": 0}, tmp_path / "new" / "folder")
+    out = tmp_path / "new" / "folder"
+    sync.report_results(results, clips, {"seed": 0}, out, samples={"talking.mp4": np.nan})
     written = json.loads((tmp_path / "new/folder/sync.json").read_text())
     assert written["settings"] == {"seed": 0}
     first = written["tables"][0]["rows"][0]
@@ -314,7 +314,6 @@ def test_results_are_written_whole(
         rows = list(csv.DictReader(file))
     assert len(rows) == len(results)
     assert float(rows[0]["error_s"]) == pytest.approx(results[0].error_s, abs=1e-6)
-    sync.print_tables(tables)
     assert "natural, 10 s" in capsys.readouterr().out
 
 

@@ -36,6 +36,7 @@ def test_a_mouth_in_view_keeps_its_verdict(checked):
     assert checked["", True]["lag_ms"] == checked["", False]["lag_ms"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", ["surgical mask", "box blur"])
 def test_a_hidden_mouth_gives_no_lag_but_the_reason(checked, look):
     result = checked[look, True]

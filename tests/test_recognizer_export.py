@@ -67,6 +67,7 @@ def test_what_must_not_be_written_is_refused_before_work(exported, tmp_path):
         export_model(model, found.path)
 
 
+@pytest.mark.slow
 def test_weights_of_8_bits_are_a_quarter_and_answer_nearly_the_same(tmp_path):
     torch.manual_seed(0)
     torch.set_num_threads(1)

@@ -340,6 +340,7 @@ def test_too_few_trials_are_refused():
         fit_to_trials(trials(5))
 
 
+@pytest.mark.slow
 def test_members_trained_side_by_side_equal_those_trained_in_turn():
     corpus = Corpus([planted_clip(seed) for seed in range(6)])
     plan = small_plan(members=2, steps=60)
