@@ -33,6 +33,14 @@ def test_the_page_names_every_verb():
     assert all(f"`{verb}`" in page or f"dtw.{verb}(" in page for verb in verbs)
 
 
+def test_the_page_names_every_step_pattern():
+    listed = set(re.findall(r"`(\w+)`", PAGE.read_text(encoding="utf-8")))
+    by_type = [name for name in dtw.STEP_PATTERNS if name.startswith("rabiner_juang")]
+    plain = [name for name in by_type if not name.endswith("smoothed")]
+    # Of these the page names the first and the last.
+    assert set(dtw.STEP_PATTERNS) - set(by_type) | {min(plain), max(plain)} <= listed
+
+
 class TestNumbersOfOthers:
     """Whoever is installed: each line of the table is true."""
 
