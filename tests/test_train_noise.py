@@ -1,11 +1,20 @@
 """Noise: exact levels, and whose voices babble is made of."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from avalign_cli.main import main
 
-from avalign.errors import ParameterError
+from avalign.errors import MediaError, ParameterError
+from avalign.recognition import NOISES
 from avalign.recognition.material.noise import Babble, RecordedNoise, WhiteNoise, mix_at_snr
+from avalign.recognition.material.noise_kinds import Voice, Voices
+from avalign.recognition.material.utterances import Utterance
+from avalign.recognition.material.voices import noise_by_name, training_noises
+from avalign.types import AudioStream
 
+PAGE = Path(__file__).parents[1] / "docs" / "recognition.md"
 TIME_S = np.arange(16_000) / 16_000
 
 
@@ -71,6 +80,43 @@ def test_the_same_generator_gives_the_same_noise():
         first, second, other = (noise.draw(9000, generator(seed)) for seed in (3, 3, 4))
         np.testing.assert_array_equal(first, second)
         assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("name", NOISES)
+@pytest.mark.parametrize("length", [0, 1, 9000])
+def test_every_kind_is_as_long_as_asked_and_the_same_again(name, length):
+    voices = [Voice(tone(hz), f"s{hz}", f"clip{hz}") for hz in (300, 500, 700)]
+    noise = NOISES[name].make(Voices(lambda: voices, 2))
+    first, again = (noise.draw(length, generator(3), speaker="s300") for _ in range(2))
+    assert (first.shape, first.dtype) == ((length,), np.float32)
+    assert np.isfinite(first).all()
+    assert first.any() or length < 2  # a tone may begin with a zero
+    np.testing.assert_array_equal(first, again)
+
+
+def test_training_draws_babble_four_times_as_often_as_white_noise():
+    corpus = [
+        Utterance(f"clip{hz}", f"s{hz}", AudioStream(tone(hz), 16_000, 0.0), {}, 0)
+        for hz in (300, 500)
+    ]
+    kinds = [type(noise) for noise in training_noises(corpus, 2)]
+    assert (kinds.count(WhiteNoise), kinds.count(Babble), len(kinds)) == (1, 4, 5)
+    assert [type(noise) for noise in training_noises(corpus[:1], 2)] == [WhiteNoise]
+
+
+def test_a_mistyped_kind_is_told_which_there_are():
+    with pytest.raises(ParameterError, match="no noise 'wihte'") as refused:
+        noise_by_name("wihte", manifest=None)
+    assert all(name in refused.value.hint for name in NOISES)
+    with pytest.raises(MediaError, match=r"rain\.wav: no such file"):
+        noise_by_name("rain.wav", manifest=None)
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_help_and_page_name_every_kind(name, capsys):
+    assert main(["evaluate", "--help"]) == 0
+    assert f"{name} (" in capsys.readouterr().out
+    assert f"`{name}`" in PAGE.read_text(encoding="utf-8")
 
 
 def test_a_short_recording_goes_round():

@@ -46,6 +46,7 @@ from .material.features import audio_features_batch as audio_features_batch
 from .material.features import clip_features as clip_features
 from .material.noise import Noise as Noise
 from .material.noise import mix_at_snr as mix_at_snr
+from .material.noise_kinds import NOISES as NOISES
 from .material.spelling import spell_row as spell_row
 from .material.spelling import spell_transcripts as spell_transcripts
 from .material.utterances import NO_LABEL as NO_LABEL

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avalign.recognition import NOISES
 from avalign_cli import options
 from avalign_cli.ui import Screen, confusion_lines, counted
 
@@ -30,7 +31,7 @@ Exit codes:
 """
 
 CLEAN = "clean"
-# Shares are shown in per cent; all other metrics are in the unit of their values.
+# Fractions are shown in per cent; all other metrics are in the unit of their values.
 UNITS = ("mae_", "rmse_", "ccc_")
 
 
@@ -49,7 +50,8 @@ def evaluate(
         typer.Option(
             "--noise",
             metavar="NAME",
-            help="babble (voices of the split train), white, or a file of noise.",
+            help="".join(f"{name} ({kind.meaning}), " for name, kind in NOISES.items())
+            + "or a file of noise.",
         ),
     ] = None,
     snr: Annotated[

@@ -122,7 +122,7 @@ def evaluate(
     streams : sequence of str
         What the model is given; everything by default.
     noise : str or path-like, optional
-        ``"babble"`` of voices of the split ``train``, ``"white"``, or a file.
+        A kind of `avalign.recognition.NOISES`, or a file.
     snr_db : sequence of float or None
         How loud the noise is, each a condition of its own; None without noise.
     seed : int

@@ -119,7 +119,7 @@ class Babble:
         babble = np.zeros(length, np.float32)
         for number in chosen:
             piece = _piece(self.voices[int(number)], length, random)
-            power = float(np.mean(np.square(piece, dtype=np.float64)))
+            power = _power(piece)
             if power > 0:
                 babble += piece / np.float32(np.sqrt(power))
         return babble
@@ -157,12 +157,15 @@ def mix_at_snr(
         )
     if not np.isfinite(snr_db):
         raise ParameterError(f"an SNR of {snr_db} dB", "choose a finite number")
-    signal_power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
-    noise_power = float(np.mean(np.square(noise, dtype=np.float64))) if len(noise) else 0.0
+    signal_power, noise_power = _power(samples), _power(noise)
     if signal_power == 0.0 or noise_power == 0.0:
         return samples
     gain = np.sqrt(signal_power / noise_power) * 10.0 ** (-snr_db / 20.0)
     return samples + np.float32(gain) * noise
+
+
+def _power(samples: NDArray[np.float32]) -> float:
+    return float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
 
 
 def _piece(

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from avalign.arguments import abbreviate
 from avalign.errors import AvalignError, ParameterError
+from avalign.files import is_there
 from avalign.media import read_audio
-from avalign.recognition.material.noise import Babble, RecordedNoise, WhiteNoise
+from avalign.recognition.material.noise import RecordedNoise
+from avalign.recognition.material.noise_kinds import (
+    BABBLE_TO_WHITE,
+    NOISES,
+    Voice,
+    Voices,
+    make_babble,
+)
 from avalign.recognition.material.utterances import utterance_name
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from avalign.data import Manifest, ManifestRow
-    from avalign.recognition.material.noise import Noise
+    from avalign.recognition.material.noise import Babble, Noise
     from avalign.recognition.material.utterances import Utterance
     from avalign.types import AudioStream
 
@@ -26,16 +37,13 @@ TEST_VOICES = 6
 # Voices for babble are drawn from so many training clips: their sound has to be read.
 _VOICE_CLIPS = 120
 
-# Babble is what recognition is tested in; white noise keeps models from learning only it.
-BABBLE_TO_WHITE = 4
-
 
 def training_noises(
     corpus: Sequence[Utterance],
     voices: int,
     recordings: Sequence[str | os.PathLike[str]] = (),
 ) -> list[Noise]:
-    """Gather what is mixed into training utterances: babble, white noise, recordings.
+    """Gather what is mixed into training utterances: the kinds of `NOISES`, and recordings.
 
     Parameters
     ----------
@@ -60,9 +68,11 @@ def training_noises(
     """
     if not any(one.audio is not None for one in corpus):
         return []
-    noises: list[Noise] = [WhiteNoise()]
-    if (babble := training_babble(corpus, voices, fewest=1)) is not None:
-        noises += [babble] * BABBLE_TO_WHITE
+    material = Voices(partial(_heard_voices, corpus), voices, fewest=1)
+    noises: list[Noise] = []
+    for kind in NOISES.values():
+        if (noise := kind.make(material)) is not None:
+            noises += [noise] * kind.training_weight
     if recordings:
         recorded = RecordedNoise([read_audio(path).samples for path in recordings])
         noises += [recorded] * BABBLE_TO_WHITE
@@ -88,26 +98,42 @@ def training_babble(
     Babble or None
         None where there are fewer than two utterances with sound.
     """
-    voices_of_rows = [
-        (one.audio.samples, one.speaker, one.name)
-        for one in corpus
-        if one.audio is not None and one.audio.samples.any()
-    ]
-    if len(voices_of_rows) < 2:
-        return None
-    samples, speakers, names = zip(*voices_of_rows, strict=True)
-    return Babble(samples, speakers, names, voices, fewest)
+    return make_babble(Voices(partial(_heard_voices, corpus), voices, fewest))
 
 
 def noise_by_name(noise: str | os.PathLike[str], manifest: Manifest, *, seed: int = 0) -> Noise:
-    """Make ``"babble"`` of the training rows, ``"white"`` noise, or noise from a file."""
-    if noise == "white":
-        return WhiteNoise()
-    if noise != "babble":
-        return RecordedNoise([read_audio(noise).samples])
+    """Make a kind of `NOISES`, of voices of the training rows, or noise from a file."""
+    kind = NOISES.get(noise) if isinstance(noise, str) else None
+    if kind is not None:
+        made = kind.make(Voices(partial(_read_voices, manifest, seed), TEST_VOICES))
+        if made is None:
+            raise ParameterError(
+                f"{noise} is made of training clips, and {manifest.path} has fewer than two "
+                "with sound",
+                "keep the rows with split=train in the manifest, or use white noise",
+            )
+        return made
+    # A bare word that is no file was meant to be a kind.
+    if re.fullmatch(r"\w[\w-]*", os.fspath(noise)) and not is_there(noise):
+        raise ParameterError(
+            f"no noise {abbreviate(os.fspath(noise))}",
+            f"take {', '.join(NOISES)}, or a file of noise that exists",
+        )
+    return RecordedNoise([read_audio(noise).samples])
+
+
+def _heard_voices(corpus: Sequence[Utterance]) -> list[Voice]:
+    return [
+        Voice(one.audio.samples, one.speaker, one.name)
+        for one in corpus
+        if one.audio is not None and one.audio.samples.any()
+    ]
+
+
+def _read_voices(manifest: Manifest, seed: int) -> list[Voice]:
     rows = [row for row in manifest if row.split == "train"]
     order = np.random.default_rng(seed).permutation(len(rows))[:_VOICE_CLIPS]
-    voices, speakers, names = [], [], []
+    voices = []
     for index in sorted(order.tolist()):
         row = rows[index]
         try:
@@ -115,16 +141,8 @@ def noise_by_name(noise: str | os.PathLike[str], manifest: Manifest, *, seed: in
         except AvalignError:
             continue  # one voice less
         if audio.samples.any():
-            voices.append(audio.samples)
-            speakers.append(row.speaker)
-            names.append(utterance_name(manifest, row))
-    if len(voices) < 2:
-        raise ParameterError(
-            f"babble is made of training clips, and {manifest.path} has {len(voices)} with "
-            "sound",
-            "keep the rows with split=train in the manifest, or use white noise",
-        )
-    return Babble(voices, speakers, names, TEST_VOICES)
+            voices.append(Voice(audio.samples, row.speaker, utterance_name(manifest, row)))
+    return voices
 
 
 def _cut(audio: AudioStream, row: ManifestRow) -> AudioStream:
