@@ -25,10 +25,14 @@ from avalign.reports.schema import to_dict, to_json
 
 SCHEMA_KEYS = [
     "schema", "file", "status", "reason", "audio_lag_ms", "interval_ms", "confidence",
-    "at_edge", "verdict", "tolerance", "output", "residual_ms", "residual_quarters_ms",
-    "duration_s", "speech_s", "face_coverage", "frame_rate", "video_track",
-    "audio_track", "channel", "faces", "segments", "drift_ppm", "notes", "versions",
-    "elapsed_s",
+    "at_edge", "verdict", "tolerance", "output", "planned", "residual_ms",
+    "residual_quarters_ms", "duration_s", "speech_s", "face_coverage", "frame_rate",
+    "video_track", "audio_track", "channel", "faces", "segments", "drift_ppm", "notes",
+    "versions", "elapsed_s",
+]  # fmt: skip
+FACE_KEYS = [
+    "track_id", "place", "box", "coverage", "audio_lag_ms", "interval_ms", "confidence",
+    "matched",
 ]  # fmt: skip
 
 
@@ -387,7 +391,9 @@ class TestSync:
 
 class TestSchema:
     def test_the_keys_are_those_of_schema_1_in_order(self):
-        assert list(to_dict(SyncReport("a.mp4", "error", "itu"))) == SCHEMA_KEYS
+        value = to_dict(SyncReport("a.mp4", "error", "itu", faces=(planted.face(0, None),)))
+        assert list(value) == SCHEMA_KEYS
+        assert list(value["faces"][0]) == FACE_KEYS
 
     def test_an_answer_in_numbers(self):
         found = planted.alignment(0.1602)

@@ -47,7 +47,7 @@ def test_json_is_the_only_thing_on_stdout(here, capsys):
     assert main(["sync", "talk.mp4", "--json", "-v"]) == 0
     out, err = capsys.readouterr()
     value = json.loads(out)
-    assert value["output"] == "talk.synced.mp4"
+    assert (value["output"], value["planned"]) == ("talk.synced.mp4", None)
     assert abs(value["residual_ms"]) <= 20
     assert "mediapipe" in err
 
@@ -58,6 +58,9 @@ def test_a_dry_run_says_what_it_would_do(here, capsys):
     assert "Would write talk.synced.mp4." in capsys.readouterr().out
     assert main(["sync", "talk.mp4", "-n", "-o", "x.mov"]) == 0
     assert "Would write x.mov." in capsys.readouterr().out
+    assert main(["sync", "talk.mp4", "-n", "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert (value["planned"], value["output"]) == ("talk.synced.mp4", None)
     assert [path.name for path in here.iterdir()] == ["talk.mp4"]
 
 

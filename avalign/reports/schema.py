@@ -48,6 +48,7 @@ def to_dict(report: SyncReport) -> dict[str, Any]:
         "verdict": report.verdict,
         "tolerance": report.tolerance,
         "output": report.output,
+        "planned": report.planned,
         "residual_ms": _number(report.residual_ms, 1),
         "residual_quarters_ms": _quarters(report.residual_quarters_ms),
         "duration_s": _number(report.duration_s, 3),
