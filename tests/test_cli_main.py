@@ -104,6 +104,17 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"avalign {__version__}\n"
 
 
+def test_it_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "avalign_cli", "snyc"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("avalign: No such command 'snyc'")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
