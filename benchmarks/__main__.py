@@ -207,10 +207,10 @@ def _parser() -> argparse.ArgumentParser:
     for command in (sync, cross, calibration, align, few_labels):
         command.add_argument("--seed", type=int, default=0)
     few_labels.add_argument(
-        "--shares", type=_share, nargs="+", default=[0.01, 0.1, 1.0], metavar="SHARE"
+        "--shares", type=_fraction, nargs="+", default=[0.01, 0.1, 1.0], metavar="FRACTION"
     )
     few_labels.add_argument(
-        "--repeats", type=_positive, default=3, help="draws of each share (default: 3)"
+        "--repeats", type=_positive, default=3, help="draws of each fraction (default: 3)"
     )
     cross.add_argument("--folds", type=_positive, default=4, help="models to train")
     cross.add_argument(
@@ -242,7 +242,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _share(text: str) -> float:
+def _fraction(text: str) -> float:
     if not 0 < (number := float(text)) <= 1:
         raise ValueError(text)
     return number

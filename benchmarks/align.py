@@ -107,12 +107,12 @@ def _accuracy(condition: str, outcomes: Sequence[Outcome], clips: Sequence[Clip]
     for what, chosen, graded in groups:
         errors = np.concatenate([np.empty(0), *(one.errors_ms for one in chosen)])
         names = [one.clip for one in chosen for _ in one.errors_ms]
-        for share, bar in ((50, median_bar), (95, most_bar)):
+        for percent, bar in ((50, median_bar), (95, most_bar)):
             rows.append(
                 Row(
-                    f"{'median' if share == 50 else '95th percentile'}: {what}",
+                    f"{'median' if percent == 50 else '95th percentile'}: {what}",
                     "ms",
-                    bootstrap(names, _percentile_of(errors, share)),
+                    bootstrap(names, _percentile_of(errors, percent)),
                     bar if graded else None,
                 )
             )
@@ -127,8 +127,8 @@ def _accuracy(condition: str, outcomes: Sequence[Outcome], clips: Sequence[Clip]
     return Table(f"To the {condition}: planted warps of up to ±10 % of pace", tuple(rows))
 
 
-def _percentile_of(values: NDArray[np.float64], share: float) -> Any:
-    return lambda rows: float(np.percentile(values[rows], share))
+def _percentile_of(values: NDArray[np.float64], percent: float) -> Any:
+    return lambda rows: float(np.percentile(values[rows], percent))
 
 
 def _foreign(outcomes: Sequence[Outcome]) -> Table:

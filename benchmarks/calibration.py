@@ -40,7 +40,7 @@ def run_calibration(
     Returns
     -------
     dict of str to float
-        Expected calibration error over windows with their own sound, and the share of
+        Expected calibration error over windows with their own sound, and the fraction of
         windows with foreign sound that is trusted.
     """
     rows = read_manifest(data).select(split="dev").rows

@@ -1,8 +1,8 @@
 """``python -m benchmarks few-labels``: what is learnt from 1, 10 and 100 % of the labels.
 
-An emotion recogniser is trained from scratch on each share of the labels of train, chosen by
-the same share of dev, and tested on all of test. Every share gets as many steps as all labels
-do. Repeats draw other labels and other first weights.
+An emotion recogniser is trained from scratch on each fraction of the labels of train, chosen by
+the same fraction of dev, and tested on all of test. Every fraction gets as many steps as all
+labels do. Repeats draw other labels and other first weights.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ PARTS = ("train", "dev", "test")
 
 @dataclass(frozen=True, slots=True)
 class FewLabels:
-    """What a share of the labels came to.
+    """What a fraction of the labels came to.
 
     Parameters
     ----------
     share : float
-        Share of the labels.
+        Fraction of the labels.
     clips : int
         Clips that were learnt from.
     uar : float
@@ -76,9 +76,9 @@ class _Part:
     rows: Manifest
     utterances: list[Utterance]
 
-    def subset(self, share: float, seed: int) -> list[Utterance]:
-        """Keep a share of the labels."""
-        kept = label_subset(self.rows, share, seed=seed)
+    def subset(self, fraction: float, seed: int) -> list[Utterance]:
+        """Keep a fraction of the labels."""
+        kept = label_subset(self.rows, fraction, seed=seed)
         names = {utterance_name(kept, row) for row in kept}
         return [one for one in self.utterances if one.name in names]
 
@@ -93,7 +93,7 @@ def run_few_labels(
     seed: int = 0,
     plan: RecognizerPlan | None = None,
 ) -> list[FewLabels]:
-    """Train on each share of the labels, print the curve, write ``few-labels.csv``.
+    """Train on each fraction of the labels, print the curve, write ``few-labels.csv``.
 
     Parameters
     ----------
@@ -104,9 +104,9 @@ def run_few_labels(
     cache : Path, optional
         Where extracted clips are kept.
     shares : sequence of float
-        Shares of the labels.
+        Fractions of the labels.
     repeats : int
-        How often each share is drawn and learnt.
+        How often each fraction is drawn and learnt.
     seed : int
         Of the first repeat.
     plan : RecognizerPlan, optional
@@ -115,12 +115,12 @@ def run_few_labels(
     Returns
     -------
     list of FewLabels
-        One for each share.
+        One for each fraction.
 
     Raises
     ------
     ParameterError
-        If a part has no labels, speakers are in several parts, or a share is out of range.
+        If a part has no labels, speakers are in several parts, or a fraction is out of range.
     MediaError
         If the manifest cannot be read.
     """
@@ -134,15 +134,15 @@ def run_few_labels(
     parts = {name: _load(rows[name], plan, classes, cache) for name in PARTS}
     console = Console(stderr=True)
     curve = []
-    for share in shares:
+    for fraction in shares:
         uars = []
         for repeat in range(repeats):
-            console.print(f"{share:.0%} of the labels, {repeat + 1} of {repeats} ...")
-            uars.append(_trained_uar(parts, plan, classes, share, seed + repeat))
+            console.print(f"{fraction:.0%} of the labels, {repeat + 1} of {repeats} ...")
+            uars.append(_trained_uar(parts, plan, classes, fraction, seed + repeat))
         curve.append(
             FewLabels(
-                share,
-                len(parts["train"].subset(share, seed)),
+                fraction,
+                len(parts["train"].subset(fraction, seed)),
                 float(np.mean(uars)),
                 float(np.std(uars, ddof=1)) if repeats > 1 else float("nan"),
                 1 / len(classes),
@@ -176,11 +176,11 @@ def _trained_uar(
     parts: dict[str, _Part],
     plan: RecognizerPlan,
     classes: tuple[str, ...],
-    share: float,
+    fraction: float,
     seed: int,
 ) -> float:
-    """Train on a share of train and dev; give the recall on test."""
-    train, dev = (parts[name].subset(share, seed) for name in ("train", "dev"))
+    """Train on a fraction of train and dev; give the recall on test."""
+    train, dev = (parts[name].subset(fraction, seed) for name in ("train", "dev"))
     longer = max(1, round(len(parts["train"].utterances) / len(train)))
     loop = replace(
         plan.loop,
@@ -191,7 +191,7 @@ def _trained_uar(
     )
     with tempfile.TemporaryDirectory() as folder:
         result = fit_emotion(
-            Corpus(train, dev, [], {"share_of_labels": share}),
+            Corpus(train, dev, [], {"share_of_labels": fraction}),
             replace(plan, loop=loop),
             classes,
             (),

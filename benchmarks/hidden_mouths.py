@@ -130,9 +130,9 @@ def fit_weights(manifest: Manifest, path: Path = MOUTH_WEIGHTS) -> None:
         for look, described in found:
             features.append(described)
             seen.append(float(look not in LEARNT))
-            share = 1 / len(LEARNT) if look in LEARNT else 1.0
-            share = IN_VIEW_WEIGHT if look in IN_VIEW else share
-            weights.append(share / sizes[look])
+            weight = 1 / len(LEARNT) if look in LEARNT else 1.0
+            weight = IN_VIEW_WEIGHT if look in IN_VIEW else weight
+            weights.append(weight / sizes[look])
     table = np.array(features, np.float64)
     mean = np.average(table, axis=0, weights=weights)
     spread = np.sqrt(np.average((table - mean) ** 2, axis=0, weights=weights)) + 1e-6

@@ -2,7 +2,7 @@
 
 The clips are made from one video of a talking face, repeated and scaled to 25 pictures
 per second at 640x360 and 1920x1080. The command runs as a user runs it, start-up and all;
-the shares are measured beside it, each step alone.
+the parts are measured beside it, each step alone.
 """
 
 from __future__ import annotations

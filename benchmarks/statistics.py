@@ -107,7 +107,7 @@ class ReliabilityBin:
     confidence : float
         Their mean confidence.
     accuracy : float
-        The share of them that is right.
+        The fraction of them that is right.
     cases : int
         How many there are.
     """

@@ -263,7 +263,9 @@ def _loading(rows: Iterable[ManifestRow], cache: Path | None) -> Iterator[Loaded
     with Progress(console=console) as bars:
         bar = bars.add_task("extracting clips", total=1.0)
         yield from load_clips(
-            rows, cache_dir=cache, progress=lambda share: bars.update(bar, completed=share)
+            rows,
+            cache_dir=cache,
+            progress=lambda fraction: bars.update(bar, completed=fraction),
         )
 
 

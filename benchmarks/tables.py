@@ -147,7 +147,7 @@ class _Results:
     def long(self, length_s: float) -> _Results:
         return self.of(lambda r: abs(r.case.length_s - length_s) < 1e-6)
 
-    def share(self, column: NDArray[np.float64] | NDArray[np.bool_]) -> Estimate:
+    def percent(self, column: NDArray[np.float64] | NDArray[np.bool_]) -> Estimate:
         return bootstrap(self.clips, lambda rows: 100.0 * float(np.mean(column[rows])))
 
     def _column(self, value: Callable[[Result], float]) -> NDArray[np.float64]:
@@ -164,8 +164,8 @@ def _accuracy(natural: _Results, grid: _Results) -> Table:
     )
     groups = [(f"natural, {s:g} s", natural.long(s), bar) for s, bar in bars.items()]
     groups.append(("GRID, 3 s", grid, Bar(97, goal=99.5)))
-    rows = [Row(what, "%", r.share(r.near & r.answered), bar) for what, r, bar in groups]
-    rows += [Row(f"{what}, best guess", "%", r.share(r.near)) for what, r, _ in groups]
+    rows = [Row(what, "%", r.percent(r.near & r.answered), bar) for what, r, bar in groups]
+    rows += [Row(f"{what}, best guess", "%", r.percent(r.near)) for what, r, _ in groups]
     for what, r, bar in (
         ("natural, 5 s", natural.long(5.0), Bar(high=10)),
         ("GRID, 3 s", grid, None),
@@ -233,10 +233,10 @@ def _wrong_audio(natural: _Results, wrong: _Results) -> Table:
             Row(
                 f"wrong sound with confidence >= {SURE:g}",
                 "%",
-                wrong.share(wrong.confidence >= SURE),
+                wrong.percent(wrong.confidence >= SURE),
                 Bar(high=1),
             ),
-            Row("wrong sound answered", "%", wrong.share(wrong.answered)),
+            Row("wrong sound answered", "%", wrong.percent(wrong.answered)),
         ),
     )
 
@@ -254,10 +254,10 @@ def _calibration(r: _Results) -> Table:
             Row(
                 "95 % interval covers, answers",
                 "%",
-                answered.share(answered.covered),
+                answered.percent(answered.covered),
                 Bar(92, 98),
             ),
-            Row("95 % interval covers, best guesses", "%", guessed.share(guessed.covered)),
+            Row("95 % interval covers, best guesses", "%", guessed.percent(guessed.covered)),
         ),
     )
 
@@ -267,5 +267,5 @@ def _parity(parity: _Results) -> Table:
     for frames, goal in zip(CONTEXT_FRAMES, (75.8, 96.1), strict=True):
         r = parity.long(frames * FRAME_S)
         near = np.abs(r.error_s) <= 1.5 * FRAME_S
-        rows.append(Row(f"{frames} frames of context", "%", r.share(near), Bar(goal=goal)))
+        rows.append(Row(f"{frames} frames of context", "%", r.percent(near), Bar(goal=goal)))
     return Table("One of 31 lags at 25 fps, within one frame", tuple(rows))

@@ -46,8 +46,8 @@ MIDDLE = 4  # of LOWER and of UPPER
 SUPERSAMPLING = 2
 SUBPIXEL_BITS = 4
 GRID_STEP = 0.10  # of the mesh, in eye distances
-# Share of a change of the opening that the upper lip takes.
-UPPER_SHARE_OPENING, UPPER_SHARE_CLOSING = 0.15, 0.40
+# Fraction of a change of the opening that the upper lip takes.
+UPPER_FRACTION_OPENING, UPPER_FRACTION_CLOSING = 0.15, 0.40
 CAVITY_RGB, TONGUE_RGB, GUM_RGB = (40, 16, 16), (118, 58, 56), (112, 62, 60)
 
 
@@ -222,9 +222,11 @@ class TalkingFace:
         shape, eyes = self._shape, self._shape.eye_distance
         outer, inner = np.zeros_like(shape.outer_lips), np.zeros_like(shape.inner_lips)
         change = self._gap * (opening * eyes / self._gap[MIDDLE] - 1)
-        upper_share = UPPER_SHARE_OPENING if change[MIDDLE] > 0 else UPPER_SHARE_CLOSING
-        inner[UPPER, 1] = -upper_share * change
-        inner[LOWER, 1] = (1 - upper_share) * change
+        upper_fraction = (
+            UPPER_FRACTION_OPENING if change[MIDDLE] > 0 else UPPER_FRACTION_CLOSING
+        )
+        inner[UPPER, 1] = -upper_fraction * change
+        inner[LOWER, 1] = (1 - upper_fraction) * change
         # Lips are thinner where they are stretched and fuller where they meet.
         outer[:, 1] = 0.8 * inner[:, 1]
         centre = shape.outer_lips.mean(axis=0)

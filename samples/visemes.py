@@ -114,8 +114,8 @@ GLIDES = {
     "i@": ("I", "r"),
     "@L": ("@", "l"),
 }
-# Share of the phoneme, as espeak-ng counts it, before the mouth lets go of a closure.
-CLOSED_SHARE = {"p": 0.15, "b": 0.60, "m": 0.75}
+# Fraction of the phoneme, as espeak-ng counts it, before the mouth lets go of a closure.
+CLOSED_FRACTION = {"p": 0.15, "b": 0.60, "m": 0.75}
 
 
 def articulate(speech: Speech, times_s: NDArray[np.float64]) -> Articulation:
@@ -167,11 +167,11 @@ def _closures(speech: Speech) -> list[Phoneme]:
     """
     phonemes = list(speech.phonemes)
     for index, phoneme in enumerate(speech.phonemes):
-        if phoneme.name not in CLOSED_SHARE:
+        if phoneme.name not in CLOSED_FRACTION:
             continue
         begin_s = phoneme.start_s - _silence_before(speech, phoneme.start_s)
         length_s = phoneme.end_s - phoneme.start_s
-        end_s = phoneme.start_s + CLOSED_SHARE[phoneme.name] * length_s
+        end_s = phoneme.start_s + CLOSED_FRACTION[phoneme.name] * length_s
         phonemes[index] = replace(phoneme, start_s=begin_s, end_s=end_s)
         if index:
             phonemes[index - 1] = replace(phonemes[index - 1], end_s=begin_s)

@@ -52,13 +52,13 @@ def test_a_good_manifest_has_no_findings_and_is_counted(clips: list[Path]) -> No
         *(row(path, "a", "train", label="sad", text="to be") for path in clips[:5]),
         row(clips[5], "b", "dev", label="sad", text="or not", duration_s=0.6),
     )
-    shares: list[float] = []
+    fractions: list[float] = []
     audit = audit_manifest(
-        rows, labels=["sad"], alphabet="abenortb", jobs=2, progress=shares.append
+        rows, labels=["sad"], alphabet="abenortb", jobs=2, progress=fractions.append
     )
     assert audit.findings == ()
     assert audit.exit_code == 0
-    assert shares[-1] == 1.0
+    assert fractions[-1] == 1.0
     dev, train = audit.parts
     assert (dev.name, dev.n_rows, dev.n_speakers, dev.labels) == ("dev", 1, 1, {"sad": 1})
     assert (train.name, train.n_rows, train.labels) == ("train", 5, {"sad": 5})

@@ -217,11 +217,11 @@ def test_a_wrong_gradient_is_a_fault() -> None:
 def test_rounds_take_turns() -> None:
     order: list[str] = []
     calls = {name: (lambda name=name: order.append(name)) for name in "ab"}
-    samples, share = interleave(calls, budget_s=0.0)
+    samples, fraction = interleave(calls, budget_s=0.0)
     assert {len(each) for each in samples.values()} == {3}
     turns = [name for name, _ in itertools.groupby(order)]
     assert turns == list("ab" * (1 + 3))
-    assert share > 0
+    assert fraction > 0
 
 
 def test_ratio_is_of_common_rounds() -> None:

@@ -219,9 +219,9 @@ def test_right_and_wrong_are_told_apart_by_confidence(
         for result in measure(clips, cases, oracle_for(clips))
     ]
     found = values(make_tables(results, clips, {}))
-    share_b = np.mean([r.case.clip == "b.mp4" for r in results if r.case.task == "wrong"])
-    assert found["wrong sound with confidence >= 0.9"] == pytest.approx(100 * share_b)
-    assert found["AUROC"] == pytest.approx(1 - share_b / 2)
+    fraction_b = np.mean([r.case.clip == "b.mp4" for r in results if r.case.task == "wrong"])
+    assert found["wrong sound with confidence >= 0.9"] == pytest.approx(100 * fraction_b)
+    assert found["AUROC"] == pytest.approx(1 - fraction_b / 2)
 
 
 def test_draws_are_those_of_the_next_seeds(clips: list[Clip], cases: tuple[Case, ...]) -> None:

@@ -116,10 +116,10 @@ def test_no_sounds_and_no_samples() -> None:
 def test_progress_ends_at_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_features, "BATCH_SAMPLES", 25_000)
     for options in ({"engine": "torch", "device": "cpu"}, {"engine": "processes", "jobs": 1}):
-        shares: list[float] = []
-        features_in_bulk(sounds(), progress=shares.append, **options)  # type: ignore[arg-type]
-        assert shares == sorted(shares)
-        assert shares[0] < shares[-1] == 1.0
+        fractions: list[float] = []
+        features_in_bulk(sounds(), progress=fractions.append, **options)  # type: ignore[arg-type]
+        assert fractions == sorted(fractions)
+        assert fractions[0] < fractions[-1] == 1.0
 
 
 def test_without_a_gpu_processes_are_chosen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,13 +53,13 @@ def test_clips_come_in_order_and_are_extracted_once(
 ) -> None:
     cache = tmp_path / "cache"
     clips.load_clip(rows[1].path, cache_dir=cache)
-    shares: list[float] = []
+    fractions: list[float] = []
     wanted = [rows[2], rows[0], rows[1], rows[2]]
-    loaded = list(clips.load_clips(wanted, cache_dir=cache, jobs=1, progress=shares.append))
+    loaded = list(clips.load_clips(wanted, cache_dir=cache, jobs=1, progress=fractions.append))
     assert [one.row for one in loaded] == wanted
     assert sorted(extracted) == ["0.mp4", "1.mp4", "2.mp4"]
-    assert shares == sorted(shares)
-    assert shares[-1] == 1.0
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
     for one in loaded:
         assert one.error is None
         expected = clips.load_clip(one.row.path, cache_dir=cache)

@@ -36,16 +36,16 @@ def allowed(n, m, radius):
 
 
 def by_enumeration(costs, gamma, radius=None):
-    """The soft minimum and the share of paths through each cell, path by path."""
+    """The soft minimum and the fraction of paths through each cell, path by path."""
     inside = allowed(*costs.shape, radius)
     ways = [path for path in paths(*costs.shape) if all(inside[cell] for cell in path)]
     totals = np.array([sum(costs[cell] for cell in path) for path in ways])
     weights = np.exp(-(totals - totals.min()) / gamma)
-    shares = np.zeros(costs.shape)
+    fractions = np.zeros(costs.shape)
     for path, weight in zip(ways, weights / weights.sum(), strict=True):
         for cell in path:
-            shares[cell] += weight
-    return totals.min() - gamma * math.log(weights.sum()), shares
+            fractions[cell] += weight
+    return totals.min() - gamma * math.log(weights.sum()), fractions
 
 
 def in_logarithms(costs, gamma, radius=None):
@@ -78,10 +78,10 @@ def costs_of(x, y, metric):
 def test_it_is_the_sum_over_all_paths(metric, shape, radius):
     rng = np.random.default_rng(10 * shape[0] + shape[1])
     x, y = series(rng, metric, *shape, 3)
-    wanted, shares = by_enumeration(costs_of(x, y, metric), 0.7, radius)
+    wanted, fractions = by_enumeration(costs_of(x, y, metric), 0.7, radius)
     given = {"gamma": 0.7, "metric": metric, "radius": radius}
     assert soft_distance(x, y, **given) == pytest.approx(wanted, rel=1e-12, abs=1e-12)
-    np.testing.assert_allclose(soft_alignment(x, y, **given), shares, rtol=1e-11, atol=0)
+    np.testing.assert_allclose(soft_alignment(x, y, **given), fractions, rtol=1e-11, atol=0)
 
 
 @settings(deadline=None, max_examples=60)
@@ -104,16 +104,16 @@ def test_any_shape_band_and_block_gives_the_textbook_value(
     given = {"gamma": gamma, "metric": metric, "radius": radius}
     with mock.patch.object(soft_solver, "BLOCK", block):
         found = soft(x, y, **given)
-        shares = soft_alignment(x, y, **given)
+        fractions = soft_alignment(x, y, **given)
     wanted = in_logarithms(costs_of(x, y, metric), gamma, radius)
     assert found.distance == pytest.approx(wanted, rel=1e-11, abs=gamma * 1e-11)
     inside = allowed(n, m, radius)
-    assert not shares[~inside].any()
+    assert not fractions[~inside].any()
     # Paths visit every anti-diagonal or skip it by a diagonal step.
-    sums = [np.fliplr(shares).trace(m - 1 - d) for d in range(n + m - 1)]
+    sums = [np.fliplr(fractions).trace(m - 1 - d) for d in range(n + m - 1)]
     assert max(sums) <= 1 + 1e-10
-    assert shares[0, 0] == pytest.approx(1, abs=1e-10)
-    assert shares[-1, -1] == pytest.approx(1, abs=1e-10)
+    assert fractions[0, 0] == pytest.approx(1, abs=1e-10)
+    assert fractions[-1, -1] == pytest.approx(1, abs=1e-10)
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -178,7 +178,9 @@ def test_the_command_says_what_calibration_found(tmp_path, folder, capsys):
     asked = ["--model", str(folder), "--data", str(manifest(tmp_path)), "--calibrate"]
     assert main(["evaluate", *asked]) == 0
     limit = read_calibration(folder).limits["lips"]
-    believed, refused = (f"{100 * share:.0f}" for share in (limit.believed, limit.refused))
+    believed, refused = (
+        f"{100 * fraction:.0f}" for fraction in (limit.believed, limit.refused)
+    )
     assert (
         f"calibrated, lips: {believed} % of these clips are believed, "
         f"{refused} % of the same without words refused\n"

@@ -140,19 +140,19 @@ def test_items_do_not_see_each_other_and_may_lack_any_streams(name):
 
 
 @every_family
-def test_weights_are_shares_of_the_streams_that_are_there(name):
+def test_weights_are_fractions_of_the_streams_that_are_there(name):
     streams = random_streams()
     masks = random_masks(streams)
     output = make(name)(streams, masks)
     if not output.weights:
-        pytest.skip("this family has no shares")
+        pytest.skip("this family has no weights")
     assert sorted(output.weights) == sorted(DIMS)
     total = torch.stack(list(output.weights.values())).sum(dim=0)
     there = output.mask if total.ndim == 2 else torch.ones(3, dtype=torch.bool)
     torch.testing.assert_close(total, there.float(), **TOLERANCE)
-    for key, share in output.weights.items():
-        missing = ~masks[key] if share.ndim == 2 else ~masks[key].any(dim=1)
-        assert (share[missing] == 0).all()
+    for key, weight in output.weights.items():
+        missing = ~masks[key] if weight.ndim == 2 else ~masks[key].any(dim=1)
+        assert (weight[missing] == 0).all()
 
 
 @every_family

@@ -45,11 +45,11 @@ def test_additive_attention_is_the_textbook_formula():
     w, u, b = attention.query.weight, attention.key.weight, attention.key.bias
     v = attention.score.weight[0]
     scores = torch.stack([v @ torch.tanh(w @ query + u @ row + b) for row in rows])
-    share = scores.exp() / scores.exp().sum()
+    expected = scores.exp() / scores.exp().sum()
     context, weights = attention(rows, torch.ones(4, dtype=torch.bool), query)
-    torch.testing.assert_close(weights, share)
+    torch.testing.assert_close(weights, expected)
     torch.testing.assert_close(
-        context, sum(a * row for a, row in zip(share, rows, strict=True))
+        context, sum(a * row for a, row in zip(expected, rows, strict=True))
     )
 
 
@@ -129,11 +129,11 @@ def test_self_attention_equals_sdpa():
     context = functional.scaled_dot_product_attention(*heads).transpose(1, 2).reshape(3, 16, 16)
     rows = rows + block.attention.output(context)
     rows = fusion.norm(rows + block.feed_forward(rows))
-    shares = sum(
+    expected = sum(
         out.weights[name][..., None] * rows[:, 8 * place : 8 * place + 8]
         for place, name in enumerate(("audio", "lips"))
     )
-    torch.testing.assert_close(out.sequence, shares, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(out.sequence, expected, atol=1e-6, rtol=1e-5)
     weights = torch.softmax(heads[0] @ heads[1].transpose(-2, -1) / 2, dim=-1)
     torch.testing.assert_close(out.attention["joint"], weights, atol=1e-6, rtol=1e-5)
 

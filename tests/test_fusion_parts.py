@@ -49,9 +49,9 @@ def test_masked_means_see_valid_rows_only():
 
 def test_masked_softmax_of_nothing_is_zero_with_zero_gradient():
     scores = torch.tensor([[0.0, 0.0, 9.0], [1.0, 2.0, 3.0]], requires_grad=True)
-    shares = masked_softmax(scores, torch.tensor([[True, True, False], [False] * 3]))
-    assert shares.tolist() == [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
-    shares[:, 0].sum().backward()
+    weights = masked_softmax(scores, torch.tensor([[True, True, False], [False] * 3]))
+    assert weights.tolist() == [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
+    weights[:, 0].sum().backward()
     assert scores.grad.tolist() == [[0.25, -0.25, 0.0], [0.0, 0.0, 0.0]]
 
 

@@ -221,8 +221,8 @@ def test_an_interruption_leaves_nothing_behind(tmp_path, clip, when, interruptio
     target = tmp_path / "out.mp4"
     target.write_text("precious")
 
-    def interrupt(share):
-        if share >= when:
+    def interrupt(fraction):
+        if fraction >= when:
             raise interruption
 
     with pytest.raises(interruption):

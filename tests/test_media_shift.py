@@ -454,11 +454,11 @@ def test_sound_tracks_that_a_separate_file_replaces_are_told(tmp_path, tracks):
 
 
 def test_progress_goes_from_start_to_end(tmp_path, clips):
-    shares = []
-    shift_audio(clips[".mp4"], tmp_path / "out.mp4", audio_lag_s=0.1, progress=shares.append)
-    assert all(0.0 <= share <= 1.0 for share in shares)
-    assert shares == sorted(shares)
-    assert shares[-1] == 1.0
+    fractions = []
+    shift_audio(clips[".mp4"], tmp_path / "out.mp4", audio_lag_s=0.1, progress=fractions.append)
+    assert all(0.0 <= fraction <= 1.0 for fraction in fractions)
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
 
 
 def test_missing_tracks_and_wrong_numbers(tmp_path):

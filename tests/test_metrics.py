@@ -256,7 +256,9 @@ def test_fusion_gain_is_over_the_best_stream():
         (0.1, 0.0, 0.2, None),
     ],
 )
-def test_recovery_is_the_share_of_the_cost_that_is_won_back(misaligned, aligned, oracle, ratio):
+def test_recovery_is_the_fraction_of_the_cost_that_is_won_back(
+    misaligned, aligned, oracle, ratio
+):
     found = recovery_ratio(misaligned, aligned, oracle)
     assert found is None if ratio is None else found == pytest.approx(ratio)
 

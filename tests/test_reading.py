@@ -139,8 +139,8 @@ def test_silence_cannot_be_scored():
 
 
 def test_classes_and_values_are_scored_by_known_answers():
-    shares = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
-    metrics, details = score_classes(["x", "x", "y", "y"], shares, ("x", "y"))
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
+    metrics, details = score_classes(["x", "x", "y", "y"], probabilities, ("x", "y"))
     assert metrics["uar"].value == pytest.approx(0.75)
     assert metrics["auc"].value == 1.0
     assert details["confusion"] == [[2, 0], [1, 1]]

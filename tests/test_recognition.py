@@ -66,14 +66,14 @@ def test_speech_beyond_the_limit_is_outside_the_vocabulary(sound):
     assert report.as_dict()["text"] is None
 
 
-def test_emotion_is_told_over_time_and_shares_add_up(sound):
+def test_emotion_is_told_over_time_and_probabilities_add_up(sound):
     report = recognize(sound, model(characters="", labels=LABELS))
-    shares = report.emotion.probabilities
-    assert sum(shares.values()) == pytest.approx(1.0)
-    assert report.emotion.label == max(shares, key=shares.get)
+    probabilities = report.emotion.probabilities
+    assert sum(probabilities.values()) == pytest.approx(1.0)
+    assert report.emotion.label == max(probabilities, key=probabilities.get)
     assert report.emotion.over_time.shape == (len(report.emotion.times_s), 3)
     gained = sum(report.modality_contribution.values())
-    assert gained == pytest.approx(max(shares.values()) - 1 / 3, abs=1e-6)
+    assert gained == pytest.approx(max(probabilities.values()) - 1 / 3, abs=1e-6)
 
 
 def test_what_is_not_certain_enough_has_no_label(sound):

@@ -143,11 +143,11 @@ def test_a_plot_marks_the_lag_it_was_given(tmp_path: Path) -> None:
     assert width > 1000
     # The interval is the one amber stripe of the upper panel.
     panel = slice(int(0.2 * height), int(0.4 * height))
-    for image, share in ((early, 0.27), (late, 0.73)):
+    for image, fraction in ((early, 0.27), (late, 0.73)):
         red, green, blue = np.moveaxis(image[panel, :, :3], -1, 0)
         amber = (red > 0.9) & (green > 0.7) & (green < 0.9) & (blue < 0.65)
         columns = np.flatnonzero(amber.any(axis=0))
-        assert columns.mean() / width == pytest.approx(share, abs=0.02)
+        assert columns.mean() / width == pytest.approx(fraction, abs=0.02)
 
 
 @pytest.mark.parametrize("lag_s", [-0.06, 0.01, 0.16])
@@ -263,8 +263,8 @@ def test_lip_opening_is_the_height_of_the_inner_lip() -> None:
     lips = lips_of(opening)
     measured = lip_opening(replace(lips, valid=np.array([True, True, False])))
     # Three pairs around the middle: the ends of an ellipse are a little lower.
-    share = (1 + 2 * np.sin(2 * np.pi * 4 / 20)) / 3
-    np.testing.assert_allclose(measured[:2], share * opening[:2], atol=1e-6)
+    fraction = (1 + 2 * np.sin(2 * np.pi * 4 / 20)) / 3
+    np.testing.assert_allclose(measured[:2], fraction * opening[:2], atol=1e-6)
     assert np.isnan(measured[2])
 
 
@@ -347,8 +347,8 @@ def write_video(path: Path, *, sound: bool = True) -> None:
 def test_the_overlay_keeps_pictures_and_sound_at_their_times(tmp_path: Path) -> None:
     source, target = tmp_path / "talk.mp4", tmp_path / "overlay.mp4"
     write_video(source)
-    shares: list[float] = []
-    write_overlay(report_of(), streams_of(), source, target, progress=shares.append)
+    fractions: list[float] = []
+    write_overlay(report_of(), streams_of(), source, target, progress=fractions.append)
     before, after = ([f.time_s for f in iter_frames(path)] for path in (source, target))
     np.testing.assert_allclose(after, before, atol=1e-4)
     audio = read_audio(target, rate_hz=48_000)
@@ -357,8 +357,8 @@ def test_the_overlay_keeps_pictures_and_sound_at_their_times(tmp_path: Path) -> 
     clip = probe(target)
     assert clip.video_tracks[0].codec == "h264"
     assert clip.audio_tracks[0].codec == "aac"
-    assert shares == sorted(shares)
-    assert shares[-1] == 1.0
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
 
 
 @pytest.mark.slow
@@ -415,8 +415,8 @@ def test_an_interrupted_overlay_leaves_nothing(tmp_path: Path) -> None:
     source = tmp_path / "talk.mp4"
     write_video(source)
 
-    def interrupt(share: float) -> None:
-        if share > 0.3:
+    def interrupt(fraction: float) -> None:
+        if fraction > 0.3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -41,7 +41,7 @@ def speakers(manifest: Manifest, part: str) -> set[str]:
     return {row.speaker for row in manifest.select(split=part)}
 
 
-def test_parts_share_no_speaker_lose_no_row_and_get_their_share() -> None:
+def test_parts_share_no_speaker_lose_no_row_and_get_their_fraction() -> None:
     manifest = corpus(MANY)
     split = speaker_split(manifest, {"train": 70, "dev": 20, "test": 10}, seed=1)
     assert [row.path for row in split] == [row.path for row in manifest]
@@ -50,9 +50,9 @@ def test_parts_share_no_speaker_lose_no_row_and_get_their_share() -> None:
     assert sum(map(len, parts.values())) == len(set.union(*parts.values())) == 40
     total_s = sum(row.duration_s or 0 for row in manifest)
     longest_s = 5 * 5.0
-    for name, share in (("train", 0.7), ("dev", 0.2), ("test", 0.1)):
+    for name, fraction in (("train", 0.7), ("dev", 0.2), ("test", 0.1)):
         part_s = sum(row.duration_s or 0 for row in split.select(split=name))
-        assert abs(part_s - share * total_s) <= longest_s
+        assert abs(part_s - fraction * total_s) <= longest_s
     assert find_leaked_speakers(split) == {}
     check_split(split)
 
@@ -66,7 +66,7 @@ def test_the_seed_decides() -> None:
     assert speaker_split(turned, seed=3).rows[::-1] == speaker_split(manifest, seed=3).rows
 
 
-def test_every_part_gets_a_speaker_however_small_its_share() -> None:
+def test_every_part_gets_a_speaker_however_small_its_fraction() -> None:
     split = speaker_split(corpus({"a": [900.0], "b": [1.0], "c": [1.0]}))
     assert [len(speakers(split, part)) for part in ("train", "dev", "test")] == [1, 1, 1]
 
@@ -160,7 +160,7 @@ def test_what_is_no_split_is_refused(change: dict[str, str], words: str) -> None
 
 
 @pytest.mark.parametrize(
-    "shares",
+    "fractions",
     [
         {},
         {"train": 1.0},
@@ -170,6 +170,6 @@ def test_what_is_no_split_is_refused(change: dict[str, str], words: str) -> None
         {"": 1.0, "dev": 1.0},
     ],
 )
-def test_shares_that_make_no_split_are_refused(shares: dict[str, float]) -> None:
+def test_fractions_that_make_no_split_are_refused(fractions: dict[str, float]) -> None:
     with pytest.raises(ParameterError, match="make no split"):
-        speaker_split(corpus(MANY), shares)
+        speaker_split(corpus(MANY), fractions)

@@ -1,4 +1,4 @@
-"""Shares of the labels: how many, of whom, and that more of them hold the fewer."""
+"""Fractions of the labels: how many, of whom, and that more of them hold the fewer."""
 
 from collections import Counter
 from itertools import pairwise
@@ -28,7 +28,7 @@ def paths(manifest):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_each_label_and_speaker_gives_its_share(seed):
+def test_each_label_and_speaker_gives_its_fraction(seed):
     found = label_subset(corpus(), 0.1, seed=seed)
     assert Counter(row.label for row in found) == {"calm": 10, "happy": 10, "sad": 10}
     cells = Counter((row.label, row.speaker) for row in found)
@@ -37,8 +37,8 @@ def test_each_label_and_speaker_gives_its_share(seed):
 
 
 def test_subsets_are_nested():
-    shares = (0.01, 0.05, 0.1, 0.37, 0.9, 1.0)
-    found = [paths(label_subset(corpus(), share, seed=4)) for share in shares]
+    fractions = (0.01, 0.05, 0.1, 0.37, 0.9, 1.0)
+    found = [paths(label_subset(corpus(), fraction, seed=4)) for fraction in fractions]
     for few, more in pairwise(found):
         assert few < more
 
@@ -74,10 +74,10 @@ def test_speakers_are_drawn_too():
     assert len(drawn) == 5
 
 
-@pytest.mark.parametrize("share", [0.0, -1, 1.01, float("nan")])
-def test_shares_out_of_range_are_refused(share):
-    with pytest.raises(ParameterError, match="the share of labels is"):
-        label_subset(corpus(), share)
+@pytest.mark.parametrize("fraction", [0.0, -1, 1.01, float("nan")])
+def test_fractions_out_of_range_are_refused(fraction):
+    with pytest.raises(ParameterError, match="the fraction of labels is"):
+        label_subset(corpus(), fraction)
 
 
 def test_a_manifest_without_labels_is_refused():

@@ -50,8 +50,8 @@ needs_espeak = pytest.mark.skipif(
 
 def held(phone: Phone) -> np.ndarray:
     """Instants of the closure of a stop, or of the middle of another phone."""
-    share = (0.1, 0.5) if phone.symbol in "pb" else (0.3, 0.6)
-    return phone.start_s + (phone.end_s - phone.start_s) * np.linspace(*share, 5)
+    fraction = (0.1, 0.5) if phone.symbol in "pb" else (0.3, 0.6)
+    return phone.start_s + (phone.end_s - phone.start_s) * np.linspace(*fraction, 5)
 
 
 def all_phones():
@@ -462,8 +462,8 @@ def test_emotion_from_sentences_to_confusion_matrix(tmp_path):
     plan = CorpusPlan(sentences=2, speakers=10, emotions=("anger", "happy", "sad"), seed=2)
     made = write_corpus(tmp_path / "c", plan)
     split = tmp_path / "c" / "split.csv"
-    shares = {"train": 0.6, "dev": 0.1, "test": 0.3}
-    write_manifest(speaker_split(made, shares, seed=plan.seed), split)
+    fractions = {"train": 0.6, "dev": 0.1, "test": 0.3}
+    write_manifest(speaker_split(made, fractions, seed=plan.seed), split)
     loop = LoopPlan(epochs=8, batch_size=4, learning_rate=3e-3, seed=1)
     recalls = []
     for is_control in (False, True):

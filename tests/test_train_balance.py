@@ -57,8 +57,8 @@ def test_a_planted_imbalance_is_reported():
     assert report.neglected == ("lips",)
     assert report.gradient_ratio > 2.0
     assert report.streams["audio"].unimodal_loss < 0.2 < report.streams["lips"].unimodal_loss
-    shares = [stream.gradient_share for stream in report.streams.values()]
-    assert sum(shares) == pytest.approx(1.0)
+    fractions = [stream.gradient_share for stream in report.streams.values()]
+    assert sum(fractions) == pytest.approx(1.0)
 
 
 def test_streams_alike_are_in_balance():

@@ -369,16 +369,16 @@ def test_a_batch_depends_on_seed_and_epoch_only():
     )
 
 
-def test_shares_of_a_batch_make_the_whole():
+def test_parts_of_a_batch_make_the_whole():
     items = source([utterance(number) for number in range(3)], batch_size=3)
     whole = items.batch(0, 0)
-    shares = [items.batch(0, 0, rank=rank, processes=4) for rank in range(4)]
+    parts = [items.batch(0, 0, rank=rank, processes=4) for rank in range(4)]
     torch.manual_seed(0)
     objective = Objective(Recognizer(settings()), LossWeights()).eval()
-    total = sum(objective(share)["loss"].item() for share in shares)
+    total = sum(objective(part)["loss"].item() for part in parts)
     assert total == pytest.approx(objective(whole)["loss"].item(), rel=1e-5)
-    assert [len(share.names) for share in shares] == [1, 1, 1, 1]
-    assert objective(shares[3])["loss"].item() == 0.0
+    assert [len(part.names) for part in parts] == [1, 1, 1, 1]
+    assert objective(parts[3])["loss"].item() == 0.0
 
 
 def test_undisturbed_batches_hold_the_features():
@@ -397,8 +397,8 @@ def test_streams_are_dropped_as_often_as_told_and_never_all():
     there = {name: torch.cat([one[name] for one in present]) for name in ("audio", "lips")}
     assert (there["audio"] | there["lips"]).all()
     # Of the three outcomes that are left, each is equally likely.
-    for share in (there["audio"], there["lips"]):
-        assert share.float().mean().item() == pytest.approx(2 / 3, abs=0.1)
+    for present in (there["audio"], there["lips"]):
+        assert present.float().mean().item() == pytest.approx(2 / 3, abs=0.1)
 
 
 def test_a_condition_gives_only_its_streams_and_its_noise():

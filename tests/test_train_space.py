@@ -20,7 +20,7 @@ from avalign.train.space.training import fit_space, load_corpus_clips, train_spa
 from avalign.types import Alignment, FeatureStream, LagCurve  # noqa: E402
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
-SHARES = {"natural": 0.7, "read": 0.3}
+FRACTIONS = {"natural": 0.7, "read": 0.3}
 EVEN = np.full(3, 1 / 3)
 STILL = WindowAugmentation(
     speed=0.0,
@@ -67,7 +67,7 @@ def small_plan(**changes):
         audio=EncoderSettings((5, 3), (1, 1), stride=2),
         lips=EncoderSettings((3, 3), (1, 1)),
     )
-    plan = {"members": 1, "steps": 120, "batch": 14, "lengths": (40,), "fractions": SHARES}
+    plan = {"members": 1, "steps": 120, "batch": 14, "lengths": (40,), "fractions": FRACTIONS}
     return SpacePlan(**{**plan, "settings": settings, "remeasure_every": 30, **changes})
 
 
@@ -106,7 +106,7 @@ def fit_at(sound, audio_valid, lips, shift):
     return 1 - ((target - latent @ solution) ** 2).sum() / (target**2).sum()
 
 
-def test_each_group_has_its_share_and_none_that_is_not_asked_for():
+def test_each_group_has_its_fraction_and_none_that_is_not_asked_for():
     groups = ["natural", "natural", "read", "mass", "mass", "mass"]
     clips = [planted_clip(seed, group=group) for seed, group in enumerate(groups)]
     corpus, groups = Corpus(clips), np.array(groups)

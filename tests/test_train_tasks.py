@@ -244,8 +244,8 @@ def test_the_command_trains_and_says_how_well(tmp_path, monkeypatch, capsys):
     assert plan.loop.batch_size == LoopPlan().batch_size
 
 
-@pytest.mark.parametrize(("noise", "share"), [([], 0.0), (["--noise", "rain.wav"], 0.5)])
-def test_emotion_is_trained_by_a_plan_of_its_own(monkeypatch, noise, share):
+@pytest.mark.parametrize(("noise", "fraction"), [([], 0.0), (["--noise", "rain.wav"], 0.5)])
+def test_emotion_is_trained_by_a_plan_of_its_own(monkeypatch, noise, fraction):
     """Levels tell of emotion, and noise is mixed in only where it was recorded."""
     seen = {}
 
@@ -262,7 +262,7 @@ def test_emotion_is_trained_by_a_plan_of_its_own(monkeypatch, noise, share):
         "lips": False,
         "text": False,
     }
-    assert plan.augmentation.noise_share == share
+    assert plan.augmentation.noise_share == fraction
     assert (plan.loop.epochs, plan.loop.batch_size) == (3, emotion_plan().loop.batch_size)
 
 

@@ -214,7 +214,7 @@ def test_words_out_of_order_are_refused():
 CLOCK_S = np.arange(20) / 10
 
 
-def test_characters_are_one_hot_in_their_share_of_the_word():
+def test_characters_are_one_hot_in_their_part_of_the_word():
     stream = transcript_stream(
         Transcript((Word("Aé", 0.45, 0.85),)), CLOCK_S, spread_s=0.0, feature="characters"
     )

@@ -176,10 +176,10 @@ def test_a_file_that_promises_more_than_it_holds(moving, moving_lips, monkeypatc
 
 @pytest.mark.slow
 def test_progress_rises_to_one(moving):
-    shares = []
-    lip_streams(moving[0], progress=shares.append)
-    assert shares == sorted(shares)
-    assert shares[-1] == pytest.approx(1.0)
+    fractions = []
+    lip_streams(moving[0], progress=fractions.append)
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == pytest.approx(1.0)
 
 
 def test_nothing_but_pythons_own_words_on_standard_error(tmp_path, capfd):

@@ -182,7 +182,7 @@ def test_windows_side_by_side_share_no_picture_and_lose_none() -> None:
     np.testing.assert_allclose(times_s, lips.times_s)
 
 
-def test_shares_are_those_of_the_picture_at_its_place() -> None:
+def test_fractions_are_those_of_the_picture_at_its_place() -> None:
     clip = clip_of()
     lips = replace(clip.streams.lips[0], valid=clip.streams.lips[0].times_s < 5)
     streams = replace(clip.streams, lips=(lips,), speech=speech_of(10.0, (3.0, 6.0)))
@@ -208,8 +208,8 @@ def test_any_face_counts_and_each_picture_once() -> None:
     first = replace(whole, valid=whole.times_s < 5)
     second = replace(whole, valid=(whole.times_s >= 4) & (whole.times_s < 7), track_id=1)
     streams = replace(clip.streams, lips=(first, second))
-    shares = face_fraction(streams, np.array([3.0, 4.0, 6.0]), 2.0)
-    np.testing.assert_allclose(shares, [1, 1, 0.5], atol=0.021)
+    fractions = face_fraction(streams, np.array([3.0, 4.0, 6.0]), 2.0)
+    np.testing.assert_allclose(fractions, [1, 1, 0.5], atol=0.021)
 
 
 def test_usable_starts_meet_both_conditions_and_miss_none() -> None:

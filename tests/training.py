@@ -90,7 +90,7 @@ def main():
             os.kill(os.getpid(), signal.SIGKILL)
 
     if "WORLD_SIZE" in os.environ:
-        # Dropout would be drawn for other items; 11 utterances make a last share of one.
+        # Dropout would be drawn for other items; 11 utterances make a last part of one.
         run(folder, augmentation=replace(CLEAN, noise_share=0.5), dropout=0.0)
         return
     overwrite = "-y" in sys.argv

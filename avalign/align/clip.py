@@ -198,11 +198,11 @@ def _choose(
         # The voice belongs to one mouth: the faces share the probability.
         best_of_rivals = np.array([rival.evidence.total.max() for rival in rivals])
         margins = np.minimum(best_of_rivals - alignment.diagnostics["evidence"], 0.0)
-        share = 1.0 / (1.0 + float(np.exp(margins).sum()))
+        fraction = 1.0 / (1.0 + float(np.exp(margins).sum()))
         alignment = replace(
             alignment,
-            confidence=alignment.confidence * share,
-            diagnostics={**alignment.diagnostics, "share_among_faces": share},
+            confidence=alignment.confidence * fraction,
+            diagnostics={**alignment.diagnostics, "share_among_faces": fraction},
         )
     return best, alignment, evidence
 

@@ -68,8 +68,8 @@ print(saliency.values["lips"].shape)  # avalign.plots.plot_saliency draws them
             "from avalign.fusion.influence import contributions\n",
             _SCORE
             + """\
-shares = contributions(score, streams)
-print(shares.values)  # avalign.plots.plot_contributions draws them
+added = contributions(score, streams)
+print(added.values)  # avalign.plots.plot_contributions draws them
 """,
         ),
     ),

@@ -106,8 +106,8 @@ from avalign.data.subsets import label_subset
 
 rows = [ManifestRow(Path(f"{n}.mp4"), label=("calm", "sad")[n % 2]) for n in range(200)]
 train = Manifest(Path("manifest.csv"), tuple(rows))  # or read_manifest(...)
-for share in (0.01, 0.1, 1.0):
-    print(share, len(label_subset(train, share)))  # then train_emotion, share by share
+for fraction in (0.01, 0.1, 1.0):
+    print(fraction, len(label_subset(train, fraction)))  # then train_emotion on each
 """,
     ),
     Method(

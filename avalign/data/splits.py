@@ -20,7 +20,7 @@ from avalign.data.rows import ManifestRow
 from avalign.errors import ParameterError
 
 BY_SPEAKER, BY_SENTENCE = "speaker", "sentence"
-SHARES = {"train": 0.8, "dev": 0.1, "test": 0.1}
+FRACTIONS = {"train": 0.8, "dev": 0.1, "test": 0.1}
 
 
 def speaker_split(
@@ -185,7 +185,7 @@ def _assign_parts(
     what: str,
     seed: int,
 ) -> dict[str, str]:
-    """Give each group of rows, in random order, to the part that lacks most of its share."""
+    """Give each group of rows, in random order, to the part that lacks most."""
     seconds = sum_seconds(manifest.rows, key)
     if len(seconds) < len(fractions):
         raise ParameterError(
@@ -211,13 +211,13 @@ def _assign_parts(
 
 
 def _check_fractions(fractions: Mapping[str, float] | None) -> Mapping[str, float]:
-    fractions = SHARES if fractions is None else fractions
+    fractions = FRACTIONS if fractions is None else fractions
     if len(fractions) < 2 or not all(
         part and 0 < fraction < math.inf for part, fraction in fractions.items()
     ):
         raise ParameterError(
-            f"the shares {dict(fractions)} make no split",
-            "name two parts or more, each with a share above zero",
+            f"the parts {dict(fractions)} make no split",
+            "name two parts or more, each with a number above zero",
         )
     return fractions
 

@@ -46,7 +46,7 @@ def label_subset(manifest: Manifest, fraction: float, *, seed: int = 0) -> Manif
     coding", ICML 2020 (curves over fractions of the labels).
     """
     if not 0 < fraction <= 1:
-        raise ParameterError(f"the share of labels is {fraction}", "choose above 0, up to 1")
+        raise ParameterError(f"the fraction of labels is {fraction}", "choose above 0, up to 1")
     by_label: dict[str, list[ManifestRow]] = defaultdict(list)
     for row in manifest:
         if row.label:

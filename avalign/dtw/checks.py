@@ -294,6 +294,6 @@ def _memory_bytes() -> int | None:
     limits = []
     with suppress(AttributeError, ValueError, OSError):
         limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    with suppress(OSError, ValueError):  # a container's share; "max" where there is none
+    with suppress(OSError, ValueError):  # a container's limit; "max" where there is none
         limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
     return min(limits, default=None)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Smaller pictures are enlarged, or there would be no room for words.
 SMALLEST_WIDTH = 640
-STRIP_SHARE = 0.2
+STRIP_FRACTION = 0.2
 STRIP_SPAN_S = 4.0
 FONT = 0  # cv2.FONT_HERSHEY_SIMPLEX
 
@@ -47,7 +47,7 @@ class Canvas:
         width, height = picture_size
         self._zoom = max(1.0, SMALLEST_WIDTH / width)
         width, height = round(width * self._zoom), round(height * self._zoom)
-        strip = max(72, min(round(STRIP_SHARE * width), round(0.35 * height)))
+        strip = max(72, min(round(STRIP_FRACTION * width), round(0.35 * height)))
         #: Width and height of what is drawn, both even.
         self.size = (width + width % 2, height + strip + (height + strip) % 2)
         self._frame_size = (width, height)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Further streams take further colours.
 _OTHERS = ("#5b8c5a", "#b08a2e", "#6b5b95", "#4a9ba8")
-# Values beyond this share of all are shown as strong as the strongest.
+# Values beyond this percentile of all are shown as strong as the strongest.
 _CLIPPED = 99.5
 
 

@@ -50,9 +50,9 @@ def plot_reliability(
     confidence, accuracy, counts = (
         np.asarray(column, np.float64) for column in (confidence, accuracy, counts)
     )
-    shares = np.concatenate([confidence.ravel(), accuracy.ravel()])
+    fractions = np.concatenate([confidence.ravel(), accuracy.ravel()])
     if not (confidence.shape == accuracy.shape == counts.shape == (confidence.size,)) or not (
-        confidence.size and ((shares >= 0) & (shares <= 1)).all() and (counts > 0).all()
+        confidence.size and ((fractions >= 0) & (fractions <= 1)).all() and (counts > 0).all()
     ):
         raise ParameterError(
             f"bins of shapes {confidence.shape}, {accuracy.shape} and {counts.shape} cannot be "

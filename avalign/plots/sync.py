@@ -29,7 +29,7 @@ EMPTY = "#f4f5f6"
 SHOWN_S = 8.0
 SHOWN_AT_LEAST_S = 0.2
 MARGIN = 0.04
-LAG_LABEL_SHARE = 0.11  # of the width of the panel
+LAG_LABEL_FRACTION = 0.11  # of the width of the panel
 
 VERDICTS = {
     "in_sync": "in sync",
@@ -181,7 +181,7 @@ def _has_lag(alignment: Alignment) -> bool:
 def _write_lag(axes: Any, lag_ms: float, bands_ms: list[tuple[float, float]]) -> None:
     """Write the lag beside its line and clear of the bands about it, if there is room."""
     first_ms, last_ms = axes.get_xlim()
-    width_ms = LAG_LABEL_SHARE * (last_ms - first_ms)
+    width_ms = LAG_LABEL_FRACTION * (last_ms - first_ms)
     left_ms, right_ms = lag_ms, lag_ms
     for low_ms, high_ms in bands_ms:
         if low_ms - width_ms < lag_ms < high_ms + width_ms and high_ms - low_ms < 2 * width_ms:

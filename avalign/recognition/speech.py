@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from avalign.recognition.report import RecognitionReport
 
 _SHOWN_WORDS = 3
-# Share of characters. Of GRID sentences, 91 % of the pairs differ in more, and none differs so
-# from what is read of it in clean sound.
+# Fraction of characters. Of GRID sentences, 91 % of the pairs differ in more, and none differs
+# so from what is read of it in clean sound.
 MOST_TRANSCRIPT_MISFIT = 0.4
 
 

@@ -259,7 +259,7 @@ def _report(
 
 
 def _coverage(found: ClipAlignment) -> float:
-    """Share of the pictures that show the best face."""
+    """Fraction of the pictures that show the best face."""
     best = next((face for face in found.faces if face.track_id == found.face), None)
     best = best or next(iter(found.faces), None)
     return best.coverage if best else 0.0

@@ -109,7 +109,7 @@ class Outcome:
     judgements : list of Judgement
         Its bars.
     cpu_share : float
-        Share of the wall time in which this process ran: below 1 others disturbed it.
+        Fraction of the wall time in which this process ran: below 1 others disturbed it.
     """
 
     workload: Workload

@@ -11,7 +11,7 @@ from benchmarks.dtw.peers import SUBJECT
 from benchmarks.dtw.scaling import Curve
 from benchmarks.dtw.workloads import BASELINE
 
-# Lines end beside their names; names closer than this share of the height move apart.
+# Lines end beside their names; names closer than this fraction of the height move apart.
 LABEL_GAP = 0.043
 
 

@@ -192,21 +192,21 @@ def _soft(x: Any, y: Any, gamma: float) -> Any:
                 weight += np.exp((least - each) / gamma)
             total[i, j] = costs[i - 1, j - 1] + least - gamma * np.log(weight)
     # How much each cell takes part in the soft minimum, from the end back.
-    share = np.zeros((rows + 2, columns + 2))
-    share[rows, columns] = 1.0
+    fraction = np.zeros((rows + 2, columns + 2))
+    fraction[rows, columns] = 1.0
     for i in range(rows, 0, -1):
         for j in range(columns, 0, -1):
             if i == rows and j == columns:
                 continue
             for down, right in ((1, 0), (0, 1), (1, 1)):
-                after = share[i + down, j + right]
+                after = fraction[i + down, j + right]
                 if after > 0.0:
                     soft_minimum = (
                         total[i + down, j + right] - costs[i + down - 1, j + right - 1]
                     )
-                    share[i, j] += after * np.exp((soft_minimum - total[i, j]) / gamma)
+                    fraction[i, j] += after * np.exp((soft_minimum - total[i, j]) / gamma)
     gradient = np.zeros_like(x)
     for i in range(rows):
         for j in range(columns):
-            gradient[i] += 2.0 * share[i + 1, j + 1] * (x[i] - y[j])
+            gradient[i] += 2.0 * fraction[i + 1, j + 1] * (x[i] - y[j])
     return total[rows, columns], gradient

@@ -64,7 +64,7 @@ class Report:
         return _without_nan(content)
 
     def share_of_limit(self, outcome: Outcome) -> float:
-        """Cells per second of avalign, as a share of what the processor can do at best."""
+        """Cells per second of avalign, as a fraction of what the processor can do at best."""
         workload = outcome.workload
         limit = next((each for each in self.limits if each.dtype == workload.dtype), None)
         subject = next((each for each in outcome.standings if each.peer == SUBJECT), None)

@@ -91,7 +91,7 @@ def interleave(
     calls : mapping of str to callable
         What to time. Each was called before, so that nothing is compiled or loaded now.
     budget_s : float
-        About how long all of it may take. Who has used up an equal share of it takes part
+        About how long all of it may take. Who has used up an equal part of it takes part
         in no more rounds, but for the least number.
     always : tuple of str
         Who takes part in every round, such as those that ratios are about.
@@ -113,12 +113,12 @@ def interleave(
     present = [name for name in always if name in calls]
     each_round = sum(cost[name] for name in present) or sum(cost.values())
     rounds = int(np.clip(budget_s / each_round / 2, LEAST_ROUNDS, MOST_ROUNDS))
-    share = budget_s / max(1, len(calls))
+    equal_s = budget_s / max(1, len(calls))
     samples = {name: np.full(rounds, np.nan) for name in calls}
     total_wall = total_processor = 0.0
     for i in range(rounds):
         for name, call in calls.items():
-            if i >= least_rounds and name not in present and (i + 1) * cost[name] > share:
+            if i >= least_rounds and name not in present and (i + 1) * cost[name] > equal_s:
                 continue
             wall_s, processor_s = _sample(call, repeats[name])
             samples[name][i] = (wall_s if name in wall else processor_s) / repeats[name]

@@ -175,8 +175,8 @@ def _warped(rng: np.random.Generator, walk: Array) -> Array:
     at = np.clip(time + 0.016 * np.sin(6 * np.pi * time), 0, 1) * (rows - 1)
     below = np.minimum(at.astype(int), max(0, rows - 2))
     above = np.minimum(below + 1, rows - 1)
-    share = (at - below).reshape(-1, *[1] * (walk.ndim - 1))
-    warped = (1 - share) * walk[below] + share * walk[above]
+    fraction = (at - below).reshape(-1, *[1] * (walk.ndim - 1))
+    warped = (1 - fraction) * walk[below] + fraction * walk[above]
     return warped + 0.05 * rng.standard_normal(walk.shape)
 
 

@@ -56,8 +56,8 @@ def answer_scenes(cell: Cell, model: FusedReader) -> dict[str, Any]:
         weights: list[float] = []
         for first in range(0, len(cell.texts), _TEST_BATCH):
             part = slice(first, first + _TEST_BATCH)
-            texts, shares = _answer(cell, model, reader, loaded, scene, part)
-            weights += shares
+            texts, fractions = _answer(cell, model, reader, loaded, scene, part)
+            weights += fractions
             for way, answers in texts.items():
                 counted = map(_word_errors, cell.texts[part], answers)
                 errors.setdefault(way, []).extend(counted)
@@ -106,17 +106,17 @@ def _answer(
         )
         for way, text in read.items():
             texts[way][place] = text
-    return texts, _audio_shares(fused)
+    return texts, _audio_fractions(fused)
 
 
-def _audio_shares(fused: FusionOutput) -> list[float]:
+def _audio_fractions(fused: FusionOutput) -> list[float]:
     """Mean weight of the sound in each clip, where the family has such weights."""
     weight = fused.weights.get("audio")
     if weight is None:
         return []
     if weight.ndim == 2:
         weight = (weight * fused.mask).sum(dim=1) / fused.mask.sum(dim=1).clamp(min=1)
-    return [round(share, 5) for share in weight.tolist()]
+    return [round(fraction, 5) for fraction in weight.tolist()]
 
 
 # Heads of few steps tell words far better than characters.

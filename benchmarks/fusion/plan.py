@@ -34,7 +34,7 @@ AUDIO_ALONE, LIPS_ALONE = "audio_alone", "lips_alone"
 BASELINES = {AUDIO_ALONE: ("audio",), LIPS_ALONE: ("lips",)}
 
 DRIFT = 0.03
-# The smooth warp: a lag of up to this that wanders, at a pace of up to this share.
+# The smooth warp: a lag of up to this that wanders, at a pace of up to this fraction.
 WARP_LAG_S, WARP_PACE = 0.2, 0.2
 WARP_PERIODS_S = (2.0, 4.0)
 _KNOTS_S = 0.05
@@ -100,7 +100,7 @@ class Plan:
     seed : int
         Of noise and planted warps.
     batch_size, learning_rate, missing_share
-        Of the training: clips in a batch, highest rate of AdamW, share of the streams
+        Of the training: clips in a batch, highest rate of AdamW, fraction of the streams
         that are hidden.
     device : str
         Where families are trained.

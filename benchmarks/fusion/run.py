@@ -220,7 +220,7 @@ def _train_encoders(options: argparse.Namespace) -> Path:
         overwrite=True,
         cache_dir=options.cache,
         jobs=options.jobs,
-        callbacks=TrainingCallbacks(progress=lambda share: tell(int(100 * share), 100)),
+        callbacks=TrainingCallbacks(progress=lambda fraction: tell(int(100 * fraction), 100)),
     )
     return folder
 

@@ -164,7 +164,7 @@ def number(drawn: NDArray[np.float64]) -> Number:
 def recovery(
     misaligned: NDArray[np.float64], aligned: NDArray[np.float64], oracle: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Share of the cost of misalignment that alignment wins back, in percent.
+    """Fraction of the cost of misalignment that alignment wins back, in percent.
 
     Parameters
     ----------

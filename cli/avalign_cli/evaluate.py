@@ -187,8 +187,8 @@ def _calibration(calibration: "AnswerLimits") -> list[str]:
             for name, limit in calibration.limits.items()
         ),
         *(
-            f"calibrated, {name}: a label is told from a probability of {share:.2f} on"
-            for name, share in calibration.certainty.items()
+            f"calibrated, {name}: a label is told from a probability of {least:.2f} on"
+            for name, least in calibration.certainty.items()
         ),
     ]
 

@@ -50,7 +50,7 @@ def export(
 
     screen = Screen(json, quiet)
     found = export_model(load_model(model), output, int8=int8, overwrite=overwrite)
-    share = 100 * found.size_bytes / found.torch_bytes
+    percent = 100 * found.size_bytes / found.torch_bytes
     screen.data(
         dumps(
             {
@@ -68,8 +68,8 @@ def export(
         )
     )
     screen.result(
-        f"Wrote {found.path}: {found.size_bytes / 1e6:.2f} MB, {share:.0f} % of the weights in "
-        f"torch. On random input its probabilities differ from torch's by at most "
+        f"Wrote {found.path}: {found.size_bytes / 1e6:.2f} MB, {percent:.0f} % of the weights "
+        f"in torch. On random input its probabilities differ from torch's by at most "
         f"{found.parity.largest_difference:.1g}, and the likeliest answer is the same in "
         f"{100 * found.parity.same_answers:.1f} % of the rows."
     )

@@ -143,8 +143,8 @@ def _show(screen: Screen, report: "RecognitionReport") -> None:
         if report.emotion.label is not None:
             screen.result(f"{report.file}: {report.emotion.label}")
         ranked = sorted(report.emotion.probabilities.items(), key=lambda pair: -pair[1])
-        for name, share in ranked:
-            screen.result(f"  {share:.2f}  {name}")
+        for name, fraction in ranked:
+            screen.result(f"  {fraction:.2f}  {name}")
         for time_s, row in zip(
             report.emotion.times_s.tolist(), report.emotion.over_time, strict=True
         ):

@@ -81,7 +81,7 @@ def damaged_files(
 ) -> tuple[Seed, dict[str, bytes], str, Random]:
     """Make the files of one trial: of which seed, all by name, how, and the dice."""
     random = Random(f"{campaign_seed}:{number}")
-    seed = random.choices(seeds, [each.share for each in seeds])[0]
+    seed = random.choices(seeds, [each.weight for each in seeds])[0]
     files, how = mutate(seed, seeds, random)
     return seed, files, how, random
 

@@ -181,9 +181,9 @@ def _part_dropped(data: bytes, random: Random) -> bytes:
 
 def _parts_dropped(data: bytes, random: Random) -> bytes:
     """Drop many parts, so that what begins the streams may be gone or come late."""
-    share, kept, at = random.choice((0.05, 0.2, 0.5)), [], 0
+    fraction, kept, at = random.choice((0.05, 0.2, 0.5)), [], 0
     for part in layout_of(data).parts:
-        if part.start >= at and random.random() < share:
+        if part.start >= at and random.random() < fraction:
             kept.append(data[at : part.start])
             at = part.end
     return mended(b"".join([*kept, data[at:]]))

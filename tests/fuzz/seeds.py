@@ -36,14 +36,14 @@ class Seed:
         Name of the file that is damaged.
     files : dict of str to bytes
         All files by name, the damaged one among them.
-    share : float
+    weight : float
         How often this seed is drawn, beside the others.
     """
 
     target: str
     name: str
     files: dict[str, bytes]
-    share: float = 1.0
+    weight: float = 1.0
 
     @property
     def data(self) -> bytes:
@@ -214,11 +214,11 @@ def _texts(clip: bytes) -> Iterator[Seed]:
     vtt = "WEBVTT\n\n00:00.100 --> 00:00.600 align:start\nbin blue\n"
     grid = "0 23750 sil\n23750 29500 bin\n29500 34000 blue\n34000 35500 at\n35500 74500 sil\n"
     plain = "bin blue at f two now\n"
-    for name, text, share in (
+    for name, text, weight in (
         *(("words.srt", srt, 2.0), ("words.align", grid, 2.0)),
         *(("words.vtt", vtt, 0.5), ("words.txt", plain, 0.5)),
     ):
-        yield Seed("transcript", name, {name: text.encode()}, share)
+        yield Seed("transcript", name, {name: text.encode()}, weight)
     table = (
         "path,split,speaker,label,text,start,end,weights_ok,transcript,note\n"
         "talk.mp4,train,anna,happy,bin blue,0.1,0.5,1,words.srt,\n"

@@ -36,7 +36,7 @@ LICENCE = "synthetic, no rights reserved"
 # How strongly an emotion shows.
 STRENGTH = (0.6, 1.0)
 # By the number of speakers, or of the sentences of a single one.
-PART_SHARES: tuple[dict[str, float], ...] = (
+PART_FRACTIONS: tuple[dict[str, float], ...] = (
     {},
     {},
     {"train": 0.5, "dev": 0.5},
@@ -239,10 +239,10 @@ def _render(
 
 
 def _split(manifest: Manifest, plan: CorpusPlan) -> Manifest:
-    fractions = PART_SHARES[min(plan.speakers, 3)]
+    fractions = PART_FRACTIONS[min(plan.speakers, 3)]
     if fractions:
         return speaker_split(manifest, fractions, seed=plan.seed)
-    fractions = PART_SHARES[min(plan.sentences, 3)]
+    fractions = PART_FRACTIONS[min(plan.sentences, 3)]
     return sentence_split(manifest, fractions, seed=plan.seed) if fractions else manifest
 
 

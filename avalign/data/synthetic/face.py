@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 # on either lip, and share the corners.
 OUTER = np.array([-1.0, -0.91, -0.78, -0.57, -0.29, 0.0, 0.29, 0.57, 0.78, 0.91, 1.0])
 INNER = np.array([-1.0, -0.83, -0.69, -0.49, -0.26, 0.0, 0.26, 0.49, 0.69, 0.83, 1.0])
-# How far the edge of a lip is from the seam, as shares of its height; the upper one dips in
+# How far the edge of a lip is from the seam, as fractions of its height; the upper one dips in
 # its middle.
 LOWER_LIP = np.array([0.0, 0.2, 0.45, 0.75, 0.95, 1.0, 0.95, 0.75, 0.45, 0.2, 0.0])
 UPPER_LIP = np.array([0.0, 0.35, 0.6, 0.8, 1.0, 0.83, 1.0, 0.8, 0.6, 0.35, 0.0])
 INNER_WIDTH = 0.9  # of the outer ring
 # The lower lip makes most of an opening.
-LOWER_SHARE = 0.75
+LOWER_FRACTION = 0.75
 # Where the face ends, around the middle between the eyes and the nose's tip.
 FACE_EDGES = np.array([-0.8, -0.85, 0.8, 1.2])
 
@@ -60,8 +60,8 @@ def lip_points(face: Face, movements: NDArray[np.float64]) -> NDArray[np.float64
         return np.stack(np.broadcast_arrays(x, y, z), axis=-1)
 
     gap = np.maximum(opening, 0.0)
-    below = LOWER_SHARE * gap + 0.15 * jaw
-    above = -(1.0 - LOWER_SHARE) * gap + 0.15 * jaw * (1.0 - INNER**2)
+    below = LOWER_FRACTION * gap + 0.15 * jaw
+    above = -(1.0 - LOWER_FRACTION) * gap + 0.15 * jaw * (1.0 - INNER**2)
     arch = 1.0 - INNER**2
     inner = INNER_WIDTH * INNER
     lower = face.lower_lip * fullness * (1.0 - 4.0 * tuck)

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from avalign.recognition import Recognizer
     from avalign.recognition.material.utterances import Utterance
 
-# Share of dev clips whose likeliest class is not certain enough.
-UNCERTAIN_SHARE = 0.02
+# Fraction of dev clips whose likeliest class is not certain enough.
+UNCERTAIN_FRACTION = 0.02
 # Clips asked for each set of streams: limits need no more.
 _MOST_CASES = 150
 
@@ -80,7 +80,7 @@ def calibrate(model: Recognizer, cases: Sequence[Case], *, seed: int = 0) -> Ans
             best = [
                 one.probabilities.max() for one in predictions if one.probabilities is not None
             ]
-            certainty[condition.name] = float(np.quantile(best, UNCERTAIN_SHARE))
+            certainty[condition.name] = float(np.quantile(best, UNCERTAIN_FRACTION))
     return AnswerLimits(limits, certainty, timing, {"clips": len(chosen), "seed": seed})
 
 

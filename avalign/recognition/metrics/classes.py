@@ -144,7 +144,7 @@ def _macro_auc(true: NDArray[np.int64], scores: NDArray[np.float64]) -> float | 
         n_in, n_out = int(is_class.sum()), int((~is_class).sum())
         if not (n_in and n_out):
             return None
-        # Mann-Whitney: the share of pairs in the right order; a tie counts one half.
+        # Mann-Whitney: the fraction of pairs in the right order; a tie counts one half.
         _, inverse, counts = np.unique(
             scores[:, column], return_inverse=True, return_counts=True
         )

@@ -169,7 +169,7 @@ class _Trainer:
             raise self.stopped(error.message, batch) from error
         totals = self.processes.total({name: part.item() for name, part in parts.items()})
         self.require_finite(totals["loss"], "the loss", batch)
-        # Gradients are averaged over processes, but losses of shares add up.
+        # Gradients are averaged over processes, but losses of their parts of a batch add up.
         self.scaler.scale(parts["loss"] * count).backward()
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(

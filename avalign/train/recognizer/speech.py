@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 # The voices of the test noise are as loud together as the one that counts.
 TEST_SNR_DB = 0.0
-# Share of the time that loading the clips takes, for the progress bar.
+# Fraction of the time that loading the clips takes, for the progress bar.
 _LOADING = 0.05
 
 

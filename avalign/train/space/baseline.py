@@ -45,7 +45,7 @@ class BaselinePlan:
     n_features : int
         Random Fourier features.
     regularisation : float
-        Share by which covariances are shrunk.
+        Fraction by which covariances are shrunk.
     rounds : int
         Fits; between them the clips' own lags are measured again.
     read_weight : float

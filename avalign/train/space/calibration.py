@@ -26,8 +26,8 @@ LENGTHS_S = (1.0, 2.0, 5.0, 10.0)
 LARGEST_LAG_S = 0.8
 WINDOWS_PER_CLIP = 36
 # Every window is measured with the sound of another clip as well: such files exist, and a
-# confidence that has never met them would trust them. They count as this share of all.
-FOREIGN_SHARE = 0.04
+# confidence that has never met them would trust them. They count as this fraction of all.
+FOREIGN_FRACTION = 0.04
 # The posterior as it comes, given a match.
 NEUTRAL = LagCalibration(30.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0)
 
@@ -178,8 +178,8 @@ def fit_to_trials(trials: Sequence[Trial]) -> LagCalibration:
     own = np.array([np.isfinite(trial.error_s) for trial in trials])
     counts = np.ones(len(trials))
     if not own.all():
-        counts[own] = (1.0 - FOREIGN_SHARE) / own.mean()
-        counts[~own] = FOREIGN_SHARE / (1.0 - own.mean())
+        counts[own] = (1.0 - FOREIGN_FRACTION) / own.mean()
+        counts[~own] = FOREIGN_FRACTION / (1.0 - own.mean())
     match = logistic_regression(features[:, 1:], own.astype(float), counts)
     close = logistic_regression(features[own], correct[own], np.ones(np.count_nonzero(own)))
     unscaled = LagCalibration(

@@ -1,6 +1,6 @@
 """aeon: Numba with fastmath; series are (dimensions, rows), costs squared, no root.
 
-Its window is a share of the shorter series; half a cell is added, so that its rounding
+Its window is a fraction of the shorter series; half a cell is added, so that its rounding
 down gives the cells that were asked for.
 """
 

@@ -1,6 +1,6 @@
 """librosa: Numba over a matrix of costs; series are (dimensions, rows).
 
-Its band is a share of the shorter series and leaves out its own edge: one cell is added.
+Its band is a fraction of the shorter series and leaves out its own edge: one cell is added.
 """
 
 from __future__ import annotations
