@@ -217,15 +217,10 @@ def plot_contributions(
     ends = empty + np.cumsum(steps)
     begins = np.concatenate([[empty], ends[:-1]])
     names = ["nothing", *values, "all streams"]
-    figure = new_figure(7.5, 1.6 + 0.5 * len(names))
-    height = 1.0 / figure.get_figheight()
-    axes = figure.add_axes((0.2, 0.6 * height, 0.74, 1 - 1.75 * height))
-    figure.text(0.04, 1 - 0.5 * height, "What each stream contributes", **_HEADLINE)
-    figure.text(
-        *(0.04, 1 - 0.8 * height),
+    figure, axes = _panel_of_names(
+        1.6 + 0.5 * len(names),
+        "What each stream contributes",
         f"from {empty:.3g} without any to {ends[-1]:.3g} with all",
-        fontsize=10.5,
-        color=FAINT,
     )
     rows = np.arange(len(names))[::-1]
     spread = max(float(np.ptp([empty, *ends])), 1e-9)
@@ -286,15 +281,10 @@ def plot_swap(
     shown = {name: values[np.isfinite(values)] for name, values in shown.items()}
     if bare := [name for name, values in shown.items() if not len(values)]:
         raise ParameterError(f"stream {bare[0]!r} was never swapped", "leave it out")
-    figure = new_figure(7.5, 1.9 + 0.7 * len(shown))
-    height = 1.0 / figure.get_figheight()
-    axes = figure.add_axes((0.2, 0.6 * height, 0.74, 1 - 1.75 * height))
-    figure.text(0.04, 1 - 0.5 * height, "When a stream is somebody else's", **_HEADLINE)
-    figure.text(
-        *(0.04, 1 - 0.8 * height),
+    figure, axes = _panel_of_names(
+        1.9 + 0.7 * len(shown),
+        "When a stream is somebody else's",
         f"change of the {unit}; a dot is an item, the bar their mean",
-        fontsize=10.5,
-        color=FAINT,
     )
     rows = np.arange(len(shown))[::-1]
     scatter = np.random.default_rng(0)  # the same picture every time
@@ -312,6 +302,15 @@ def plot_swap(
 
 
 _HEADLINE: dict[str, Any] = {"fontsize": 15, "fontweight": "bold", "color": INK}
+
+
+def _panel_of_names(height: float, headline: str, meaning: str) -> tuple[Any, Any]:
+    """Make a figure so many inches high: one panel, room for names on its left."""
+    figure = new_figure(7.5, height)
+    inch = 1.0 / height
+    figure.text(0.04, 1 - 0.5 * inch, headline, **_HEADLINE)
+    figure.text(0.04, 1 - 0.8 * inch, meaning, fontsize=10.5, color=FAINT)
+    return figure, figure.add_axes((0.2, 0.6 * inch, 0.74, 1 - 1.75 * inch))
 
 
 def _clock(times_s: ArrayLike) -> NDArray[np.float64]:

@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from avalign.recognition.metrics import ClassificationMetrics
 
 
-class SpeechTest:
-    """Word and character error rates on utterances, by greedy decoding.
+class _DevTest:
+    """Utterances to test on, in the batches of each condition that leaves any a stream.
 
     Parameters
     ----------
     utterances : sequence of Utterance
-        What to test on; they have their words.
+        What to test on; they have their targets.
     settings : RecognizerSettings
-        What the models read and write.
+        What the models read and answer.
     conditions : sequence of Condition
         What they are tested in.
     batch_size : int
@@ -53,8 +53,18 @@ class SpeechTest:
         batch_size: int,
         seed: int,
     ) -> None:
-        self._texts = {one.name: one.text for one in utterances}
-        self._batches = _tested(utterances, settings, conditions, batch_size, seed)
+        self._utterances = utterances
+        batches = {
+            condition.name: condition_batches(
+                utterances, settings, condition, batch_size=batch_size, seed=seed
+            )
+            for condition in conditions
+        }
+        self._batches = {name: made for name, made in batches.items() if made}
+
+
+class SpeechTest(_DevTest):
+    """Word and character error rates on utterances, by greedy decoding."""
 
     def __call__(self, model: Recognizer) -> dict[str, float]:
         """Test a model.
@@ -70,11 +80,12 @@ class SpeechTest:
             ``"wer_<condition>"`` and ``"cer_<condition>"`` as fractions, and ``"score"``,
             the mean of them all: lower is better.
         """
+        texts = {one.name: one.text for one in self._utterances}
         numbers: dict[str, float] = {}
         for name, batches in self._batches.items():
             truth, found = [], []
             for batch in batches:
-                truth += [self._texts[one] for one in batch.names]
+                truth += [texts[one] for one in batch.names]
                 found += greedy_texts(model, batch)
             errors = speech_errors(truth, found)
             numbers[f"wer_{name}"] = errors.word_error_rate or 0.0
@@ -82,34 +93,8 @@ class SpeechTest:
         return {**numbers, "score": float(np.mean([*numbers.values()]))}
 
 
-class EmotionTest:
-    """Unweighted average recall, and errors of continuous labels, on utterances.
-
-    Parameters
-    ----------
-    utterances : sequence of Utterance
-        What to test on; they have their labels or values.
-    settings : RecognizerSettings
-        What the models read and give.
-    conditions : sequence of Condition
-        What they are tested in.
-    batch_size : int
-        Utterances at once.
-    seed : int
-        Of the noise.
-    """
-
-    def __init__(
-        self,
-        utterances: Sequence[Utterance],
-        settings: RecognizerSettings,
-        conditions: Sequence[Condition],
-        *,
-        batch_size: int,
-        seed: int,
-    ) -> None:
-        self._settings = settings
-        self._batches = _tested(utterances, settings, conditions, batch_size, seed)
+class EmotionTest(_DevTest):
+    """Unweighted average recall, and errors of continuous labels, on utterances."""
 
     def __call__(self, model: Recognizer) -> dict[str, float]:
         """Test a model.
@@ -129,7 +114,7 @@ class EmotionTest:
         numbers: dict[str, float] = {}
         costs: list[float] = []
         for name, batches in self._batches.items():
-            if self._settings.labels:
+            if model.settings.labels:
                 metrics = class_metrics(model, batches)
                 numbers[f"uar_{name}"] = metrics.unweighted_average_recall
                 numbers[f"f1_{name}"] = metrics.macro_f1
@@ -206,20 +191,3 @@ def _answers(model: Recognizer, batches: Sequence[Batch], head: str) -> NDArray[
             output = model(inputs.streams, inputs.masks, inputs.present)
             parts.append(getattr(output.answers, head).double().cpu().numpy())
     return np.concatenate(parts)
-
-
-def _tested(
-    utterances: Sequence[Utterance],
-    settings: RecognizerSettings,
-    conditions: Sequence[Condition],
-    batch_size: int,
-    seed: int,
-) -> dict[str, list[Batch]]:
-    """Make the batches of each condition that leaves any utterance a stream."""
-    batches = {
-        condition.name: condition_batches(
-            utterances, settings, condition, batch_size=batch_size, seed=seed
-        )
-        for condition in conditions
-    }
-    return {name: made for name, made in batches.items() if made}
