@@ -211,6 +211,7 @@ def test_nothing_cannot_be_calibrated_on():
         ({"noise": None, "snr_db": (0.0,)}, "0 dB of no noise"),
         ({"noise": "white", "snr_db": (float("nan"),)}, "an SNR of nan dB"),
         ({"noise": "babble", "snr_db": (0.0,)}, "babble is made of training clips"),
+        ({"noise": "wihte", "snr_db": (0.0,)}, "no noise 'wihte'"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(tmp_path, folder, asked, message):
