@@ -120,8 +120,8 @@ def _row(what: str, results: Sequence[Result], clips: Mapping[str, Clip]) -> Row
     names = [r.case.clip for r in results]
     speakers = {clips[name].speaker for name in names}
     graded = what.startswith(("source", "language")) and len(speakers) >= SPEAKERS
-    share = bootstrap(names, lambda rows: 100.0 * float(right[rows].mean()))
-    return Row(what, "%", share, BAR if graded else None)
+    percent = bootstrap(names, lambda rows: 100.0 * float(right[rows].mean()))
+    return Row(what, "%", percent, BAR if graded else None)
 
 
 def draw_slices(table: Table, path: Path) -> None:
