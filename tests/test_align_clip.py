@@ -57,6 +57,7 @@ def test_an_added_delay_is_measured_to_the_millisecond():
         assert answer.alignment.interval_s[0] < answer.alignment.audio_lag_s
 
 
+@pytest.mark.slow
 def test_a_wide_search_finds_a_lag_of_seconds_and_a_narrow_one_does_not_pretend():
     streams = talking()
     late = replace(

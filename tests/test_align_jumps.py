@@ -79,6 +79,7 @@ def changed(kind, length_s):
     return audio, other_s
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "length_s"),
     [("pause", 1.5), ("words", 3.0), ("words", 20.0), ("cut", 1.0), ("cut", 1.5)],

@@ -140,6 +140,7 @@ class TestSync:
         assert digest(clip) == before
         assert packet_hashes(Path(report.output)) == packet_hashes(clip)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".ts", ".mpg", ".avi"])
     @pytest.mark.parametrize("lag_s", [0.3, -0.3])
     def test_the_residual_is_right_where_zero_is_the_start_of_the_sound(

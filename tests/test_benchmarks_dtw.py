@@ -205,6 +205,7 @@ def test_faults_of_paths_are_found(path: list[list[int]], fault: str) -> None:
     assert bool(found) == bool(fault)
 
 
+@pytest.mark.slow
 def test_a_wrong_gradient_is_a_fault() -> None:
     task = Workload("x", "", "soft", 5, 5, 2, count=2).make()
     right = solve(task)

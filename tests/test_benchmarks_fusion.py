@@ -204,6 +204,7 @@ def test_a_second_run_does_nothing_anew(run, material):
     assert any("scenes" in str(path) for path in stayed)
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_run_is_refused(run, material):
     model, plan, folder, _ = run
     with pytest.raises(ValueError, match=r"encoders='random', not 'others'"):

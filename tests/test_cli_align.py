@@ -81,6 +81,7 @@ def test_a_take_is_brought_into_the_scenes_time(here, capsys, samples):
     assert max(middle) == pytest.approx(200 + 60, abs=25)
 
 
+@pytest.mark.slow
 def test_a_video_gets_the_new_sound_and_keeps_its_pictures(here, capsys):
     assert main(["align", "scene.mp4", "take.wav", "-o", "dubbed.mov", "-q"]) == 0
     assert capsys.readouterr() == ("", "")

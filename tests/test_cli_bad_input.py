@@ -111,6 +111,7 @@ def test_one_half_of_a_video_is_no_answer(streams, here, capfd):
     refuse(here, capfd, 4, f"no {missing}", "clip.mp4")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "words"),
     [

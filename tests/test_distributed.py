@@ -76,6 +76,7 @@ subprocess.run([sys.executable, "-c", {LONELY!r}])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 def test_a_process_ends_when_the_torchrun_that_started_it_is_killed():
     environment, port = lonely()

@@ -231,6 +231,7 @@ class TestProperties:
         assert dtw.distance(x, x, **arguments) == 0
         assert dtw.path(x, x, **arguments).path.tolist() == [[i, i] for i in range(len(x))]
 
+    @pytest.mark.slow
     @quick
     @given(pairs(), st.none() | st.integers(0, 8))
     def test_paths_are_continuous_and_cost_what_they_say(self, series, radius):
@@ -446,6 +447,7 @@ class TestReference:
             **close,
         )
 
+    @pytest.mark.slow
     def test_librosa_agrees_on_unit_weights(self):
         sequence = pytest.importorskip("librosa").sequence
         x, y = np.random.default_rng(3).normal(size=(2, 50, 4))

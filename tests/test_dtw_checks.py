@@ -67,6 +67,7 @@ def test_bad_input_is_one_line_with_a_remedy(verb, x, y, arguments, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", [dtw.distance, dtw.path])
 @pytest.mark.parametrize(
     ("arguments", "message"),

@@ -87,6 +87,7 @@ def test_all_verbs_are_here():
     assert verbs - {"ignore_local_settings"} | {"OnlineDtw"} == set(VERBS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [1, 3])
 @pytest.mark.parametrize("verb", VERBS)
 def test_verbs_say_the_same_without_vectors(verb, features, request):
@@ -98,6 +99,7 @@ def test_verbs_say_the_same_without_vectors(verb, features, request):
     np.testing.assert_allclose(flat(VERBS[verb](x, y)), with_vectors, **few_bits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("features", [1, 3])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("radius", [None, 0, 9])

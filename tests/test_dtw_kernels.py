@@ -83,6 +83,7 @@ def test_every_length_around_the_height_of_a_strip(dtype):
             check(*walks(rng, n, m, dtype), -1, SQEUCLIDEAN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("remembered", [True, False])

@@ -178,6 +178,7 @@ def test_a_wall_does_not_drown_the_only_way_through():
     assert soft_alignment(costs, metric="precomputed", gamma=1.0)[5, 8] == pytest.approx(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_float32_stays_float32_and_close(seed):
     rng = np.random.default_rng(seed)

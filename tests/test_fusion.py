@@ -180,6 +180,7 @@ def test_state_dicts_round_trip(name, tmp_path):
     assert_same(fusion(streams), other(streams), atol=0, rtol=0)
 
 
+@pytest.mark.slow
 @every_family
 def test_32_items_can_be_learned_by_heart(name):
     dims = {"audio": 12, "lips": 10}

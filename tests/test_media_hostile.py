@@ -231,6 +231,7 @@ def test_an_interruption_leaves_nothing_behind(tmp_path, clip, when, interruptio
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".ts"])
 def test_a_full_disk_is_one_clear_error(tmp_path, suffix):
     source = make_clip(tmp_path / f"clip{suffix}", Recipe(size=(320, 240)))

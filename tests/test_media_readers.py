@@ -26,6 +26,7 @@ from avalign.media import iter_audio, iter_frames, open_channels, probe, read_au
 from avalign.types import AudioStream
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", sorted(set(SUFFIX_CODECS) - {".avi"}))
 @pytest.mark.parametrize("b_frames", [0, 2])
 def test_events_are_read_at_the_times_they_were_made_at(tmp_path, suffix, b_frames):

@@ -10,6 +10,7 @@ from avalign.media import iter_frames
 from avalign.media.reading import decoding, seeking
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".mpg", ".ts", ".webm"])
 def test_spans_read_apart_equal_one_read_of_the_whole(tmp_path, suffix):
     b_frames = 0 if suffix == ".webm" else 2

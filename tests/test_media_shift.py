@@ -84,6 +84,7 @@ def test_early_sound_loses_only_what_lies_before_the_picture(tmp_path, clips, su
     assert -0.03 < start_s < 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize("lag_s", [0.16, -0.24])
 @pytest.mark.parametrize(
@@ -213,6 +214,7 @@ def described(path):
         return streams, chapters, {key: tags.get(key) for key in ("title", "artist")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "codec"), [(".mp4", "mov_text"), (".mov", "mov_text"), (".mkv", "subrip")]
 )
@@ -349,6 +351,7 @@ def test_a_cut_behind_told_by_an_edit_list_stays_cut(tmp_path, suffix, b_frames)
     assert len(written) - len(shown) <= (b_frames > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".ts", ".mp4", ".mkv"])
 @pytest.mark.parametrize("duration_s", [3.0, 11.0])
 def test_where_a_clock_starts_again_both_parts_are_written(tmp_path, suffix, duration_s):
@@ -413,6 +416,7 @@ def _png():
     return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lag_s", [0.3, -0.3])
 @pytest.mark.parametrize(
     ("suffix", "sound"),

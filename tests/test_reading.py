@@ -94,6 +94,7 @@ def test_a_text_fits_what_is_read_as_far_as_its_characters_do():
         assert transcriber.misfit(rows_of("ab cd"), words) == pytest.approx(misfit)
 
 
+@pytest.mark.slow
 def test_words_that_are_read_have_the_times_of_their_rows():
     """CTC tells everything at once; the words by row know when it is said."""
     said = "bin blue at f two now"

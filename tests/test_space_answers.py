@@ -100,6 +100,7 @@ def test_the_penalty_holds_codes_together():
     assert gaps[1] < 0.2 * gaps[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["autoencoder", "vae", "masked"])
 def test_a_missing_stream_is_imputed_better_than_by_the_mean(name):
     audio, lips, _ = planted()

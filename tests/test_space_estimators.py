@@ -25,6 +25,7 @@ from avalign.space.learning.estimator import SpaceEstimator  # noqa: E402
 CHANCE = {"joint": 1 / 480, "ranking": 1 / 480, "contrastive": 1 / 24}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_spaces())
 def test_each_learns_what_holds_for_clips_it_has_not_seen(name):
     score = fitted(name).score(*planted(seed=1))

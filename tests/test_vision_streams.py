@@ -83,6 +83,7 @@ def test_size_and_roll_are_the_true_ones(moving, moving_lips):
     assert abs(np.median(roll)) < 8  # she holds her head a little tilted
 
 
+@pytest.mark.slow
 def test_the_result_does_not_depend_on_the_number_of_jobs(moving, moving_lips):
     assert_same(lip_streams(moving[0], jobs=1), (moving_lips,))
 
