@@ -1,6 +1,11 @@
 """What tests of several files share."""
 
+import hypothesis
 import pytest
+
+# The first example compiles, and machines are busy: how long one takes is no property.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture

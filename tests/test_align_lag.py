@@ -54,7 +54,7 @@ def naive_evidence(audio, lips, lags_s):
     return total
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     st.integers(2, 60),
     st.integers(2, 60),

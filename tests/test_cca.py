@@ -58,7 +58,7 @@ def test_scores_are_white_and_pairs_correlate_with_each_other_alone():
 
 
 @given(st.integers(0, 10_000))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_invertible_linear_maps_change_nothing(seed):
     random = np.random.default_rng(seed)
     x, y = planted(200, seed=seed)

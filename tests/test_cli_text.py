@@ -1,7 +1,6 @@
 """The lines people read."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import planted
 import pytest
@@ -64,9 +63,9 @@ def test_a_lopsided_interval_is_told_by_its_ends():
 
 
 def test_a_dry_run_says_what_it_would_write():
-    planned = Path("talk.synced.mp4")
-    assert text.line(report(160), planned=planned).endswith(" Would write talk.synced.mp4.")
-    assert "Would" not in text.line(report(160, verdict=None, reason="x"), planned=planned)
+    planned = report(160, planned="talk.synced.mp4")
+    assert text.line(planned).endswith(" Would write talk.synced.mp4.")
+    assert "Would" not in text.line(report(160))
 
 
 def test_of_several_faces_the_line_names_the_one_that_matches():

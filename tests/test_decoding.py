@@ -60,7 +60,7 @@ def test_the_beam_finds_the_text_that_the_best_path_hides():
 
 
 @given(small_emissions())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_wide_beam_is_exact(log_probs):
     texts = naive.ctc_texts(log_probs)
     found = beam_decode(log_probs, clock_of(log_probs), AB, width=400)
@@ -71,7 +71,7 @@ def test_a_wide_beam_is_exact(log_probs):
 
 
 @given(small_emissions(), st.integers(1, 6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_narrow_beam_never_claims_more_than_its_text_has(log_probs, width):
     texts = naive.ctc_texts(log_probs)
     found = beam_decode(log_probs, clock_of(log_probs), AB, width=width)
@@ -94,7 +94,7 @@ def test_a_label_that_is_ruled_out_is_never_read():
 
 @pytest.mark.slow
 @given(small_emissions(most_rows=6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_grammar_finds_the_best_of_all_paths(log_probs):
     paths = [
         (log_prob, match.groups())

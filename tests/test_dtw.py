@@ -14,7 +14,7 @@ from avalign.dtw import windows
 from avalign.dtw.general import recurrence
 from avalign.errors import MissingDependencyError, ParameterError
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(max_examples=60)
 
 METRICS = ("sqeuclidean", "euclidean", "manhattan")
 SMALL = st.integers(-3, 3).map(float)

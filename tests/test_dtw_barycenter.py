@@ -70,7 +70,7 @@ def test_it_begins_at_the_weighted_medoid():
     assert not found.converged
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=5),
     features=st.sampled_from([None, 2]),

@@ -111,7 +111,7 @@ def test_diagonals_that_count_twice(dtype, metric):
     np.testing.assert_array_equal(matrix, expected)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_ties(data):
     numbers = st.lists(st.integers(0, 2), min_size=1, max_size=150)
@@ -138,7 +138,7 @@ def test_single_precision_is_near_double():
     assert single == pytest.approx(exact, rel=2e-5)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(n=st.integers(1, 400), m=st.integers(1, 400), radius=st.integers(-1, 60))
 def test_distance_of_swapped_series_is_the_same(n, m, radius):
     x, y = walks(np.random.default_rng(n * 1000 + m), n, m, np.float64)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from avalign import dtw
 from avalign.dtw import matrices
 
-quick = settings(deadline=None, max_examples=50)
+quick = settings(max_examples=50)
 values = st.integers(-4, 4).map(float)
 series = st.lists(values, min_size=1, max_size=20)
 

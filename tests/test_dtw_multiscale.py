@@ -59,7 +59,7 @@ def test_path_and_bounds(coarse, metric, seed):
     st.integers(0, 3),
     st.integers(1, 4000),
 )
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_the_truth_lies_between_the_bounds(x, y, radius, budget):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(multiscale, "EXACT_COSTS", 30)

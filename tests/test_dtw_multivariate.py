@@ -34,7 +34,7 @@ def assert_same(x, y, radius, metric):
     assert multivariate.distance(x, y, radius, METRICS[metric]) == expected_distance
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     n=st.integers(1, 40),
     m=st.integers(1, 40),

@@ -35,7 +35,6 @@ def walks(rng, count, features, low=1, high=40):
     rows=st.none() | st.integers(1, 25),
     radius=st.none() | st.integers(0, 8),
 )
-@settings(deadline=None)
 def test_the_envelope_is_the_extremes_of_the_band(values, rows, radius):
     y = np.array(values, float)
     count = len(y) if rows is None else rows
@@ -45,7 +44,7 @@ def test_the_envelope_is_the_extremes_of_the_band(values, rows, radius):
     np.testing.assert_array_equal(upper, [y[first:stop].max() for first, stop in windows])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     seed=st.integers(0, 2**20),
     features=st.sampled_from([1, 2, 5]),
@@ -85,7 +84,7 @@ def test_bounds_are_tight_when_the_band_is_the_diagonal():
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**20),
     features=st.sampled_from([1, 3]),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from avalign import dtw
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(max_examples=60)
 rows = st.lists(st.tuples(st.integers(-4, 4), st.integers(-4, 4)), min_size=1, max_size=15)
 SYMMETRIC2 = dtw.STEP_PATTERNS["symmetric2"].moves
 

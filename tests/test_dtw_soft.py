@@ -84,7 +84,7 @@ def test_it_is_the_sum_over_all_paths(metric, shape, radius):
     np.testing.assert_allclose(soft_alignment(x, y, **given), fractions, rtol=1e-11, atol=0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     n=st.integers(1, 90),
     m=st.integers(1, 90),

@@ -255,7 +255,7 @@ class TestOwnPatterns:
             assert found.path[-2].tolist() == second
 
     @given(st.permutations([((1, 1, 1.0),), ((1, 0, 1.0),), ((0, 1, 1.0),)]))
-    @settings(deadline=None, max_examples=6)
+    @settings(max_examples=6)
     def test_classic_moves_in_any_order_give_the_classic_distance(self, moves):
         pattern = dtw.StepPattern("mine", tuple(moves))
         x, y = np.random.default_rng(0).normal(size=(2, 30))

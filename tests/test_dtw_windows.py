@@ -10,7 +10,7 @@ from avalign import dtw
 from avalign.dtw import windows
 
 lengths = st.integers(1, 40)
-quick = settings(deadline=None, max_examples=80)
+quick = settings(max_examples=80)
 
 
 def is_sound(window, rows, columns):

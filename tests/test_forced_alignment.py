@@ -24,7 +24,7 @@ from avalign.transcript import Transcript, Word
 
 
 @given(small_emissions(), st.lists(st.integers(1, 3), max_size=4))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_the_path_is_the_best_of_all_that_spell_the_text(log_probs, labels):
     spelling = [
         (log_prob, path)

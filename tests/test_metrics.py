@@ -43,7 +43,6 @@ texts = st.lists(st.sampled_from(["bin", "blue", "at", "a", "b"]), min_size=1, m
 
 
 @given(st.lists(st.tuples(texts, texts), min_size=1, max_size=4))
-@settings(deadline=None)
 def test_rates_are_those_of_all_sentences_together(pairs):
     truth, found = ([" ".join(words) for words in side] for side in zip(*pairs, strict=True))
     result = speech_errors(truth, found)
@@ -96,7 +95,7 @@ def test_word_times_are_compared_at_both_ends():
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40),
     st.integers(0, 2**32 - 1),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_classes_agree_with_scikit_learn(pairs, seed):
     truth, answers = ([CLASSES[i] for i in side] for side in zip(*pairs, strict=True))
     # Few different scores, so that many are equal.

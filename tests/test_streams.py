@@ -139,7 +139,7 @@ def clips(draw):
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(streams=clips())
 def test_any_streams_come_back_bit_for_bit(streams, tmp_path_factory):
     path = tmp_path_factory.mktemp("streams") / "s.npz"

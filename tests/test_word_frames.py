@@ -50,7 +50,7 @@ def test_words_are_timed_by_their_rows():
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_words_come_in_order_and_do_not_overlap_whatever_the_rows_say(seed):
     scores = np.random.default_rng(seed).normal(scale=3, size=(12, 52))
     rows = WordFrames(scores - np.log(np.exp(scores).sum(1, keepdims=True)), GRID.vocabulary)

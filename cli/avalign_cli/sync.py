@@ -146,7 +146,7 @@ def sync(
         except AvalignError as error:
             screen.data(to_json(verbs.error_report(known, error)))
             raise
-    text.show(screen, report, planned=report.planned)
+    text.show(screen, report)
     if measurement is not None:
         _draw(screen, report, measurement, plot, overlay, overwrite)
     return report.exit_code

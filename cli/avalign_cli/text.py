@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from avalign.reports import SyncReport, best_guess, to_json, versions
@@ -29,7 +28,7 @@ LOPSIDED = 0.25
 STYLES = {"in_sync": "green", "noticeable": "yellow", "unacceptable": "red", None: "magenta"}
 
 
-def show(screen: Screen, report: SyncReport, *, planned: str | Path | None = None) -> None:
+def show(screen: Screen, report: SyncReport) -> None:
     """Print what was found and done: a JSON object, or a line and what it rests on.
 
     Parameters
@@ -38,27 +37,23 @@ def show(screen: Screen, report: SyncReport, *, planned: str | Path | None = Non
         Where to.
     report : SyncReport
         The answer about one file.
-    planned : str or Path, optional
-        What a dry run would have written.
     """
     screen.data(to_json(report))
     if screen.json:  # the line for people, which has them, is not printed
         for note in report.notes:
             screen.note(f"{report.file}: {note}")
-    screen.result(line(report, planned=planned), STYLES[report.verdict])
+    screen.result(line(report), STYLES[report.verdict])
     for detail in details(report):
         screen.detail(detail)
 
 
-def line(report: SyncReport, *, planned: str | Path | None = None) -> str:
+def line(report: SyncReport) -> str:
     """Say in one line what was found and done.
 
     Parameters
     ----------
     report : SyncReport
         The answer about one file.
-    planned : str or Path, optional
-        What a dry run would have written.
 
     Returns
     -------
@@ -76,8 +71,8 @@ def line(report: SyncReport, *, planned: str | Path | None = None) -> str:
             sentences.append(f"{forced}: {_sentence(report.reason)}")
     if report.output is not None:
         sentences.append(f"Wrote {report.output}, {_residual(report.residual_ms)}.")
-    elif planned is not None and report.verdict is not None and not report.exit_code:
-        sentences.append(f"Would write {planned}.")
+    elif report.planned is not None:
+        sentences.append(f"Would write {report.planned}.")
     sentences += [_sentence(note[:1].upper() + note[1:]) for note in report.notes]
     return f"{report.file}: {' '.join(sentences)}"
 
