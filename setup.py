@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 
 CORE = [
-    "av>=18",
+    "av>=18.1",
     "lazy_loader>=0.4",
     "libtsm>=1.1.2",
     # The last release whose wheels hold the face mesh models. It also brings OpenCV, as
@@ -53,7 +53,7 @@ TEST = [
     "librosa>=0.10.2",
     "psutil>=5.9",
     "pyarrow>=14",
-    "pytest>=8",
+    "pytest>=8.2",
     "pytest-xdist>=3.6",
     "scikit-image>=0.22",
     "scikit-learn>=1.4",

@@ -279,6 +279,7 @@ def test_memory_of_a_call_is_seen() -> None:
 
 
 def test_report_is_whole(tmp_path: Path) -> None:
+    pytest.importorskip("dtaidistance")
     peers = [
         find("avalign"),
         find("dtaidistance"),

@@ -45,6 +45,7 @@ def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
         yield
 
 
+@torch.enable_grad()
 def train(
     network: nn.Module,
     objective: Objective,
