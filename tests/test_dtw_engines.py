@@ -12,6 +12,9 @@ import pytest
 from avalign import dtw
 from avalign.dtw import dispatch
 
+# Many kernels are compiled for these.
+pytestmark = pytest.mark.slow
+
 METRICS = ["sqeuclidean", "euclidean", "manhattan"]
 
 
@@ -87,7 +90,6 @@ def test_all_verbs_are_here():
     assert verbs - {"ignore_local_settings"} | {"OnlineDtw"} == set(VERBS)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("features", [1, 3])
 @pytest.mark.parametrize("verb", VERBS)
 def test_verbs_say_the_same_without_vectors(verb, features, request):
@@ -99,7 +101,6 @@ def test_verbs_say_the_same_without_vectors(verb, features, request):
     np.testing.assert_allclose(flat(VERBS[verb](x, y)), with_vectors, **few_bits)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("features", [1, 3])
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("radius", [None, 0, 9])

@@ -14,6 +14,9 @@ from avalign.dtw.simd.registers import VECTORS
 from avalign.dtw.simd.vectors import BYTES
 from avalign.dtw.univariate import lanes, replay, strips, tiling
 
+# Many kernels are compiled for these.
+pytestmark = pytest.mark.slow
+
 HEIGHT = {np.float64: VECTORS * BYTES // 8, np.float32: VECTORS * BYTES // 4}
 DTYPES = [np.float64, np.float32]
 METRICS = [SQEUCLIDEAN, MANHATTAN]
@@ -72,7 +75,6 @@ def check(x, y, radius, metric, diagonal=1):
     np.testing.assert_array_equal(path, cells[::-1])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_length_around_the_height_of_a_strip(dtype):
     rng = np.random.default_rng(0)
@@ -83,7 +85,6 @@ def test_every_length_around_the_height_of_a_strip(dtype):
             check(*walks(rng, n, m, dtype), -1, SQEUCLIDEAN)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("remembered", [True, False])
@@ -96,7 +97,6 @@ def test_bands(monkeypatch, dtype, metric, remembered):
             check(*walks(rng, n, m, dtype), radius, metric)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("metric", METRICS)
 def test_diagonals_that_count_twice(dtype, metric):
@@ -202,7 +202,6 @@ print(replay.path(x, y, 30, 0)[1].sum(), lanes.pairwise([x, y], None, 0)[0, 1].h
 """
 
 
-@pytest.mark.slow
 def test_machines_with_narrow_vectors_get_the_same_numbers(tmp_path):
     def run(**environment):
         return subprocess.run(
@@ -216,7 +215,6 @@ def test_machines_with_narrow_vectors_get_the_same_numbers(tmp_path):
     assert run() == run(NUMBA_CPU_NAME="haswell", NUMBA_CPU_FEATURES="+avx2,+fma,+avx,+sse4.2")
 
 
-@pytest.mark.slow
 def test_a_disk_that_cannot_be_written_costs_only_the_compilation(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
@@ -257,7 +255,6 @@ def spot(query, series, metric):
     return total[-1, 1:], starts[-1, 1:]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("metric", METRICS)
 def test_spotting_equals_the_plain_recurrence(dtype, metric):

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 from avalign import dtw
 from avalign.dtw import matrices
 
+# Many kernels are compiled for these.
+pytestmark = pytest.mark.slow
+
 quick = settings(max_examples=50)
 values = st.integers(-4, 4).map(float)
 series = st.lists(values, min_size=1, max_size=20)

@@ -11,6 +11,9 @@ from avalign.dtw.multivariate import engine as multivariate
 from avalign.dtw.multivariate import plan as multivariate_plan
 from avalign.dtw.univariate import replay
 
+# Many kernels are compiled for these.
+pytestmark = pytest.mark.slow
+
 METRICS = {"sqeuclidean": SQEUCLIDEAN, "euclidean": EUCLIDEAN, "manhattan": MANHATTAN}
 
 

@@ -12,6 +12,9 @@ from avalign.dtw.univariate import strips
 from avalign.dtw.verbs import distance
 from avalign.errors import ParameterError
 
+# Many kernels are compiled for these.
+pytestmark = pytest.mark.slow
+
 METRICS = ("sqeuclidean", "euclidean", "manhattan", "cosine")
 
 
@@ -83,7 +86,6 @@ def test_bounds_are_tight_when_the_band_is_the_diagonal():
     assert lb_keogh(x, y, radius=0) == pytest.approx(((x - y) ** 2).sum())
 
 
-@pytest.mark.slow
 @settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**20),

@@ -16,6 +16,9 @@ from avalign.dtw.soft_dtw.verbs import soft, soft_alignment, soft_distance, soft
 from avalign.dtw.verbs import distance
 from avalign.errors import ParameterError
 
+# Many kernels are compiled for these.
+pytestmark = pytest.mark.slow
+
 METRICS = ("sqeuclidean", "euclidean", "manhattan", "cosine", "precomputed")
 
 
@@ -178,7 +181,6 @@ def test_a_wall_does_not_drown_the_only_way_through():
     assert soft_alignment(costs, metric="precomputed", gamma=1.0)[5, 8] == pytest.approx(1)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_float32_stays_float32_and_close(seed):
     rng = np.random.default_rng(seed)
