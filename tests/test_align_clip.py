@@ -72,6 +72,7 @@ def test_a_wide_search_finds_a_lag_of_seconds_and_a_narrow_one_does_not_pretend(
     assert narrow.alignment.confidence < VERDICT_CONFIDENCE
 
 
+@pytest.mark.slow
 def test_the_mouth_that_speaks_is_found_and_named_by_its_place():
     streams = talking()
     lips = streams.lips[0]

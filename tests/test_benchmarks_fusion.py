@@ -27,6 +27,8 @@ from benchmarks.fusion.plan import ALIGNERS, MISALIGNMENTS, PRIMARY, Plan, Scene
 from benchmarks.fusion.run import measure
 from benchmarks.fusion.scores import Scores, number, recovery
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 RATE_HZ, WORD_S = 16_000, 0.4
 SETTINGS = RecognizerSettings(
@@ -135,7 +137,6 @@ def test_the_oracle_undoes_what_was_planted(material):
     np.testing.assert_allclose(untouched.to_other([0.3]), 0.3)
 
 
-@pytest.mark.slow
 def test_aligners_find_a_lag_that_was_planted_in_a_real_way(material, monkeypatch, tmp_path):
     """Sound and lips from one rhythm: raw DTW has a metric in common, and finds the lag."""
     rows = np.random.default_rng(1).normal(size=(60, 13)).cumsum(axis=0).astype(np.float32)
@@ -162,7 +163,6 @@ def test_noise_has_its_level_and_is_the_same_at_all_of_them(material):
     np.testing.assert_allclose(loud / loud.std(), soft / soft.std(), atol=0.01)
 
 
-@pytest.mark.slow
 def test_the_whole_ablation_runs_and_tells_everything(run):
     _, plan, folder, results = run
     assert [one["rank"] for one in results["families"]] == [1, 2]
@@ -189,7 +189,6 @@ def test_the_whole_ablation_runs_and_tells_everything(run):
         assert all(len(scene["errors"]["grammar"]) == 3 for scene in cell["scenes"].values())
 
 
-@pytest.mark.slow
 def test_a_second_run_does_nothing_anew(run, material):
     model, plan, folder, results = run
     kept = {path: path.stat().st_mtime_ns for path in folder.rglob("*.[nj][ps][zo]*")}
@@ -204,7 +203,6 @@ def test_a_second_run_does_nothing_anew(run, material):
     assert any("scenes" in str(path) for path in stayed)
 
 
-@pytest.mark.slow
 def test_a_folder_of_another_run_is_refused(run, material):
     model, plan, folder, _ = run
     with pytest.raises(ValueError, match=r"encoders='random', not 'others'"):

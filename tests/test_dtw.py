@@ -77,6 +77,7 @@ class TestTwin:
             assert found.distance == distance
             assert found.path.tolist() == [list(cell) for cell in path]
 
+    @pytest.mark.slow
     @quick
     @given(
         pairs(longest=14),
@@ -172,6 +173,7 @@ class TestTwin:
         with pytest.raises(ParameterError, match=r"x is nan in row 0 .*costs inf"):
             dtw.path(np.full((2, 2), np.nan), metric="precomputed")
 
+    @pytest.mark.slow
     @quick
     @given(pairs(most_features=4, values=st.floats(0.5, 9)))
     def test_cosine_is_one_minus_the_normalised_product(self, series):
@@ -248,6 +250,7 @@ class TestProperties:
             assert (first <= found.path[:, 1]).all()
             assert (found.path[:, 1] < stop).all()
 
+    @pytest.mark.slow
     @quick
     @given(pairs())
     def test_a_wide_window_is_none(self, series):

@@ -13,6 +13,9 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 
 from avalign.dtw.soft_dtw.loss import SoftDtw, soft_distance  # noqa: E402
 
+# Many kernels are compiled for these.
+pytestmark = pytest.mark.slow
+
 METRICS = ("sqeuclidean", "euclidean", "manhattan", "cosine", "precomputed")
 
 
@@ -252,7 +255,6 @@ for metric in ("sqeuclidean", "euclidean", "manhattan", "precomputed"):
 """
 
 
-@pytest.mark.slow
 def test_the_cuda_kernel_is_right_in_simulation():
     subprocess.run(
         [sys.executable, "-c", SIMULATION],
