@@ -78,6 +78,8 @@ def _run(options: argparse.Namespace) -> None:
             cache=options.cache,
             folds=options.folds,
             members=options.members,
+            studios=options.studios,
+            freeze=options.freeze,
             windows_per_clip=options.windows_per_clip,
             draws=options.draws,
             seed=options.seed,
@@ -215,6 +217,16 @@ def _parser() -> argparse.ArgumentParser:
     cross.add_argument("--folds", type=_positive, default=4, help="models to train")
     cross.add_argument(
         "--members", type=_positive, help="members of each (default: as many as shipped)"
+    )
+    cross.add_argument(
+        "--studios",
+        nargs="+",
+        default=(),
+        metavar="DATASET",
+        help="datasets recorded in one place, each held out as a whole",
+    )
+    cross.add_argument(
+        "--freeze", action="store_true", help="make the clips' own lags those of the benchmark"
     )
     sync.add_argument(
         "--estimator",

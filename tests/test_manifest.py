@@ -275,6 +275,17 @@ def test_folds_share_no_speaker_lose_no_row_and_balance_seconds() -> None:
     assert speaker_folds(rows, 5, seed=4) != folds
 
 
+def test_what_belongs_together_shares_a_fold() -> None:
+    rows = rows_of({f"s{i}": [1.0] for i in range(12)})
+    place = {
+        row.speaker: "studio" if number < 4 else row.speaker for number, row in enumerate(rows)
+    }
+    folds = speaker_folds(rows, 3, group=lambda row: place[row.speaker])
+    of_studio = [{row.speaker for row in fold} & {"s0", "s1", "s2", "s3"} for fold in folds]
+    assert sorted(map(len, of_studio)) == [0, 0, 4]
+    assert sum(map(len, folds)) == 12
+
+
 def test_the_longest_speaker_gets_a_fold_alone() -> None:
     folds = speaker_folds(rows_of({"long": [100.0], "a": [1.0], "b": [1.0], "c": [None]}), 2)
     assert {frozenset(row.speaker for row in fold) for fold in folds} == {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 
 from avalign.data.manifest import Manifest
 from avalign.data.rows import ManifestRow
@@ -11,7 +12,11 @@ from avalign.errors import ParameterError
 
 
 def speaker_folds(
-    rows: Iterable[ManifestRow], n: int, seed: int = 0
+    rows: Iterable[ManifestRow],
+    n: int,
+    seed: int = 0,
+    *,
+    group: Callable[[ManifestRow], str] = attrgetter("speaker_key"),
 ) -> tuple[tuple[ManifestRow, ...], ...]:
     """Divide rows into folds that share no speaker and hold about equally many seconds.
 
@@ -27,6 +32,8 @@ def speaker_folds(
         Number of folds, at least 2 and at most the number of speakers.
     seed : int
         Decides between speakers of equal length.
+    group : callable, optional
+        Gives the name of what stays together, where that is more than a speaker.
 
     Returns
     -------
@@ -44,7 +51,7 @@ def speaker_folds(
        Applied Mathematics 17 (2), 1969 (longest processing time first).
     """
     rows = tuple(rows)
-    seconds = sum_seconds(rows, lambda row: row.speaker_key)
+    seconds = sum_seconds(rows, group)
     if not 2 <= n <= len(seconds):
         raise ParameterError(
             f"{n} folds of {len(seconds)} speakers cannot be made",
@@ -56,9 +63,7 @@ def speaker_folds(
         fold = min(range(n), key=load_s.__getitem__)
         fold_of[speaker] = fold
         load_s[fold] += seconds[speaker]
-    return tuple(
-        tuple(row for row in rows if fold_of[row.speaker_key] == fold) for fold in range(n)
-    )
+    return tuple(tuple(row for row in rows if fold_of[group(row)] == fold) for fold in range(n))
 
 
 def fold_split(manifest: Manifest, n: int, *, seed: int = 0) -> Manifest:
