@@ -142,7 +142,7 @@ def decide_repair(
 
 
 def doubt(guess: Alignment, max_lag_s: float, *, several: bool) -> str | None:
-    """Say why a guess is no answer, the most callbacks cause first.
+    """Say why a guess is no answer, the most telling cause first.
 
     Parameters
     ----------
