@@ -85,6 +85,7 @@ def test_the_mouth_that_speaks_is_found_and_named_by_its_place():
         assert answer.reason is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 4])
 def test_mouths_that_move_alike_share_the_confidence(count):
     streams = talking()

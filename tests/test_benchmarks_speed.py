@@ -49,6 +49,7 @@ def test_repetitions_stay_in_step(tmp_path: Path) -> None:
     assert np.mean(bright == np.array(heard)) > 0.97
 
 
+@pytest.mark.slow
 def test_memory_of_children_counts(tmp_path: Path) -> None:
     pytest.importorskip("psutil")
     child = f"x = bytearray({BLOCK_BYTES}); import time; time.sleep(1)"

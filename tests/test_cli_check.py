@@ -157,6 +157,7 @@ def test_a_bad_file_never_stops_the_rest_and_outranks(here, capsys):
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("names", "code"), [("good mute", 4), ("late mute", 1), ("late mute gone", 3), ("good", 0)]
 )

@@ -64,6 +64,7 @@ def test_files_that_are_named_unlike_the_corpus_are_told(ravdess, capsys):
     assert err.endswith(f"such as {odd}\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "parts"),
     [
@@ -83,6 +84,7 @@ def test_ways_to_split(ravdess, options, parts, capsys):
     assert {row.split for row in read_manifest("split.csv")} == parts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -121,6 +121,7 @@ def test_a_repair_that_fails_keeps_the_measured_lag(here, capsys, monkeypatch):
     assert err.startswith("avalign: talk.synced.mp4")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

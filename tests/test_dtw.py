@@ -118,6 +118,7 @@ class TestTwin:
         assert found.distance == distance
         assert found.path.tolist() == [list(cell) for cell in path]
 
+    @pytest.mark.slow
     @quick
     @given(pairs(longest=12), st.sampled_from(["symmetric1", "symmetricP1", "asymmetric"]))
     def test_precomputed_costs_may_be_anything_finite(self, series, name):
@@ -305,6 +306,7 @@ class TestProperties:
             found = dtw.distance(x, y, open_begin=begin, open_end=end)
             assert found == pytest.approx(best(begin, end), rel=1e-5)
 
+    @pytest.mark.slow
     @quick
     @given(pairs(longest=20))
     def test_float32_is_near_float64(self, series):

@@ -10,6 +10,9 @@ from avalign.dtw.soft_dtw.verbs import soft, soft_distance
 from avalign.dtw.verbs import distance
 from avalign.errors import ParameterError
 
+# Many kernels are compiled for these.
+pytestmark = pytest.mark.slow
+
 
 def ramps(count, features=None, seed=0):
     """One shape at several speeds, of several lengths, with a little noise."""
@@ -89,7 +92,6 @@ def test_any_lengths_average(lengths, features, size, seed):
     assert barycenter(series, initial=found.values).cost >= found.cost * (1 - 1e-3)
 
 
-@pytest.mark.slow
 def test_float32_stays_float32():
     series = [one.astype(np.float32) for one in ramps(3)]
     assert barycenter(series).values.dtype == np.float32

@@ -237,6 +237,7 @@ def test_double_precision_works_throughout(name):
     torch.testing.assert_close(double.sequence.float(), plain.sequence, **TOLERANCE)
 
 
+@pytest.mark.slow
 @every_family
 def test_work_grows_at_most_with_the_square_of_time(name):
     fusion = make(name)

@@ -276,6 +276,7 @@ def test_unusable_options_are_named(options, message):
 # A7
 
 
+@pytest.mark.slow
 def test_cross_attention_learns_a_planted_lag():
     """Rows carry codes; the answer to the lips lies in the sound 3 rows later."""
     items, rows, lag = 32, 12, 3

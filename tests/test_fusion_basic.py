@@ -171,6 +171,7 @@ def test_a_hybrid_lies_between_early_and_late():
 # F13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("informative", ["audio", "lips"])
 def test_the_gate_saturates_to_the_informative_stream(informative):
     fusion = build_fusion("modality_gates", {"audio": 4, "lips": 4}, 4, hidden=16)
@@ -276,6 +277,7 @@ def test_quality_of_rows_that_are_not_there_does_not_matter():
         fusion(streams, quality={"audio": quality[..., None]})
 
 
+@pytest.mark.slow
 def test_weight_falls_with_noise_that_nothing_measures():
     fusion = build_fusion("quality_weights", {"audio": 4, "lips": 4}, 4, hidden=16)
 

@@ -53,6 +53,7 @@ def trained():
     return mixing, imputer, fusion.eval(), head
 
 
+@pytest.mark.slow
 def test_a_held_out_task_is_done_better_than_without_and_than_with_zeros(trained):
     mixing, imputer, fusion, head = trained
     streams, label = talking(200, mixing)

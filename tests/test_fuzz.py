@@ -35,6 +35,7 @@ def test_seeds_and_damages_are_always_the_same(seeds):
         assert files.keys() == seed.files.keys()
 
 
+@pytest.mark.slow
 def test_parts_of_containers_are_found_and_check_sums_kept(seeds):
     found = {seed.name: layout_of(seed.data) for seed in seeds if seed.target == "video"}
     without = {name for name, layout in found.items() if not layout.parts or not layout.clocks}

@@ -60,6 +60,7 @@ def test_streams_of_a_hidden_mouth_give_the_reason(streams):
     assert align_streams(judged(streams, 3.0)).reason is None
 
 
+@pytest.mark.slow
 def test_single_pictures_do_not_decide(streams):
     (face,) = judged(streams, 4.0).lips
     face.mouth_log_odds[30] = -8.0
@@ -67,6 +68,7 @@ def test_single_pictures_do_not_decide(streams):
     assert coverage(face) == pytest.approx(coverage(streams.lips[0]))
 
 
+@pytest.mark.slow
 def test_a_hand_before_the_mouth_hides_that_time_alone(streams):
     (face,) = judged(streams, 3.0).lips
     during = (face.times_s >= 1.0) & (face.times_s < 3.0)
@@ -89,6 +91,7 @@ def test_streams_saved_before_mouths_were_judged_are_read(streams, tmp_path):
     np.testing.assert_array_equal(usable(old_again), usable(face))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate_hz", [8, 10, 12, 15])
 def test_fewer_pictures_show_the_same_lag(streams, rate_hz):
     known = align_streams(streams).alignment

@@ -55,6 +55,7 @@ def test_a_clip_tells_what_it_holds(tmp_path):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 @pytest.mark.parametrize(
     "starts", [(0.8, 0.0), (0.0, 0.52)], ids=["picture-late", "sound-late"]
@@ -213,6 +214,7 @@ def two_recordings_in_one(folder, layout, rate_hz):
     return joined
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layout", "rate_hz"), [("5.1(side)", 48000), ("stereo", 32000)])
 def test_a_track_that_changes_its_layout_or_rate_is_read_on(tmp_path, layout, rate_hz):
     path = two_recordings_in_one(tmp_path, layout, rate_hz)
@@ -230,6 +232,7 @@ def test_a_track_that_changes_its_layout_or_rate_is_read_on(tmp_path, layout, ra
     assert written == pytest.approx(np.subtract(clicks, 0.1), abs=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["7.1", "7.1.2", "22.2"])
 def test_many_planar_channels_are_read(tmp_path, layout):
     options = {"mapping_family": "255"}

@@ -63,6 +63,7 @@ def test_exactly_the_lag_is_removed(tmp_path, clips, suffix, lag_s):
     assert [path.name for path in tmp_path.iterdir()] == [output.name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm", ".ts", ".mpg"])
 def test_late_sound_keeps_every_packet(tmp_path, clips, suffix):
     output = tmp_path / f"out{suffix}"
@@ -267,6 +268,7 @@ def test_what_another_container_cannot_hold_is_left_out_and_told(tmp_path, suffi
     assert lag_of(output) - lag_of(source) == pytest.approx(-0.2, abs=0.003)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
 def test_only_the_track_asked_for_moves(tmp_path, suffix):
     source = make_clip(tmp_path / f"two{suffix}", Recipe(sound_tracks=2))
@@ -446,6 +448,7 @@ def test_a_separate_sound_file_replaces_the_sound(tmp_path, suffix, sound, lag_s
     assert bool(result.notes) == (result.method == "re-encoded")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tracks", [1, 2])
 def test_sound_tracks_that_a_separate_file_replaces_are_told(tmp_path, tracks):
     source = make_clip(tmp_path / "clip.mkv", Recipe(sound_tracks=tracks))

@@ -125,6 +125,7 @@ def test_how_a_clip_is_as_a_whole_reaches_the_answer_and_a_missing_stream_does_n
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", ["late_average", "late_stacking", "cross_attention"])
 def test_a_level_that_no_stream_is_centred_by_is_learnt_at_once(fusion):
     """Labels are where lips are at rest, and clips are new: statistics show it."""

@@ -73,6 +73,7 @@ def test_padding_changes_nothing(stride):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fusion", list_fusions())
 def test_every_family_recognises_with_any_streams(fusion):
     network = Recognizer(settings(**FULL, fusion=fusion, width=8))

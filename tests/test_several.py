@@ -236,6 +236,7 @@ def test_what_is_only_read_is_measured_and_told_what_to_write(tmp_path, monkeypa
     assert "-o talk.mov" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_align_takes_the_track_with_speech(tmp_path):
     camera = build(tmp_path / "camera.mp4", sounds=[noise(), voice()])
     recorder = build(tmp_path / "recorder.mka", (), [np.stack([noise(), voice(0.5)])])

@@ -69,6 +69,7 @@ def test_linear_deep_cca_reaches_the_correlations_of_cca():
     np.testing.assert_allclose(deep.fit(audio, lips).model_.correlations_, wanted, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["info_nce", "triplet", "max_margin", "pair"])
 def test_joint_embeddings_retrieve_clips_of_speakers_not_learnt_from(loss):
     """Every speaker has levels of their own, which both sound and lips show."""
@@ -115,6 +116,7 @@ def test_a_missing_stream_is_imputed_better_than_by_the_mean(name):
         assert (missed < 0.5 * ((truth - mean) ** 2)[:, :-1].mean(0)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["autoencoder", "vae"])
 def test_autoencoders_rebuild_what_they_are_given(name):
     audio, lips, _ = planted(seed=1)

@@ -33,6 +33,7 @@ def test_each_learns_what_holds_for_clips_it_has_not_seen(name):
     assert score > 5 * CHANCE[name] if name in CHANCE else score > 0.4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_spaces())
 def test_what_was_learnt_breaks_with_the_pairing(name):
     audio, lips, groups = planted(seed=1)
