@@ -8,6 +8,14 @@ hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 
+def pytest_collection_modifyitems(items):
+    """Keep a file on one process, and all that compile kernels of DTW: each is compiled once."""
+    for item in items:
+        name = item.path.stem
+        group = "dtw" if name.startswith("test_dtw") else name
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture
 def one_thread():
     """Let torch work in one thread, from the same seed."""
