@@ -9,7 +9,7 @@ hypothesis.settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items):
-    """Keep a file on one process, and all that compile kernels of DTW: each is compiled once."""
+    """Keep a file on one process, and DTW on one: its kernels are then compiled once."""
     for item in items:
         name = item.path.stem
         group = "dtw" if name.startswith("test_dtw") else name
