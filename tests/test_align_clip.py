@@ -98,6 +98,7 @@ def test_mouths_that_move_alike_share_the_confidence(count):
     assert answer.alignment.diagnostics["share_among_faces"] == pytest.approx(1 / count)
 
 
+@pytest.mark.slow
 def test_a_face_seen_before_and_after_a_cut_counts_as_one():
     """Either half of the clip alone is less evidence than both as two tracks."""
     streams = talking()
@@ -116,6 +117,7 @@ def test_a_face_seen_before_and_after_a_cut_counts_as_one():
     )
 
 
+@pytest.mark.slow
 def test_agreement_is_there_where_the_sound_fits():
     found = align_streams(talking()).alignment
     assert found.agreement.values.sum() == pytest.approx(

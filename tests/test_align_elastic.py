@@ -86,6 +86,7 @@ def test_a_clock_that_runs_slow_is_drift():
     assert np.percentile(errors_ms(found, lambda t: 1.01 * t + 0.1), 95) < 10
 
 
+@pytest.mark.slow
 def test_far_apart_recordings_are_brought_together():
     silence = np.zeros(20 * 16000, np.float32)
     late = replace(speech(), samples=np.concatenate([silence, speech().samples]), start_s=0.0)

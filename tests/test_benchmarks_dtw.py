@@ -278,6 +278,7 @@ def test_memory_of_a_call_is_seen() -> None:
         assert peak.process_mb > peak.call_mb
 
 
+@pytest.mark.slow
 def test_report_is_whole(tmp_path: Path) -> None:
     pytest.importorskip("dtaidistance")
     peers = [

@@ -55,6 +55,7 @@ def summed(costs, path):
     return total
 
 
+@pytest.mark.slow
 class TestTwin:
     @pytest.mark.slow
     @quick

@@ -105,6 +105,7 @@ def test_fewer_pictures_show_the_same_lag(streams, rate_hz):
             assert found.audio_lag_s == pytest.approx(known.audio_lag_s, abs=0.008)
 
 
+@pytest.mark.slow
 def test_pictures_of_up_to_50_ms_do_not_widen_the_interval(streams):
     (face,) = streams.lips
     known = align_streams(streams).alignment

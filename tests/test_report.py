@@ -166,6 +166,7 @@ def test_the_lag_is_written_clear_of_the_tolerance(tmp_path: Path, lag_s: float)
     assert dark[columns[0] : columns[-1]][~line[columns[0] : columns[-1]]].sum() < 20
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_warnings")
 @pytest.mark.parametrize(
     "case",

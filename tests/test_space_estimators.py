@@ -42,6 +42,7 @@ def test_what_was_learnt_breaks_with_the_pairing(name):
     assert fitted(name).score(audio, strangers, groups) < matched - min(0.2, matched / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list_spaces())
 def test_sides_are_mapped_alone_or_together_alike(name):
     audio, lips, groups = planted(seed=2, clips=3)

@@ -77,6 +77,7 @@ def planted_model():
     return fit_space(clips, small_plan())
 
 
+@pytest.mark.slow
 def test_windows_hold_the_lag_they_say():
     """With nothing disturbed, the sound of a window is the lips' latent, moved by the lag."""
     clips = [planted_clip(seed) for seed in range(3)]
@@ -169,6 +170,7 @@ def test_a_trained_model_finds_the_lag_of_a_clip_it_has_not_seen(planted_model):
     ) - planted_model.settings.zero_lag_s == pytest.approx(0.140, abs=0.010)
 
 
+@pytest.mark.slow
 def test_foreign_sound_is_no_match(planted_model):
     known, other = planted_clip(60), planted_clip(61)
     from avalign.audio.mel import dct_basis

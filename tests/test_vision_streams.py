@@ -57,6 +57,7 @@ def test_one_row_per_picture_on_the_clock_of_the_file(moving_lips):
     assert coverage(moving_lips) == 1.0
 
 
+@pytest.mark.slow
 def test_landmarks_follow_the_true_motion(moving, moving_lips):
     places = np.array(moving[1])
     middle = moving_lips.landmarks[:, :40, :2].mean(axis=1)
@@ -73,6 +74,7 @@ def test_values_do_not_change_with_place_roll_and_size(moving_lips):
     assert np.quantile(away, 0.99) < 0.08
 
 
+@pytest.mark.slow
 def test_size_and_roll_are_the_true_ones(moving, moving_lips):
     turns = np.array(moving[1])[:, :, 0]
     scale = np.hypot(*turns.T)

@@ -83,6 +83,7 @@ def test_rows_give_a_sentence_its_whole_words():
     assert both.misfit == pytest.approx(0.0, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_rows_decide_where_characters_do_not():
     log_probs = rows_of(SPIKES, ENGLISH)
     letter = SPIKES.index("q")
