@@ -17,8 +17,6 @@ from avalign.recognition.ctc.alphabet import ENGLISH, Alphabet
 from avalign.recognition.ctc.decoding import beam_decode, greedy_decode
 from avalign.recognition.ctc.grammar import GRID, Grammar, Slot, grammar_decode
 
-pytestmark = pytest.mark.slow
-
 AB = Alphabet("ab ")
 SMALL = Grammar((Slot("first", ("ab", "b")), Slot("second", ("a", "bb"))))
 SMALL_TEXT = re.compile(r" *(ab|b) *(a|bb) *")
@@ -43,6 +41,7 @@ def test_edges_lie_between_rows_of_a_clock_that_is_not_even():
     assert (alone.start_s, alone.end_s) == (1.0, 1.0)
 
 
+@pytest.mark.slow
 def test_silence_is_no_word():
     log_probs = rows_of("___ _ ", AB)
     for decode in (greedy_decode, beam_decode):
@@ -93,6 +92,7 @@ def test_a_label_that_is_ruled_out_is_never_read():
         beam_decode(np.full((2, 4), -np.inf), [0, 1], AB)
 
 
+@pytest.mark.slow
 @given(small_emissions(most_rows=6))
 @settings(max_examples=40)
 def test_the_grammar_finds_the_best_of_all_paths(log_probs):

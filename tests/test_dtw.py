@@ -55,7 +55,6 @@ def summed(costs, path):
     return total
 
 
-@pytest.mark.slow
 class TestTwin:
     @pytest.mark.slow
     @quick
