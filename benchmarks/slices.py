@@ -22,6 +22,7 @@ __all__ = ["describe_clip", "draw_slices", "slice_table"]
 LENGTH_S = 5.0
 # A slice with fewer speakers says more about them than about itself.
 SPEAKERS, BAR = 5, Bar(94)
+GRADED, UNKNOWN = ("source", "language"), "unknown"
 SPEECH = 0.5
 SEPARATOR = ": "
 
@@ -41,7 +42,7 @@ def describe_clip(row: ManifestRow, clip: SourceClip) -> dict[str, str]:
     dict of str to str
         The slice of each kind, such as ``{"language": "pt", "frames per second": "24 to 27"}``.
     """
-    slices = {"source": row.dataset or "unknown", "language": row.language or "unknown"}
+    slices = {"source": row.dataset or UNKNOWN, "language": row.language or UNKNOWN}
     picture = probe(row.path).video_tracks[0]
     pixels_per_s = picture.width * picture.height * clip.streams.frame_rate
     bits_per_s = 8 * row.path.stat().st_size / max(clip.streams.duration_s, 0.1)
@@ -97,7 +98,7 @@ def slice_table(results: Iterable[Result], clips: Iterable[Clip]) -> Table:
             for slice_ in by_name[case.clip].slices.items():
                 members[slice_].append(result)
     rows = [
-        _row(SEPARATOR.join(slice_), members[slice_], by_name)
+        _row(slice_, members[slice_], by_name)
         for slice_ in sorted(members, key=lambda slice_: (slice_[0], _order(slice_[1])))
     ]
     title = f"Natural, {LENGTH_S:g} s, within 40 ms by slice (no answer is a miss)"
@@ -115,13 +116,14 @@ def _order(name: str) -> tuple[float, str]:
         return np.inf, name
 
 
-def _row(what: str, results: Sequence[Result], clips: Mapping[str, Clip]) -> Row:
+def _row(slice_: tuple[str, str], results: Sequence[Result], clips: Mapping[str, Clip]) -> Row:
     right = np.array([r.answered and abs(r.error_s) <= WITHIN_S for r in results])
     names = [r.case.clip for r in results]
     speakers = {clips[name].speaker for name in names}
-    graded = what.startswith(("source", "language")) and len(speakers) >= SPEAKERS
+    kind, name = slice_
+    graded = kind in GRADED and name != UNKNOWN and len(speakers) >= SPEAKERS
     percent = bootstrap(names, lambda rows: 100.0 * float(right[rows].mean()))
-    return Row(what, "%", percent, BAR if graded else None)
+    return Row(SEPARATOR.join(slice_), "%", percent, BAR if graded else None)
 
 
 def draw_slices(table: Table, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Accuracy by slice, from results whose errors are planted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,9 +58,10 @@ def test_no_answer_and_no_estimate_are_misses(clips):
 def test_languages_are_graded_where_enough_speak_them(clips):
     def graded(chosen):
         results = [result_of(clip, 0.0) for clip in chosen]
-        return [row.what for row in slice_table(results, clips).rows if row.bar is not None]
+        return [row.what for row in slice_table(results, chosen).rows if row.bar is not None]
 
     assert graded(clips) == ["language: pt"]
+    assert graded([replace(clip, slices={"language": "unknown"}) for clip in clips]) == []
     assert graded(clips[:4]) == []
 
 

@@ -44,6 +44,11 @@ def test_parts_of_containers_are_found_and_check_sums_kept(seeds):
         assert mended(seed.data) == seed.data, seed.name
 
 
+@pytest.mark.parametrize("data", [b"\0\0\1", b"\0\0\1\0\0\0\1"])
+def test_start_codes_may_all_be_lost(data):
+    assert layout_of(data).parts == []
+
+
 def test_a_clock_that_was_moved_is_read_back(seeds):
     """In a transport stream, whose stamps have 33 bits in pieces."""
     data = next(seed.data for seed in seeds if seed.name == "talk.ts")

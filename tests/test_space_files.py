@@ -1,16 +1,18 @@
 """Saved estimators of strangers, and folders that are not ours."""
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from spaces import fitted  # noqa: E402
+from spaces import fitted, planted  # noqa: E402
 
 from avalign.errors import MediaError  # noqa: E402
 from avalign.space import (  # noqa: E402
+    build_space,
     load_space,
 )
 
@@ -106,3 +108,11 @@ def test_folders_of_others_are_kept(tmp_path):
     with pytest.raises(MediaError, match="no such folder"):
         fitted("cca").save(tmp_path / "gone" / "space")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years"
+
+
+def test_numbers_of_any_kind_are_kept(tmp_path):
+    audio, lips, groups = planted()
+    settings = {"components": np.array(2), "regularisation": Fraction(1, 8)}
+    build_space("cca", **settings).fit(audio, lips, groups).save(tmp_path / "cca")
+    loaded = load_space(tmp_path / "cca")
+    assert (loaded.components, loaded.regularisation) == (2, 0.125)

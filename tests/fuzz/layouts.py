@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 __all__ = ["Layout", "Number", "Part", "layout_of", "mended"]
 
@@ -265,7 +266,7 @@ def _stamps(data: bytes, start: int, found: Layout) -> None:
 
 def _start_codes(data: bytes, found: Layout) -> None:
     places = [at for at in _all(data, b"\0\0\1") if at + 3 < len(data) and data[at + 3] >= 0xB9]
-    for start, stop in zip(places, [*places[1:], len(data)], strict=True):
+    for start, stop in pairwise([*places, len(data)]):
         found.parts.append(Part(start, stop, Number(start + 4, 2)))
         if data[start + 3] == 0xBA:
             found.clocks += [Number(start + 4, 4), Number(start + 6, 4)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
+from operator import index
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -88,9 +90,12 @@ def _is_estimator(folder: Path) -> bool:
 
 
 def _to_json_value(value: Any) -> Any:
-    """Turn numbers of NumPy, and groups of settings, into what JSON knows."""
+    """Turn numbers of any kind, and groups of settings, into what JSON knows."""
     if isinstance(value, np.generic):
         return value.item()
+    for turned in (index, float):
+        with suppress(TypeError):
+            return turned(value)
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
